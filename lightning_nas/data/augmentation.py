@@ -1,0 +1,94 @@
+"""Random crops, flips and cutout for a whole batch at once, on the device where the images lie.
+
+Every image has its own draw. Nothing here is read back from the device, and every draw comes from
+the generator that the caller gives. Shapes: N = images, H = height, W = width, C = channels.
+"""
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from lightning_nas.data.normalise import Normalise
+from lightning_nas.errors import InputError
+
+
+class Augmentation:
+    """The usual training augmentation of small images, with normalisation in its midst.
+
+    Args:
+        pad: Black pixels added on each side, before a random crop to the old size; 0 = no crop.
+        flip: Whether half of the images are mirrored, left to right.
+        cutout: Side in pixels of a square that is set to zero after normalisation; 0 = none.
+
+    Raises:
+        InputError: If ``pad`` or ``cutout`` is negative.
+    """
+
+    def __init__(self, pad: int = 0, flip: bool = False, cutout: int = 0) -> None:
+        for name, pixels in {"pad": pad, "cutout": cutout}.items():
+            if pixels < 0:
+                raise InputError(f"data.augmentation.{name} must be 0 or more, got {pixels}")
+        self.pad = pad
+        self.flip = flip
+        self.cutout = cutout
+
+    def __call__(
+        self, images_NHWC: Tensor, generator: torch.Generator, normalise: Normalise
+    ) -> Tensor:
+        """Return float32 ``(N, C, H, W)`` in channels-last memory for uint8 ``(N, H, W, C)``."""
+        number, height, width, _ = images_NHWC.shape
+
+        def draw(end: int) -> Tensor:
+            device = images_NHWC.device
+            return torch.randint(end, (number,), generator=generator, device=device)
+
+        if self.pad:
+            offsets = 2 * self.pad + 1
+            images_NHWC = crop(images_NHWC, self.pad, draw(offsets), draw(offsets))
+        if self.flip:
+            images_NHWC = mirror(images_NHWC, draw(2).bool())
+        images_NCHW = normalise(images_NHWC)
+        if self.cutout:
+            images_NCHW = cut_out(images_NCHW, self.cutout, draw(height), draw(width))
+        return images_NCHW
+
+
+def crop(images_NHWC: Tensor, pad: int, top_N: Tensor, left_N: Tensor) -> Tensor:
+    """Pad with black, then cut each image at its own offset, from 0 to ``2 * pad``."""
+    number, height, width, _ = images_NHWC.shape
+    padded = functional.pad(images_NHWC, (0, 0, pad, pad, pad, pad))
+    # A view of all crops of all images, (N, offset, offset, H, W, C): one is copied for each image.
+    crops = padded.unfold(1, height, 1).unfold(2, width, 1).permute(0, 1, 2, 4, 5, 3)
+    return crops[torch.arange(number, device=images_NHWC.device), top_N, left_N]
+
+
+def mirror(images_NHWC: Tensor, chosen_N: Tensor) -> Tensor:
+    """Mirror the chosen images, left to right."""
+    return torch.where(chosen_N[:, None, None, None], images_NHWC.flip(2), images_NHWC)
+
+
+def cut_out(images_NCHW: Tensor, side: int, row_N: Tensor, column_N: Tensor) -> Tensor:
+    """Set a square of each image to zero, in place; beyond the border it is clipped.
+
+    The centre lies anywhere in the image, so that a square often loses a part of its area.
+    Source: DeVries and Taylor, 2017, https://arxiv.org/abs/1708.04552, Section 3.
+
+    Args:
+        images_NCHW: Normalised images in channels-last memory.
+        side: Side of the square.
+        row_N: Row of each centre.
+        column_N: Column of each centre.
+    """
+    _, channels, height, width = images_NCHW.shape
+    rows_NH = _span(row_N, side, height)
+    columns_NW = _span(column_N, side, width).repeat_interleave(channels, dim=1)
+    pixels = images_NCHW.permute(0, 2, 3, 1).flatten(2)  # a view: long rows, as in Normalise
+    pixels.masked_fill_(rows_NH[:, :, None] & columns_NW[:, None, :], 0)
+    return images_NCHW
+
+
+def _span(centre_N: Tensor, side: int, size: int) -> Tensor:
+    """Return, as ``(N, size)`` booleans, which positions lie in ``side`` ones about the centre."""
+    start = centre_N[:, None] - side // 2
+    position = torch.arange(size, device=centre_N.device)
+    return (position >= start) & (position < start + side)

@@ -1,0 +1,201 @@
+"""The base class of all data modules: from labelled images to splits, statistics and loaders.
+
+A data set only says how its images are read. Which of them come when is decided in `loader`.
+"""
+
+from collections.abc import Sequence
+
+import torch
+from pytorch_lightning import LightningDataModule
+
+from lightning_nas.data.augmentation import Augmentation
+from lightning_nas.data.images import LabelledImages
+from lightning_nas.data.loader import ImageLoader
+from lightning_nas.data.normalise import Normalise, channel_statistics
+from lightning_nas.data.seeding import seeded_generator
+from lightning_nas.data.sources import MemorySource, Source, StreamSource
+from lightning_nas.data.splits import make_splits
+from lightning_nas.errors import InputError
+
+STATISTICS_SAMPLE = 2_048  # images decoded for mean and deviation where the set is streamed
+
+
+class ImageData(LightningDataModule):
+    """Labelled square images in a training, a validation and a test split.
+
+    The attributes below are known after ``prepare_data()`` and ``setup()``, which need no Trainer.
+
+    Args:
+        batch_size: Images a batch and process.
+        validation: Number, or fraction, of the training images that the search validates on,
+            stratified by class. Unused where the data set comes with a validation split.
+        seed: Fixes the validation split, the order and the augmentation.
+        augmentation: Alters the training images; None = normalisation alone.
+        train_on_all: Whether the validation images are trained on as well (they stay the
+            validation split too): for the final training, when the search is over.
+        num_workers: Processes that decode images of more than 64 pixels a side; smaller ones are
+            kept in memory.
+        mean: Mean of each channel for pixels in [0, 1]; None = that of the training split.
+        std: Standard deviation of each channel, likewise.
+
+    Attributes:
+        num_classes: Number of classes.
+        classes: Their names.
+        channels: 1 for grey images, 3 for RGB.
+        image_size: Side of the images in pixels.
+        split_sizes: Number of images in "train", "validation" and "test".
+
+    Raises:
+        InputError: If ``batch_size`` is less than 1.
+    """
+
+    test_fraction = 0.1  # held out where a data set comes without a test split
+
+    num_classes: int
+    classes: list[str]
+    channels: int
+    image_size: int
+    split_sizes: dict[str, int]
+
+    def __init__(
+        self,
+        *,
+        batch_size: int,
+        validation: int | float,
+        seed: int = 0,
+        augmentation: Augmentation | None = None,
+        train_on_all: bool = False,
+        num_workers: int = 2,
+        mean: Sequence[float] | None = None,
+        std: Sequence[float] | None = None,
+    ) -> None:
+        super().__init__()
+        self.batch_size = _at_least_one("data.batch_size", batch_size)
+        self.validation = validation
+        self.seed = seed
+        self.augmentation = augmentation
+        self.train_on_all = train_on_all
+        self.num_workers = num_workers
+        self.mean = mean
+        self.std = std
+        self._ready = False
+        self._memory: MemorySource | None = None
+
+    def read(self) -> LabelledImages:
+        """Return the images of all splits. Each data set has its own."""
+        raise NotImplementedError
+
+    @property
+    def has_test(self) -> bool:
+        """Whether there are test images."""
+        return self.split_sizes["test"] > 0
+
+    def setup(self, stage: str | None = None) -> None:
+        """Read the images, split them and measure their statistics; once, whatever the stage."""
+        if self._ready:
+            return
+        data = self.read()
+        self.splits = make_splits(data, self.validation, self.seed, self.test_fraction)
+        train = self.splits.train
+        if self.train_on_all:
+            train = torch.cat([train, self.splits.validation]).sort().values
+        self._train = train
+        self.split_sizes = {
+            "train": len(train),
+            "validation": len(self.splits.validation),
+            "test": len(self.splits.test),
+        }
+        self.classes = data.classes
+        self.num_classes = len(data.classes)
+        _, self.image_size, _, self.channels = data.images.shape
+        self._data = data
+        self._mean, self._std = self._statistics()
+        self._ready = True
+
+    def train_dataloader(self) -> ImageLoader:
+        """Return shuffled, augmented, full batches of the training split."""
+        return self._loader(self._train, self.batch_size, self.augmentation, shuffle=True)
+
+    def val_dataloader(self) -> ImageLoader:
+        """Return the validation split in order, as it is."""
+        return self._loader(self.splits.validation, self.batch_size)
+
+    def test_dataloader(self) -> ImageLoader:
+        """Return the test split in order, as it is."""
+        return self._loader(self.splits.test, self.batch_size)
+
+    def controller_dataloader(self, batch_size: int) -> ImageLoader:
+        """Return endless shuffled batches of exactly ``batch_size`` validation images."""
+        _at_least_one("the controller's batch size", batch_size)
+        return self._loader(self.splits.validation, batch_size, endless=True)
+
+    def calibration_batch(self, size: int) -> tuple[torch.Tensor, torch.Tensor]:
+        """Return the same ``size`` training images every time (all, if fewer), not augmented.
+
+        They are for measuring the statistics of batch normalisation anew, alike on every rank.
+        """
+        index = self._sample(size)
+        images = self._data.images[index].to(self._device)
+        return self._normalise()(images), self._data.labels[index].to(self._device)
+
+    def _loader(
+        self,
+        indices: torch.Tensor,
+        batch_size: int,
+        augmentation: Augmentation | None = None,
+        *,
+        shuffle: bool = False,
+        endless: bool = False,
+    ) -> ImageLoader:
+        return ImageLoader(
+            self._source(),
+            indices,
+            batch_size,
+            self._normalise(),
+            augmentation,
+            shuffle=shuffle,
+            endless=endless,
+            seed=self.seed,
+            rank=self.trainer.global_rank if self.trainer else 0,
+            world_size=self.trainer.world_size if self.trainer else 1,
+        )
+
+    def _source(self) -> Source:
+        images, labels, device = self._data.images, self._data.labels, self._device
+        if not isinstance(images, torch.Tensor):
+            return StreamSource(images, labels, device, self.num_workers)
+        if self._memory is None or self._memory.device != device:
+            self._memory = MemorySource(images, labels, device)
+        return self._memory
+
+    def _normalise(self) -> Normalise:
+        return Normalise(self._mean, self._std, self.image_size, self._device)
+
+    def _statistics(self) -> tuple[Sequence[float], Sequence[float]]:
+        """Return the mean and the deviation: those given, the others measured."""
+        mean, std = self.mean, self.std
+        if mean is None or std is None:
+            in_memory = isinstance(self._data.images, torch.Tensor)
+            index = self._train if in_memory else self._sample(STATISTICS_SAMPLE)
+            measured_mean, measured_std = channel_statistics(self._data.images, index)
+            mean = measured_mean if mean is None else mean
+            std = measured_std if std is None else std
+        for name, given in {"mean": mean, "std": std}.items():
+            if len(given) != self.channels:
+                raise InputError(f"data.{name} needs {self.channels} numbers, got {list(given)}")
+        return mean, std
+
+    def _sample(self, size: int) -> torch.Tensor:
+        """Return up to ``size`` indices of the training split, always the same."""
+        generator = seeded_generator("sample", self.seed)
+        return self._train[torch.randperm(len(self._train), generator=generator)[:size]]
+
+    @property
+    def _device(self) -> torch.device:
+        return self.trainer.strategy.root_device if self.trainer else torch.device("cpu")
+
+
+def _at_least_one(name: str, value: int) -> int:
+    if value < 1:
+        raise InputError(f"{name} must be 1 or more, got {value}")
+    return value

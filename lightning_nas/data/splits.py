@@ -1,0 +1,118 @@
+"""Training, validation and test split: stratified, drawn by a seed, disjoint and complete.
+
+Only indices are handled here, never pixels.
+"""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from lightning_nas.data.images import LabelledImages
+from lightning_nas.data.seeding import seeded_generator
+from lightning_nas.errors import InputError
+
+
+@dataclass(frozen=True)
+class Splits:
+    """Sorted indices of the images of each split."""
+
+    train: Tensor
+    validation: Tensor
+    test: Tensor
+
+
+def make_splits(
+    data: LabelledImages, validation: int | float, seed: int, test_fraction: float
+) -> Splits:
+    """Split the images; a split that the data set comes with is kept.
+
+    A test split that has to be held out is the same for every seed: otherwise the search of one
+    seed would have seen the test images of another.
+
+    Args:
+        data: All images.
+        validation: Number or fraction of the images left after the test split is taken away.
+        seed: Draws the validation split.
+        test_fraction: Share of the images held out for testing where no test split is given.
+
+    Raises:
+        InputError: If ``validation`` is out of range, or a split lacks an image of some class.
+    """
+    given = [part for part in (data.validation, data.test) if part is not None]
+    train = _without(torch.arange(len(data.labels)), torch.cat([*given, torch.arange(0)]))
+    test, held_out = data.test, data.validation
+    if test is None:
+        size = max(round(test_fraction * len(train)), len(data.classes))
+        train, test = hold_out(train, size, data, seeded_generator("test split"))
+    if held_out is None:
+        size = held_out_size(validation, len(train))
+        train, held_out = hold_out(train, size, data, seeded_generator("validation split", seed))
+    together = torch.cat([train, held_out, test])
+    assert torch.equal(together.sort().values, torch.arange(len(data.labels)))
+    return Splits(train, held_out, test)
+
+
+def held_out_size(validation: int | float, available: int) -> int:
+    """Return ``validation``, a number or a fraction of the ``available`` images, as a number.
+
+    >>> held_out_size(0.25, 100), held_out_size(30, 100)
+    (25, 30)
+    """
+    fraction = isinstance(validation, float)
+    if not 0 < validation < (1 if fraction else available):
+        raise InputError(
+            "data.validation must be a fraction between 0 and 1 or a number of images from 1 to "
+            f"{available - 1}, got {validation}"
+        )
+    return round(validation * available) if fraction else int(validation)
+
+
+def hold_out(
+    indices: Tensor, size: int, data: LabelledImages, generator: torch.Generator
+) -> tuple[Tensor, Tensor]:
+    """Divide ``indices`` into the rest and ``size`` held out, which have the classes' proportions.
+
+    Raises:
+        InputError: If the rest or the held out part lacks an image of some class.
+    """
+    labels = data.labels[indices]
+    counts = torch.bincount(labels, minlength=len(data.classes)).tolist()
+    _check_counts(size, counts, data.classes)
+    chosen = []
+    for label, share in enumerate(_shares(size, counts)):
+        members = indices[labels == label]
+        chosen.append(members[torch.randperm(len(members), generator=generator)[:share]])
+    held_out = torch.cat(chosen).sort().values
+    return _without(indices, held_out), held_out
+
+
+def _check_counts(size: int, counts: list[int], classes: list[str]) -> None:
+    for name, count in zip(classes, counts, strict=True):
+        if count < 2:
+            raise InputError(f"the class {name!r} has too few images: each split needs one of it")
+    if not len(counts) <= size <= sum(counts) - len(counts):
+        raise InputError(
+            f"data.validation gives {size} of {sum(counts)} images to validation, but both it and "
+            f"training need one image of each of the {len(counts)} classes"
+        )
+
+
+def _shares(size: int, counts: list[int]) -> list[int]:
+    """Return how many of each class to hold out: in proportion, and from 1 to all but one.
+
+    >>> _shares(5, [10, 10, 2])
+    [2, 2, 1]
+    """
+    quotas = [size * count / sum(counts) for count in counts]
+    shares = [min(max(int(q), 1), count - 1) for q, count in zip(quotas, counts, strict=True)]
+    while (missing := size - sum(shares)) != 0:
+        step = 1 if missing > 0 else -1
+        free = [c for c, share in enumerate(shares) if 1 <= share + step <= counts[c] - 1]
+        furthest = max(free, key=lambda c: step * (quotas[c] - shares[c]))
+        shares[furthest] += step
+    return shares
+
+
+def _without(indices: Tensor, removed: Tensor) -> Tensor:
+    return indices[~torch.isin(indices, removed)]

@@ -1,0 +1,179 @@
+"""Convolutions and poolings with TensorFlow's SAME padding, as the papers' networks have them.
+
+Shapes: ``(N, C, H, W)`` in, ``(N, C', ceil(H / stride), ceil(W / stride))`` out.
+"""
+
+from collections.abc import Callable
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+Norm = Callable[[int], nn.Module]  # channels -> a normalisation layer
+
+
+def same_padding(size: int, kernel: int, stride: int) -> tuple[int, int]:
+    """Return the zeros before and after an axis that give ``ceil(size / stride)`` windows.
+
+    An odd zero goes to the end, as in TensorFlow.
+
+    >>> same_padding(32, kernel=3, stride=2), same_padding(32, kernel=3, stride=1)
+    ((0, 1), (1, 1))
+    """
+    total = max((-(-size // stride) - 1) * stride + kernel - size, 0)
+    return total // 2, total - total // 2
+
+
+def pad_same(x: Tensor, kernel: int, stride: int, value: float = 0.0) -> Tensor:
+    """Pad the two last axes of ``x`` so that an unpadded window of ``kernel`` acts as SAME."""
+    top, bottom = same_padding(x.shape[-2], kernel, stride)
+    left, right = same_padding(x.shape[-1], kernel, stride)
+    return F.pad(x, (left, right, top, bottom), value=value)
+
+
+class Conv2d(nn.Conv2d):
+    """A square convolution without bias, of odd ``kernel``, with SAME padding.
+
+    Args:
+        in_channels: Channels in.
+        out_channels: Channels out.
+        kernel: Side of the window, odd.
+        stride: 1 or 2.
+        groups: ``in_channels`` makes it depthwise.
+    """
+
+    def __init__(
+        self, in_channels: int, out_channels: int, kernel: int = 1, stride: int = 1, groups: int = 1
+    ) -> None:
+        padding = kernel // 2 if stride == 1 else 0
+        super().__init__(
+            in_channels, out_channels, kernel, stride, padding, groups=groups, bias=False
+        )
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Convolve ``x``."""
+        if self.stride[0] > 1:
+            x = pad_same(x, self.kernel_size[0], self.stride[0])
+        return super().forward(x)
+
+
+class SeparableConv(nn.Module):
+    """ReLU, depthwise, pointwise, batch norm, twice; only the first has a stride.
+
+    The first ReLU is the caller's: every operation that reads one state shares it.
+    """
+
+    reads_relu = True
+
+    def __init__(self, channels: int, kernel: int, stride: int, norm: Norm) -> None:
+        super().__init__()
+        self.depthwise_1 = Conv2d(channels, channels, kernel, stride, groups=channels)
+        self.pointwise_1 = Conv2d(channels, channels)
+        self.norm_1 = norm(channels)
+        self.depthwise_2 = Conv2d(channels, channels, kernel, groups=channels)
+        self.pointwise_2 = Conv2d(channels, channels)
+        self.norm_2 = norm(channels)
+
+    def forward(self, relu_x: Tensor) -> Tensor:
+        """Return the result for a state whose negative values are zero already."""
+        x = self.norm_1(self.pointwise_1(self.depthwise_1(relu_x)))
+        return self.norm_2(self.pointwise_2(self.depthwise_2(F.relu(x))))
+
+
+class ReluConvNorm(nn.Module):
+    """ReLU, convolution, batch norm."""
+
+    def __init__(self, in_channels: int, out_channels: int, norm: Norm, kernel: int = 1) -> None:
+        super().__init__()
+        self.conv = Conv2d(in_channels, out_channels, kernel)
+        self.norm = norm(out_channels)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return the result for a state as it is."""
+        return self.norm(self.conv(F.relu(x)))
+
+
+class FactorizedReduction(nn.Module):
+    """Halves the resolution by two 1x1 convolutions, on the even and on the odd pixels.
+
+    The second path reads the image shifted by one pixel, with a row and a column of zeros after the
+    last. No ReLU in it. Source: the released code of NASNet and of ENAS.
+
+    Args:
+        in_channels: Channels in.
+        out_channels: Channels out, even.
+        norm: Makes the batch norm of the joined result.
+    """
+
+    def __init__(self, in_channels: int, out_channels: int, norm: Norm) -> None:
+        super().__init__()
+        self.path_1 = Conv2d(in_channels, out_channels // 2)
+        self.path_2 = Conv2d(in_channels, out_channels - out_channels // 2)
+        self.norm = norm(out_channels)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return ``(N, out_channels, ceil(H / 2), ceil(W / 2))``."""
+        shifted = F.pad(x[..., 1:, 1:], (0, 1, 0, 1))
+        joined = torch.cat([self.path_1(_halve(x)), self.path_2(_halve(shifted))], dim=1)
+        return self.norm(joined)
+
+
+def _halve(x: Tensor) -> Tensor:
+    """Every other pixel, in a layout that convolutions take without a copy of their own."""
+    return x[..., ::2, ::2].contiguous(memory_format=torch.channels_last)
+
+
+class AveragePool(nn.Module):
+    """A 3x3 average over the valid pixels of each window.
+
+    On a CPU a depthwise convolution does it three times as fast as torch's pooling.
+    """
+
+    reads_relu = False
+
+    def __init__(self, stride: int = 1) -> None:
+        super().__init__()
+        self.stride = stride
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Pool ``x``."""
+        if self.stride > 1 or x.device.type != "cpu":
+            return self._pool(x)
+        channels, height, width = x.shape[1:]
+        kernel = x.new_full((1, 1, 3, 3), 1 / 9).expand(channels, 1, 3, 3)
+        return F.conv2d(x, kernel, padding=1, groups=channels) * _border(height, width, x)
+
+    def _pool(self, x: Tensor) -> Tensor:
+        if self.stride == 1:
+            return F.avg_pool2d(x, 3, 1, 1, count_include_pad=False)
+        ones = x.new_ones((1, 1, *x.shape[-2:]))
+        total = F.avg_pool2d(pad_same(x, 3, self.stride), 3, self.stride)
+        return total / F.avg_pool2d(pad_same(ones, 3, self.stride), 3, self.stride)
+
+
+def _border(height: int, width: int, like: Tensor) -> Tensor:
+    """What a mean over nine pixels, zeros beyond the border, must be multiplied with."""
+
+    def axis(size: int) -> Tensor:
+        valid = like.new_full((size,), 3.0)
+        valid[0] -= 1
+        valid[-1] -= 1
+        return 3 / valid
+
+    return axis(height)[:, None] * axis(width)[None, :]
+
+
+class MaxPool(nn.Module):
+    """A 3x3 maximum."""
+
+    reads_relu = False
+
+    def __init__(self, stride: int = 1) -> None:
+        super().__init__()
+        self.stride = stride
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Pool ``x``."""
+        if self.stride == 1:
+            return F.max_pool2d(x, 3, 1, 1)
+        return F.max_pool2d(pad_same(x, 3, self.stride, float("-inf")), 3, self.stride)

@@ -1,0 +1,59 @@
+"""The operations of the spaces, by name: the only place where a name becomes a layer.
+
+``CELL`` makes the operation on an edge of a cell, activation and batch norm included. An operation
+with ``reads_relu`` takes the state after its ReLU, the others the state as it is. ``MACRO`` makes
+the bare operation of a macro layer, which puts activation and batch norm around it itself.
+"""
+
+from collections.abc import Callable
+
+from torch import nn
+
+from lightning_nas.layers.convolutions import (
+    AveragePool,
+    Conv2d,
+    FactorizedReduction,
+    MaxPool,
+    Norm,
+    SeparableConv,
+)
+
+
+class Identity(nn.Identity):
+    """The state itself."""
+
+    reads_relu = False
+
+
+class StridedIdentity(FactorizedReduction):
+    """The state itself at half the resolution."""
+
+    reads_relu = False
+
+
+def _identity(channels: int, stride: int, norm: Norm) -> nn.Module:
+    return Identity() if stride == 1 else StridedIdentity(channels, channels, norm)
+
+
+def _separable(channels: int, kernel: int) -> nn.Module:
+    depthwise = Conv2d(channels, channels, kernel, groups=channels)
+    return nn.Sequential(depthwise, Conv2d(channels, channels))
+
+
+CELL: dict[str, Callable[[int, int, Norm], nn.Module]] = {  # channels, stride, norm
+    "sep_conv_3x3": lambda channels, stride, norm: SeparableConv(channels, 3, stride, norm),
+    "sep_conv_5x5": lambda channels, stride, norm: SeparableConv(channels, 5, stride, norm),
+    "avg_pool_3x3": lambda channels, stride, norm: AveragePool(stride),
+    "max_pool_3x3": lambda channels, stride, norm: MaxPool(stride),
+    "identity": _identity,
+}
+
+MACRO: dict[str, Callable[[int], nn.Module]] = {  # channels
+    "conv_3x3": lambda channels: Conv2d(channels, channels, 3),
+    "sep_conv_3x3": lambda channels: _separable(channels, 3),
+    "conv_5x5": lambda channels: Conv2d(channels, channels, 5),
+    "sep_conv_5x5": lambda channels: _separable(channels, 5),
+    "avg_pool_3x3": lambda channels: AveragePool(),
+    "max_pool_3x3": lambda channels: MaxPool(),
+}
+POOLINGS = ("avg_pool_3x3", "max_pool_3x3")  # in a macro layer: no batch norm after them

@@ -1,0 +1,1 @@
+"""Networks: from an architecture, or with shared weights that take one at every step."""

@@ -1,0 +1,105 @@
+"""What every network has at its two ends: stem, classifier, auxiliary head; and how it starts.
+
+Shapes: ``(N, C, H, W)`` images or maps in, ``(N, K)`` logits out, K classes.
+"""
+
+import logging
+
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from lightning_nas.errors import InputError
+from lightning_nas.layers.convolutions import Conv2d, Norm
+
+log = logging.getLogger(__name__)
+REDUCTIONS = 2
+
+
+class Stem(nn.Sequential):
+    """A 3x3 convolution and batch norm: the stem for small images."""
+
+    def __init__(self, in_channels: int, out_channels: int, norm: Norm) -> None:
+        super().__init__(Conv2d(in_channels, out_channels, 3), norm(out_channels))
+
+
+class Classifier(nn.Module):
+    """Global average pooling, dropout, and a linear layer without bias."""
+
+    def __init__(self, channels: int, num_classes: int, dropout: float) -> None:
+        super().__init__()
+        self.dropout = nn.Dropout(dropout)
+        self.linear = nn.Linear(channels, num_classes, bias=False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return logits."""
+        return self.linear(self.dropout(x.mean(dim=(2, 3))))
+
+
+class AuxiliaryHead(nn.Module):
+    """A second classifier on a map in the middle of a network, for training only.
+
+    Average pooling 5 by stride 3, 1x1 convolution to 128, a convolution as large as the map that is
+    left to 768, and a linear layer without bias. Source: the released code of ENAS.
+
+    Args:
+        channels: Channels of the map that it reads.
+        size: Side of that map in pixels, at least 5.
+        num_classes: Classes.
+        norm: Makes its batch norms.
+    """
+
+    smallest = 5
+
+    def __init__(self, channels: int, size: int, num_classes: int, norm: Norm) -> None:
+        super().__init__()
+        left = (size - 5) // 3 + 1
+        self.project = Conv2d(channels, 128)
+        self.norm_1 = norm(128)
+        self.conv = nn.Conv2d(128, 768, left, padding="same", bias=False)
+        self.norm_2 = norm(768)
+        self.linear = nn.Linear(768, num_classes, bias=False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return auxiliary logits."""
+        x = F.avg_pool2d(F.relu(x), 5, 3)
+        x = F.relu(self.norm_1(self.project(x)))
+        x = F.relu(self.norm_2(self.conv(x)))
+        return self.linear(x.mean(dim=(2, 3)))
+
+
+def auxiliary_head(channels: int, image_size: int, num_classes: int, norm: Norm) -> nn.Module | None:
+    """Return the head that reads the map after both reductions, or None where that is too small.
+
+    Args:
+        channels: Channels of the map.
+        image_size: Side of the network's images; the map's is a quarter of it.
+        num_classes: Classes.
+        norm: Makes its batch norms.
+    """
+    size = -(-image_size // 2**REDUCTIONS)
+    if size < AuxiliaryHead.smallest:
+        log.warning(
+            "auxiliary head left off: its map has %d px, it needs %d (images of %d px or more)",
+            size,
+            AuxiliaryHead.smallest,
+            (AuxiliaryHead.smallest - 1) * 2**REDUCTIONS + 1,
+        )
+        return None
+    return AuxiliaryHead(channels, size, num_classes, norm)
+
+
+def check_image_size(image_size: int) -> None:
+    """Raise InputError where two reductions leave nothing of the image."""
+    least = 2**REDUCTIONS
+    if image_size < least:
+        raise InputError(
+            f"images of {image_size} px are too small for {REDUCTIONS} reductions; "
+            f"at least {least} px are needed (data.image_size resizes a folder's images)"
+        )
+
+
+def initialize(network: nn.Module) -> None:
+    """He-normal weights for convolutions and linear layers, as in the released code of ENAS."""
+    for module in network.modules():
+        if isinstance(module, nn.Conv2d | nn.Linear):
+            nn.init.kaiming_normal_(module.weight)

@@ -1,0 +1,210 @@
+"""The shared weights of the cell space: a network that takes an architecture at every step.
+
+Every edge (cell, block, side, state read) has its own weights for every operation, so two
+architectures that share an edge share its weights; only what the architecture names is computed.
+Shapes: ``(N, C, H, W)`` images, ``(N, K)`` logits.
+
+Source: Pham et al., 2018, Section 2.4, and the authors' code; ``enas.md`` lists the differences.
+"""
+
+from collections.abc import Sequence
+from functools import partial
+
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from lightning_nas.architecture import CELL_INPUTS, CELL_OPERATIONS, Cell, CellArchitecture
+from lightning_nas.errors import InputError
+from lightning_nas.layers.convolutions import Conv2d, FactorizedReduction, Norm, ReluConvNorm
+from lightning_nas.layers.operations import CELL
+from lightning_nas.layers.shared import BatchStatistics
+from lightning_nas.networks.heads import (
+    Classifier,
+    Stem,
+    auxiliary_head,
+    check_image_size,
+    initialize,
+)
+
+
+class States:
+    """The states of one cell as they are made, each with its ReLU, computed at most once."""
+
+    def __init__(self, *states: Tensor) -> None:
+        self.states = list(states)
+        self._relu: dict[int, Tensor] = {}
+
+    def append(self, state: Tensor) -> None:
+        """Add the next state."""
+        self.states.append(state)
+
+    def __getitem__(self, index: int) -> Tensor:
+        return self.states[index]
+
+    def relu(self, index: int) -> Tensor:
+        """Return the ReLU of a state."""
+        if index not in self._relu:
+            self._relu[index] = F.relu(self.states[index])
+        return self._relu[index]
+
+
+class SharedCell(nn.Module):
+    """One cell of the network, with the weights of every possible edge.
+
+    Args:
+        older: Channels of state 0 as it comes in.
+        newer: Channels of state 1 as it comes in.
+        channels: Channels of every state inside and of the output.
+        blocks: Blocks of the cell.
+        operations: Names of the operations.
+        stride: 2 for operations on the two inputs to halve the resolution.
+        halve_older: State 0 comes in at twice the resolution of state 1.
+        norm: Makes batch norms.
+    """
+
+    def __init__(
+        self,
+        older: int,
+        newer: int,
+        channels: int,
+        blocks: int,
+        operations: Sequence[str],
+        stride: int,
+        halve_older: bool,
+        norm: Norm,
+    ) -> None:
+        super().__init__()
+        self.older = _calibrate(older, channels, halve_older, norm)
+        self.newer = _calibrate(newer, channels, False, norm)
+
+        def edge(state: int) -> nn.ModuleDict:
+            edge_stride = stride if state < CELL_INPUTS else 1
+            return nn.ModuleDict({name: CELL[name](channels, edge_stride, norm) for name in operations})
+
+        self.blocks = nn.ModuleList(
+            nn.ModuleList(nn.ModuleList(edge(state) for state in range(CELL_INPUTS + block)) for _ in range(2))
+            for block in range(blocks)
+        )  # fmt: skip
+        self.halve_outputs = nn.ModuleList(
+            FactorizedReduction(channels, channels, norm)
+            for _ in range(CELL_INPUTS if stride > 1 else 0)
+        )
+        self.outputs = nn.ModuleList(Conv2d(channels, channels) for _ in range(CELL_INPUTS + blocks))
+        self.norm = norm(channels)
+
+    def forward(self, older: Tensor, newer: Tensor, cell: Cell) -> Tensor:
+        """Return the cell's output ``(N, channels, H', W')`` for the two inputs."""
+        states = States(self.older(older), self.newer(newer))
+        for edges, block in zip(self.blocks, cell.blocks, strict=True):
+            left, right = (
+                self._operate(edges[side], states, state, operation)
+                for side, (state, operation) in enumerate(zip(block.inputs, block.operations, strict=True))
+            )  # fmt: skip
+            states.append(left + right)
+        return self.norm(sum(self._output(states, state) for state in cell.outputs))
+
+    def _operate(self, edges: nn.Module, states: States, state: int, operation: str) -> Tensor:
+        layer = edges[state][operation]  # type: ignore[index]
+        return layer(states.relu(state) if layer.reads_relu else states[state])
+
+    def _output(self, states: States, state: int) -> Tensor:
+        # A sum of 1x1 convolutions is one 1x1 convolution of the concatenation, without the copy.
+        if state < len(self.halve_outputs):
+            return self.outputs[state](F.relu(self.halve_outputs[state](states[state])))
+        return self.outputs[state](states.relu(state))
+
+
+def _calibrate(in_channels: int, channels: int, halve: bool, norm: Norm) -> nn.Module:
+    """Bring an input of a cell to the cell's channels and resolution."""
+    if halve:
+        return nn.Sequential(nn.ReLU(), FactorizedReduction(in_channels, channels, norm))
+    return nn.Identity() if in_channels == channels else ReluConvNorm(in_channels, channels, norm)
+
+
+class SharedCellNetwork(nn.Module):
+    """Three stacks of normal cells with a reduction cell between them, all weights shared.
+
+    Args:
+        num_classes: Classes.
+        channels: Channels of the images.
+        image_size: Side of the images in pixels.
+        cells: Normal cells in a stack, the paper's N.
+        filters: Filters of the first stack, even; each reduction doubles them.
+        blocks: Blocks of a cell.
+        operations: Names of the operations of the space.
+        batch_norm: See ``BatchStatistics``.
+        dropout: Before the classifier, in training.
+        auxiliary: Add the auxiliary head where its map is large enough.
+        reduction: ``strided``: operations on a reduction cell's inputs have stride 2, as the paper
+            says and as networks are built from what is found. ``factorized``: the released code's
+            search halves the input first and runs a cell of stride 1.
+
+    Raises:
+        InputError: If a number or a name is out of range, or the images are too small.
+    """
+
+    def __init__(
+        self,
+        *,
+        num_classes: int,
+        channels: int = 3,
+        image_size: int = 32,
+        cells: int = 2,
+        filters: int = 20,
+        blocks: int = 5,
+        operations: Sequence[str] = CELL_OPERATIONS,
+        batch_norm: str = "batch",
+        dropout: float = 0.1,
+        auxiliary: bool = True,
+        reduction: str = "strided",
+    ) -> None:
+        super().__init__()
+        check_image_size(image_size)
+        if cells < 1 or filters < 2 or filters % 2:
+            raise InputError(f"cells must be >= 1 and filters even, got {cells} and {filters}")
+        if reduction not in ("strided", "factorized"):
+            raise InputError(f"reduction must be strided or factorized, got {reduction!r}")
+        self.statistics = BatchStatistics(batch_norm)
+        norm = self.statistics.norm
+        self.factorized = reduction == "factorized"
+        self.reductions = (cells, 2 * cells + 1)
+        self.auxiliary_index = 2 * cells + 2
+        self.stem = Stem(channels, 3 * filters, norm)
+        make = partial(SharedCell, blocks=blocks, operations=tuple(operations), norm=norm)
+        self.halvings = nn.ModuleDict()
+        self.cells = nn.ModuleList()
+        self._build(3 * cells + len(self.reductions), filters, make, norm)
+        last = filters * 2 ** len(self.reductions)
+        self.classifier = Classifier(last, num_classes, dropout)
+        self.auxiliary = auxiliary_head(last, image_size, num_classes, norm) if auxiliary else None
+        initialize(self)
+
+    def _build(self, total: int, filters: int, make: partial[SharedCell], norm: Norm) -> None:
+        older, newer = 3 * filters, 3 * filters
+        halve_older = False  # strided: the cell after a reduction reads one larger input
+        for index in range(total):
+            reduces = index in self.reductions
+            if reduces and self.factorized:
+                self.halvings[str(index)] = FactorizedReduction(newer, 2 * filters, norm)
+                older, newer, halve_older = newer, 2 * filters, True
+            filters *= 2 if reduces else 1
+            stride = 2 if reduces and not self.factorized else 1
+            self.cells.append(make(older, newer, filters, stride=stride, halve_older=halve_older))
+            older, newer = newer, filters
+            halve_older = stride == 2
+
+    def forward(
+        self, images: Tensor, architecture: CellArchitecture
+    ) -> Tensor | tuple[Tensor, Tensor]:
+        """Return logits; in training, where there is an auxiliary head, its logits too."""
+        older = newer = self.stem(images)
+        auxiliary_logits = None
+        for index, cell in enumerate(self.cells):
+            kind = architecture.reduction if index in self.reductions else architecture.normal
+            if str(index) in self.halvings:
+                older, newer = newer, self.halvings[str(index)](newer)
+            older, newer = newer, cell(older, newer, kind)
+            if index == self.auxiliary_index and self.training and self.auxiliary is not None:
+                auxiliary_logits = self.auxiliary(newer)
+        logits = self.classifier(F.relu(newer))
+        return logits if auxiliary_logits is None else (logits, auxiliary_logits)

@@ -1,0 +1,150 @@
+"""Published architectures, as data, each with its paper, its figure and its link.
+
+``load_architecture`` finds them by name, and reads a file by its path.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from lightning_nas.architecture import Architecture, Block, Cell, CellArchitecture, read_architecture
+from lightning_nas.errors import InputError
+from lightning_nas.spaces.cell import CellSpace
+from lightning_nas.spaces.macro import MacroSpace
+
+
+@dataclass(frozen=True)
+class Published:
+    """An architecture and where it comes from."""
+
+    architecture: Architecture
+    paper: str
+    figure: str
+    link: str
+    differences: str
+
+
+# The released code writes a block as input, operation, input, operation; operations are numbered as
+# in CELL_OPERATIONS.
+_ENAS_MICRO_NORMAL = "0 2 0 0  0 4 0 1  0 4 1 1  1 0 0 1  0 2 1 1"
+_ENAS_MICRO_REDUCTION = "1 0 1 0  0 3 0 2  1 1 3 1  1 0 0 4  0 3 1 1"
+
+# A line a layer: operation, then one bit for each earlier output, the stem first.
+_ENAS_MACRO = """
+0
+3 0
+0 1 0
+2 0 0 1
+2 0 0 0 0
+3 1 1 0 1 0
+2 0 0 0 0 0 1
+2 0 1 1 0 1 1 1
+1 0 1 1 1 0 1 0 1
+0 0 0 0 0 0 0 0 0 0
+2 0 0 0 0 0 1 0 0 0 0
+0 1 0 0 1 1 0 0 0 0 1 1
+2 0 1 0 0 0 0 0 1 0 1 1 0
+1 0 0 1 0 0 0 1 1 1 0 1 0 1
+0 1 1 0 1 0 1 0 0 0 0 0 1 0 0
+2 0 0 1 0 0 0 0 0 0 0 1 0 1 0 1
+2 0 1 0 0 0 1 0 0 1 1 1 1 0 0 1 0
+2 0 0 0 0 1 0 1 0 1 0 0 1 0 1 0 0 1
+3 0 1 1 0 1 0 0 0 0 0 1 0 1 0 1 0 0 0
+3 0 1 1 0 0 0 0 0 0 0 0 0 1 1 0 0 0 0 1
+0 1 0 0 1 0 1 1 0 0 0 1 0 0 0 0 0 1 1 0 0
+3 0 1 0 1 1 0 0 1 0 1 1 0 1 1 0 1 0 0 1 0 0
+0 1 0 1 0 1 0 0 0 0 0 0 0 0 1 0 1 0 0 1 0 0 0
+0 1 1 0 0 0 1 1 1 0 1 0 0 0 1 0 1 0 0 1 1 0 0 0
+"""
+
+
+def _integers(text: str) -> list[int]:
+    return [int(word) for word in text.split()]
+
+
+def _released_cells(normal: str, reduction: str) -> CellArchitecture:
+    tokens: list[int] = []
+    for cell in (_integers(normal), _integers(reduction)):
+        for i in range(0, len(cell), 4):
+            tokens += [cell[i], cell[i + 2], cell[i + 1], cell[i + 3]]
+    return CellSpace(blocks=5, cells=5, filters=36).decode(tokens)
+
+
+def _block(left: tuple[str, int], right: tuple[str, int]) -> Block:
+    return Block((left[1], right[1]), (left[0], right[0]))
+
+
+_SEP3, _SEP5, _AVG, _ID = "sep_conv_3x3", "sep_conv_5x5", "avg_pool_3x3", "identity"
+
+_ENAS_PAPER_CELLS = CellArchitecture(
+    normal=Cell(
+        (
+            _block((_SEP3, 1), (_ID, 1)),
+            _block((_SEP5, 1), (_ID, 0)),
+            _block((_AVG, 0), (_SEP3, 1)),
+            _block((_SEP3, 0), (_AVG, 1)),
+            _block((_SEP5, 1), (_AVG, 0)),
+        ),
+        outputs=(2, 3, 4, 5, 6),
+    ),
+    reduction=Cell(
+        (
+            _block((_SEP5, 0), (_AVG, 1)),
+            _block((_SEP3, 1), (_AVG, 1)),
+            _block((_AVG, 1), (_SEP3, 1)),
+            _block((_SEP5, 4), (_AVG, 1)),
+            _block((_SEP3, 5), (_SEP5, 0)),
+        ),
+        outputs=(2, 3, 6),
+    ),
+    cells=6,
+    filters=36,
+)
+
+_ENAS = "Pham et al., Efficient Neural Architecture Search via Parameter Sharing, ICML 2018"
+_ENAS_CODE = "https://github.com/melodyguan/enas"
+
+PUBLISHED: dict[str, Published] = {
+    "enas_micro": Published(
+        _released_cells(_ENAS_MICRO_NORMAL, _ENAS_MICRO_REDUCTION),
+        paper=_ENAS,
+        figure="the released script of the final micro network",
+        link=_ENAS_CODE,
+        differences="not the cells of the paper's Figure 8; at cells=6 it has the paper's 4.6M",
+    ),
+    "enas_micro_paper": Published(
+        _ENAS_PAPER_CELLS,
+        paper=_ENAS,
+        figure="Figure 8",
+        link="https://arxiv.org/abs/1802.03268",
+        differences="read off the drawing; 4,052,556 parameters, where the paper states 4.6M",
+    ),
+    "enas_macro": Published(
+        MacroSpace(layers=24, filters=96).decode(_integers(_ENAS_MACRO)),
+        paper=_ENAS,
+        figure="the released script of the final macro network",
+        link=_ENAS_CODE,
+        differences="the released code runs its separable operations as plain convolutions",
+    ),
+}
+
+
+def load_architecture(name_or_path: str | Path) -> Architecture:
+    """Return a published architecture by its name, or read an architecture file.
+
+    Raises:
+        InputError: If it is neither, or the file is not valid.
+
+    >>> load_architecture("enas_micro").filters
+    36
+    """
+    if str(name_or_path) in PUBLISHED:
+        return PUBLISHED[str(name_or_path)].architecture
+    path = Path(name_or_path)
+    if path.is_dir():
+        path = path / "architecture.json"  # a run folder will do
+    if not path.exists():
+        raise InputError(
+            f"{name_or_path}: no such file, and not a published architecture "
+            f"({', '.join(sorted(PUBLISHED))})"
+        )
+    return read_architecture(path)

@@ -1,0 +1,1 @@
+"""Search spaces: what a controller decides, and what its decisions mean."""

@@ -1,0 +1,114 @@
+"""Batched augmentation against naive loops, image by image, on the same draws."""
+
+import pytest
+import torch
+
+from lightning_nas.data.augmentation import Augmentation, crop, cut_out, mirror
+from lightning_nas.data.normalise import Normalise
+from lightning_nas.errors import InputError
+
+N, SIDE, CHANNELS = 64, 9, 3
+
+
+@pytest.fixture
+def generator() -> torch.Generator:
+    return torch.Generator().manual_seed(0)
+
+
+@pytest.fixture
+def images(generator: torch.Generator) -> torch.Tensor:
+    return torch.randint(1, 256, (N, SIDE, SIDE, CHANNELS), generator=generator, dtype=torch.uint8)
+
+
+def as_is(width: int = SIDE, channels: int = CHANNELS) -> Normalise:
+    return Normalise([0.0] * channels, [1.0] * channels, width, torch.device("cpu"))
+
+
+def test_crop_matches_the_loop(images, generator):
+    pad = 2
+    top = torch.randint(2 * pad + 1, (N,), generator=generator)
+    left = torch.randint(2 * pad + 1, (N,), generator=generator)
+    expected = torch.zeros_like(images)
+    for n in range(N):
+        for row in range(SIDE):
+            for column in range(SIDE):
+                y, x = row + int(top[n]) - pad, column + int(left[n]) - pad
+                if 0 <= y < SIDE and 0 <= x < SIDE:
+                    expected[n, row, column] = images[n, y, x]
+    assert torch.equal(crop(images, pad, top, left), expected)
+
+
+def test_mirror_matches_the_loop(images, generator):
+    chosen = torch.randint(2, (N,), generator=generator).bool()
+    expected = images.clone()
+    for n in range(N):
+        if chosen[n]:
+            for column in range(SIDE):
+                expected[n, :, column] = images[n, :, SIDE - 1 - column]
+    assert torch.equal(mirror(images, chosen), expected)
+
+
+@pytest.mark.parametrize("side", [1, 4, 5, 30])
+def test_cut_out_matches_the_loop(images, generator, side):
+    row = torch.randint(SIDE, (N,), generator=generator)
+    column = torch.randint(SIDE, (N,), generator=generator)
+    expected = as_is()(images).clone()
+    for n in range(N):
+        top, left = int(row[n]) - side // 2, int(column[n]) - side // 2
+        expected[n, :, max(top, 0) : max(top + side, 0), max(left, 0) : max(left + side, 0)] = 0
+    assert torch.equal(cut_out(as_is()(images), side, row, column), expected)
+
+
+def test_each_image_of_a_batch_has_its_own_draw(images, generator):
+    alike = images[:1].expand(N, -1, -1, -1).contiguous()
+    augmented = Augmentation(pad=2, flip=True, cutout=3)(alike, generator, as_is())
+    assert len({image.numpy().tobytes() for image in augmented}) > N // 2
+
+
+def test_all_offsets_and_both_directions_occur(generator):
+    image = torch.arange(1, 10, dtype=torch.uint8).view(1, 3, 3, 1).expand(2000, -1, -1, -1)
+    augmented = Augmentation(pad=1, flip=True)(image.contiguous(), generator, as_is(3, 1))
+    assert len({image.numpy().tobytes() for image in augmented}) == 3 * 3 * 2
+
+
+def test_flips_are_half_of_the_images(generator):
+    image = torch.tensor([0, 255], dtype=torch.uint8).view(1, 1, 2, 1).expand(4000, 1, 2, 1)
+    augmented = Augmentation(flip=True)(image.contiguous(), generator, as_is(2, 1))
+    assert augmented[:, 0, 0, 0].mean() == pytest.approx(0.5, abs=0.03)
+
+
+def test_what_is_off_never_happens(images, generator):
+    assert torch.equal(Augmentation()(images, generator, as_is()), as_is()(images))
+    cropped = Augmentation(pad=1, flip=False)(images, generator, as_is())
+    offsets = torch.cartesian_prod(torch.arange(3), torch.arange(3))
+    unflipped = [as_is()(crop(images, 1, *pair.unsqueeze(1).expand(2, N))) for pair in offsets]
+    matches = torch.stack([(cropped == option).flatten(1).all(1) for option in unflipped])
+    assert matches.any(0).all()
+
+
+def test_cutout_fills_with_the_mean_and_loses_area_at_the_border():
+    images = torch.full((4000, 16, 16, 1), 255, dtype=torch.uint8)
+    normalise = Normalise([0.5], [0.25], 16, torch.device("cpu"))
+    augmented = Augmentation(cutout=8)(images, torch.Generator().manual_seed(0), normalise)
+    assert augmented.unique().tolist() == pytest.approx([0, 2])
+    area = (augmented == 0).flatten(1).sum(1)
+    # Along an axis, centres 0 to 3 leave 4 to 7 pixels, 13 to 15 leave 7 to 5, the others 8.
+    axis = (4 + 5 + 6 + 7 + 9 * 8 + 7 + 6 + 5) / 16
+    assert area.double().mean().item() == pytest.approx(axis**2, rel=0.02)
+    assert area.max() == 64
+    assert area.min() == 16
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_memory_is_channels_last(channels, generator):
+    images = torch.zeros(5, 4, 4, channels, dtype=torch.uint8)
+    augmented = Augmentation(1, True, 2)(images, generator, as_is(4, channels))
+    assert augmented.shape == (5, channels, 4, 4)
+    assert augmented.dtype == torch.float32
+    assert augmented.is_contiguous(memory_format=torch.channels_last)
+
+
+@pytest.mark.parametrize("setting", ["pad", "cutout"])
+def test_negative_sizes_are_refused(setting):
+    with pytest.raises(InputError, match=f"data.augmentation.{setting} must be 0 or more, got -1"):
+        Augmentation(**{setting: -1})

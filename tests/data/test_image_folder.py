@@ -1,0 +1,223 @@
+"""Folders of images: what is read from them, both roads to the device, and every error."""
+
+import weakref
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from lightning_nas.data import folder
+from lightning_nas.data.augmentation import Augmentation
+from lightning_nas.data.image_folder import ImageFolder
+from lightning_nas.data.images import ImageFiles
+from lightning_nas.data.sources import MemorySource, StreamSource
+from lightning_nas.errors import InputError
+
+
+def ready(root: Path, **settings) -> ImageFolder:
+    settings = {"batch_size": 4, "validation": 0.25, "num_workers": 0} | settings
+    data = ImageFolder(root=root, **settings)
+    data.prepare_data()
+    data.setup()
+    return data
+
+
+def fill(write_class, root: Path, number: int = 20, **kind) -> Path:
+    for name in ("cat", "dog"):
+        write_class(root / name, number, **kind)
+    return root
+
+
+def everything(loader) -> tuple[torch.Tensor, torch.Tensor]:
+    images, labels = zip(*loader, strict=True)
+    return torch.cat(images), torch.cat(labels)
+
+
+def test_classes_channels_size_and_splits_are_read_from_the_folder(tmp_path, write_class):
+    fill(write_class, tmp_path / "train", 20)
+    fill(write_class, tmp_path / "val", 3)
+    fill(write_class, tmp_path / "test", 5)
+    data = ready(tmp_path)
+    assert data.classes == ["cat", "dog"]
+    assert (data.num_classes, data.channels, data.image_size) == (2, 3, 8)
+    assert data.split_sizes == {"train": 40, "validation": 6, "test": 10}
+    assert data.has_test
+
+
+def test_pixels_and_labels_are_those_of_the_files(tmp_path, write_class):
+    fill(write_class, tmp_path / "train")
+    paths = [p for c in ("cat", "dog") for p in write_class(tmp_path / "test" / c, 3)]
+    data = ready(tmp_path, mean=[0, 0, 0], std=[1, 1, 1])
+    images, labels = everything(data.test_dataloader())
+    expected = np.stack([np.asarray(Image.open(path)) for path in paths])
+    pixels = (images * 255).round().to(torch.uint8).permute(0, 2, 3, 1)
+    assert torch.equal(pixels, torch.from_numpy(expected))
+    assert labels.tolist() == [0, 0, 0, 1, 1, 1]
+
+
+def test_without_val_and_test_both_are_held_out(tmp_path, write_class):
+    fill(write_class, tmp_path / "train", 20)
+    assert ready(tmp_path).split_sizes == {"train": 27, "validation": 9, "test": 4}
+
+
+def test_a_folder_of_class_folders_is_a_training_split(tmp_path, write_class):
+    fill(write_class, tmp_path, 20)
+    data = ready(tmp_path)
+    assert data.classes == ["cat", "dog"]
+    assert sum(data.split_sizes.values()) == 40
+
+
+@pytest.mark.parametrize(("modes", "channels"), [(("L", "L"), 1), (("L", "RGB"), 3)])
+def test_images_are_grey_only_if_all_are(tmp_path, write_class, modes, channels):
+    for name, mode in zip(("cat", "dog"), modes, strict=True):
+        write_class(tmp_path / name, 10, mode=mode)
+    data = ready(tmp_path)
+    images, _ = next(iter(data.train_dataloader()))
+    assert data.channels == images.shape[1] == channels
+
+
+def test_images_of_other_sizes_are_resized_to_their_centre_square(tmp_path, write_class):
+    fill(write_class, tmp_path / "train", side=(30, 20))
+    path = tmp_path / "train" / "cat" / "000.png"
+    stripes = np.zeros((20, 30, 3), dtype=np.uint8)
+    stripes[:, :3], stripes[:, 27:] = 255, 255  # white, but outside the centre square
+    Image.fromarray(stripes).save(path)
+    data = ready(tmp_path, image_size=10, mean=[0, 0, 0], std=[1, 1, 1])
+    images, _ = next(iter(data.val_dataloader()))
+    assert images.shape[1:] == (3, 10, 10)
+    assert not ImageFiles([path], 10, 3)[torch.tensor([0])].any()
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+def test_both_roads_yield_the_same_images(tmp_path, write_class, monkeypatch, workers):
+    root = fill(write_class, tmp_path)
+    settings = {"augmentation": Augmentation(pad=1, flip=True, cutout=2), "num_workers": workers}
+    memory = ready(root, **settings)
+    monkeypatch.setattr(folder, "IN_MEMORY_SIDE", 4)
+    stream = ready(root, **settings)
+    assert isinstance(memory.train_dataloader().source, MemorySource)
+    assert isinstance(stream.train_dataloader().source, StreamSource)
+    for get in (ImageFolder.val_dataloader, ImageFolder.train_dataloader):
+        left, right = get(memory), get(stream)
+        for epoch in range(2):  # the second one reuses the workers
+            left.set_epoch(epoch)
+            right.set_epoch(epoch)
+            for a, b in zip(everything(left), everything(right), strict=True):
+                assert torch.equal(a, b)
+    for a, b in zip(memory.calibration_batch(7), stream.calibration_batch(7), strict=True):
+        assert torch.equal(a, b)
+
+
+def test_large_images_are_streamed_and_normalised(tmp_path, write_class):
+    data = ready(fill(write_class, tmp_path, side=72), augmentation=Augmentation(flip=True))
+    loader = data.train_dataloader()
+    assert isinstance(loader.source, StreamSource)
+    images, labels = everything(loader)
+    assert images.shape == (24, 3, 72, 72)
+    assert images.is_contiguous(memory_format=torch.channels_last)
+    assert images.mean((0, 2, 3)).abs().max() < 0.02
+    assert (images.std((0, 2, 3)) - 1).abs().max() < 0.02
+    assert set(labels.tolist()) == {0, 1}
+
+
+def test_an_endless_loader_streams(tmp_path, write_class):
+    data = ready(fill(write_class, tmp_path, side=72), num_workers=1)
+    batches = iter(data.controller_dataloader(6))
+    assert [len(next(batches)[1]) for _ in range(5)] == [6] * 5
+
+
+@pytest.mark.parametrize("endless", [False, True])
+def test_a_pass_that_is_broken_off_frees_its_workers(tmp_path, write_class, endless):
+    data = ready(fill(write_class, tmp_path, side=72), num_workers=1)
+    loader = data.controller_dataloader(6) if endless else data.train_dataloader()
+    source = weakref.ref(loader.source)
+    next(iter(loader))
+    del loader
+    assert source() is None  # at once: no reference cycle waits for the garbage collector
+
+
+@pytest.mark.parametrize("workers", [0, 1])
+def test_streaming_leaves_the_global_random_state_alone(tmp_path, write_class, workers):
+    data = ready(fill(write_class, tmp_path, side=72), num_workers=workers)
+    before = torch.get_rng_state()
+    assert len(everything(data.train_dataloader())[1]) == 24
+    assert torch.equal(torch.get_rng_state(), before)
+
+
+@pytest.mark.parametrize("damage", [b"not an image", None])
+def test_an_unreadable_image_is_named_when_read_into_memory(tmp_path, write_class, damage):
+    fill(write_class, tmp_path)
+    path = tmp_path / "dog" / "001.png"
+    path.write_bytes(path.read_bytes()[:60] if damage is None else damage)
+    with pytest.raises(InputError, match=rf"^cannot read the image {path}: ") as caught:
+        ready(tmp_path, image_size=8)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("workers", [0, 1])
+def test_an_unreadable_image_is_named_when_streamed(tmp_path, write_class, workers):
+    data = ready(fill(write_class, tmp_path, side=72), num_workers=workers)
+    path = tmp_path / "dog" / "001.png"
+    for other in (tmp_path / "dog").iterdir():
+        other.write_bytes(path.read_bytes()[:60])
+    with pytest.raises(InputError, match=rf"^cannot read the image {tmp_path}/dog/\S+: ") as caught:
+        everything(data.train_dataloader())
+    assert "\n" not in str(caught.value)
+
+
+def test_an_unreadable_image_is_named_when_its_header_is_read(tmp_path, write_class):
+    fill(write_class, tmp_path)
+    path = tmp_path / "cat" / "000.png"
+    path.write_bytes(b"not an image")
+    with pytest.raises(InputError, match=rf"^cannot read the image {path}: "):
+        ready(tmp_path)
+
+
+def test_a_missing_root_is_refused(tmp_path):
+    with pytest.raises(InputError, match=f"data.root={tmp_path}/none is not a folder"):
+        ready(tmp_path / "none")
+
+
+def test_an_empty_folder_is_refused(tmp_path):
+    with pytest.raises(InputError, match=f"{tmp_path} is empty: it needs one sub-folder"):
+        ready(tmp_path)
+
+
+def test_a_class_folder_without_images_is_refused(tmp_path, write_class):
+    fill(write_class, tmp_path)
+    (tmp_path / "owl").mkdir()
+    (tmp_path / "owl" / "notes.txt").touch()
+    with pytest.raises(InputError, match=f"the class folder {tmp_path}/owl has no images"):
+        ready(tmp_path)
+
+
+def test_test_without_train_is_refused(tmp_path, write_class):
+    fill(write_class, tmp_path / "test")
+    with pytest.raises(InputError, match="has test but no train"):
+        ready(tmp_path)
+
+
+@pytest.mark.parametrize(("extra", "split"), [("train", "val"), ("val", "val"), ("test", "test")])
+def test_the_first_class_that_differs_is_named(tmp_path, write_class, extra, split):
+    for name in ("train", "val", "test"):
+        fill(write_class, tmp_path / name)
+    write_class(tmp_path / extra / "owl", 3)
+    verb = "lacks" if extra == "train" else "has"
+    with pytest.raises(InputError, match=f"{tmp_path}/{split} {verb} the class 'owl'"):
+        ready(tmp_path)
+
+
+@pytest.mark.parametrize("sides", [(8, 9), ((8, 9), (8, 9))])
+def test_images_without_a_common_square_size_need_a_setting(tmp_path, write_class, sides):
+    for name, side in zip(("cat", "dog"), sides, strict=True):
+        write_class(tmp_path / name, 10, side=side)
+    with pytest.raises(InputError, match=r"set data\.image_size"):
+        ready(tmp_path)
+    assert ready(tmp_path, image_size=6).image_size == 6
+
+
+def test_image_size_below_one_is_refused(tmp_path):
+    with pytest.raises(InputError, match=r"data\.image_size must be 1 or more, got 0"):
+        ready(tmp_path, image_size=0)

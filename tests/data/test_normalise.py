@@ -1,0 +1,44 @@
+"""Statistics of channels, and normalisation by them."""
+
+import pytest
+import torch
+
+from lightning_nas.data.normalise import Normalise, channel_statistics
+
+CPU = torch.device("cpu")
+
+
+@pytest.fixture
+def images() -> torch.Tensor:
+    generator = torch.Generator().manual_seed(0)
+    pixels = torch.randn(600, 6, 5, 3, generator=generator) * torch.tensor([10.0, 20, 40])
+    return (pixels + torch.tensor([60.0, 120, 130])).clamp(0, 255).to(torch.uint8)
+
+
+def test_statistics_are_those_of_the_chosen_images(images):
+    chosen = torch.arange(0, 600, 2)  # more than one part
+    mean, std = channel_statistics(images, chosen)
+    pixels = images[chosen].double() / 255
+    assert mean == pytest.approx(pixels.mean((0, 1, 2)).tolist(), abs=1e-12)
+    assert std == pytest.approx(pixels.std((0, 1, 2), correction=0).tolist(), abs=1e-12)
+
+
+def test_normalised_channels_have_mean_0_and_deviation_1(images):
+    mean, std = channel_statistics(images, torch.arange(600))
+    normalised = Normalise(mean, std, width=5, device=CPU)(images)
+    assert normalised.mean((0, 2, 3)).tolist() == pytest.approx([0, 0, 0], abs=1e-4)
+    assert normalised.std((0, 2, 3)).tolist() == pytest.approx([1, 1, 1], abs=1e-3)
+
+
+def test_normalisation_is_the_formula(images):
+    normalised = Normalise([0.1, 0.2, 0.3], [0.5, 0.6, 0.7], width=5, device=CPU)(images)
+    for channel, (mean, std) in enumerate([(0.1, 0.5), (0.2, 0.6), (0.3, 0.7)]):
+        expected = (images[..., channel].double() / 255 - mean) / std
+        torch.testing.assert_close(normalised[:, channel].double(), expected, rtol=0, atol=1e-6)
+    assert normalised.is_contiguous(memory_format=torch.channels_last)
+
+
+def test_a_constant_channel_can_be_divided_by():
+    blank = torch.full((3, 2, 2, 1), 7, dtype=torch.uint8)
+    mean, std = channel_statistics(blank, torch.arange(3))
+    assert Normalise(mean, std, 2, CPU)(blank).abs().max() < 1e-5
