@@ -1,0 +1,1 @@
+"""Policies over the decisions of a space."""

@@ -1,0 +1,206 @@
+"""The LSTM controller of ENAS: it walks the decisions of a space and writes architectures.
+
+One pass samples a whole batch, or scores given ones. Nothing is read back from the device.
+Shapes: N = architectures, T = tokens, H = hidden units, J = earlier nodes, K = options.
+
+Source: Pham et al., 2018, Section 2, and the authors' code; ``enas.md`` lists the differences.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from lightning_nas.controllers.decision_heads import Attention, ChoiceHead, Squash
+from lightning_nas.controllers.rollout import Rollout
+from lightning_nas.errors import InputError
+from lightning_nas.spaces.base import CellStart, Choice, NodeEnd, Pick, Skips, Space
+
+
+class LSTMController(nn.Module):
+    """A policy with one LSTM layer, a softmax for named choices and attention for earlier nodes.
+
+    Args:
+        space: Whose decisions it takes.
+        hidden: Hidden units.
+        temperature: Divides all logits. None = 1.
+        tanh_constant: Bounds the logits of picks and skips, and of choices. None = no bound.
+        choice_tanh_reduce: The bound of choices is ``tanh_constant`` divided by this.
+        choice_bias: Initial, trainable bias of a choice's options; None = no bias. The released
+            micro search starts from [10, 10, 0, 0, 0].
+        first_cell_bias: Constant bias of choices in the first cell; None = none. The released
+            micro search has [0.25, 0.25, -0.25, -0.25, -0.25].
+        skip_target: Probability of a skip that ``skip_kl`` pulls to, in (0, 1).
+        released: Measure entropy and skip divergence as the released macro search does: of the
+            sampled token alone, and of half the skip's logit.
+        init_range: Weights start uniform in plus or minus this.
+
+    Raises:
+        InputError: If a number is out of range.
+    """
+
+    def __init__(
+        self,
+        space: Space,
+        hidden: int = 64,
+        temperature: float | None = None,
+        tanh_constant: float | None = 1.5,
+        choice_tanh_reduce: float = 1.0,
+        choice_bias: Sequence[float] | None = None,
+        first_cell_bias: Sequence[float] | None = None,
+        skip_target: float = 0.4,
+        released: bool = False,
+        init_range: float = 0.1,
+    ) -> None:
+        super().__init__()
+        if hidden < 1 or not 0 < skip_target < 1:
+            raise InputError(
+                "controller.hidden must be at least 1 and skip_target inside (0, 1), "
+                f"got {hidden} and {skip_target}"
+            )
+        self.space = space
+        self.released = released
+        self.skip_target = skip_target
+        self.lstm = nn.LSTMCell(hidden, hidden, bias=False)
+        self.start = nn.Parameter(torch.empty(1, hidden))
+        choices = {d.name: d.n for d in space.decisions if isinstance(d, Choice)}
+        self.heads = nn.ModuleDict({name: ChoiceHead(n, hidden) for name, n in choices.items()})
+        attends = any(isinstance(d, Pick | Skips) for d in space.decisions)
+        self.attention = Attention(hidden) if attends else None
+        choice_bound = None if tanh_constant is None else tanh_constant / choice_tanh_reduce
+        self.squash_choice = Squash(temperature, choice_bound)
+        self.squash_node = Squash(temperature, tanh_constant)
+        for parameter in self.parameters():
+            nn.init.uniform_(parameter, -init_range, init_range)
+        self.choice_bias = None if choice_bias is None else nn.Parameter(torch.tensor(choice_bias))
+        constant = None if first_cell_bias is None else torch.tensor(first_cell_bias)
+        self.register_buffer("first_cell_bias", constant)
+
+    def sample(self, n: int) -> Rollout:
+        """Draw ``n`` architectures; gradients flow through their log-probabilities."""
+        return _Walk(self, n, None).run()
+
+    def score(self, tokens_NT: Tensor) -> Rollout:
+        """Return log-probabilities and entropies of given architectures under this policy."""
+        return _Walk(self, len(tokens_NT), tokens_NT).run()
+
+
+@dataclass
+class _Walk:
+    """One pass over the decisions for a batch of architectures."""
+
+    controller: LSTMController
+    n: int
+    given_NT: Tensor | None
+    cell: int = 0
+    nodes: list[Tensor] = field(default_factory=list)  # what a pick feeds back
+    keys: list[Tensor] = field(default_factory=list)  # what attention compares with
+    tokens: list[Tensor] = field(default_factory=list)  # each (N, number of tokens)
+    log_probs: list[Tensor] = field(default_factory=list)
+    entropies: list[Tensor] = field(default_factory=list)
+    divergences: list[Tensor] = field(default_factory=list)
+
+    def run(self) -> Rollout:
+        hidden = self.controller.lstm.hidden_size
+        self.input = self.controller.start.expand(self.n, hidden)
+        self.state = (torch.zeros_like(self.input), torch.zeros_like(self.input))
+        self.position = 0
+        for decision in self.controller.space.decisions:
+            match decision:
+                case CellStart(inputs):
+                    self.start_cell(inputs)
+                case NodeEnd():
+                    self.end_node(self.step())
+                    self.input = self.controller.start.expand(self.n, hidden)
+                case Choice(name, _):
+                    self.choose(self.controller.heads[name])  # type: ignore[arg-type]
+                case Pick():
+                    self.pick()
+                case Skips(count):
+                    self.skip(count)
+        zero = self.input.new_zeros(self.n)
+        kl = torch.stack(self.divergences).mean(dim=0) if self.divergences else zero
+        tokens, log_probs, entropies = (
+            torch.cat(parts, dim=1) for parts in (self.tokens, self.log_probs, self.entropies)
+        )
+        return Rollout(tokens, log_probs, entropies, kl)
+
+    def step(self) -> Tensor:
+        hidden, memory = self.controller.lstm(self.input, self.state)
+        self.state = (hidden, memory)
+        return hidden
+
+    def start_cell(self, inputs: int) -> None:
+        self.cell += 1
+        self.nodes, self.keys = [], []
+        for _ in range(inputs):
+            state = self.step()
+            self.end_node(state, torch.zeros_like(state))
+
+    def end_node(self, state: Tensor, node: Tensor | None = None) -> None:
+        self.nodes.append(state if node is None else node)
+        if self.controller.attention is not None:
+            self.keys.append(self.controller.attention.key(state))
+
+    def choose(self, head: ChoiceHead) -> None:
+        logits = self.controller.squash_choice(self._biased(head(self.step())))
+        if self.cell == 1 and self.controller.first_cell_bias is not None:
+            logits = logits + self.controller.first_cell_bias
+        self.input = head.embedding(self._draw(logits[:, None]).squeeze(1))
+
+    def _biased(self, logits: Tensor) -> Tensor:
+        bias = self.controller.choice_bias
+        return logits if bias is None else logits + bias
+
+    def pick(self) -> None:
+        token = self._draw(self._attend(self.step())[:, None])
+        nodes = torch.stack(self.nodes, dim=1)
+        index = token[:, :, None].expand(-1, -1, nodes.shape[-1])
+        self.input = nodes.gather(1, index).squeeze(1)
+
+    def skip(self, count: int) -> None:
+        state = self.step()
+        if count == 0:
+            self.input = self.controller.start.expand_as(self.input)
+        else:
+            logit = self._attend(state)
+            skips = self._draw(torch.stack([-logit, logit], dim=-1)).to(logit.dtype)
+            nodes = torch.stack(self.nodes, dim=1)
+            total = (skips[:, None] @ nodes).squeeze(1)
+            self.input = total / (1 + skips.sum(dim=1, keepdim=True))
+            self.divergences.append(self._divergence(logit))
+        self.end_node(state)
+
+    def _attend(self, state: Tensor) -> Tensor:
+        assert self.controller.attention is not None
+        keys = torch.stack(self.keys, dim=1)
+        return self.controller.squash_node(self.controller.attention(keys, state))
+
+    def _divergence(self, logit: Tensor) -> Tensor:
+        """KL divergence of the skips' Bernoulli distributions from the target, summed."""
+        target = self.controller.skip_target
+        skip = logit if self.controller.released else 2 * logit  # softmax([-l, l]) = sigmoid(2 l)
+        log_on, log_off = F.logsigmoid(skip), F.logsigmoid(-skip)
+        goal_on, goal_off = logit.new_tensor([target, 1 - target]).log()
+        return (log_on.exp() * (log_on - goal_on) + log_off.exp() * (log_off - goal_off)).sum(dim=1)
+
+    def _draw(self, logits_NMK: Tensor) -> Tensor:
+        """Sample, or take the given, M tokens from K options each, and keep the record."""
+        logits = logits_NMK.float()
+        log_probs = logits.log_softmax(dim=-1)
+        if self.given_NT is None:
+            # Gumbel's trick: argmax of logits minus log of exponential noise samples the softmax.
+            # Unlike torch.multinomial it does not wait for a GPU.
+            tokens = (logits - torch.empty_like(logits).exponential_().log()).argmax(dim=-1)
+        else:
+            tokens = self.given_NT[:, self.position : self.position + logits.shape[1]]
+        self.position += logits.shape[1]
+        chosen = log_probs.gather(-1, tokens[..., None]).squeeze(-1)
+        self.tokens.append(tokens)
+        self.log_probs.append(chosen)
+        terms = -chosen.exp() * chosen if self.controller.released else None
+        exact = -(log_probs.exp() * log_probs).sum(dim=-1)
+        self.entropies.append(exact if terms is None else terms)
+        return tokens

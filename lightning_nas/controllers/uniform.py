@@ -1,0 +1,36 @@
+"""The policy that learns nothing: every decision uniform. Random search, with or without sharing.
+
+Shapes: N = architectures, T = tokens.
+"""
+
+import torch
+from torch import Tensor, nn
+
+from lightning_nas.controllers.rollout import Rollout
+from lightning_nas.spaces.base import Space
+
+
+class UniformController(nn.Module):
+    """Draws every token uniformly. It has no parameters.
+
+    Args:
+        space: Whose decisions it takes.
+    """
+
+    options_T: Tensor
+
+    def __init__(self, space: Space) -> None:
+        super().__init__()
+        self.space = space
+        options = torch.tensor(list(space.token_options()))
+        self.register_buffer("options_T", options, persistent=False)
+
+    def sample(self, n: int) -> Rollout:
+        """Draw ``n`` architectures."""
+        uniform = torch.rand((n, len(self.options_T)), device=self.options_T.device)
+        return self.score((uniform * self.options_T).long())
+
+    def score(self, tokens_NT: Tensor) -> Rollout:
+        """Return the log-probabilities and entropies of given architectures."""
+        entropy = self.options_T.float().log().expand(tokens_NT.shape)
+        return Rollout(tokens_NT, -entropy, entropy, entropy.new_zeros(len(tokens_NT)))

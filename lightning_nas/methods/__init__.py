@@ -1,0 +1,1 @@
+"""The papers, one file each: read the file beside the paper."""

@@ -1,0 +1,44 @@
+"""What every method hands over at the end of a search."""
+
+import statistics
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from lightning_nas.architecture import Architecture
+
+
+@dataclass(frozen=True)
+class Derived:
+    """The architecture that a search chose, and how its controller did against chance.
+
+    Args:
+        architecture: The best by reward.
+        reward: Its reward in [0, 1].
+        sampled: Rewards of the architectures that the controller sampled.
+        uniform: Rewards of as many uniformly drawn ones under the same weights.
+    """
+
+    architecture: Architecture
+    reward: float
+    sampled: tuple[float, ...]
+    uniform: tuple[float, ...]
+
+    def summary(self) -> dict[str, float | int]:
+        """Return plain numbers for ``summary.json``."""
+        return {
+            "best_reward": self.reward,
+            "derived_from": len(self.sampled),
+            "sampled_mean": statistics.fmean(self.sampled),
+            "sampled_std": statistics.pstdev(self.sampled),
+            "uniform_mean": statistics.fmean(self.uniform),
+            "uniform_std": statistics.pstdev(self.uniform),
+            "uniform_best": max(self.uniform),
+        }
+
+
+def compare(
+    architectures: Sequence[Architecture], sampled: Sequence[float], uniform: Sequence[float]
+) -> Derived:
+    """Choose the best of ``architectures`` by their rewards ``sampled``."""
+    best = max(range(len(sampled)), key=sampled.__getitem__)
+    return Derived(architectures[best], sampled[best], tuple(sampled), tuple(uniform))

@@ -1,0 +1,237 @@
+"""ENAS: one set of weights for all architectures, and a controller that learns which are good.
+
+For every epoch: (1) for each batch of the training split, sample an architecture and take a step
+on the shared weights; (2) so many times, sample a few architectures, take their accuracy on
+validation images as reward, and take a REINFORCE step on the controller. At the end: sample, rank
+on the whole validation split, keep the best.
+
+Source: Pham et al., 2018, https://arxiv.org/abs/1802.03268. ``enas.md`` has the details.
+"""
+
+import time
+from collections import deque
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import torch
+from pytorch_lightning import LightningModule
+from torch import Tensor
+
+from lightning_nas.architecture import Architecture
+from lightning_nas.controllers.uniform import UniformController
+from lightning_nas.data.base import ImageData
+from lightning_nas.errors import InputError
+from lightning_nas.loops.alternating import Alternating, Phase
+from lightning_nas.methods.base import Derived, compare
+from lightning_nas.modules.controller import ControllerModule
+from lightning_nas.modules.optimizers import SharedSGD
+from lightning_nas.modules.supernet import Metrics, SupernetModule
+
+Batch = tuple[Phase, tuple[Tensor, Tensor]]
+SAMPLED_AHEAD = 128  # architectures that are brought from the device at once in the weights phase
+LONGEST_ROW = 10  # steps in a row without finite gradients, after which the search stops
+
+
+class ENAS(LightningModule):
+    """The pair of shared weights and controller, and how they take turns.
+
+    Args:
+        supernet: The shared weights.
+        controller: The controller.
+        data: The images; the controller alone sees the validation split.
+        controller_steps: Controller steps an epoch.
+        controller_batch: Validation images for each sampled architecture; None = ``data``'s batch.
+        calibration_images: Training images on which statistics are recalibrated, where they are.
+
+    Raises:
+        InputError: If the number of steps is negative.
+    """
+
+    def __init__(
+        self,
+        supernet: SupernetModule,
+        controller: ControllerModule,
+        data: ImageData,
+        controller_steps: int = 30,
+        controller_batch: int | None = None,
+        calibration_images: int = 512,
+    ) -> None:
+        super().__init__()
+        if controller_steps < 0:
+            raise InputError(f"method.controller_steps must be >= 0, got {controller_steps}")
+        self.automatic_optimization = False
+        self.supernet = supernet
+        self.controller = controller
+        self.data = data
+        self.controller_steps = controller_steps if controller.learns else 0
+        self.controller_batch = controller_batch or data.batch_size
+        self.calibration_images = calibration_images
+        self.scored = 0
+        self._ahead: deque[Architecture] = deque()
+        self._seconds: dict[str, float] = {}
+        self._phase_began = 0.0
+
+    # ---- data ------------------------------------------------------------------------------------
+
+    def setup(self, stage: str) -> None:
+        """Tell the data which device and which process this is."""
+        self.data.trainer = self.trainer
+
+    def train_dataloader(self) -> Alternating:
+        """Return the two phases of an epoch as one loader."""
+        images = self.controller.samples * self.controller_batch
+        return Alternating(
+            self.data.train_dataloader(),
+            self.data.controller_dataloader(images),
+            self.controller_steps,
+        )
+
+    def val_dataloader(self) -> Any:
+        """Return the search-validation split."""
+        return self.data.val_dataloader()
+
+    # ---- one epoch -------------------------------------------------------------------------------
+
+    def on_train_start(self) -> None:
+        """Take the images on which statistics are recalibrated."""
+        if self.supernet.statistics.mode == "recalibrated":
+            images, _ = self.data.calibration_batch(self.calibration_images)
+            self.supernet.calibration = images
+
+    def on_train_epoch_start(self) -> None:
+        """Begin with the weights phase."""
+        self._ahead.clear()
+        self._seconds = {"weights": 0.0, "controller": 0.0}
+        self._phase_began = time.monotonic()
+
+    def training_step(self, batch: Batch, batch_idx: int) -> None:
+        """Take one step of the phase that the batch belongs to."""
+        phase, (images, labels) = batch
+        if phase == "weights":
+            metrics = self._weights_step(images, labels)
+        else:
+            metrics = self._controller_step(images, labels)
+        if self._last_of_phase(batch_idx):
+            now = time.monotonic()
+            self._seconds[phase] = now - self._phase_began
+            self._phase_began = now
+        self._log(phase, metrics)
+
+    def _weights_step(self, images: Tensor, labels: Tensor) -> Metrics:
+        optimizer = self._optimizer(0)
+        loss, metrics = self.supernet.loss(images, labels, self._next_architecture())
+        optimizer.zero_grad()
+        self.manual_backward(loss)
+        optimizer.step()
+        return metrics
+
+    def _controller_step(self, images: Tensor, labels: Tensor) -> Metrics:
+        optimizer = self._optimizer(1)
+        rollout, architectures = self.controller.sample(self.controller.samples)
+        reward_N = self.supernet.score(images, labels, architectures)
+        self.scored += len(architectures)
+        loss, metrics = self.controller.loss(rollout, reward_N)
+        optimizer.zero_grad()
+        self.manual_backward(loss)
+        if self.controller.clip_norm is not None:
+            self.clip_gradients(optimizer, self.controller.clip_norm, "norm")
+        optimizer.step()
+        return metrics
+
+    def _next_architecture(self) -> Architecture:
+        if not self._ahead:  # the controller stands still in this phase: many can be drawn at once
+            with torch.no_grad():
+                self._ahead.extend(self.controller.sample(SAMPLED_AHEAD)[1])
+        return self._ahead.popleft()
+
+    def _last_of_phase(self, batch_idx: int) -> bool:
+        steps = self.trainer.num_training_batches
+        return batch_idx in (steps - self.controller_steps - 1, steps - 1)
+
+    def on_train_epoch_end(self) -> None:
+        """Step the schedule, report the phases' seconds, stop where nothing can be learnt."""
+        schedule: Any = self.lr_schedulers()
+        lr = self._optimizer(0).param_groups[0]["lr"]
+        schedule.step()
+        self.log_dict(
+            {
+                "weights/lr": lr,
+                "weights/seconds": self._seconds["weights"],
+                **({"controller/seconds": self._seconds["controller"]} if self.controller_steps else {}),
+            }
+        )  # fmt: skip
+        self._check_gradients()
+
+    def validation_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> None:
+        """Score a freshly sampled architecture a batch: how good the average sample is."""
+        _, architectures = self.controller.sample(1)
+        accuracy = self.supernet.score(*batch, architectures).mean()
+        self.log("val/accuracy", accuracy, batch_size=len(batch[1]), sync_dist=True, prog_bar=True)
+
+    def on_validation_model_train(self) -> None:
+        """Put all back into training mode."""
+        self.train()
+
+    # ---- the end ---------------------------------------------------------------------------------
+
+    def derive(self, samples: int, progress: Callable[[Iterator[Any], int], Iterator[Any]]) -> Derived:
+        """Sample architectures and as many uniform ones, rank all on the whole validation split.
+
+        Args:
+            samples: How many of each, at least 1.
+            progress: Wraps the iteration over all of them, for a progress bar.
+        """
+        _, sampled = self.controller.sample(samples)
+        space = self.controller.space
+        tokens_NT = UniformController(space).sample(samples).tokens_NT
+        uniform = [space.decode(tokens) for tokens in tokens_NT.tolist()]
+        batches = list(self.data.val_dataloader())
+        with self.trainer.precision_plugin.forward_context():
+            scores = list(progress(self.supernet.rank(batches, [*sampled, *uniform]), 2 * samples))
+        accuracies = self.trainer.strategy.reduce(torch.stack(scores), reduce_op="mean").tolist()
+        self.scored += len(accuracies)
+        return compare(sampled, accuracies[:samples], accuracies[samples:])
+
+    # ---- housekeeping ----------------------------------------------------------------------------
+
+    def configure_optimizers(self) -> Any:
+        """Return the optimiser and schedule of the weights and the optimiser of the controller."""
+        weights = self.supernet.configure_optimizers()
+        if not self.controller.learns:
+            return weights
+        return [weights, {"optimizer": self.controller.configure_optimizers()}]
+
+    def _optimizer(self, index: int) -> Any:
+        optimizers: Any = self.optimizers()
+        return optimizers[index] if isinstance(optimizers, list) else optimizers
+
+    def _log(self, phase: str, metrics: Metrics) -> None:
+        for name, value in metrics.items():
+            shown = (phase, name) in {("weights", "loss"), ("controller", "reward")}
+            self.log(f"{phase}/{name}", value, on_step=True, on_epoch=True, prog_bar=shown,
+                     batch_size=1)  # fmt: skip
+
+    def on_train_batch_end(self, outputs: Any, batch: Batch, batch_idx: int) -> None:
+        """Look now and then whether the gradients are finite: each look waits for the device."""
+        if batch_idx % self.trainer.log_every_n_steps == self.trainer.log_every_n_steps - 1:
+            self._check_gradients()
+
+    def _check_gradients(self) -> None:
+        optimizer = self._optimizer(0).optimizer
+        if not isinstance(optimizer, SharedSGD):
+            return
+        counters = optimizer.counters
+        self.log("weights/skipped", counters["skipped"].float(), batch_size=1)
+        if counters["longest_row"] >= LONGEST_ROW:
+            raise InputError(
+                f"the gradients of {LONGEST_ROW} weights steps in a row were not finite; the "
+                "weights are those of before: lower method.supernet.optimizer.lr and use resume"
+            )
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Keep how many architectures were scored."""
+        checkpoint["scored"] = self.scored
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Take it up again."""
+        self.scored = checkpoint["scored"]

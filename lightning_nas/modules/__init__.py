@@ -1,0 +1,1 @@
+"""The LightningModules that methods pair. Each fits alone, too."""

@@ -1,0 +1,117 @@
+"""The LightningModule of a controller: its policy gradient, its baseline, its optimiser.
+
+It fits alone, too, on any reward function. Inside a method it logs nothing: it returns what is to
+be logged. Shapes: N = sampled architectures.
+"""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import torch
+from pytorch_lightning import LightningModule
+from torch import Tensor, nn
+
+from lightning_nas.architecture import Architecture
+from lightning_nas.controllers.rollout import Rollout
+from lightning_nas.errors import InputError
+from lightning_nas.policy.baseline import MovingAverageBaseline
+from lightning_nas.policy.reinforce import reinforce_loss
+from lightning_nas.spaces.base import Space
+
+Metrics = dict[str, Tensor]
+Reward = Callable[[Sequence[Architecture]], Tensor]
+
+
+class ControllerModule(LightningModule):
+    """A controller and how it learns: REINFORCE with a moving-average baseline.
+
+    Args:
+        controller: Samples and scores architectures of its ``space``.
+        baseline: Turns rewards into advantages.
+        optimizer: Makes the optimiser from the parameters.
+        samples: Architectures a step and process, at least 1.
+        entropy_weight: Weight of the entropy, in nats, in the reward.
+        skip_kl_weight: Weight in the loss of the skips' divergence from their target.
+        clip_norm: Bound of the gradients' norm; None = no bound.
+        reward: Rewards ``(N,)`` of architectures, for fitting alone.
+
+    Raises:
+        InputError: If ``samples`` is below 1.
+    """
+
+    def __init__(
+        self,
+        controller: nn.Module,
+        baseline: MovingAverageBaseline,
+        optimizer: Callable[[Any], torch.optim.Optimizer],
+        samples: int = 10,
+        entropy_weight: float = 1e-4,
+        skip_kl_weight: float = 0.0,
+        clip_norm: float | None = None,
+        reward: Reward | None = None,
+    ) -> None:
+        super().__init__()
+        if samples < 1:
+            raise InputError(f"controller.samples must be at least 1, got {samples}")
+        self.controller = controller
+        self.baseline = baseline
+        self.make_optimizer = optimizer
+        self.samples = samples
+        self.entropy_weight = entropy_weight
+        self.skip_kl_weight = skip_kl_weight
+        self.clip_norm = clip_norm
+        self.reward = reward
+
+    @property
+    def space(self) -> Space:
+        """The space of the controller."""
+        return self.controller.space  # type: ignore[return-value]
+
+    @property
+    def learns(self) -> bool:
+        """Whether there is anything to learn; the uniform controller has no parameters."""
+        return any(True for _ in self.controller.parameters())
+
+    def sample(self, n: int) -> tuple[Rollout, list[Architecture]]:
+        """Draw ``n`` architectures, with one transfer from the device for all of them."""
+        rollout: Rollout = self.controller.sample(n)  # type: ignore[operator]
+        return rollout, [self.space.decode(tokens) for tokens in rollout.tokens_NT.tolist()]
+
+    def loss(self, rollout: Rollout, reward_N: Tensor) -> tuple[Tensor, Metrics]:
+        """Return the policy-gradient loss of sampled architectures, and what is to be logged.
+
+        The baseline takes in the rewards, under DDP those of all processes alike.
+
+        Args:
+            rollout: As sampled, with its graph.
+            reward_N: Their rewards in [0, 1]; the entropy bonus is added here.
+        """
+        total_N = reward_N.float() + self.entropy_weight * rollout.entropy_N.detach()
+        advantage_N = self.baseline.advantage(total_N)
+        self.baseline.update(self._from_all_processes(total_N))
+        skip_kl = rollout.skip_kl_N.mean()
+        loss = reinforce_loss(rollout.log_prob_N, advantage_N) + self.skip_kl_weight * skip_kl
+        return loss, {
+            "loss": loss.detach(),
+            "reward": reward_N.mean(),
+            "baseline": self.baseline.average.clone(),
+            "entropy": rollout.entropy_N.detach().mean(),
+            "skip_kl": skip_kl.detach(),
+        }
+
+    def _from_all_processes(self, values_N: Tensor) -> Tensor:
+        if self._fabric is None and self._trainer is None:
+            return values_N
+        return self.all_gather(values_N).flatten()  # type: ignore[union-attr]
+
+    def training_step(self, batch: Any, batch_idx: int) -> Tensor:
+        """Fit alone: sample, ask the reward function, learn. The batch is not looked at."""
+        assert self.reward is not None, "fitting alone needs a reward function"
+        rollout, architectures = self.sample(self.samples)
+        loss, metrics = self.loss(rollout, self.reward(architectures).to(self.device))
+        self.log_dict({f"controller/{name}": value for name, value in metrics.items()})
+        return loss
+
+    def configure_optimizers(self) -> torch.optim.Optimizer:
+        """Return the optimiser."""
+        return self.make_optimizer(self.controller.parameters())

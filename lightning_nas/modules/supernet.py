@@ -1,0 +1,131 @@
+"""The LightningModule of shared weights: their loss, their scores, their optimiser.
+
+It fits alone, too, under uniform sampling. Inside a method it logs nothing: it returns what is to
+be logged. Shapes: ``(B, C, H, W)`` images, ``(B,)`` labels, N = architectures.
+"""
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from pytorch_lightning import LightningModule
+from torch import Tensor, nn
+
+from lightning_nas.architecture import Architecture
+from lightning_nas.controllers.uniform import UniformController
+from lightning_nas.layers.shared import BatchStatistics
+from lightning_nas.spaces.base import Space
+
+Metrics = dict[str, Tensor]
+
+
+class SupernetModule(LightningModule):
+    """Shared weights and how they learn.
+
+    Args:
+        network: Takes images and an architecture.
+        space: Where architectures come from when it fits alone.
+        optimizer: Makes the optimiser from the parameters.
+        scheduler: Makes the schedule from the optimiser, stepped once an epoch.
+        auxiliary_weight: Weight of the auxiliary head's loss.
+    """
+
+    def __init__(
+        self,
+        network: nn.Module,
+        space: Space,
+        optimizer: Callable[[Any], torch.optim.Optimizer],
+        scheduler: Callable[[torch.optim.Optimizer], Any],
+        auxiliary_weight: float = 0.4,
+    ) -> None:
+        super().__init__()
+        self.network = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.space = space
+        self.make_optimizer = optimizer
+        self.make_scheduler = scheduler
+        self.auxiliary_weight = auxiliary_weight
+        self.uniform = UniformController(space)
+        self.calibration: Tensor | None = None  # images, where statistics are recalibrated
+
+    def loss(
+        self, images: Tensor, labels: Tensor, architecture: Architecture
+    ) -> tuple[Tensor, Metrics]:
+        """Return the loss of one architecture on a training batch, and what is to be logged."""
+        output = self.network(images, architecture)
+        logits, auxiliary = output if isinstance(output, tuple) else (output, None)
+        cross_entropy = F.cross_entropy(logits, labels)
+        loss = cross_entropy
+        if auxiliary is not None:
+            loss = loss + self.auxiliary_weight * F.cross_entropy(auxiliary, labels)
+        accuracy = (logits.detach().argmax(dim=1) == labels).float().mean()
+        return loss, {"loss": cross_entropy.detach(), "accuracy": accuracy}
+
+    def score(self, images: Tensor, labels: Tensor, architectures: Sequence[Architecture]) -> Tensor:
+        """Return accuracies ``(N,)`` in [0, 1], each on its own share of the batch.
+
+        Weights and buffers stay as they are, dropout is off.
+
+        Args:
+            images: N times as many as one architecture is scored on.
+            labels: Their labels.
+            architectures: N architectures.
+        """
+        n = len(architectures)
+        shares = zip(images.tensor_split(n), labels.tensor_split(n), strict=True)
+        with self._scoring():
+            scores = [
+                self._accuracy([share], architecture)
+                for share, architecture in zip(shares, architectures, strict=True)
+            ]
+        return torch.stack(scores)
+
+    def rank(
+        self,
+        batches: Iterable[tuple[Tensor, Tensor]],
+        architectures: Iterable[Architecture],
+    ) -> Iterator[Tensor]:
+        """Yield the accuracy of each architecture on all of ``batches``, a scalar tensor."""
+        with self._scoring():
+            for architecture in architectures:
+                yield self._accuracy(batches, architecture)
+
+    @contextmanager
+    def _scoring(self) -> Iterator[None]:
+        self.network.eval()  # once for many architectures: a supernet has thousands of modules
+        try:
+            with torch.no_grad():
+                yield
+        finally:
+            self.statistics.forget()
+            self.network.train()
+
+    def _accuracy(
+        self, batches: Iterable[tuple[Tensor, Tensor]], architecture: Architecture
+    ) -> Tensor:
+        if self.calibration is not None:
+            with self.statistics.record():
+                self.network(self.calibration, architecture)
+        correct, total = 0, 0
+        for images, labels in batches:
+            correct += (self.network(images, architecture).argmax(dim=1) == labels).sum()
+            total += len(labels)
+        return torch.as_tensor(correct / total)
+
+    @property
+    def statistics(self) -> BatchStatistics:
+        """How the network's batch norms behave while scoring."""
+        return self.network.statistics  # type: ignore[return-value]
+
+    def training_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> Tensor:
+        """Fit alone: one uniformly sampled architecture a step."""
+        architecture = self.space.decode(self.uniform.sample(1).tokens_NT[0].tolist())
+        loss, metrics = self.loss(*batch, architecture)
+        self.log_dict({f"train/{name}": value for name, value in metrics.items()})
+        return loss
+
+    def configure_optimizers(self) -> Any:
+        """Return optimiser and schedule."""
+        optimizer = self.make_optimizer(self.network.parameters())
+        return {"optimizer": optimizer, "lr_scheduler": self.make_scheduler(optimizer)}

@@ -1,0 +1,1 @@
+"""Losses and baselines of policy gradients, in plain torch."""

@@ -1,0 +1,61 @@
+"""Reward baselines for policy gradients. Shapes: N = sampled architectures."""
+
+import torch
+from torch import Tensor, nn
+
+from lightning_nas.errors import InputError
+
+
+class MovingAverageBaseline(nn.Module):
+    """Subtracts a moving average of earlier rewards, ``b <- decay b + (1 - decay) R``.
+
+    A batch is scored before it enters the average, for a baseline that has seen its own rewards
+    biases the gradient; it then enters as one reward after the other would, whatever their order:
+    N rewards weigh ``1 - decay ** N``. The average is a buffer and resumes with the checkpoint.
+
+    Args:
+        decay: Weight of the past for one reward, in [0, 1). The released ENAS has 0.99.
+        initial: Where the average starts; None = at the mean of the first batch. The released
+            ENAS starts at 0.
+
+    Raises:
+        InputError: If ``decay`` is outside [0, 1).
+    """
+
+    average: Tensor
+
+    def __init__(self, decay: float, initial: float | None = None) -> None:
+        super().__init__()
+        if not 0 <= decay < 1:
+            raise InputError(f"baseline.decay must lie in [0, 1), got {decay}")
+        self.decay = decay
+        start = float("nan") if initial is None else initial  # nan until the first batch
+        self.register_buffer("average", torch.tensor(start))
+
+    def forward(self, reward_N: Tensor) -> Tensor:
+        """Return advantages ``(N,)``, float32, and take the rewards into the average.
+
+        Raises:
+            ValueError: If the rewards are not a non-empty vector.
+
+        >>> baseline = MovingAverageBaseline(decay=0.5)
+        >>> baseline(torch.tensor([0.25, 0.75])), baseline(torch.tensor([0.75]))
+        (tensor([-0.2500,  0.2500]), tensor([0.2500]))
+        """
+        advantage_N = self.advantage(reward_N)
+        self.update(reward_N)
+        return advantage_N
+
+    def advantage(self, reward_N: Tensor) -> Tensor:
+        """Return rewards less the average; less their own mean while there is no average yet."""
+        if reward_N.ndim != 1 or reward_N.numel() == 0:
+            raise ValueError(f"expected rewards of shape (N,), N > 0, got {tuple(reward_N.shape)}")
+        reward_N = reward_N.detach().float()
+        return reward_N - torch.where(self.average.isnan(), reward_N.mean(), self.average)
+
+    def update(self, reward_N: Tensor) -> None:
+        """Take rewards into the average: under DDP those of all ranks."""
+        mean = reward_N.detach().float().mean()
+        past = self.decay ** reward_N.numel()
+        updated = past * self.average + (1 - past) * mean
+        self.average.copy_(torch.where(self.average.isnan(), mean, updated))

@@ -1,0 +1,193 @@
+"""Where the boxes and arrows of a cell architecture go: normal and reduction cell side by side.
+
+Graphviz's ``dot`` places the blocks and finds ways around them; the rest is geometry. Nothing is
+painted here. In a Graphviz graph a block is one node, with a port for each of its two operations.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+
+import pygraphviz
+
+from lightning_nas.architecture import CELL_INPUTS, Cell, CellArchitecture
+from lightning_nas.report.curves import free_curve, spread
+from lightning_nas.report.picture import (
+    DARK,
+    NEWER,
+    OLDER,
+    Box,
+    Label,
+    Line,
+    Picture,
+    Point,
+    legend,
+    short_name,
+)
+
+BETWEEN = 44.0  # the two cells
+TITLE, LEGEND = 24.0, 40.0  # heights of the strips above and below the cells
+END, CONCAT, OPERATION, ADD = (84.0, 28.0), (64.0, 20.0), (47.0, 20.0), (36.0, 18.0)
+BLOCK = (102.0, 60.0)  # two operations side by side, an addition below
+PORTS = (
+    '<<TABLE BORDER="0" CELLBORDER="0" CELLSPACING="0" CELLPADDING="0"><TR>'
+    '<TD PORT="{}" WIDTH="{width:.0f}" HEIGHT="{height:.0f}"></TD>'
+    '<TD PORT="{}" WIDTH="{width:.0f}" HEIGHT="{height:.0f}"></TD></TR></TABLE>>'
+)
+LIFT = 14.0  # inputs have many readers, and their arrows need more room than others
+LEFT_RIGHT = ("left", "right")
+INPUTS = (("h[i-1]", "cell before last"), ("h[i]", "last cell"))
+COLOURS = {"input0": OLDER, "input1": NEWER}
+
+
+def layout_cells(architecture: CellArchitecture) -> Picture:
+    """Return the picture of an architecture's two cells.
+
+    Names of shapes: ``normal-input0`` (the older), ``normal-input1``, ``normal-block3-left``,
+    ``-right``, ``-add``, ``normal-concat``, ``normal-output``, and for arrows
+    ``normal-edge-input0-block3-left``; likewise ``reduction-``.
+    """
+    cells = {"normal": architecture.normal, "reduction": architecture.reduction}
+    operations = {o for cell in cells.values() for block in cell.blocks for o in block.operations}
+    left, right = (_layout(cell, name) for name, cell in cells.items())
+    width, height = left.width + BETWEEN + right.width, max(left.height, right.height)
+    boxes, labels = legend(operations, 0, width, LEGEND - 16)
+    left = _moved(left, 0, LEGEND + height - left.height)
+    right = _moved(right, left.width + BETWEEN, LEGEND + height - right.height)
+    return Picture(
+        width,
+        LEGEND + height + TITLE,
+        (*left.boxes, *right.boxes, *boxes),
+        left.lines + right.lines,
+        labels=(*left.labels, *right.labels, *labels),
+    )
+
+
+def _moved(picture: Picture, x: float, y: float) -> Picture:
+    return replace(
+        picture,
+        boxes=tuple(replace(box, x=box.x + x, y=box.y + y) for box in picture.boxes),
+        lines=tuple(
+            replace(line, points=tuple((a + x, b + y) for a, b in line.points))
+            for line in picture.lines
+        ),
+        labels=tuple(replace(label, x=label.x + x, y=label.y + y) for label in picture.labels),
+    )
+
+
+# ---- one cell -----------------------------------------------------------------------------------
+
+
+def _layout(cell: Cell, prefix: str) -> Picture:
+    """Return the picture of one cell, its lower left corner at the origin.
+
+    The first pass says from which side each operation's input comes, the second puts the operations
+    of a block in that order, which saves crossings.
+    """
+    sides = [LEFT_RIGHT] * len(cell.blocks)
+    centres = _centres(_graph(cell, sides))
+    for index, block in enumerate(cell.blocks):
+        left, right = (centres[_node(state)][0] for state in block.inputs)
+        sides[index] = LEFT_RIGHT if left <= right else ("right", "left")
+    graph = _graph(cell, sides)
+    boxes = {box.name: box for box in _boxes(cell, sides, _centres(graph))}
+    width, height = _points(graph.graph_attr["bb"])[-1][0], boxes["input0"].extent[3]
+    lines = (*_arrows(cell, graph, boxes), *_inner_arrows(cell, boxes))
+    return Picture(
+        width,
+        height,
+        tuple(replace(box, name=f"{prefix}-{box.name}") for box in boxes.values()),
+        tuple(replace(line, name=f"{prefix}-edge-{line.name}") for line in lines),
+        labels=(Label(f"{prefix} cell", width / 2, height + 18, 11, "center", bold=True),),
+    )
+
+
+def _node(state: int) -> str:
+    return f"input{state}" if state < CELL_INPUTS else f"block{state - CELL_INPUTS}"
+
+
+def _edges(cell: Cell) -> Iterator[tuple[str, str, str]]:
+    """Yield the node that each arrow leaves, the node that it enters, and the operation there."""
+    for index, block in enumerate(cell.blocks):
+        for side, state in zip(LEFT_RIGHT, block.inputs, strict=True):
+            yield _node(state), f"block{index}", side
+    for state in cell.outputs:
+        yield _node(state), "concat", ""
+    yield "concat", "output", ""
+
+
+def _boxes(cell: Cell, sides: Sequence[Sequence[str]], centres: dict[str, Point]) -> Iterator[Box]:
+    for state, (text, note) in enumerate(INPUTS):
+        x, y = centres[f"input{state}"]
+        yield Box(f"input{state}", f"input{state}", text, x, y + LIFT, *END, note)
+    for index, block in enumerate(cell.blocks):
+        x, y = centres[f"block{index}"]
+        top, bottom = y + (BLOCK[1] - OPERATION[1]) / 2, y - (BLOCK[1] - ADD[1]) / 2
+        for side, operation in zip(LEFT_RIGHT, block.operations, strict=True):
+            place = x + (sides[index].index(side) - 0.5) * BLOCK[0] / 2
+            name = f"block{index}-{side}"
+            yield Box(name, operation, short_name(operation), place, top, *OPERATION)
+        yield Box(f"block{index}-add", "join", "add", x, bottom, *ADD)
+    yield Box("concat", "join", "concat", *centres["concat"], *CONCAT)
+    yield Box("output", "end", "h[i+1]", *centres["output"], *END, "this cell")
+
+
+def _arrows(cell: Cell, graph: pygraphviz.AGraph, boxes: dict[str, Box]) -> Iterator[Line]:
+    """Yield the arrows between inputs, blocks and output, those of one source side by side."""
+    edges = {}
+    for source, target, port in _edges(cell):
+        start = f"{source}-add" if source.startswith("block") else source
+        end = f"{target}-{port}" if port else target
+        edges[start, end] = _points(graph.get_edge(source, target, port).attr["pos"])
+    starts = spread([(boxes[s], boxes[e]) for s, e in edges], top=False)
+    ends = spread([(boxes[e], boxes[s]) for s, e in edges], top=True)
+    for (start, end), spline in edges.items():
+        others = [box for name, box in boxes.items() if name not in {start, end}]
+        a, b = starts[start, end], ends[end, start]
+        points = free_curve(a, b, spline, others)
+        colour = COLOURS.get(start, DARK)
+        yield Line(f"{start}-{end}", points, colour, curved=True, arrow=True)
+
+
+def _inner_arrows(cell: Cell, boxes: dict[str, Box]) -> Iterator[Line]:
+    """Yield the arrows from operations to the addition of their block."""
+    for index in range(len(cell.blocks)):
+        add = boxes[f"block{index}-add"]
+        for side in LEFT_RIGHT:
+            box = boxes[f"block{index}-{side}"]
+            tip = add.x + (box.x - add.x) * 0.35, add.extent[3]
+            yield Line(f"{box.name}-{add.name}", ((box.x, box.extent[1]), tip), DARK, arrow=True)
+
+
+# ---- Graphviz -----------------------------------------------------------------------------------
+
+
+def _graph(cell: Cell, sides: Sequence[Sequence[str]]) -> pygraphviz.AGraph:
+    """Return the cell with coordinates, the operations of its blocks in the order of ``sides``."""
+    graph = pygraphviz.AGraph(directed=True, strict=False, nodesep=0.2, ranksep=0.5)
+    # without text Graphviz never looks for a font, on which fontconfig may comment on stderr
+    graph.node_attr.update(shape="box", fixedsize="true", label="")
+    graph.edge_attr.update(dir="none", tailport="s", headport="n")
+    for name, size in (("input0", END), ("input1", END), ("concat", CONCAT), ("output", END)):
+        graph.add_node(name, **_inches(size))
+    for index, (left, right) in enumerate(sides):
+        label = PORTS.format(left, right, width=BLOCK[0] / 2, height=BLOCK[1])
+        graph.add_node(f"block{index}", shape="plain", fixedsize="false", label=label)
+    graph.add_subgraph(["input0", "input1"], rank="source")
+    graph.add_edge("input0", "input1", style="invis")  # the older to the left
+    for source, target, port in _edges(cell):
+        graph.add_edge(source, target, key=port, headport=f"{port}:n" if port else "n")
+    graph.layout("dot")
+    return graph
+
+
+def _inches(size: Point) -> dict[str, float]:
+    return {"width": size[0] / 72, "height": size[1] / 72}
+
+
+def _centres(graph: pygraphviz.AGraph) -> dict[str, Point]:
+    return {str(node): _points(node.attr["pos"])[0] for node in graph.nodes()}
+
+
+def _points(text: str) -> tuple[Point, ...]:
+    numbers = [float(number) for number in text.replace("\\\n", "").replace(",", " ").split()]
+    return tuple(zip(numbers[::2], numbers[1::2], strict=True))

@@ -1,0 +1,208 @@
+"""The search networks once more, slow and plain: what the fast ones are tested against.
+
+Written after the released code, for one architecture at a time, without a line of
+``lightning_nas.layers`` or ``lightning_nas.networks``: functions over a dictionary of weights, which
+they find by the names that a supernet gives them. Shapes and strides are read off the maps as they
+come, as the released code does. Shapes: ``(N, C, H, W)`` images, ``(N, K)`` logits.
+"""
+
+from collections.abc import Mapping
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from lightning_nas.architecture import Cell, CellArchitecture, MacroArchitecture
+
+Weights = Mapping[str, Tensor]
+
+
+def copy_weights(network: nn.Module) -> dict[str, Tensor]:
+    """Return copies of a network's parameters by name, ready to take gradients."""
+    return {
+        name: parameter.detach().clone().contiguous().requires_grad_()
+        for name, parameter in network.named_parameters()
+    }
+
+
+# ---- parts --------------------------------------------------------------------------------------
+
+
+def same_pad(x: Tensor, kernel: int, stride: int, value: float = 0.0) -> Tensor:
+    """TensorFlow's SAME for a square map: as little as possible, the odd one at the end."""
+    size = x.shape[-1]
+    windows = (size + stride - 1) // stride
+    total = max((windows - 1) * stride + kernel - size, 0)
+    before, after = total // 2, total - total // 2
+    return F.pad(x, (before, after, before, after), value=value)
+
+
+def conv(x: Tensor, weight: Tensor, stride: int = 1, groups: int = 1) -> Tensor:
+    return F.conv2d(same_pad(x, weight.shape[-1], stride), weight, stride=stride, groups=groups)
+
+
+def norm(x: Tensor, weights: Weights, name: str, eps: float = 1e-5) -> Tensor:
+    mean = x.mean(dim=(0, 2, 3), keepdim=True)
+    variance = (x - mean).square().mean(dim=(0, 2, 3), keepdim=True)
+    scale, shift = weights[f"{name}.weight"], weights[f"{name}.bias"]
+    return (x - mean) / (variance + eps).sqrt() * scale[:, None, None] + shift[:, None, None]
+
+
+def windows(x: Tensor, stride: int, value: float) -> Tensor:
+    """Return the 3x3 windows, ``(N, C, H', W', 9)``."""
+    padded = same_pad(x, 3, stride, value)
+    return padded.unfold(2, 3, stride).unfold(3, 3, stride).flatten(-2)
+
+
+def average_pool(x: Tensor, stride: int) -> Tensor:
+    return windows(x, stride, 0.0).sum(-1) / windows(torch.ones_like(x), stride, 0.0).sum(-1)
+
+
+def max_pool(x: Tensor, stride: int) -> Tensor:
+    return windows(x, stride, float("-inf")).max(-1).values
+
+
+def factorized_reduction(x: Tensor, weights: Weights, name: str) -> Tensor:
+    path_1 = x[:, :, ::2, ::2]
+    path_2 = F.pad(x, (0, 1, 0, 1))[:, :, 1:, 1:][:, :, ::2, ::2]
+    halves = [conv(path_1, weights[f"{name}.path_1.weight"])]
+    halves.append(conv(path_2, weights[f"{name}.path_2.weight"]))
+    return norm(torch.cat(halves, dim=1), weights, f"{name}.norm")
+
+
+def stem(images: Tensor, weights: Weights) -> Tensor:
+    return norm(conv(images, weights["stem.0.weight"]), weights, "stem.1")
+
+
+def linear(x: Tensor, weight: Tensor) -> Tensor:
+    """Global average pooling and a matrix."""
+    return x.flatten(2).mean(-1) @ weight.t()
+
+
+# ---- cells --------------------------------------------------------------------------------------
+
+
+def cell_operation(x: Tensor, weights: Weights, name: str, operation: str, stride: int) -> Tensor:
+    if operation == "avg_pool_3x3":
+        return average_pool(x, stride)
+    if operation == "max_pool_3x3":
+        return max_pool(x, stride)
+    if operation == "identity":
+        return x if stride == 1 else factorized_reduction(x, weights, f"{name}.identity")
+    for stack in (1, 2):
+        depthwise = weights[f"{name}.{operation}.depthwise_{stack}.weight"]
+        pointwise = weights[f"{name}.{operation}.pointwise_{stack}.weight"]
+        x = conv(F.relu(x), depthwise, stride if stack == 1 else 1, groups=len(depthwise))
+        x = norm(conv(x, pointwise), weights, f"{name}.{operation}.norm_{stack}")
+    return x
+
+
+def relu_conv_norm(x: Tensor, weights: Weights, name: str) -> Tensor:
+    return norm(conv(F.relu(x), weights[f"{name}.conv.weight"]), weights, f"{name}.norm")
+
+
+def calibrate(older: Tensor, newer: Tensor, weights: Weights, name: str) -> list[Tensor]:
+    filters = len(weights[f"{name}.norm.weight"])
+    if older.shape[-1] != newer.shape[-1]:
+        older = factorized_reduction(F.relu(older), weights, f"{name}.older.1")
+    elif older.shape[1] != filters:
+        older = relu_conv_norm(older, weights, f"{name}.older")
+    if newer.shape[1] != filters:
+        newer = relu_conv_norm(newer, weights, f"{name}.newer")
+    return [older, newer]
+
+
+def run_cell(
+    older: Tensor, newer: Tensor, cell: Cell, weights: Weights, name: str, stride: int
+) -> Tensor:
+    states = calibrate(older, newer, weights, name)
+    read = set()
+    for index, block in enumerate(cell.blocks):
+        results = []
+        for side, (state, operation) in enumerate(zip(block.inputs, block.operations, strict=True)):
+            x = torch.stack(states)[state] if stride == 1 else states[state]
+            edge = f"{name}.blocks.{index}.{side}.{state}"
+            results.append(cell_operation(x, weights, edge, operation, stride if state < 2 else 1))
+            read.add(state)
+        states.append(results[0] + results[1])
+    unused = [state for state in range(len(states)) if state not in read]
+    if stride == 2:
+        for state in {0, 1} & set(unused):
+            reduced = factorized_reduction(states[state], weights, f"{name}.halve_outputs.{state}")
+            states[state] = reduced
+    joined = torch.cat([states[state] for state in unused], dim=1)
+    kernel = torch.cat([weights[f"{name}.outputs.{state}.weight"] for state in unused], dim=1)
+    return norm(conv(F.relu(joined), kernel), weights, f"{name}.norm")
+
+
+def auxiliary(x: Tensor, weights: Weights) -> Tensor:
+    x = F.relu(x).unfold(2, 5, 3).unfold(3, 5, 3).mean(dim=(-1, -2))
+    x = F.relu(norm(conv(x, weights["auxiliary.project.weight"]), weights, "auxiliary.norm_1"))
+    x = F.relu(norm(conv(x, weights["auxiliary.conv.weight"]), weights, "auxiliary.norm_2"))
+    return linear(x, weights["auxiliary.linear.weight"])
+
+
+def cell_network(
+    images: Tensor, architecture: CellArchitecture, weights: Weights, cells: int, reduction: str
+) -> tuple[Tensor, Tensor | None]:
+    """Return logits and auxiliary logits, these only where ``weights`` has the head.
+
+    Args:
+        images: A batch.
+        architecture: What to run.
+        weights: See ``copy_weights``.
+        cells: Normal cells in a stack.
+        reduction: ``strided`` or ``factorized``.
+    """
+    x = stem(images, weights)
+    layers = [x, x]
+    auxiliary_logits = None
+    for index in range(3 * cells + 2):
+        reduces = index in (cells, 2 * cells + 1)
+        if reduces and reduction == "factorized":
+            x = factorized_reduction(x, weights, f"halvings.{index}")
+            layers = [layers[-1], x]
+        cell = architecture.reduction if reduces else architecture.normal
+        stride = 2 if reduces and reduction == "strided" else 1
+        x = run_cell(layers[0], layers[1], cell, weights, f"cells.{index}", stride)
+        layers = [layers[-1], x]
+        if index == 2 * cells + 2 and "auxiliary.linear.weight" in weights:
+            auxiliary_logits = auxiliary(x, weights)
+    return linear(F.relu(x), weights["classifier.linear.weight"]), auxiliary_logits
+
+
+# ---- macro --------------------------------------------------------------------------------------
+
+
+def macro_operation(x: Tensor, operation: str, weights: Weights, name: str) -> Tensor:
+    x = F.relu(norm(conv(x, weights[f"{name}.conv.weight"]), weights, f"{name}.norm"))
+    if operation == "avg_pool_3x3":
+        return average_pool(x, 1)
+    if operation == "max_pool_3x3":
+        return max_pool(x, 1)
+    if operation.startswith("sep_"):
+        depthwise = weights[f"{name}.operation.0.weight"]
+        x = conv(x, depthwise, groups=len(depthwise))
+        x = conv(x, weights[f"{name}.operation.1.weight"])
+    else:
+        x = conv(x, weights[f"{name}.operation.weight"])
+    return F.relu(norm(x, weights, f"{name}.norm_after", eps=1e-3))
+
+
+def macro_network(images: Tensor, architecture: MacroArchitecture, weights: Weights) -> Tensor:
+    """Return logits; every earlier output goes through each pooling, read later or not."""
+    layers = [stem(images, weights)]
+    total = len(architecture.layers)
+    for index, layer in enumerate(architecture.layers):
+        name = f"layers.{index}.branches.{layer.operation}"
+        out = macro_operation(layers[-1], layer.operation, weights, name)
+        if index > 0:
+            chosen = [layers[j] for j in range(index) if j in layer.skips]
+            out = norm(torch.stack([*chosen, out]).sum(0), weights, f"layers.{index}.norm")
+        layers.append(out)
+        if index in (total // 3 - 1, 2 * (total // 3) - 1):
+            layers = [
+                factorized_reduction(earlier, weights, f"halvings.{index}.{j}")
+                for j, earlier in enumerate(layers)
+            ]
+    return linear(layers[-1], weights["classifier.linear.weight"])
