@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from lightning_nas.architecture import CELL_INPUTS, CELL_OPERATIONS, Cell, CellArchitecture
 from lightning_nas.errors import InputError
-from lightning_nas.layers.convolutions import Conv2d, FactorizedReduction, Norm, ReluConvNorm
+from lightning_nas.layers.convolutions import Conv2d, FactorizedReduction, Norm
 from lightning_nas.layers.operations import CELL
 from lightning_nas.layers.shared import BatchStatistics
 from lightning_nas.networks.heads import (
@@ -25,27 +25,7 @@ from lightning_nas.networks.heads import (
     check_image_size,
     initialize,
 )
-
-
-class States:
-    """The states of one cell as they are made, each with its ReLU, computed at most once."""
-
-    def __init__(self, *states: Tensor) -> None:
-        self.states = list(states)
-        self._relu: dict[int, Tensor] = {}
-
-    def append(self, state: Tensor) -> None:
-        """Add the next state."""
-        self.states.append(state)
-
-    def __getitem__(self, index: int) -> Tensor:
-        return self.states[index]
-
-    def relu(self, index: int) -> Tensor:
-        """Return the ReLU of a state."""
-        if index not in self._relu:
-            self._relu[index] = F.relu(self.states[index])
-        return self._relu[index]
+from lightning_nas.networks.states import States, calibrate
 
 
 class SharedCell(nn.Module):
@@ -74,8 +54,8 @@ class SharedCell(nn.Module):
         norm: Norm,
     ) -> None:
         super().__init__()
-        self.older = _calibrate(older, channels, halve_older, norm)
-        self.newer = _calibrate(newer, channels, False, norm)
+        self.older = calibrate(older, channels, halve_older, norm)
+        self.newer = calibrate(newer, channels, False, norm)
 
         def edge(state: int) -> nn.ModuleDict:
             edge_stride = stride if state < CELL_INPUTS else 1
@@ -112,13 +92,6 @@ class SharedCell(nn.Module):
         if state < len(self.halve_outputs):
             return self.outputs[state](F.relu(self.halve_outputs[state](states[state])))
         return self.outputs[state](states.relu(state))
-
-
-def _calibrate(in_channels: int, channels: int, halve: bool, norm: Norm) -> nn.Module:
-    """Bring an input of a cell to the cell's channels and resolution."""
-    if halve:
-        return nn.Sequential(nn.ReLU(), FactorizedReduction(in_channels, channels, norm))
-    return nn.Identity() if in_channels == channels else ReluConvNorm(in_channels, channels, norm)
 
 
 class SharedCellNetwork(nn.Module):

@@ -7,7 +7,7 @@ the skips are. Only what the architecture names is computed. Shapes: ``(N, C, H,
 Source: Pham et al., 2018, Section 2.3, and the authors' code; ``enas.md`` lists the differences.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 
 import torch.nn.functional as F
@@ -72,10 +72,10 @@ class Sources:
         self.outputs.append(output)
         self.pending.append([])
 
-    def halve(self, halvings: nn.ModuleList) -> None:
-        """Note one halving for every output so far."""
-        for pending, halving in zip(self.pending, halvings, strict=True):
-            pending.append(halving)
+    def halve(self, halvings: Mapping[int, nn.Module]) -> None:
+        """Note one halving for the outputs that are named; nobody reads the others any more."""
+        for index, halving in halvings.items():
+            self.pending[index].append(halving)
 
     def __getitem__(self, index: int) -> Tensor:
         """Return an output at the present resolution."""
@@ -146,7 +146,7 @@ class SharedMacroNetwork(nn.Module):
         for index, (layer, chosen) in enumerate(zip(self.layers, architecture.layers, strict=True)):
             sources.append(self._layer(layer, chosen, index, sources))
             if str(index) in self.halvings:
-                sources.halve(self.halvings[str(index)])  # type: ignore[arg-type]
+                sources.halve(dict(enumerate(self.halvings[str(index)])))  # type: ignore[arg-type]
         return self.classifier(sources[-1])
 
     @staticmethod

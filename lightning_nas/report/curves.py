@@ -71,7 +71,7 @@ def _with_ends(spline: Sequence[Point], start: Point, end: Point) -> tuple[Point
 def spread(pairs: Iterable[tuple[Box, Box]], top: bool) -> dict[tuple[str, str], Point]:
     """Return where on the first box of each pair its arrow to or from the second is attached.
 
-    Arrows at one box stand in the order of the boxes at their other ends, so they do not cross there.
+    Arrows at one box stand in the order of the boxes at their other ends, so they do not cross.
 
     Args:
         pairs: A box, and the box at the other end of the arrow.

@@ -1,6 +1,7 @@
 """Draws an architecture as SVG or PNG.
 
-From Python ``draw``, from the command line ``python -m lightning_nas.report.draw enas_micro -o cell.svg``.
+From Python ``draw``, from the command line
+``python -m lightning_nas.report.draw enas_micro -o cell.svg``.
 Layouts are in ``draw_cell`` and ``draw_macro``, colours in ``paint``.
 """
 
@@ -31,8 +32,8 @@ def layout(architecture: Architecture) -> Picture:
 def draw(architecture: Architecture, path: Path) -> None:
     """Write a picture of ``architecture`` to ``path`` in one step.
 
-    The same architecture gives the same bytes. In an SVG every node and connection is an element whose
-    id is the name of its shape, see ``layout_cells`` and ``layout_macro``.
+    The same architecture gives the same bytes. In an SVG every node and connection is an element
+    whose id is the name of its shape, see ``layout_cells`` and ``layout_macro``.
 
     Args:
         architecture: Of any kind and size.

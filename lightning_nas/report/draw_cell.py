@@ -21,11 +21,12 @@ from lightning_nas.report.picture import (
     Picture,
     Point,
     legend,
+    legend_height,
     short_name,
 )
 
 BETWEEN = 44.0  # the two cells
-TITLE, LEGEND = 24.0, 40.0  # heights of the strips above and below the cells
+TITLE, BELOW = 24.0, 18.0  # spaces above and below the cells
 END, CONCAT, OPERATION, ADD = (84.0, 28.0), (64.0, 20.0), (47.0, 20.0), (36.0, 18.0)
 BLOCK = (102.0, 60.0)  # two operations side by side, an addition below
 PORTS = (
@@ -50,12 +51,13 @@ def layout_cells(architecture: CellArchitecture) -> Picture:
     operations = {o for cell in cells.values() for block in cell.blocks for o in block.operations}
     left, right = (_layout(cell, name) for name, cell in cells.items())
     width, height = left.width + BETWEEN + right.width, max(left.height, right.height)
-    boxes, labels = legend(operations, 0, width, LEGEND - 16)
-    left = _moved(left, 0, LEGEND + height - left.height)
-    right = _moved(right, left.width + BETWEEN, LEGEND + height - right.height)
+    foot = legend_height(operations, width) + BELOW
+    boxes, labels = legend(operations, width, foot - BELOW)
+    left = _moved(left, 0, foot + height - left.height)
+    right = _moved(right, left.width + BETWEEN, foot + height - right.height)
     return Picture(
         width,
-        LEGEND + height + TITLE,
+        foot + height + TITLE,
         (*left.boxes, *right.boxes, *boxes),
         left.lines + right.lines,
         labels=(*left.labels, *right.labels, *labels),

@@ -1,8 +1,8 @@
 """Where the boxes and lines of a macro architecture go: a column of layers, and a bus of skips.
 
 Nothing is painted here. Every output that somebody reads has a lane of its own to the right of the
-column; every layer that reads has a rail that runs to the farthest lane it needs, and a dot joins the
-two for each skip. Where lane and rail cross without a dot, they do not touch.
+column; every layer that reads has a rail that runs to the farthest lane it needs, and a dot joins
+the two for each skip. Where lane and rail cross without a dot, they do not touch.
 """
 
 from collections.abc import Iterator
@@ -18,8 +18,8 @@ from lightning_nas.report.picture import (
     Line,
     Picture,
     legend,
+    legend_height,
     short_name,
-    text_width,
 )
 
 BOX = (66.0, 19.0)
@@ -27,7 +27,7 @@ PITCH = 30.0  # from one row to the next
 LANE = 13.0  # from one lane to the next
 FIRST_LANE = 34.0  # from the column to the nearest lane
 LEFT = 96.0  # of the column: what is to the left are the numbers and the stages
-LEGEND = 66.0
+WIDTH = 344.0  # at least, for the legend
 PORT = 4.0  # rails enter a box above its middle, lanes leave it below
 HINT = "dot: the layer's output is joined with this earlier output"
 # Neighbouring lanes are told apart, by the colour-blind too. After Paul Tol's "bright" and "muted".
@@ -47,9 +47,9 @@ def poolings(layers: int) -> tuple[int, ...]:
 def layout_macro(architecture: MacroArchitecture) -> Picture:
     """Return the picture of a network.
 
-    Names of shapes: ``stem``, ``layer0``, ..., ``pooling0``, ``pooling1``, ``classifier``; ``path0``, ...
-    for the arrows from row to row; and for skips ``lane-2``, ``rail-5`` and their dot ``skip-2-5``:
-    layer 5 reads output 2, numbered as in the file (0 is the stem, 2 is layer 1).
+    Names of shapes: ``stem``, ``layer0``, ..., ``pooling0``, ``pooling1``, ``classifier``;
+    ``path0``, ... for the arrows from row to row; and for skips ``lane-2``, ``rail-5`` and their
+    dot ``skip-2-5``: layer 5 reads output 2, numbered as in the file (0 is the stem, 2 is layer 1).
     """
     return _Layout(architecture).picture()
 
@@ -60,25 +60,25 @@ class _Layout:
     def __init__(self, architecture: MacroArchitecture) -> None:
         self.layers = architecture.layers
         self.filters = architecture.filters
-        self.column = [box for box in self._column()]
-        self.box = {box.name: box for box in self.column}
+        self.operations = {layer.operation for layer in self.layers}
         read = {source for layer in self.layers for source in layer.skips}
         # the stem's lane is outermost: no output crosses the lane of an earlier one on its way out
         first = LEFT + BOX[0] + FIRST_LANE
         self.lane = {s: first + LANE * i for i, s in enumerate(sorted(read, reverse=True))}
+        self.width = max(WIDTH, 14 + max(self.lane.values(), default=0.0))
+        self.foot = legend_height(self.operations, self.width) + 36
+        self.column = list(self._column())
+        self.box = {box.name: box for box in self.column}
 
     def picture(self) -> Picture:
-        operations = {layer.operation for layer in self.layers}
-        column = LEFT + BOX[0]
-        width = max(column, *self.lane.values(), LEFT + text_width(HINT, 8), 330.0) + 14
-        boxes, labels = legend(operations, 0, width, LEGEND - 34)
+        boxes, labels = legend(self.operations, self.width, self.foot - 36)
         return Picture(
-            width,
+            self.width,
             self.column[0].extent[3] + 4,
             (*self.column, *boxes),
-            (*self._path(), *self._separators(width), *self._rails(), *self._lanes()),
+            (*self._path(), *self._separators(), *self._rails(), *self._lanes()),
             tuple(self._dots()),
-            (*self._numbers(), *self._stages(), *labels, *self._hint(width)),
+            (*self._numbers(), *self._stages(), *labels, *self._hint()),
         )
 
     # -- rows
@@ -90,13 +90,13 @@ class _Layout:
         for index, layer in enumerate(self.layers):
             yield f"layer{index}", layer.operation, short_name(layer.operation)
             if index in pools:
-                yield f"pooling{pools.index(index)}", "pooling", "halve"
+                yield f"pooling{pools.index(index)}", "pooling", "pooling"
         yield "classifier", "end", "classifier"
 
     def _column(self) -> Iterator[Box]:
         rows = list(self._rows())
         for row, (name, kind, text) in enumerate(rows):
-            y = LEGEND + BOX[1] / 2 + PITCH * (len(rows) - 1 - row)
+            y = self.foot + BOX[1] / 2 + PITCH * (len(rows) - 1 - row)
             yield Box(name, kind, text, LEFT + BOX[0] / 2, y, *BOX)
 
     def _path(self) -> Iterator[Line]:
@@ -111,11 +111,11 @@ class _Layout:
 
     # -- stages
 
-    def _separators(self, width: float) -> Iterator[Line]:
+    def _separators(self) -> Iterator[Line]:
         for box in self.column:
             if box.kind == "pooling":
                 left, _, right, _ = box.extent
-                for name, start, end in (("left", 0.0, left), ("right", right, width)):
+                for name, start, end in (("left", 0.0, left), ("right", right, self.width)):
                     line = f"{box.name}-{name}"
                     yield Line(line, ((start, box.y), (end, box.y)), FAINT, dotted=True)
 
@@ -155,9 +155,9 @@ class _Layout:
                 name = f"skip-{source}-{index}"
                 yield Dot(name, self.lane[source], self._rail_y(index), _colour(source))
 
-    def _hint(self, width: float) -> Iterator[Label]:
+    def _hint(self) -> Iterator[Label]:
         if self.lane:
-            yield Label(HINT, width / 2, LEGEND - 24, 7.5, "center", QUIET)
+            yield Label(HINT, self.width / 2, self.foot - 22, 7.5, "center", QUIET)
 
 
 def _colour(source: int) -> str:

@@ -6,6 +6,7 @@ Figures are made directly, never through pyplot, so a training's own figures are
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import matplotlib as mpl
 from matplotlib.artist import Artist
@@ -30,7 +31,7 @@ from lightning_nas.report.picture import (
 
 MARGIN = 10.0
 DOTS_PER_INCH = 200
-SETTINGS = {
+SETTINGS: Any = {
     "font.family": FONT,
     "svg.fonttype": "none",  # text stays text
     "svg.hashsalt": "lightning_nas",  # the same picture is the same bytes
@@ -46,8 +47,8 @@ class Style:
     text: str = INK
 
 
-# Faces keep apart for the colour-blind, and black text is legible on each; pairs of kernel sizes are
-# two shades of a hue. After the "light" scheme of Paul Tol, https://sronpersonalpages.nl/~pault.
+# Faces keep apart for the colour-blind, and black text is legible on each; two kernel sizes are two
+# shades of a hue. After the "light" scheme of Paul Tol, https://sronpersonalpages.nl/~pault.
 STYLES = {
     "conv_3x3": Style("#FFD9C7", "#B4532F"),
     "conv_5x5": Style("#F0926F", "#9A3E1C"),
@@ -105,7 +106,13 @@ def _artists(picture: Picture) -> Iterator[Artist]:
 def _line(line: Line) -> Iterator[Artist]:
     step = Curve.CURVE4 if line.curved else Curve.LINETO
     path = Curve(line.points, [Curve.MOVETO] + [step] * (len(line.points) - 1))
-    common = {"path": path, "shrinkA": 0, "shrinkB": 0, "capstyle": "butt", "joinstyle": "round"}
+    common: dict[str, Any] = {
+        "path": path,
+        "shrinkA": 0,
+        "shrinkB": 0,
+        "capstyle": "butt",
+        "joinstyle": "round",
+    }
     if line.bridge:
         yield FancyArrowPatch(arrowstyle="-", color="white", linewidth=line.width + 3, **common)
     yield FancyArrowPatch(
@@ -153,7 +160,7 @@ def _label(label: Label) -> Artist:
     )
 
 
-def _text(text: str, x: float, y: float, size: float, align: str, colour: str, **more: str) -> Text:
+def _text(text: str, x: float, y: float, size: float, align: str, colour: str, **more: Any) -> Text:
     # centred on the height of its capitals: the box that matplotlib centres has room for descenders
     return Text(
         x, y - 0.365 * size, text, fontsize=size, ha=align, va="baseline", color=colour, **more

@@ -1,11 +1,11 @@
 """A picture as plain data: boxes, lines, dots and labels, each where it will be painted.
 
-``draw_cell`` and ``draw_macro`` lay an architecture out as a ``Picture``, ``paint`` puts it on paper. This
-file knows shapes and the names of operations, and holds no layout and no colours of shapes' kinds.
+``draw_cell`` and ``draw_macro`` lay an architecture out as a ``Picture``, ``paint`` puts it on
+paper. This file knows shapes and the names of operations; it lays out the legend and nothing else.
 Lengths are in points, 1/72 inch; y points up.
 """
 
-from collections.abc import Iterable
+from collections.abc import Set
 from dataclasses import dataclass
 
 from matplotlib.font_manager import FontProperties
@@ -14,6 +14,7 @@ from matplotlib.textpath import text_to_path
 FONT = "DejaVu Sans"  # comes with matplotlib, so a picture is the same on every machine
 INK, QUIET, FAINT = "#222222", "#666666", "#B5B5B5"
 DARK, OLDER, NEWER = "#3B4252", "#A3541A", "#1F6FA8"  # where data enters and leaves
+ROW, SPACE = 16.0, 16.0  # of the legend: the height of a row, the space between entries
 Point = tuple[float, float]
 
 OPERATION_NAMES = {
@@ -92,7 +93,7 @@ class Label:
 
 @dataclass(frozen=True)
 class Picture:
-    """Shapes on a sheet of ``width`` by ``height``, painted line by line, then dots, boxes, labels."""
+    """Shapes on a sheet of ``width`` by ``height``: lines below, then dots, boxes and labels."""
 
     width: float
     height: float
@@ -119,31 +120,33 @@ def text_width(text: str, size: float) -> float:
     return float(text_to_path.get_text_width_height_descent(text, font, False)[0])
 
 
-def legend(
-    operations: Iterable[str], x: float, width: float, top: float
-) -> tuple[list[Box], list[Label]]:
-    """Return the boxes and labels that explain ``operations``, centred in a strip below ``top``."""
-    present = set(operations)
+def legend(operations: Set[str], width: float, top: float) -> tuple[list[Box], list[Label]]:
+    """Return boxes and labels that explain ``operations``, centred in a strip below ``top``."""
     boxes, labels = [], []
-    for number, row in enumerate(_rows([o for o in OPERATION_NAMES if o in present], width)):
-        y = top - 8 - 16 * number
-        left = x + (width - sum(_entry_width(operation) for operation in row) + 16) / 2
+    for number, row in enumerate(_rows(operations, width)):
+        x = (width - sum(map(_entry_width, row)) + SPACE) / 2
+        y = top - ROW * (number + 0.5)
         for operation in row:
-            boxes.append(Box(f"legend-{operation}", operation, "", left + 8, y, 16, 10))
-            labels.append(Label(OPERATION_NAMES[operation], left + 20, y))
-            left += _entry_width(operation)
+            boxes.append(Box(f"legend-{operation}", operation, "", x + 8, y, 16, 10))
+            labels.append(Label(OPERATION_NAMES[operation], x + 20, y))
+            x += _entry_width(operation)
     return boxes, labels
 
 
+def legend_height(operations: Set[str], width: float) -> float:
+    """Return how high the strip of the legend is."""
+    return ROW * len(_rows(operations, width))
+
+
 def _entry_width(operation: str) -> float:
-    return 20 + text_width(OPERATION_NAMES[operation], 8) + 16  # swatch, text, space to the next
+    return 20 + text_width(OPERATION_NAMES[operation], 8) + SPACE
 
 
-def _rows(operations: list[str], width: float) -> list[list[str]]:
+def _rows(operations: Set[str], width: float) -> list[list[str]]:
     rows: list[list[str]] = [[]]
-    for operation in operations:
+    for operation in (name for name in OPERATION_NAMES if name in operations):
         taken = sum(map(_entry_width, rows[-1]))
-        if rows[-1] and taken + _entry_width(operation) - 16 > width:
+        if rows[-1] and taken + _entry_width(operation) - SPACE > width:
             rows.append([])
         rows[-1].append(operation)
     return rows

@@ -1,0 +1,164 @@
+"""The network of a cell architecture: built for one architecture, to be trained from scratch.
+
+Shapes: ``(N, C, H, W)`` images, ``(N, K)`` logits.
+
+Source: Pham et al., 2018, and the final network of the authors' code, which differs from the shared
+weights of the search: state 1 goes through one more 1x1 convolution, outputs are concatenated.
+"""
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from lightning_nas.architecture import CELL_INPUTS, Cell, CellArchitecture
+from lightning_nas.layers.convolutions import FactorizedReduction, Norm, ReluConvNorm
+from lightning_nas.layers.drop_path import drop_path, layer_rate
+from lightning_nas.layers.operations import CELL
+from lightning_nas.networks.heads import (
+    Classifier,
+    Stem,
+    auxiliary_head,
+    check_image_size,
+    initialize,
+)
+from lightning_nas.networks.states import States, calibrate
+
+
+class CellLayer(nn.Module):
+    """One cell of a network.
+
+    Args:
+        cell: What it computes.
+        older: Channels of state 0 as it comes in.
+        newer: Channels of state 1 as it comes in.
+        channels: Channels of every state inside.
+        stride: 2 for a reduction cell.
+        halve_older: State 0 comes in at twice the resolution of state 1.
+        norm: Makes batch norms.
+    """
+
+    def __init__(
+        self,
+        cell: Cell,
+        older: int,
+        newer: int,
+        channels: int,
+        stride: int,
+        halve_older: bool,
+        norm: Norm,
+    ) -> None:
+        super().__init__()
+        self.cell = cell
+        self.older = calibrate(older, channels, halve_older, norm)
+        self.newer = calibrate(newer, channels, False, norm)
+        self.base = ReluConvNorm(channels, channels, norm)
+
+        def operation(name: str, state: int) -> nn.Module:
+            return CELL[name](channels, stride if state < CELL_INPUTS else 1, norm)
+
+        self.operations = nn.ModuleList(
+            nn.ModuleList(map(operation, block.operations, block.inputs)) for block in cell.blocks
+        )
+        halved = [state for state in cell.outputs if stride > 1 and state < CELL_INPUTS]
+        self.halve_outputs = nn.ModuleDict(
+            {str(state): FactorizedReduction(channels, channels, norm) for state in halved}
+        )
+        self.out_channels = channels * len(cell.outputs)
+
+    def forward(self, older: Tensor, newer: Tensor, drop_rate: Tensor | None) -> Tensor:
+        """Return the concatenated outputs for the two inputs; drop paths where a rate is given."""
+        states = States(self.older(older), self.base(self.newer(newer)))
+        for operations, block in zip(self.operations, self.cell.blocks, strict=True):
+            left, right = (
+                self._operate(operation, states, state, name, drop_rate)
+                for operation, state, name in zip(
+                    operations,  # type: ignore[arg-type]
+                    block.inputs,
+                    block.operations,
+                    strict=True,
+                )
+            )
+            states.append(left + right)
+        return torch.cat([self._output(states, state) for state in self.cell.outputs], dim=1)
+
+    @staticmethod
+    def _operate(
+        operation: nn.Module, states: States, state: int, name: str, drop_rate: Tensor | None
+    ) -> Tensor:
+        x = operation(states.relu(state) if operation.reads_relu else states[state])
+        return x if drop_rate is None or name == "identity" else drop_path(x, drop_rate)
+
+    def _output(self, states: States, state: int) -> Tensor:
+        halved = str(state) in self.halve_outputs
+        return self.halve_outputs[str(state)](states[state]) if halved else states[state]
+
+
+class CellNetwork(nn.Module):
+    """Three stacks of normal cells with a reduction cell between them.
+
+    Args:
+        architecture: The pair of cells.
+        num_classes: Classes.
+        channels: Channels of the images.
+        image_size: Side of the images in pixels: decides whether the auxiliary head fits.
+        cells: Normal cells in a stack, the paper's N, at least 1.
+        filters: Filters of the first stack, even, the paper's F.
+        auxiliary: Add the auxiliary head.
+        dropout: Before the classifier.
+        drop_path: Rate of the last cell at the end of training; see ``progress``.
+
+    Attributes:
+        progress: Share of the training that is done, a tensor in [0, 1] that training sets; drop
+            path grows with it.
+    """
+
+    progress: Tensor
+
+    def __init__(
+        self,
+        architecture: CellArchitecture,
+        *,
+        num_classes: int,
+        channels: int = 3,
+        image_size: int = 32,
+        cells: int = 5,
+        filters: int = 36,
+        auxiliary: bool = False,
+        dropout: float = 0.0,
+        drop_path: float = 0.0,
+    ) -> None:
+        super().__init__()
+        check_image_size(image_size)
+        norm = nn.BatchNorm2d
+        self.drop_path = drop_path
+        self.reductions = (cells, 2 * cells + 1)
+        self.auxiliary_index = 2 * cells + 2
+        self.register_buffer("progress", torch.zeros(()))
+        self.stem = Stem(channels, 3 * filters, norm)
+        self.cells = nn.ModuleList()
+        older = newer = 3 * filters
+        halve_older = False
+        for index in range(3 * cells + len(self.reductions)):
+            reduces = index in self.reductions
+            cell = architecture.reduction if reduces else architecture.normal
+            filters *= 2 if reduces else 1
+            stride = 2 if reduces else 1
+            layer = CellLayer(cell, older, newer, filters, stride, halve_older, norm)
+            self.cells.append(layer)
+            older, newer, halve_older = newer, layer.out_channels, reduces
+        self.classifier = Classifier(newer, num_classes, dropout)
+        self.auxiliary = auxiliary_head(newer, image_size, num_classes, norm) if auxiliary else None
+        initialize(self)
+
+    def forward(self, images: Tensor) -> Tensor | tuple[Tensor, Tensor]:
+        """Return logits; in training, where there is an auxiliary head, its logits too."""
+        older = newer = self.stem(images)
+        auxiliary_logits = None
+        drops = self.training and self.drop_path > 0
+        for index, cell in enumerate(self.cells):
+            rate = layer_rate(self.progress, index, len(self.cells), self.drop_path)
+            older, newer = newer, cell(older, newer, rate if drops else None)
+            if index == self.auxiliary_index and self.training and self.auxiliary is not None:
+                auxiliary_logits = self.auxiliary(newer)
+        logits = self.classifier(F.relu(newer))
+        return logits if auxiliary_logits is None else (logits, auxiliary_logits)

@@ -1,0 +1,251 @@
+"""Pictures of architectures: complete, free of collisions, the same every time."""
+
+import random
+import struct
+import subprocess
+import sys
+import xml.etree.ElementTree as ET
+from itertools import combinations, pairwise
+
+import pytest
+
+from lightning_nas.architecture import (
+    Block,
+    Cell,
+    CellArchitecture,
+    MacroArchitecture,
+    MacroLayer,
+    write_architecture,
+)
+from lightning_nas.errors import InputError
+from lightning_nas.published import PUBLISHED
+from lightning_nas.report.curves import meets
+from lightning_nas.report.draw import draw, layout, main
+from lightning_nas.report.picture import text_width
+from lightning_nas.spaces.cell import CellSpace
+from lightning_nas.spaces.macro import MacroSpace
+
+RANDOM = 20
+
+
+def sample(space, seed):
+    draws = random.Random(seed)
+    return space.decode([draws.randrange(n) for n in space.token_options()])
+
+
+def macro_size(seed):
+    return 12 + seed % 13  # 12 to 24 layers
+
+
+ARCHITECTURES = {
+    **{name: published.architecture for name, published in PUBLISHED.items()},
+    **{f"cell{seed}": sample(CellSpace(), seed) for seed in range(RANDOM)},
+    **{f"macro{seed}": sample(MacroSpace(macro_size(seed)), seed) for seed in range(RANDOM)},
+    "cell of one block": sample(CellSpace(blocks=1), 0),
+    "cell of eight blocks": sample(CellSpace(blocks=8), 0),
+    "cell without a use for an input": CellArchitecture(
+        *[Cell((Block((1, 1), ("identity", "identity")),), outputs=(1, 2))] * 2
+    ),
+    "macro of one layer": MacroArchitecture((MacroLayer("conv_3x3"),)),
+    "macro with every skip": MacroArchitecture(
+        tuple(MacroLayer("max_pool_3x3", tuple(range(i))) for i in range(24))
+    ),
+}
+each = pytest.mark.parametrize("architecture", ARCHITECTURES.values(), ids=ARCHITECTURES)
+
+
+def svg_ids(path):
+    return {element.get("id") for element in ET.parse(path).iter() if element.get("id")}
+
+
+def state(index):
+    return f"input{index}" if index < 2 else f"block{index - 2}-add"
+
+
+def cell_ids(cell):
+    """Every node and arrow of a cell, written down from its meaning."""
+    yield from ("input0", "input1", "concat", "output", "edge-concat-output")
+    for index, block in enumerate(cell.blocks):
+        yield f"block{index}-add"
+        for side, source in zip(("left", "right"), block.inputs, strict=True):
+            yield f"block{index}-{side}"
+            yield f"edge-{state(source)}-block{index}-{side}"
+            yield f"edge-block{index}-{side}-block{index}-add"
+    yield from (f"edge-{state(output)}-concat" for output in cell.outputs)
+
+
+def expected_ids(architecture):
+    if isinstance(architecture, CellArchitecture):
+        for name in ("normal", "reduction"):
+            yield from (f"{name}-{part}" for part in cell_ids(getattr(architecture, name)))
+        return
+    yield from ("stem", "classifier")
+    for index, layer in enumerate(architecture.layers):
+        yield f"layer{index}"
+        yield from (f"skip-{source}-{index}" for source in layer.skips)
+
+
+def network_ids(ids):
+    """Ids of an architecture's nodes and arrows: no texts, legend, or matplotlib's own."""
+    starts = ("normal", "reduction", "stem", "layer", "classifier", "skip")
+    return {name for name in ids if name.startswith(starts) and not name.endswith("-text")}
+
+
+@each
+def test_svg_holds_every_node_and_connection_and_no_other(architecture, tmp_path):
+    draw(architecture, tmp_path / "picture.svg")
+    assert network_ids(svg_ids(tmp_path / "picture.svg")) == set(expected_ids(architecture))
+
+
+@each
+def test_boxes_and_labels_keep_apart_and_on_the_sheet(architecture):
+    picture = layout(architecture)
+    areas = {box.name: box.extent for box in picture.boxes}
+    for label in picture.labels:
+        width = text_width(label.text, label.size) * (1.15 if label.bold else 1)
+        left = label.x - {"left": 0, "center": 0.5, "right": 1}[label.align] * width
+        half = label.size * 0.4
+        areas[f"label {label.text}"] = (left, label.y - half, left + width, label.y + half)
+    for left, bottom, right, top in areas.values():
+        assert left >= 0
+        assert bottom >= 0
+        assert right <= picture.width
+        assert top <= picture.height
+    for (name, a), (other, b) in combinations(areas.items(), 2):
+        apart = a[2] <= b[0] or b[2] <= a[0] or a[3] <= b[1] or b[3] <= a[1]
+        assert apart, f"{name} lies on {other}"
+
+
+@each
+def test_no_line_passes_through_a_box(architecture):
+    picture = layout(architecture)
+    for line in picture.lines:
+        points = line.points if line.curved else straight(line.points)
+        assert not meets(points, picture.boxes), line.name
+
+
+def straight(points):
+    """The control points of the same line as splines."""
+    pieces = [points[0]]
+    for a, b in pairwise(points):
+        thirds = [tuple(p + (q - p) * k / 3 for p, q in zip(a, b, strict=True)) for k in (1, 2)]
+        pieces += [*thirds, b]
+    return pieces
+
+
+@pytest.mark.parametrize("name", PUBLISHED)
+def test_arrows_start_at_their_source_and_end_at_their_target(name):
+    picture = layout(PUBLISHED[name].architecture)
+    boxes = {box.name: box for box in picture.boxes}
+    for line in (line for line in picture.lines if "-edge-" in line.name):
+        prefix, _, rest = line.name.partition("-edge-")
+        ends = [
+            (a, b)
+            for a in boxes
+            for b in boxes
+            if f"{a}-{b.removeprefix(prefix + '-')}" == f"{prefix}-{rest}"
+        ]
+        assert len(ends) == 1
+        source, target = (boxes[end] for end in ends[0])
+        assert line.points[0][1] == pytest.approx(source.extent[1])
+        assert source.extent[0] < line.points[0][0] < source.extent[2]
+        assert line.points[-1][1] == pytest.approx(target.extent[3])
+        assert target.extent[0] < line.points[-1][0] < target.extent[2]
+
+
+def test_skips_join_the_lane_of_their_source_and_the_rail_of_their_reader():
+    picture = layout(PUBLISHED["enas_macro"].architecture)
+    lines = {line.name: line.points for line in picture.lines}
+    assert len(picture.dots) == 98
+    for dot in picture.dots:
+        _, source, layer = dot.name.split("-")
+        (_, (x, top), (_, bottom)) = lines[f"lane-{source}"]
+        ((end, y), _) = lines[f"rail-{layer}"]
+        assert dot.x == x
+        assert dot.x <= end
+        assert dot.y == y
+        assert bottom <= dot.y < top
+
+
+def test_lanes_keep_apart():
+    lanes = [line for line in layout(PUBLISHED["enas_macro"].architecture).lines if line.bridge]
+    assert len({line.points[-1][0] for line in lanes}) == len(lanes) > 0
+
+
+def test_poolings_follow_the_last_layers_of_the_first_two_thirds():
+    picture = layout(PUBLISHED["enas_macro"].architecture)
+    names = [box.name for box in sorted(picture.boxes, key=lambda box: -box.y)]
+    assert names[names.index("pooling0") - 1] == "layer7"
+    assert names[names.index("pooling1") - 1] == "layer15"
+
+
+def test_text_of_an_svg_is_text(tmp_path):
+    draw(PUBLISHED["enas_micro_paper"].architecture, tmp_path / "cells.svg")
+    texts = [e.text for e in ET.parse(tmp_path / "cells.svg").iter() if e.tag.endswith("}text")]
+    assert {"normal cell", "reduction cell", "h[i-1]", "h[i]", "concat", "avg 3x3"} <= set(texts)
+    assert texts.count("add") == 10
+
+
+@pytest.mark.parametrize("name", PUBLISHED)
+@pytest.mark.parametrize("suffix", [".svg", ".png"])
+def test_same_architecture_same_bytes(name, suffix, tmp_path):
+    paths = [tmp_path / f"{i}{suffix}" for i in range(2)]
+    for path in paths:
+        draw(PUBLISHED[name].architecture, path)
+    assert paths[0].read_bytes() == paths[1].read_bytes()
+
+
+@pytest.mark.parametrize("name", PUBLISHED)
+def test_png_is_whole_and_of_a_sane_size(name, tmp_path):
+    path = tmp_path / "new folder" / "picture.PNG"
+    draw(PUBLISHED[name].architecture, path)
+    content = path.read_bytes()
+    assert content.startswith(b"\x89PNG\r\n\x1a\n")
+    assert content.endswith(b"IEND\xaeB`\x82")
+    width, height = struct.unpack(">II", content[16:24])
+    assert 800 < width < 4000
+    assert 800 < height < 4000
+
+
+def test_other_formats_are_refused(tmp_path):
+    with pytest.raises(InputError, match=r"legal: \.svg, \.png"):
+        draw(PUBLISHED["enas_micro"].architecture, tmp_path / "picture.gif")
+
+
+# ---- the command --------------------------------------------------------------------------------
+
+
+def test_command_draws_a_file_and_a_run_folder(tmp_path):
+    write_architecture(sample(MacroSpace(12), 1), tmp_path / "architecture.json")
+    for given, made in ((tmp_path / "architecture.json", "a.svg"), (tmp_path, "b.svg")):
+        assert main([str(given), "-o", str(tmp_path / made)]) == 0
+    assert (tmp_path / "a.svg").read_bytes() == (tmp_path / "b.svg").read_bytes()
+
+
+@pytest.mark.parametrize(
+    ("name", "output", "message"),
+    [
+        ("enas_mikro", "picture.svg", "not a published architecture"),
+        ("enas_micro", "picture.gif", "legal: .svg, .png"),
+        ("enas_micro", "taken/picture.svg", "cannot be written"),
+    ],
+)
+def test_command_reports_a_fault_on_one_line(name, output, message, tmp_path, capsys):
+    (tmp_path / "taken").write_text("a file where a folder is needed")
+    assert main([name, "-o", str(tmp_path / output)]) == 2
+    errors = capsys.readouterr().err
+    assert errors.startswith("error: ")
+    assert errors.count("\n") == 1
+    assert message in errors
+
+
+def test_command_runs_as_a_module_without_torch(tmp_path):
+    code = (
+        "import sys; from lightning_nas.report.draw import main; code = main(sys.argv[1:]); "
+        "assert not {'torch', 'matplotlib.pyplot'} & set(sys.modules); sys.exit(code)"
+    )
+    path = str(tmp_path / "picture.svg")
+    done = subprocess.run([sys.executable, "-c", code, "enas_micro", "-o", path], check=False)
+    assert done.returncode == 0
+    module = [sys.executable, "-m", "lightning_nas.report.draw", "nothing", "-o", path]
+    assert subprocess.run(module, check=False, capture_output=True).returncode == 2
