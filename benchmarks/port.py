@@ -1,9 +1,10 @@
 """The search networks as ports of the released code to torch write them: the reference for speed.
 
 Contiguous NCHW; the weights that an operation has for each state it could read are one stacked
-parameter; the states of a cell are stacked and indexed; each operation begins with its own ReLU; the
-unused states are concatenated and convolved with the gathered weights. Only what the architecture
-names is computed. The results are those of ``lightning_nas.networks``: a test compares them.
+parameter; the states of a cell are stacked and indexed; each operation begins with its own ReLU;
+the unused states are concatenated and convolved with the gathered weights. Only what the
+architecture names is computed. The results are those of ``lightning_nas.networks``, which a test
+compares.
 
 After https://github.com/melodyguan/enas and its ports, such as
 https://github.com/MengTianjian/enas-pytorch and https://github.com/TDeVries/enas_pytorch.

@@ -1,9 +1,9 @@
 """The search networks once more, slow and plain: what the fast ones are tested against.
 
 Written after the released code, for one architecture at a time, without a line of
-``lightning_nas.layers`` or ``lightning_nas.networks``: functions over a dictionary of weights, which
-they find by the names that a supernet gives them. Shapes and strides are read off the maps as they
-come, as the released code does. Shapes: ``(N, C, H, W)`` images, ``(N, K)`` logits.
+``lightning_nas.layers`` or ``lightning_nas.networks``: functions over a dictionary of weights,
+which they find by the names that a supernet gives them. What has to be calibrated is read off the
+maps as they come, as the released code does. Shapes: ``(N, C, H, W)`` images, ``(N, K)`` logits.
 """
 
 from collections.abc import Mapping

@@ -1,0 +1,1 @@
+"""What happens around training: saving, resuming, interrupting, logging, writing the result."""

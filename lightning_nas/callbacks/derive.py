@@ -1,0 +1,48 @@
+"""The end of a search: choose an architecture and write it, with its picture."""
+
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from pytorch_lightning import Callback, LightningModule, Trainer
+from tqdm import tqdm
+
+from lightning_nas.architecture import write_architecture
+from lightning_nas.errors import InputError
+from lightning_nas.methods.base import Derived
+from lightning_nas.report.draw import draw
+
+
+class DeriveArchitecture(Callback):
+    """When the fit ends, lets the method derive and writes ``architecture.json`` and pictures.
+
+    Args:
+        folder: The run folder.
+        samples: Architectures that are sampled and ranked, at least 1; as many uniform ones follow.
+
+    Raises:
+        InputError: If ``samples`` is below 1.
+    """
+
+    def __init__(self, folder: str | Path, samples: int = 100) -> None:
+        super().__init__()
+        if samples < 1:
+            raise InputError(f"callbacks.derive.samples must be at least 1, got {samples}")
+        self.folder = Path(folder)
+        self.samples = samples
+        self.derived: Derived | None = None
+
+    def on_fit_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Derive on every process, write on the first."""
+
+        def progress(items: Iterator[Any], total: int) -> Iterator[Any]:
+            shown = trainer.is_global_zero and trainer.progress_bar_callback is not None
+            return iter(tqdm(items, "Ranking", total, disable=not shown, file=sys.stderr))
+
+        self.derived = pl_module.derive(self.samples, progress)  # type: ignore[operator]
+        if trainer.is_global_zero:
+            path = self.folder / "architecture.json"
+            write_architecture(self.derived.architecture, path)
+            for suffix in (".svg", ".png"):
+                draw(self.derived.architecture, path.with_suffix(suffix))

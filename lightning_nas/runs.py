@@ -1,0 +1,182 @@
+"""A search and a training, from a configuration to a run folder."""
+
+import json
+import logging
+import shutil
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytorch_lightning as pl
+import torch
+from hydra.core.hydra_config import HydraConfig
+from hydra.utils import instantiate
+from omegaconf import DictConfig, OmegaConf
+
+from lightning_nas.callbacks.csv_logger import MetricsFile
+from lightning_nas.callbacks.derive import DeriveArchitecture
+from lightning_nas.callbacks.saving import AtomicCheckpointIO
+from lightning_nas.data.base import ImageData
+from lightning_nas.errors import InputError
+from lightning_nas.evaluation.complexity import measure
+from lightning_nas.files import replace_text
+from lightning_nas.networks.build import build_network
+from lightning_nas.published import load_architecture
+
+log = logging.getLogger(__name__)
+
+
+def search(cfg: DictConfig) -> None:
+    """Search, derive, and say what can be done with what was found."""
+    with run_folder(cfg) as (folder, facts):
+        data = build_data(cfg)
+        method = instantiate(cfg.method, data=data)
+        trainer = build_trainer(cfg)
+        derive = next(c for c in trainer.callbacks if isinstance(c, DeriveArchitecture))  # type: ignore[attr-defined]
+        trainer.fit(method, ckpt_path=checkpoint_of(cfg), weights_only=True)
+        assert derive.derived is not None
+        facts |= {
+            "architectures": method.scored,
+            **derive.derived.summary(),
+            "architecture": str(folder / "architecture.json"),
+        }
+    if trainer.is_global_zero:
+        print_search(folder, facts, cfg)
+
+
+def train(cfg: DictConfig) -> None:
+    """Train one architecture from scratch and test it."""
+    with run_folder(cfg) as (folder, facts):
+        architecture = load_architecture(cfg.architecture)
+        data = build_data(cfg)
+        network = build_network(
+            architecture,
+            num_classes=data.num_classes,
+            in_channels=data.channels,
+            image_size=data.image_size,
+            **network_settings(cfg, architecture.kind),
+        )
+        module = instantiate(cfg.module, network=network, num_classes=data.num_classes)
+        trainer = build_trainer(cfg)
+        trainer.fit(module, datamodule=data, ckpt_path=checkpoint_of(cfg), weights_only=True)
+        best = trainer.checkpoint_callback.best_model_path or None  # type: ignore[union-attr]
+        checkpoint = str(folder / "checkpoints" / "last.ckpt") if data.train_on_all else best
+        (result,) = trainer.test(
+            module, datamodule=data, ckpt_path=checkpoint, verbose=False, weights_only=True
+        )
+        cost = measure(network, data.channels, data.image_size)
+        facts |= {
+            "architecture": str(cfg.architecture),
+            "test_accuracy": result["test/accuracy"],
+            "parameters": cost.parameters,
+            "multiply_adds": cost.multiply_adds,
+            "epochs": trainer.current_epoch,
+            "checkpoint": checkpoint,
+        }
+    if trainer.is_global_zero:
+        print_training(folder, facts)
+
+
+def network_settings(cfg: DictConfig, kind: str) -> dict[str, Any]:
+    """Return the settings of the network that apply to this kind of architecture."""
+    settings: dict[str, Any] = OmegaConf.to_container(cfg.network, resolve=True)  # type: ignore[assignment]
+    only_cells = ("cells", "auxiliary", "drop_path")
+    return {k: v for k, v in settings.items() if kind == "cell" or k not in only_cells}
+
+
+def build_data(cfg: DictConfig) -> ImageData:
+    """Read the images, and tell the configuration of a search what they are."""
+    data: ImageData = instantiate(cfg.data)
+    data.prepare_data()
+    data.setup()
+    if "supernet" in cfg:
+        cfg.supernet.num_classes = data.num_classes
+        cfg.supernet.channels = data.channels
+        cfg.supernet.image_size = data.image_size
+    return data
+
+
+def build_trainer(cfg: DictConfig) -> pl.Trainer:
+    """Return Lightning's Trainer with the callbacks and loggers of the configuration."""
+    loggers = [logger for logger in instantiate(cfg.logger).values() if logger is not None]
+    callbacks = [call for call in instantiate(cfg.callbacks).values() if call is not None]
+    resumed_epoch = _epoch_of(checkpoint_of(cfg))
+    for logger in loggers:
+        if isinstance(logger, MetricsFile) and resumed_epoch is not None:
+            logger.forget_from(resumed_epoch)
+    return instantiate(
+        cfg.trainer, logger=loggers, callbacks=callbacks, plugins=[AtomicCheckpointIO()]
+    )
+
+
+def checkpoint_of(cfg: DictConfig) -> str | None:
+    """Return the checkpoint from which to go on, if the run is resumed and has one."""
+    if not cfg.resume:
+        return None
+    path = Path(cfg.resume) / "checkpoints" / "last.ckpt"
+    return str(path) if path.exists() else None
+
+
+def _epoch_of(checkpoint: str | None) -> int | None:
+    if checkpoint is None:
+        return None
+    epoch: int = torch.load(checkpoint, map_location="cpu", weights_only=True)["epoch"]
+    return epoch + 1  # the one that comes next
+
+
+@contextmanager
+def run_folder(cfg: DictConfig) -> Iterator[tuple[Path, dict[str, Any]]]:
+    """Seed, yield the run folder and the facts of its summary, and write the summary at the end.
+
+    A user's error removes the folder again if it holds nothing but its configuration.
+    """
+    folder = Path(HydraConfig.get().runtime.output_dir)
+    began = time.monotonic()
+    facts: dict[str, Any] = {"experiment": cfg.name, "method": cfg.get("method_name", "train")}
+    if cfg.threads:
+        torch.set_num_threads(cfg.threads)
+    pl.seed_everything(cfg.seed, verbose=False)
+    try:
+        yield folder, facts
+        facts |= {"status": "complete"}
+    except InputError:
+        if not cfg.resume and not any(path.suffix != ".log" for path in folder.glob("[!.]*")):
+            shutil.rmtree(folder, ignore_errors=True)
+        raise
+    except BaseException:
+        _write_summary(folder, {**facts, "status": "interrupted"}, began)
+        raise
+    _write_summary(folder, facts, began)
+
+
+def _write_summary(folder: Path, facts: dict[str, Any], began: float) -> None:
+    if torch.distributed.is_initialized() and torch.distributed.get_rank() > 0:
+        return
+    facts["seconds"] = round(time.monotonic() - began, 1)
+    replace_text(folder / "summary.json", json.dumps(facts, indent=2) + "\n")
+
+
+def print_search(folder: Path, facts: dict[str, Any], cfg: DictConfig) -> None:
+    """Print where the result lies and how to go on."""
+    shown = _shown(folder)
+    print(
+        f"\nAccuracy under shared weights: best {facts['best_reward']:.1%}; controller's samples "
+        f"{facts['sampled_mean']:.1%} on average, uniform ones {facts['uniform_mean']:.1%}."
+        f"\nrun folder    {shown}\npicture       {shown}/architecture.png"
+        f"\ntrain it      python train.py architecture={shown}/architecture.json {cfg.train_with}"
+    )
+
+
+def print_training(folder: Path, facts: dict[str, Any]) -> None:
+    """Print the table of what was trained."""
+    print(
+        f"\ntest error      {1 - facts['test_accuracy']:.2%} (accuracy {facts['test_accuracy']:.2%})"
+        f"\nparameters      {facts['parameters']:,}\nmultiply-adds   {facts['multiply_adds']:,}"
+        f"\nepochs          {facts['epochs']}\nrun folder      {_shown(folder)}"
+    )
+
+
+def _shown(folder: Path) -> Path:
+    return folder.relative_to(Path.cwd()) if folder.is_relative_to(Path.cwd()) else folder

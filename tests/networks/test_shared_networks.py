@@ -1,0 +1,441 @@
+"""The search networks against the plain reference, and what sharing weights promises."""
+
+import itertools
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from random import Random
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from benchmarks.port import PortCellNetwork, PortMacroNetwork
+from lightning_nas.architecture import (
+    CELL_OPERATIONS,
+    MACRO_OPERATIONS,
+    Architecture,
+    Block,
+    Cell,
+    CellArchitecture,
+    MacroArchitecture,
+    MacroLayer,
+    unused_states,
+)
+from lightning_nas.errors import InputError
+from lightning_nas.networks.shared_cell import SharedCellNetwork
+from lightning_nas.networks.shared_macro import SharedMacroNetwork, poolings
+from lightning_nas.spaces.base import Space
+from lightning_nas.spaces.cell import CellSpace
+from lightning_nas.spaces.macro import MacroSpace
+from tests.networks import reference
+
+Build = Callable[..., nn.Module]
+BLOCKS, LAYERS = 5, 6
+SMALLEST_WITH_AUXILIARY = 18  # 18, 9 and 5 px: SAME padding of odd maps, too
+
+
+def cell_network(**settings) -> SharedCellNetwork:
+    settings = {"cells": 1, "filters": 4, "blocks": BLOCKS, "dropout": 0.0, **settings}
+    return _make(SharedCellNetwork, settings)
+
+
+def macro_network(**settings) -> SharedMacroNetwork:
+    return _make(SharedMacroNetwork, {"layers": LAYERS, "filters": 4, "dropout": 0.0, **settings})
+
+
+def _make(network: Build, settings: dict) -> nn.Module:
+    """A network in float64 whose batch norms are not the identity that they begin as."""
+    torch.manual_seed(0)
+    made = network(num_classes=3, **{"image_size": 8, **settings}).double()
+    for name, parameter in made.named_parameters():
+        if parameter.ndim == 1:
+            centre = 1.0 if name.endswith("weight") else 0.0
+            nn.init.normal_(parameter, centre, 0.3)
+    return made.to(memory_format=torch.channels_last)
+
+
+def images(size: int = 8, batch: int = 3, seed: int = 1) -> Tensor:
+    generator = torch.Generator().manual_seed(seed)
+    return torch.randn(batch, 3, size, size, dtype=torch.float64, generator=generator)
+
+
+def random_architectures(space: Space, number: int) -> list[Architecture]:
+    random = Random(7)
+    options = list(space.token_options())
+    return [space.decode([random.randrange(n) for n in options]) for _ in range(number)]
+
+
+CELLS = random_architectures(CellSpace(blocks=BLOCKS), 50)
+MACROS = random_architectures(MacroSpace(layers=LAYERS), 50)
+SPACES = pytest.mark.parametrize(
+    ("build", "architectures"),
+    [(cell_network, CELLS), (macro_network, MACROS)],
+    ids=["cell", "macro"],
+)
+REDUCTIONS = pytest.mark.parametrize("reduction", ["strided", "factorized"])
+
+
+def total(*outputs: Tensor) -> Tensor:
+    """A scalar on which all outputs bear, each in another way."""
+    weights = (torch.arange(1.0, x.numel() + 1).sin().to(x).reshape(x.shape) for x in outputs)
+    return sum((x * weight).sum() for x, weight in zip(outputs, weights, strict=True))
+
+
+def names_with_gradient(network: nn.Module, architecture: Architecture) -> set[str]:
+    """Run one architecture forward and backward; return which parameters it reached."""
+    network.zero_grad(set_to_none=True)
+    total(network(images(), architecture)).backward()
+    return {name for name, p in network.named_parameters() if p.grad is not None}
+
+
+# ---- the same results as the reference ----------------------------------------------------------
+
+
+def assert_equal_to_reference(
+    network: nn.Module, outputs: Sequence[Tensor], expected: Sequence[Tensor], weights: dict
+) -> None:
+    for output, wanted in zip(outputs, expected, strict=True):
+        torch.testing.assert_close(output, wanted, rtol=1e-8, atol=1e-8)
+    network.zero_grad(set_to_none=True)
+    total(*outputs).backward()
+    gradients = torch.autograd.grad(total(*expected), list(weights.values()), allow_unused=True)
+    for (name, parameter), gradient in zip(network.named_parameters(), gradients, strict=True):
+        if gradient is None:
+            assert parameter.grad is None, f"{name} is not on the sampled path"
+        else:
+            assert parameter.grad is not None, f"{name} is on the sampled path"
+            torch.testing.assert_close(parameter.grad, gradient, rtol=1e-6, atol=1e-8, msg=name)
+
+
+@REDUCTIONS
+@pytest.mark.parametrize("batch_norm", ["batch", "running"])
+def test_cell_network_equals_reference(reduction: str, batch_norm: str) -> None:
+    settings = {"image_size": SMALLEST_WITH_AUXILIARY, "reduction": reduction}
+    network = cell_network(batch_norm=batch_norm, **settings)
+    weights = reference.copy_weights(network)
+    x = images(SMALLEST_WITH_AUXILIARY)
+    for architecture in CELLS[:: 1 if batch_norm == "batch" else 10]:
+        expected = reference.cell_network(x, architecture, weights, 1, reduction)
+        assert_equal_to_reference(network, network(x, architecture), expected, weights)
+
+
+@REDUCTIONS
+def test_cell_network_equals_reference_at_the_size_of_cifar(reduction: str) -> None:
+    network = cell_network(cells=2, image_size=32, reduction=reduction)
+    weights = reference.copy_weights(network)
+    for architecture in CELLS[:3]:
+        expected = reference.cell_network(images(32), architecture, weights, 2, reduction)
+        assert_equal_to_reference(network, network(images(32), architecture), expected, weights)
+
+
+@pytest.mark.parametrize("size", [8, 11])
+def test_macro_network_equals_reference(size: int) -> None:
+    network = macro_network(image_size=size)
+    weights = reference.copy_weights(network)
+    for architecture in MACROS:
+        expected = reference.macro_network(images(size), architecture, weights)
+        outputs = [network(images(size), architecture)]
+        assert_equal_to_reference(network, outputs, [expected], weights)
+
+
+def test_the_port_of_the_benchmark_computes_the_same() -> None:
+    cells, macro = cell_network(reduction="factorized", auxiliary=False), macro_network()
+    pairs = [
+        (cells, PortCellNetwork(num_classes=3, cells=1, filters=4, dropout=0.0), CELLS),
+        (macro, PortMacroNetwork(num_classes=3, layers=LAYERS, filters=4, dropout=0.0), MACROS),
+    ]
+    for network, port, architectures in pairs:
+        give_weights(network, port.double())
+        for architecture in architectures[:10]:
+            torch.testing.assert_close(
+                port(images(), architecture), network(images(), architecture)
+            )
+
+
+def give_weights(network: nn.Module, port: nn.Module) -> None:
+    """Copy a supernet's weights into the port, which stacks those of the states of an edge."""
+    theirs = dict(network.named_parameters())
+    norms = {"scale_1": "norm_1.weight", "shift_1": "norm_1.bias"}
+    norms |= {"scale_2": "norm_2.weight", "shift_2": "norm_2.bias"}
+    for name, parameter in port.named_parameters():
+        *path, last = name.split(".")
+        if len(path) == 6 and path[2] == "blocks":
+            *edge, operation = path
+            leaf = norms.get(last, f"{last}.weight")
+            parts = [".".join([*edge, str(i), operation, leaf]) for i in range(len(parameter))]
+            parameter.data = torch.stack([theirs[part].detach() for part in parts])
+        elif last == "outputs":
+            parts = [f"{name}.{i}.weight" for i in range(len(parameter))]
+            parameter.data = torch.stack([theirs[part].detach() for part in parts])
+        else:
+            parameter.data = theirs[name.replace("linear", "classifier.linear")].detach().clone()
+
+
+# ---- one operation, one branch; one edge, one set of weights ------------------------------------
+
+
+def with_first_operation(operation: str, kind: str) -> CellArchitecture:
+    """An architecture in which one edge of one of its cells is set, and all else fixed."""
+    plain = Block((0, 1), ("identity", "avg_pool_3x3"))
+    blocks = (Block((0, 1), (operation, "max_pool_3x3")), *[plain] * (BLOCKS - 1))
+    cells = dict.fromkeys(("normal", "reduction"), (plain,) * BLOCKS) | {kind: blocks}
+    return CellArchitecture(**{k: Cell(b, unused_states(b)) for k, b in cells.items()})
+
+
+@REDUCTIONS
+@pytest.mark.parametrize("kind", ["normal", "reduction"])
+def test_every_cell_operation_is_a_branch_of_its_own(kind: str, reduction: str) -> None:
+    network = cell_network(reduction=reduction)
+    logits, reached = {}, {}
+    for operation in CELL_OPERATIONS:
+        architecture = with_first_operation(operation, kind)
+        logits[operation] = network(images(), architecture)
+        names = names_with_gradient(network, architecture)
+        index = network.reductions[0] if kind == "reduction" else 0
+        prefix = f"cells.{index}.blocks.0.0.0."
+        reached[operation] = {name.split(".")[6] for name in names if name.startswith(prefix)}
+    for one, other in itertools.combinations(CELL_OPERATIONS, 2):
+        assert not torch.allclose(logits[one], logits[other]), (one, other)
+    strided = reduction == "strided" and kind == "reduction"
+    weighted = {"sep_conv_3x3", "sep_conv_5x5"} | ({"identity"} if strided else set())
+    assert reached == {name: {name} & weighted for name in CELL_OPERATIONS}
+
+
+def test_every_macro_operation_is_a_branch_of_its_own() -> None:
+    network = macro_network()
+    logits, reached = {}, {}
+    for operation in MACRO_OPERATIONS:
+        layers = [MacroLayer("conv_3x3")] * LAYERS
+        layers[2] = MacroLayer(operation)
+        architecture = MacroArchitecture(tuple(layers))
+        logits[operation] = network(images(), architecture)
+        names = names_with_gradient(network, architecture)
+        prefix = "layers.2.branches."
+        reached[operation] = {name.split(".")[3] for name in names if name.startswith(prefix)}
+    for one, other in itertools.combinations(MACRO_OPERATIONS, 2):
+        assert not torch.allclose(logits[one], logits[other]), (one, other)
+    assert reached == {name: {name} for name in MACRO_OPERATIONS}
+
+
+@REDUCTIONS
+def test_architectures_that_share_an_edge_share_its_weights(reduction: str) -> None:
+    network = cell_network(reduction=reduction)
+    block = Block((0, 1), ("sep_conv_3x3", "sep_conv_5x5"))
+    swapped = Block((1, 0), block.operations)
+    plain = Block((0, 1), ("identity", "identity"))
+
+    def names(*blocks: Block) -> set[str]:
+        cell = Cell(blocks, unused_states(blocks))
+        reached = names_with_gradient(network, CellArchitecture(cell, cell))
+        return {name for name in reached if name.startswith("cells.") and "sep_conv" in name}
+
+    rest = (plain,) * (BLOCKS - 1)
+    shared = names(block, *rest)
+    assert shared
+    assert names(block, swapped, *rest[1:]) > shared  # another block of the cell does not matter
+    assert names(swapped, *rest).isdisjoint(shared)  # another state read: other weights
+    assert names(plain, block, *rest[1:]).isdisjoint(shared)  # another block: other weights
+    mirrored = Block((1, 0), block.operations[::-1])
+    assert names(mirrored, *rest).isdisjoint(shared)  # another side: other weights
+
+
+def test_an_operation_of_the_macro_space_has_the_same_weights_whatever_the_skips() -> None:
+    network = macro_network()
+    layers = tuple(MacroLayer("sep_conv_3x3") for _ in range(LAYERS))
+    skipping = tuple(replace(layer, skips=tuple(range(i))) for i, layer in enumerate(layers))
+    without = names_with_gradient(network, MacroArchitecture(layers))
+    within = names_with_gradient(network, MacroArchitecture(skipping))
+    assert {name for name in without if "branches" in name} == {
+        n for n in within if "branches" in n
+    }
+    assert {name.split(".")[0] for name in within - without} == {"halvings"}
+
+
+@SPACES
+def test_every_parameter_is_on_the_path_of_some_architecture(build: Build, architectures) -> None:
+    network = build()
+    reached = set().union(*(names_with_gradient(network, a) for a in architectures))
+    many = random_architectures(
+        CellSpace(blocks=BLOCKS) if build is cell_network else MacroSpace(layers=LAYERS), 150
+    )
+    for architecture in many[50:]:
+        reached |= names_with_gradient(network, architecture)
+    missed = {name for name, _ in network.named_parameters()} - reached
+    # What reads two of the last states together, or leaves both inputs unused, is seldom drawn.
+    assert len(missed) < 0.05 * len(reached)
+
+
+# ---- sizes --------------------------------------------------------------------------------------
+
+
+def test_macro_network_has_the_released_number_of_parameters() -> None:
+    network = SharedMacroNetwork(num_classes=10, layers=12, filters=36)
+    assert sum(p.numel() for p in network.parameters()) == 697_860
+
+
+def test_cell_network_has_the_parameters_of_the_released_graph() -> None:
+    """Counted by hand from the released graph; its authors give no number."""
+    network = SharedCellNetwork(num_classes=10, auxiliary=False, reduction="factorized")
+
+    def cell(older: int, newer: int, f: int) -> int:
+        calibrations = sum(c * f + 2 * f for c, same in older_newer(older, newer, f) if not same)
+        stacks = sum(2 * (k * k * f + f * f + 2 * f) for k in (3, 5))
+        edges = sum(2 * (block + 2) for block in range(5))
+        return calibrations + edges * stacks + 7 * f * f + 2 * f
+
+    def older_newer(older: int, newer: int, f: int) -> list[tuple[int, bool]]:
+        return [(older, older == f), (newer, newer == f)]
+
+    f = 20
+    expected = 3 * 9 * 3 * f + 2 * 3 * f  # stem
+    expected += cell(3 * f, 3 * f, f) + cell(3 * f, f, f)
+    for wide in (2 * f, 4 * f):
+        expected += wide // 2 * wide + 2 * wide  # the factorized reduction before the cell
+        expected += cell(wide // 2, wide, wide) + 2 * cell(wide, wide, wide)
+    expected += 4 * f * 10
+    assert sum(p.numel() for p in network.parameters()) == expected
+
+
+@REDUCTIONS
+def test_cells_lie_where_the_released_code_has_them(reduction: str) -> None:
+    network = cell_network(cells=2, image_size=32, reduction=reduction)
+    shapes = record_shapes(network.cells, network, images(32), CELLS[0])
+    assert shapes == [(4, 32)] * 2 + [(8, 16)] * 3 + [(16, 8)] * 3
+    assert network.reductions == (2, 5)
+    assert network.auxiliary_index == 6
+    assert record_shapes([network.auxiliary], network, images(32), CELLS[0]) == [(3,)]
+
+
+def test_macro_network_halves_after_the_first_and_the_second_third() -> None:
+    network = macro_network(layers=12, image_size=32)
+    chain = MacroArchitecture((MacroLayer("conv_3x3"),) * 12)
+    shapes = record_shapes(network.layers, network, images(32), chain)
+    assert shapes == [(4, 32)] * 4 + [(4, 16)] * 4 + [(4, 8)] * 4
+    assert poolings(12) == (3, 7)
+    assert poolings(24) == (7, 15)
+
+
+def record_shapes(modules, network: nn.Module, x: Tensor, architecture: Architecture) -> list:
+    """Channels and side of what each module returns."""
+    shapes: list[tuple[int, ...]] = []
+    hooks = [
+        module.register_forward_hook(lambda _m, _i, y: shapes.append(tuple(y.shape[1:3])))
+        for module in modules
+    ]
+    network(x, architecture)
+    for hook in hooks:
+        hook.remove()
+    return shapes
+
+
+@pytest.mark.parametrize(("size", "there"), [(16, False), (17, True)])
+def test_auxiliary_head_needs_a_map_of_five_pixels(size: int, there: bool) -> None:
+    network = cell_network(image_size=size)
+    assert (network.auxiliary is not None) == there
+    assert isinstance(network(images(size), CELLS[0]), tuple) == there
+    assert isinstance(network.eval()(images(size), CELLS[0]), Tensor)
+
+
+@pytest.mark.parametrize("build", [cell_network, macro_network])
+def test_images_too_small_to_be_halved_twice(build: Build) -> None:
+    with pytest.raises(InputError, match=r"images of 3 px .* 4 px"):
+        build(image_size=3)
+    assert (
+        build(image_size=4)(images(4), (CELLS if build is cell_network else MACROS)[0])
+        .isfinite()
+        .all()
+    )
+
+
+@pytest.mark.parametrize(
+    ("build", "settings"),
+    [
+        (cell_network, {"reduction": "pooled"}),
+        (cell_network, {"filters": 5}),
+        (cell_network, {"cells": 0}),
+        (cell_network, {"batch_norm": "none"}),
+        (macro_network, {"layers": 2}),
+        (macro_network, {"filters": 3}),
+        (macro_network, {"batch_norm": "none"}),
+    ],
+)
+def test_bad_settings_are_named(build: Build, settings: dict) -> None:
+    with pytest.raises(InputError, match=next(iter(settings))):
+        build(**settings)
+
+
+# ---- scoring ------------------------------------------------------------------------------------
+
+
+@SPACES
+@pytest.mark.parametrize("batch_norm", ["batch", "running", "recalibrated"])
+def test_scoring_changes_nothing_and_repeats(build: Build, architectures, batch_norm: str) -> None:
+    network = build(batch_norm=batch_norm, dropout=0.5)
+    network(images(), architectures[0])  # running averages that are not the initial ones
+    before = {name: value.clone() for name, value in network.state_dict().items()}
+    network.eval()
+    with torch.no_grad():
+        if batch_norm == "recalibrated":
+            with network.statistics.record():
+                network(images(seed=2), architectures[1])
+        first, second = (network(images(), architectures[1]) for _ in range(2))
+    assert torch.equal(first, second)
+    after = network.state_dict()
+    assert before.keys() == after.keys()
+    assert all(torch.equal(value, after[name]) for name, value in before.items())
+    assert all(parameter.grad is None for parameter in network.parameters())
+
+
+@SPACES
+def test_batch_norm_modes_use_the_statistics_that_they_name(build: Build, architectures) -> None:
+    """A shift of all images is invisible to statistics of the batch, and only to these."""
+    shifted = images() * 3 + 1
+    outputs = {}
+    for batch_norm in ("batch", "running", "recalibrated"):
+        network = build(batch_norm=batch_norm)
+        network(images(), architectures[0])
+        network.eval()
+        with torch.no_grad(), network.statistics.record():
+            network(images(), architectures[0])
+        outputs[batch_norm] = [network(x, architectures[0]) for x in (images(), shifted)]
+        assert bool(list(network.buffers())) == (batch_norm == "running")
+    plain, moved = outputs["batch"]
+    torch.testing.assert_close(outputs["recalibrated"][0], plain, rtol=1e-5, atol=1e-5)
+    assert not torch.allclose(outputs["running"][0], plain)
+    assert not torch.allclose(outputs["recalibrated"][1], moved)
+    assert not torch.allclose(outputs["running"][1], moved)
+
+
+@SPACES
+def test_batch_statistics_while_scoring_are_those_of_training(build: Build, architectures) -> None:
+    network = build()
+    training = network(images(), architectures[0])
+    torch.testing.assert_close(network.eval()(images(), architectures[0]), training)
+
+
+# ---- memory -------------------------------------------------------------------------------------
+
+
+def saved_bytes(network: nn.Module, architecture: Architecture) -> int:
+    """What backward keeps of one forward pass, weights left out, each storage once."""
+    weights = {p.untyped_storage().data_ptr() for p in network.parameters()}
+    kept: dict[int, Tensor] = {}
+
+    def keep(tensor: Tensor) -> Tensor:
+        kept[tensor.untyped_storage().data_ptr()] = tensor
+        return tensor
+
+    with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
+        output = network(images(), architecture)
+    del output
+    return sum(t.untyped_storage().nbytes() for key, t in kept.items() if key not in weights)
+
+
+def test_activation_memory_does_not_grow_with_the_operations_of_the_space() -> None:
+    two = ("sep_conv_3x3", "avg_pool_3x3")
+    for architecture in random_architectures(CellSpace(blocks=BLOCKS, operations=two), 5):
+        small, large = cell_network(operations=two), cell_network()
+        assert saved_bytes(small, architecture) == saved_bytes(large, architecture) > 0
+    for architecture in random_architectures(MacroSpace(layers=LAYERS, operations=two), 5):
+        small, large = macro_network(operations=two), macro_network()
+        assert saved_bytes(small, architecture) == saved_bytes(large, architecture) > 0

@@ -1,0 +1,18 @@
+"""Train an architecture from scratch: ``python train.py architecture=RUN/architecture.json``."""
+
+import hydra
+from omegaconf import DictConfig
+
+from lightning_nas.launch import command
+
+
+@hydra.main(version_base="1.3", config_path="configs", config_name="train")
+def main(cfg: DictConfig) -> None:
+    """Run the training that the configuration describes."""
+    from lightning_nas.runs import train  # torch and Lightning: not needed for --help
+
+    train(cfg)
+
+
+if __name__ == "__main__":
+    command(main)
