@@ -1,10 +1,10 @@
 """What a search finds: an architecture as plain, immutable data, and its file.
 
-An architecture says what is computed and nothing about how: no torch here, no weights, no training.
+An architecture says what is computed and nothing about how: no torch here, no weights.
 Everything else of the project reads it: networks build it, spaces decode to it, reports draw it.
 
-States of a cell are numbered from its inputs: 0 is the output of the cell before the last, 1 that of
-the last cell, and block ``b`` makes state ``b + 2``.
+States of a cell are numbered from its inputs: 0 is the output of the cell before the last, 1 that
+of the last cell, and block ``b`` makes state ``b + 2``.
 """
 
 import json

@@ -1,7 +1,7 @@
 """The one exception that means "what the user gave is at fault", and nothing else.
 
-The commands print it as a single line that begins with ``error:``. Anything else that is raised is a
-defect of the program and keeps its traceback.
+The commands print it as a single line that begins with ``error:``. Anything else that is raised is
+a defect of the program and keeps its traceback.
 """
 
 

@@ -6,7 +6,13 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from lightning_nas.architecture import Architecture, Block, Cell, CellArchitecture, read_architecture
+from lightning_nas.architecture import (
+    Architecture,
+    Block,
+    Cell,
+    CellArchitecture,
+    read_architecture,
+)
 from lightning_nas.errors import InputError
 from lightning_nas.spaces.cell import CellSpace
 from lightning_nas.spaces.macro import MacroSpace

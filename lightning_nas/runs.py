@@ -172,7 +172,8 @@ def print_search(folder: Path, facts: dict[str, Any], cfg: DictConfig) -> None:
 def print_training(folder: Path, facts: dict[str, Any]) -> None:
     """Print the table of what was trained."""
     print(
-        f"\ntest error      {1 - facts['test_accuracy']:.2%} (accuracy {facts['test_accuracy']:.2%})"
+        f"\ntest error      {1 - facts['test_accuracy']:.2%}"
+        f"\ntest accuracy   {facts['test_accuracy']:.2%}"
         f"\nparameters      {facts['parameters']:,}\nmultiply-adds   {facts['multiply_adds']:,}"
         f"\nepochs          {facts['epochs']}\nrun folder      {_shown(folder)}"
     )

@@ -42,7 +42,7 @@ class SaveEpoch(Checkpoint):
 
 
 class RandomStates(Callback):
-    """Keeps the random states of Python, NumPy and torch, which Lightning's checkpoints leave out."""
+    """Keeps the random states of Python, NumPy and torch: Lightning's checkpoints do not."""
 
     def __init__(self) -> None:
         super().__init__()

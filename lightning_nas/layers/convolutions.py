@@ -9,7 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-Norm = Callable[[int], nn.Module]  # channels -> a normalisation layer
+Norm = Callable[..., nn.Module]  # channels, perhaps epsilon -> a normalisation layer
 
 
 def same_padding(size: int, kernel: int, stride: int) -> tuple[int, int]:

@@ -29,6 +29,7 @@ from lightning_nas.modules.supernet import Metrics, SupernetModule
 
 Batch = tuple[Phase, tuple[Tensor, Tensor]]
 SAMPLED_AHEAD = 128  # architectures that are brought from the device at once in the weights phase
+GRADIENT_CHECK = 50  # steps between looks at whether gradients are finite
 LONGEST_ROW = 10  # steps in a row without finite gradients, after which the search stops
 
 
@@ -157,9 +158,10 @@ class ENAS(LightningModule):
             {
                 "weights/lr": lr,
                 "weights/seconds": self._seconds["weights"],
-                **({"controller/seconds": self._seconds["controller"]} if self.controller_steps else {}),
             }
-        )  # fmt: skip
+        )
+        if self.controller_steps:
+            self.log("controller/seconds", self._seconds["controller"])
         self._check_gradients()
 
     def validation_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> None:
@@ -174,7 +176,9 @@ class ENAS(LightningModule):
 
     # ---- the end ---------------------------------------------------------------------------------
 
-    def derive(self, samples: int, progress: Callable[[Iterator[Any], int], Iterator[Any]]) -> Derived:
+    def derive(
+        self, samples: int, progress: Callable[[Iterator[Any], int], Iterator[Any]]
+    ) -> Derived:
         """Sample architectures and as many uniform ones, rank all on the whole validation split.
 
         Args:
@@ -213,7 +217,7 @@ class ENAS(LightningModule):
 
     def on_train_batch_end(self, outputs: Any, batch: Batch, batch_idx: int) -> None:
         """Look now and then whether the gradients are finite: each look waits for the device."""
-        if batch_idx % self.trainer.log_every_n_steps == self.trainer.log_every_n_steps - 1:
+        if batch_idx % GRADIENT_CHECK == GRADIENT_CHECK - 1:
             self._check_gradients()
 
     def _check_gradients(self) -> None:

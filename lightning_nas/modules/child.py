@@ -1,4 +1,7 @@
-"""The LightningModule of a network that is trained from scratch. Shapes: ``(B, C, H, W)`` images."""
+"""The LightningModule of a network that is trained from scratch.
+
+Shapes: ``(B, C, H, W)`` images.
+"""
 
 from collections.abc import Callable
 from typing import Any
@@ -32,7 +35,7 @@ class ChildModule(LightningModule):
         label_smoothing: float = 0.0,
     ) -> None:
         super().__init__()
-        self.network = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.network = network.to(memory_format=torch.channels_last)
         self.make_optimizer = optimizer
         self.make_scheduler = scheduler
         self.auxiliary_weight = auxiliary_weight
@@ -57,9 +60,10 @@ class ChildModule(LightningModule):
         loss = cross_entropy
         if auxiliary is not None:
             loss = loss + self.auxiliary_weight * F.cross_entropy(auxiliary, labels)
-        self.accuracy["train_"](logits, labels)
+        accuracy: Any = self.accuracy["train_"]
+        accuracy(logits, labels)
         self.log("train/loss", cross_entropy, on_step=True, on_epoch=True, prog_bar=True)
-        self.log("train/accuracy", self.accuracy["train_"], on_step=False, on_epoch=True)
+        self.log("train/accuracy", accuracy, on_step=False, on_epoch=True)
         return loss
 
     def on_train_batch_start(self, batch: Any, batch_idx: int) -> None:
@@ -79,7 +83,7 @@ class ChildModule(LightningModule):
 
     def _evaluate(self, stage: str, images: Tensor, labels: Tensor) -> None:
         logits = self.network(images)
-        accuracy = self.accuracy[f"{stage}_"]
+        accuracy: Any = self.accuracy[f"{stage}_"]
         accuracy(logits, labels)
         self.log(f"{stage}/accuracy", accuracy, on_step=False, on_epoch=True, prog_bar=True)
         loss = F.cross_entropy(logits, labels)

@@ -1,4 +1,4 @@
-"""Momentum SGD for shared weights: thousands of tensors of which each step touches a few hundred."""
+"""Momentum SGD for shared weights: thousands of tensors, a few hundred of them used in a step."""
 
 from collections.abc import Callable, Iterable
 from typing import Any
@@ -66,7 +66,7 @@ class SharedSGD(Optimizer):
         return {"skipped": state["skipped"], "longest_row": state["longest_row"]}
 
     @torch.no_grad()
-    def step(self, closure: Callable[[], Any] | None = None) -> Any:  # type: ignore[override]
+    def step(self, closure: Callable[[], Any] | None = None) -> Any:
         """Take one step with the gradients that are there; None counts as zero."""
         result = None
         if closure is not None:
@@ -84,12 +84,11 @@ class SharedSGD(Optimizer):
     def _gather(self) -> None:
         """Copy the gradients into the flat buffer."""
         self.gradient.zero_()
-        there = [i for i, parameter in enumerate(self.parameters) if parameter.grad is not None]
-        grads = [self.parameters[i].grad for i in there]
-        torch._foreach_copy_([self._views[i] for i in there], grads)
+        grads = {i: p.grad for i, p in enumerate(self.parameters) if p.grad is not None}
+        torch._foreach_copy_([self._views[i] for i in grads], list(grads.values()))
         if self.used is not None:
             self.used.zero_()
-            torch._foreach_add_([self._used_views[i] for i in there], 1.0)
+            torch._foreach_add_([self._used_views[i] for i in grads], 1.0)
 
     def _count(self, finite: Tensor) -> None:
         state = self.state[self.parameters[0]]

@@ -41,7 +41,7 @@ class SupernetModule(LightningModule):
         auxiliary_weight: float = 0.4,
     ) -> None:
         super().__init__()
-        self.network = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.network = network.to(memory_format=torch.channels_last)
         self.space = space
         self.make_optimizer = optimizer
         self.make_scheduler = scheduler
@@ -62,7 +62,9 @@ class SupernetModule(LightningModule):
         accuracy = (logits.detach().argmax(dim=1) == labels).float().mean()
         return loss, {"loss": cross_entropy.detach(), "accuracy": accuracy}
 
-    def score(self, images: Tensor, labels: Tensor, architectures: Sequence[Architecture]) -> Tensor:
+    def score(
+        self, images: Tensor, labels: Tensor, architectures: Sequence[Architecture]
+    ) -> Tensor:
         """Return accuracies ``(N,)`` in [0, 1], each on its own share of the batch.
 
         Weights and buffers stay as they are, dropout is off.

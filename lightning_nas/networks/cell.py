@@ -6,6 +6,8 @@ Source: Pham et al., 2018, and the final network of the authors' code, which dif
 weights of the search: state 1 goes through one more 1x1 convolution, outputs are concatenated.
 """
 
+from functools import partial
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -69,21 +71,18 @@ class CellLayer(nn.Module):
         """Return the concatenated outputs for the two inputs; drop paths where a rate is given."""
         states = States(self.older(older), self.base(self.newer(newer)))
         for operations, block in zip(self.operations, self.cell.blocks, strict=True):
-            left, right = (
-                self._operate(operation, states, state, name, drop_rate)
-                for operation, state, name in zip(
-                    operations,  # type: ignore[arg-type]
-                    block.inputs,
-                    block.operations,
-                    strict=True,
-                )
+            left, right = map(  # type: ignore[call-overload]
+                partial(self._operate, states, drop_rate),
+                operations,
+                block.inputs,
+                block.operations,
             )
             states.append(left + right)
         return torch.cat([self._output(states, state) for state in self.cell.outputs], dim=1)
 
     @staticmethod
     def _operate(
-        operation: nn.Module, states: States, state: int, name: str, drop_rate: Tensor | None
+        states: States, drop_rate: Tensor | None, operation: nn.Module, state: int, name: str
     ) -> Tensor:
         x = operation(states.relu(state) if operation.reads_relu else states[state])
         return x if drop_rate is None or name == "identity" else drop_path(x, drop_rate)

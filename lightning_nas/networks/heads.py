@@ -67,7 +67,9 @@ class AuxiliaryHead(nn.Module):
         return self.linear(x.mean(dim=(2, 3)))
 
 
-def auxiliary_head(channels: int, image_size: int, num_classes: int, norm: Norm) -> nn.Module | None:
+def auxiliary_head(
+    channels: int, image_size: int, num_classes: int, norm: Norm
+) -> nn.Module | None:
     """Return the head that reads the map after both reductions, or None where that is too small.
 
     Args:

@@ -32,9 +32,7 @@ class MacroBlock(nn.Module):
         self.conv = ReluConvNorm(channels, channels, norm)
         operation = MACRO[layer.operation](channels)
         pools = layer.operation in POOLINGS
-        self.operation = (
-            operation if pools else nn.Sequential(nn.ReLU(), operation, norm(channels))
-        )
+        self.operation = operation if pools else nn.Sequential(nn.ReLU(), operation, norm(channels))
         joined = channels * (len(layer.skips) + 1)
         self.join = ReluConvNorm(joined, channels, norm) if index > 0 else None
 
@@ -86,7 +84,10 @@ class MacroNetwork(nn.Module):
         later = self.architecture.layers[index + 1 :]
         read = {index + 1} | {skip for layer in later for skip in layer.skips if skip <= index + 1}
         return nn.ModuleDict(
-            {str(source): FactorizedReduction(filters, 2 * filters, norm) for source in sorted(read)}
+            {
+                str(source): FactorizedReduction(filters, 2 * filters, norm)
+                for source in sorted(read)
+            }
         )
 
     def forward(self, images: Tensor) -> Tensor:

@@ -9,6 +9,7 @@ Source: Pham et al., 2018, Section 2.4, and the authors' code; ``enas.md`` lists
 
 from collections.abc import Sequence
 from functools import partial
+from typing import Any
 
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -58,33 +59,40 @@ class SharedCell(nn.Module):
         self.newer = calibrate(newer, channels, False, norm)
 
         def edge(state: int) -> nn.ModuleDict:
-            edge_stride = stride if state < CELL_INPUTS else 1
-            return nn.ModuleDict({name: CELL[name](channels, edge_stride, norm) for name in operations})
+            halves = stride if state < CELL_INPUTS else 1
+            return nn.ModuleDict({name: CELL[name](channels, halves, norm) for name in operations})
+
+        def side(block: int) -> nn.ModuleList:
+            return nn.ModuleList(edge(state) for state in range(CELL_INPUTS + block))
 
         self.blocks = nn.ModuleList(
-            nn.ModuleList(nn.ModuleList(edge(state) for state in range(CELL_INPUTS + block)) for _ in range(2))
-            for block in range(blocks)
-        )  # fmt: skip
+            nn.ModuleList([side(block), side(block)]) for block in range(blocks)
+        )
         self.halve_outputs = nn.ModuleList(
             FactorizedReduction(channels, channels, norm)
             for _ in range(CELL_INPUTS if stride > 1 else 0)
         )
-        self.outputs = nn.ModuleList(Conv2d(channels, channels) for _ in range(CELL_INPUTS + blocks))
+        self.outputs = nn.ModuleList(
+            Conv2d(channels, channels) for _ in range(CELL_INPUTS + blocks)
+        )
         self.norm = norm(channels)
 
     def forward(self, older: Tensor, newer: Tensor, cell: Cell) -> Tensor:
         """Return the cell's output ``(N, channels, H', W')`` for the two inputs."""
         states = States(self.older(older), self.newer(newer))
         for edges, block in zip(self.blocks, cell.blocks, strict=True):
-            left, right = (
-                self._operate(edges[side], states, state, operation)
-                for side, (state, operation) in enumerate(zip(block.inputs, block.operations, strict=True))
-            )  # fmt: skip
+            left, right = map(  # type: ignore[call-overload]
+                partial(self._operate, states),
+                edges,
+                block.inputs,
+                block.operations,
+            )
             states.append(left + right)
         return self.norm(sum(self._output(states, state) for state in cell.outputs))
 
-    def _operate(self, edges: nn.Module, states: States, state: int, operation: str) -> Tensor:
-        layer = edges[state][operation]  # type: ignore[index]
+    @staticmethod
+    def _operate(states: States, edges: Any, state: int, operation: str) -> Tensor:
+        layer = edges[state][operation]
         return layer(states.relu(state) if layer.reads_relu else states[state])
 
     def _output(self, states: States, state: int) -> Tensor:

@@ -8,7 +8,6 @@ Source: Pham et al., 2018, Section 2.3, and the authors' code; ``enas.md`` lists
 """
 
 from collections.abc import Mapping, Sequence
-from functools import partial
 
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -32,7 +31,7 @@ class Branch(nn.Module):
         self.conv = Conv2d(channels, channels)
         self.norm = norm(channels)
         self.operation = MACRO[name](channels)
-        self.norm_after = None if name in POOLINGS else partial(norm, eps=1e-3)(channels)
+        self.norm_after = None if name in POOLINGS else norm(channels, 1e-3)
 
     def forward(self, x: Tensor) -> Tensor:
         """Return a map of the same shape."""

@@ -1,0 +1,35 @@
+.DEFAULT_GOAL := help
+PYTHON ?= python3
+BIN := .venv/bin
+EXPERIMENTS := $(basename $(notdir $(wildcard configs/experiment/*.yaml)))
+export OMP_WAIT_POLICY ?= PASSIVE # threads that spin make a shared machine crawl
+
+.PHONY: help setup search test smoke lint
+
+help: ## Show this list
+	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
+
+.venv/ready: requirements.txt
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.txt
+	touch $@
+
+setup: .venv/ready ## Make .venv from requirements.txt
+
+search: setup ## Search for a cell on handwritten digits: a few minutes on two CPU cores
+	$(BIN)/python search.py
+
+test: setup ## Run the tests, but for the slow ones
+	$(BIN)/python -m pytest -m "not slow"
+
+smoke: setup ## Run every experiment for a moment on generated images, and train what it found
+	set -e; for experiment in $(EXPERIMENTS); do \
+		run=runs/smoke/$$experiment; rm -rf $$run; \
+		$(BIN)/python search.py experiment=$$experiment debug=smoke callbacks.progress=null hydra.run.dir=$$run; \
+		$(BIN)/python train.py architecture=$$run debug=smoke_train callbacks.progress=null hydra.run.dir=$$run/train; \
+	done
+
+lint: setup ## Check style and types
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy

@@ -1,0 +1,86 @@
+"""Controllers: what they sample, how they score it, what the paper's numbers are."""
+
+import math
+
+import pytest
+import torch
+
+from lightning_nas.controllers.lstm import LSTMController
+from lightning_nas.controllers.uniform import UniformController
+from lightning_nas.spaces.cell import CellSpace
+from lightning_nas.spaces.macro import MacroSpace
+
+SPACES = [CellSpace(blocks=3), MacroSpace(layers=5)]
+
+
+def count(controller):
+    return sum(parameter.numel() for parameter in controller.parameters())
+
+
+@pytest.mark.parametrize("space", SPACES)
+@pytest.mark.parametrize("make", [LSTMController, UniformController])
+def test_a_score_is_the_log_probability_of_the_sample(space, make):
+    torch.manual_seed(0)
+    controller = make(space)
+    sampled = controller.sample(7)
+    for tokens in sampled.tokens_NT.tolist():
+        space.validate(tokens)
+    scored = controller.score(sampled.tokens_NT)
+    torch.testing.assert_close(scored.log_prob_NT, sampled.log_prob_NT)
+    torch.testing.assert_close(scored.entropy_NT, sampled.entropy_NT)
+    torch.testing.assert_close(scored.skip_kl_N, sampled.skip_kl_N)
+
+
+@pytest.mark.parametrize("space", [CellSpace(blocks=1, operations=["identity", "avg_pool_3x3"]),
+                                   MacroSpace(layers=3, operations=["conv_3x3", "conv_5x5"])])  # fmt: skip
+def test_probabilities_of_all_architectures_add_up_to_one(space):
+    torch.manual_seed(1)
+    controller = LSTMController(space, hidden=8, init_range=1.0)
+    options = list(space.token_options())
+    every = torch.cartesian_prod(*(torch.arange(n) for n in options))
+    total = controller.score(every).log_prob_N.exp().sum()
+    torch.testing.assert_close(total, torch.ones(()), rtol=1e-4, atol=1e-4)
+
+
+def test_parameters_of_the_released_macro_controller():
+    assert count(LSTMController(MacroSpace(layers=12), hidden=64)) == 41_856
+
+
+def test_operation_prior_of_the_released_micro_controller():
+    controller = LSTMController(
+        CellSpace(blocks=2),
+        tanh_constant=1.1,
+        choice_tanh_reduce=2.5,
+        choice_bias=[10.0, 10.0, 0.0, 0.0, 0.0],
+        first_cell_bias=[0.25, 0.25, -0.25, -0.25, -0.25],
+        init_range=0.0,
+    )
+    tokens = torch.zeros(1, 16, dtype=torch.int64)
+    probability = controller.score(tokens).log_prob_NT.exp()[0]
+    assert probability[2].item() == pytest.approx(0.315, abs=1e-3)  # normal cell
+    assert probability[10].item() == pytest.approx(0.254, abs=1e-3)  # reduction cell
+
+
+def test_skip_divergence_is_zero_at_its_target():
+    space = MacroSpace(layers=4)
+    controller = LSTMController(space, skip_target=0.5, init_range=0.0)
+    rollout = controller.sample(3)
+    torch.testing.assert_close(rollout.skip_kl_N, torch.zeros(3))
+    towards = LSTMController(space, skip_target=0.4, init_range=0.0).sample(3).skip_kl_N
+    exact = 2 * (0.5 * math.log(0.5 / 0.4) + 0.5 * math.log(0.5 / 0.6))  # 2 on average
+    torch.testing.assert_close(towards, torch.full((3,), exact))
+
+
+def test_logits_are_bounded_by_the_tanh_constant():
+    space = MacroSpace(layers=2)
+    controller = LSTMController(space, tanh_constant=1.5, init_range=50.0)
+    probability = controller.sample(50).log_prob_NT.exp()[:, 0]
+    least = math.exp(-1.5) / (math.exp(-1.5) + 5 * math.exp(1.5))
+    assert probability.min() >= least - 1e-6
+
+
+def test_uniform_draws_every_option_equally_often():
+    torch.manual_seed(0)
+    tokens = UniformController(MacroSpace(layers=2)).sample(6000).tokens_NT
+    shares = torch.bincount(tokens[:, 0], minlength=6) / 6000
+    torch.testing.assert_close(shares, torch.full((6,), 1 / 6), atol=0.02, rtol=0)

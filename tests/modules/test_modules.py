@@ -1,0 +1,155 @@
+"""The pair of ENAS, each alone, its optimiser, and the networks' published sizes."""
+
+from functools import partial
+
+import pytest
+import pytorch_lightning as pl
+import torch
+from torch.utils.data import DataLoader
+
+from lightning_nas import build_network, load_architecture
+from lightning_nas.controllers.lstm import LSTMController
+from lightning_nas.data.synthetic import Synthetic
+from lightning_nas.modules.controller import ControllerModule
+from lightning_nas.modules.optimizers import SharedSGD
+from lightning_nas.modules.supernet import SupernetModule
+from lightning_nas.networks.shared_macro import SharedMacroNetwork
+from lightning_nas.policy.baseline import MovingAverageBaseline
+from lightning_nas.spaces.macro import MacroSpace
+
+CONSTANT = partial(torch.optim.lr_scheduler.ConstantLR, factor=1.0)
+
+
+def fit(module, loader, epochs):
+    trainer = pl.Trainer(
+        max_epochs=epochs,
+        accelerator="cpu",
+        logger=False,
+        enable_checkpointing=False,
+        enable_progress_bar=False,
+        enable_model_summary=False,
+    )
+    trainer.fit(module, loader)
+    return trainer
+
+
+@pytest.mark.parametrize(
+    ("name", "settings", "parameters"),
+    [
+        ("enas_micro", {}, 3_894_372),
+        ("enas_micro", {"auxiliary": True}, 3_894_372 + 494_848),
+        ("enas_micro_paper", {}, 4_052_556),
+        ("enas_macro", {}, 30_947_424),
+    ],
+)
+def test_published_sizes(name, settings, parameters):
+    network = build_network(load_architecture(name), num_classes=10, **settings)
+    assert sum(parameter.numel() for parameter in network.parameters()) == parameters
+
+
+@pytest.mark.parametrize("name", ["enas_micro", "enas_micro_paper", "enas_macro"])
+def test_every_parameter_is_reached(name):
+    settings = {"auxiliary": True, "cells": 1} if "micro" in name else {}
+    network = build_network(load_architecture(name), num_classes=3, filters=4, **settings)
+    output = network(torch.randn(2, 3, 32, 32))
+    sum(part.sum() for part in (output if isinstance(output, tuple) else (output,))).backward()
+    assert [n for n, p in network.named_parameters() if p.grad is None] == []
+
+
+def test_the_controller_alone_finds_the_best_arm():
+    pl.seed_everything(0, verbose=False)
+    space = MacroSpace(layers=2)
+
+    def reward(architectures):
+        best = [
+            a.layers[0].operation == "sep_conv_5x5" and not a.layers[1].skips for a in architectures
+        ]
+        return torch.tensor(best).float()
+
+    module = ControllerModule(
+        LSTMController(space, hidden=16, tanh_constant=4.0),
+        MovingAverageBaseline(0.9),
+        partial(torch.optim.Adam, lr=0.02),
+        samples=16,
+        reward=reward,
+    )
+    fit(module, DataLoader(range(150)), epochs=1)
+    assert reward(module.sample(200)[1]).mean() > 0.8  # 1 in 12 by chance
+
+
+def test_shared_weights_alone_learn_under_uniform_sampling():
+    pl.seed_everything(0, verbose=False)
+    data = Synthetic(images=256, num_classes=4, image_size=8, channels=3, noise=0.2,
+                     batch_size=32, validation=0.25)  # fmt: skip
+    data.prepare_data()
+    data.setup()
+    space = MacroSpace(layers=3)
+    network = SharedMacroNetwork(num_classes=4, image_size=8, layers=3, filters=8)
+    module = SupernetModule(network, space, partial(SharedSGD, lr=0.05), CONSTANT)
+    architectures = [space.decode(t) for t in module.uniform.sample(8).tokens_NT.tolist()]
+    batches = list(data.val_dataloader())
+    before = torch.stack(list(module.rank(batches, architectures))).mean()
+    fit(module, data.train_dataloader(), epochs=12)
+    after = torch.stack(list(module.rank(batches, architectures))).mean()
+    assert after > max(0.6, before + 0.2)
+
+
+@pytest.mark.parametrize("nesterov", [True, False])
+def test_shared_sgd_is_torchs_sgd(nesterov):
+    torch.manual_seed(0)
+    ours = torch.nn.Sequential(torch.nn.Conv2d(3, 4, 3), torch.nn.Conv2d(4, 2, 1)).double()
+    ours.to(memory_format=torch.channels_last)
+    theirs = torch.nn.Sequential(torch.nn.Conv2d(3, 4, 3), torch.nn.Conv2d(4, 2, 1)).double()
+    theirs.load_state_dict(ours.state_dict())
+    settings = {"lr": 0.1, "momentum": 0.9, "weight_decay": 0.01, "nesterov": nesterov}
+    optimizers = [SharedSGD(ours.parameters(), **settings),
+                  torch.optim.SGD(theirs.parameters(), **settings)]  # fmt: skip
+    for _ in range(4):
+        x = torch.randn(2, 3, 5, 5, dtype=torch.float64)
+        for network, optimizer in zip((ours, theirs), optimizers, strict=True):
+            optimizer.zero_grad()
+            network(x).square().mean().backward()
+            optimizer.step()
+    for a, b in zip(ours.parameters(), theirs.parameters(), strict=True):
+        torch.testing.assert_close(a, b)
+
+
+def test_clipping_clips():
+    weight = torch.nn.Parameter(torch.zeros(4))
+    optimizer = SharedSGD([weight], lr=1.0, momentum=0.0, nesterov=False, clip_norm=5.0)
+    weight.grad = torch.full((4,), 100.0)
+    optimizer.step()
+    assert weight.norm().item() == pytest.approx(5.0, rel=1e-4)
+
+
+@pytest.mark.parametrize("bad", [float("nan"), float("inf")])
+def test_a_step_that_is_not_finite_changes_nothing_and_is_counted(bad):
+    weight = torch.nn.Parameter(torch.ones(3))
+    optimizer = SharedSGD([weight], lr=0.1, weight_decay=0.1, clip_norm=5.0)
+    weight.grad = torch.ones(3)
+    optimizer.step()
+    before = weight.detach().clone()
+    momentum = optimizer.state[weight]["momentum_buffer"].clone()
+    for _ in range(2):
+        weight.grad = torch.tensor([1.0, bad, 1.0])
+        optimizer.step()
+    assert torch.equal(weight, before)
+    assert torch.equal(optimizer.state[weight]["momentum_buffer"], momentum)
+    assert optimizer.counters["skipped"] == 2
+    assert optimizer.counters["longest_row"] == 2
+
+
+def test_sparse_updates_leave_unused_weights_alone():
+    used, unused = (torch.nn.Parameter(torch.ones(2)) for _ in range(2))
+    for sparse in (False, True):
+        optimizer = SharedSGD([used, unused], lr=0.1, weight_decay=0.5, sparse_updates=sparse)
+        before = unused.detach().clone()
+        used.grad, unused.grad = torch.ones(2), None
+        optimizer.step()
+        assert torch.equal(unused, before) == sparse
+
+
+def test_the_baseline_scores_a_batch_before_taking_it_in():
+    baseline = MovingAverageBaseline(decay=0.9, initial=0.0)
+    torch.testing.assert_close(baseline(torch.tensor([1.0, 1.0])), torch.tensor([1.0, 1.0]))
+    torch.testing.assert_close(baseline.average, torch.tensor(1 - 0.9**2))

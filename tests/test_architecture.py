@@ -1,0 +1,87 @@
+"""Architectures survive their file, and a bad file is refused with the field named."""
+
+import json
+import random
+
+import pytest
+
+from lightning_nas import load_architecture
+from lightning_nas.architecture import from_json, to_json, write_architecture
+from lightning_nas.errors import InputError
+from lightning_nas.spaces.cell import CellSpace
+from lightning_nas.spaces.macro import MacroSpace
+
+SPACES = [CellSpace(blocks=5), CellSpace(blocks=1), MacroSpace(layers=12), MacroSpace(layers=1)]
+
+
+def random_tokens(space, seed):
+    draw = random.Random(seed)
+    return tuple(draw.randrange(n) for n in space.token_options())
+
+
+@pytest.mark.parametrize("space", SPACES)
+def test_tokens_and_files_come_back_the_same(space, tmp_path):
+    for seed in range(25):
+        tokens = random_tokens(space, seed)
+        space.validate(tokens)
+        architecture = space.decode(tokens)
+        assert space.encode(architecture) == tokens
+        write_architecture(architecture, tmp_path / "architecture.json")
+        assert load_architecture(tmp_path) == architecture
+
+
+def test_sizes_and_lengths_of_the_papers():
+    assert MacroSpace(layers=12).length == 78
+    assert MacroSpace(layers=24).length == 300
+    assert MacroSpace(layers=12).size == 6**12 * 2**66
+    assert f"{MacroSpace(layers=12).size:.2e}" == "1.61e+29"
+    assert CellSpace(blocks=5).length == 40
+    assert f"{CellSpace(blocks=5).size:.2e}" == "2.56e+25"
+
+
+def test_the_released_macro_architecture_has_the_known_counts():
+    layers = load_architecture("enas_macro").layers
+    operations = [layer.operation for layer in layers]
+    assert [operations.count(name) for name in ("conv_3x3", "sep_conv_3x3")] == [8, 2]
+    assert [operations.count(name) for name in ("conv_5x5", "sep_conv_5x5")] == [9, 5]
+    assert sum(len(layer.skips) for layer in layers) == 98
+
+
+@pytest.mark.parametrize(
+    ("change", "named"),
+    [
+        (lambda c: c.update(version=9), "version is 9"),
+        (lambda c: c.update(kind="tree"), 'kind is "tree"'),
+        (lambda c: c.update(extra=1), "extra is 1"),
+        (lambda c: c.pop("cells"), "cells is null"),
+        (
+            lambda c: c["normal"]["blocks"][1]["inputs"].__setitem__(0, 3),
+            "blocks[1].inputs[0] is 3",
+        ),
+        (lambda c: c["normal"]["blocks"][0]["operations"].__setitem__(1, "x"), "operations[1]"),
+        (lambda c: c["normal"].update(outputs=[]), "normal.outputs"),
+        (lambda c: c["reduction"].update(outputs=[3, 2]), "reduction.outputs"),
+    ],
+)
+def test_the_bad_field_is_named(change, named):
+    content = json.loads(to_json(load_architecture("enas_micro")))
+    change(content)
+    with pytest.raises(InputError) as error:
+        from_json(json.dumps(content), "file.json")
+    assert "file.json" in str(error.value)
+    assert named in str(error.value)
+    assert "\n" not in str(error.value)
+
+
+def test_a_truncated_file_and_an_unknown_name_are_refused():
+    with pytest.raises(InputError, match="not a whole JSON file"):
+        from_json(to_json(load_architecture("enas_macro"))[:-20])
+    with pytest.raises(InputError, match="enas_micro_paper"):
+        load_architecture("enas_mikro")
+
+
+def test_macro_skips_reach_back_only():
+    content = json.loads(to_json(load_architecture("enas_macro")))
+    content["layers"][2]["skips"] = [2]  # the layer directly before
+    with pytest.raises(InputError, match=r"layers\[2\].skips\[0\] is 2; legal: 0 to 1"):
+        from_json(json.dumps(content))

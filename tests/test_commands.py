@@ -1,0 +1,133 @@
+"""The two commands as a user runs them: results, resuming, signals, and errors of one line."""
+
+import csv
+import json
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import torch
+from hydra import compose, initialize_config_dir
+
+ROOT = Path(__file__).parents[1]
+EXPERIMENTS = sorted(path.stem for path in (ROOT / "configs" / "experiment").glob("*.yaml"))
+SMALL = ["debug=smoke", "callbacks.progress=null", "space.blocks=2"]
+
+
+def start(script, *arguments):
+    command = [sys.executable, script, *map(str, arguments)]
+    return subprocess.Popen(
+        command, cwd=ROOT, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    )
+
+
+def run(script, *arguments):
+    process = start(script, *arguments)
+    output, errors = process.communicate(timeout=300)
+    return process.returncode, output, errors
+
+
+def weights(run):
+    return torch.load(run / "checkpoints" / "last.ckpt", weights_only=True)["state_dict"]
+
+
+@pytest.fixture(scope="module")
+def searched(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("run")
+    status, output, errors = run("search.py", *SMALL, f"hydra.run.dir={folder}")
+    assert status == 0, errors
+    return folder, output
+
+
+@pytest.mark.parametrize("experiment", EXPERIMENTS)
+def test_every_experiment_composes(experiment):
+    with initialize_config_dir(str(ROOT / "configs"), version_base="1.3"):
+        for extra in ([], ["debug=smoke"]):
+            cfg = compose("search", [f"experiment={experiment}", *extra], return_hydra_config=False)
+            assert cfg.name == experiment
+            assert ("Synthetic" in cfg.data._target_) == bool(extra)
+
+
+def test_a_search_leaves_its_run_folder(searched):
+    folder, output = searched
+    names = {path.name for path in folder.iterdir()}
+    assert {"architecture.json", "architecture.svg", "architecture.png", "metrics.csv"} <= names
+    assert {"summary.json", "checkpoints", ".hydra"} <= names
+    summary = json.loads((folder / "summary.json").read_text())
+    assert summary["status"] == "complete"
+    assert summary["experiment"] == "enas_micro_digits"
+    assert summary["architectures"] == 2 * 2 * 2 + 2 * 3  # epochs x steps x samples, then derived
+    assert f"python train.py architecture={folder}/architecture.json" in output
+
+
+def test_metrics_hold_what_the_method_page_lists(searched):
+    page = (ROOT / "lightning_nas" / "methods" / "enas.md").read_text()
+    listed = {line.split("`")[1] for line in page.splitlines() if line.startswith("| `")}
+    with (searched[0] / "metrics.csv").open() as file:
+        logged = set(next(csv.reader(file)))
+    logged = {name.removesuffix("_step").removesuffix("_epoch") for name in logged}
+    assert listed == logged - {"step", "epoch"}
+
+
+def test_what_was_found_is_trained_and_tested(searched, tmp_path):
+    status, output, errors = run(
+        "train.py", f"architecture={searched[0]}", "debug=smoke_train", "callbacks.progress=null",
+        "trainer.max_epochs=8", f"hydra.run.dir={tmp_path}",
+    )  # fmt: skip
+    assert status == 0, errors
+    summary = json.loads((tmp_path / "summary.json").read_text())
+    assert summary["test_accuracy"] > 0.4  # four classes
+    assert Path(summary["checkpoint"]).exists()
+    assert {"parameters", "multiply_adds", "epochs", "seconds", "architecture"} <= set(summary)
+    assert "test error" in output
+
+
+def test_a_resumed_search_equals_an_unbroken_one(searched, tmp_path):
+    half = tmp_path / "half"
+    status, _, errors = run("search.py", *SMALL, "trainer.max_epochs=1", f"hydra.run.dir={half}")
+    assert status == 0, errors
+    config = (half / ".hydra" / "config.yaml").read_text()
+    status, _, errors = run("search.py", f"resume={half}", "trainer.max_epochs=2")
+    assert status == 0, errors
+    assert (half / ".hydra" / "config.yaml").read_text() == config
+    whole, resumed = weights(searched[0]), weights(half)
+    assert all(torch.equal(whole[name], resumed[name]) for name in whole)
+
+
+def test_ctrl_c_leaves_a_run_that_can_go_on(tmp_path):
+    process = start("search.py", *SMALL, "trainer.max_epochs=500", f"hydra.run.dir={tmp_path}")
+    deadline = time.monotonic() + 120
+    while not (tmp_path / "checkpoints" / "last.ckpt").exists() and time.monotonic() < deadline:
+        time.sleep(0.2)
+    process.send_signal(signal.SIGINT)
+    _, errors = process.communicate(timeout=60)
+    assert process.returncode == 130, errors
+    assert json.loads((tmp_path / "summary.json").read_text())["status"] == "interrupted"
+
+
+@pytest.mark.parametrize(
+    ("script", "arguments", "said"),
+    [
+        ("search.py", ["experiment=enas_micro_cifr"], "enas_micro_cifar"),
+        ("search.py", ["data=digit"], "digits"),
+        ("search.py", ["supernet.batch_norm=none"], "batch_norm must be one of"),
+        ("search.py", ["data=image_folder", "data.root=/no/such/folder"], "/no/such/folder"),
+        ("search.py", ["data=synthetic", "data.image_size=2"], "too small"),
+        ("search.py", ["resume=/no/such/run"], "no run folder"),
+        ("train.py", ["architecture=nowhere.json"], "nowhere.json"),
+    ],
+)
+def test_a_users_error_is_one_line(script, arguments, said, tmp_path):
+    folder = tmp_path / "run"
+    if not arguments[0].startswith("resume"):
+        arguments = [*arguments, f"hydra.run.dir={folder}"]
+    status, _, errors = run(script, *arguments)
+    lines = [line for line in errors.splitlines() if line.startswith("error:")]
+    assert status == 2, errors
+    assert len(lines) == 1
+    assert said in lines[0]
+    assert "Traceback" not in errors
+    assert not folder.exists()
