@@ -12,6 +12,7 @@ from typing import Any
 import pytorch_lightning as pl
 import torch
 from hydra.core.hydra_config import HydraConfig
+from hydra.errors import InstantiationException
 from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
 
@@ -141,7 +142,7 @@ def run_folder(cfg: DictConfig) -> Iterator[tuple[Path, dict[str, Any]]]:
     try:
         yield folder, facts
         facts |= {"status": "complete"}
-    except InputError:
+    except (InputError, InstantiationException):
         if not cfg.resume and not any(path.suffix != ".log" for path in folder.glob("[!.]*")):
             shutil.rmtree(folder, ignore_errors=True)
         raise

@@ -31,8 +31,13 @@ def test_a_score_is_the_log_probability_of_the_sample(space, make):
     torch.testing.assert_close(scored.skip_kl_N, sampled.skip_kl_N)
 
 
-@pytest.mark.parametrize("space", [CellSpace(blocks=1, operations=["identity", "avg_pool_3x3"]),
-                                   MacroSpace(layers=3, operations=["conv_3x3", "conv_5x5"])])  # fmt: skip
+TINY = [
+    CellSpace(blocks=1, operations=["identity", "avg_pool_3x3"]),
+    MacroSpace(layers=3, operations=["conv_3x3", "conv_5x5"]),
+]
+
+
+@pytest.mark.parametrize("space", TINY)
 def test_probabilities_of_all_architectures_add_up_to_one(space):
     torch.manual_seed(1)
     controller = LSTMController(space, hidden=8, init_range=1.0)

@@ -450,9 +450,10 @@ def saved_bytes(network: nn.Module, architecture: Architecture) -> int:
 
 def test_activation_memory_does_not_grow_with_the_operations_of_the_space() -> None:
     two = ("sep_conv_3x3", "avg_pool_3x3")
-    for architecture in random_architectures(CellSpace(blocks=BLOCKS, operations=two), 5):
-        small, large = cell_network(operations=two), cell_network()
-        assert saved_bytes(small, architecture) == saved_bytes(large, architecture) > 0
-    for architecture in random_architectures(MacroSpace(layers=LAYERS, operations=two), 5):
-        small, large = macro_network(operations=two), macro_network()
-        assert saved_bytes(small, architecture) == saved_bytes(large, architecture) > 0
+    for build, space in (
+        (cell_network, CellSpace(blocks=BLOCKS, operations=two)),
+        (macro_network, MacroSpace(layers=LAYERS, operations=two)),
+    ):
+        small, large = build(operations=two), build()
+        for architecture in random_architectures(space, 5):
+            assert saved_bytes(small, architecture) == saved_bytes(large, architecture) > 0
