@@ -101,6 +101,9 @@ class ENAS(LightningModule):
 
     def on_train_epoch_start(self) -> None:
         """Begin with the weights phase."""
+        if self.trainer.world_size > 1:  # every process samples its own architectures
+            epoch_seed = 1_000_003 * self.current_epoch + self.data.seed
+            torch.manual_seed(epoch_seed * self.trainer.world_size + self.global_rank)
         self._ahead.clear()
         self._seconds = {"weights": 0.0, "controller": 0.0}
         self._phase_began = time.monotonic()
@@ -185,16 +188,18 @@ class ENAS(LightningModule):
             samples: How many of each, at least 1.
             progress: Wraps the iteration over all of them, for a progress bar.
         """
-        _, sampled = self.controller.sample(samples)
         space = self.controller.space
-        tokens_NT = UniformController(space).sample(samples).tokens_NT
-        uniform = [space.decode(tokens) for tokens in tokens_NT.tolist()]
+        sampled = self.controller.sample(samples)[0].tokens_NT
+        uniform = UniformController(space).sample(samples).tokens_NT.to(sampled.device)
+        # All processes rank the same architectures, each on its share of the images.
+        tokens_NT = self.trainer.strategy.broadcast(torch.cat([sampled, uniform]))
+        architectures = [space.decode(tokens) for tokens in tokens_NT.tolist()]
         batches = list(self.data.val_dataloader())
         with self.trainer.precision_plugin.forward_context():
-            scores = list(progress(self.supernet.rank(batches, [*sampled, *uniform]), 2 * samples))
+            scores = list(progress(self.supernet.rank(batches, architectures), 2 * samples))
         accuracies = self.trainer.strategy.reduce(torch.stack(scores), reduce_op="mean").tolist()
         self.scored += len(accuracies)
-        return compare(sampled, accuracies[:samples], accuracies[samples:])
+        return compare(architectures[:samples], accuracies[:samples], accuracies[samples:])
 
     # ---- housekeeping ----------------------------------------------------------------------------
 
