@@ -30,8 +30,9 @@ from lightning_nas.spaces.macro import MacroSpace
 from tests.networks import reference
 
 Build = Callable[..., nn.Module]
-BLOCKS, LAYERS = 5, 6
-SMALLEST_WITH_AUXILIARY = 18  # 18, 9 and 5 px: SAME padding of odd maps, too
+BLOCKS, LAYERS = 3, 6
+PAPER_BLOCKS = 5
+AUXILIARY_SIZE = 18  # 18, 9 and 5 px: SAME padding of odd maps, too
 
 
 @pytest.fixture(autouse=True)
@@ -74,7 +75,8 @@ def random_architectures(space: Space, number: int) -> list[Architecture]:
     return [space.decode([random.randrange(n) for n in options]) for _ in range(number)]
 
 
-CELLS = random_architectures(CellSpace(blocks=BLOCKS), 50)
+CELLS = random_architectures(CellSpace(blocks=BLOCKS), 3)
+PAPER_CELLS = random_architectures(CellSpace(blocks=PAPER_BLOCKS), 50)
 MACROS = random_architectures(MacroSpace(layers=LAYERS), 50)
 SPACES = pytest.mark.parametrize(
     ("build", "architectures"),
@@ -113,26 +115,26 @@ def assert_equal_to_reference(
             assert parameter.grad is None, f"{name} is not on the sampled path"
         else:
             assert parameter.grad is not None, f"{name} is on the sampled path"
-            torch.testing.assert_close(parameter.grad, gradient, rtol=1e-6, atol=1e-8, msg=name)
+            assert torch.allclose(parameter.grad, gradient, rtol=1e-6, atol=1e-8), name
 
 
 @REDUCTIONS
 @pytest.mark.parametrize("batch_norm", ["batch", "running"])
 def test_cell_network_equals_reference(reduction: str, batch_norm: str) -> None:
-    settings = {"image_size": SMALLEST_WITH_AUXILIARY, "reduction": reduction}
-    network = cell_network(batch_norm=batch_norm, **settings)
+    settings = {"image_size": AUXILIARY_SIZE, "reduction": reduction}
+    network = cell_network(blocks=PAPER_BLOCKS, batch_norm=batch_norm, **settings)
     weights = reference.copy_weights(network)
-    x = images(SMALLEST_WITH_AUXILIARY)
-    for architecture in CELLS[:: 1 if batch_norm == "batch" else 10]:
+    x = images(AUXILIARY_SIZE)
+    for architecture in PAPER_CELLS[:: 1 if batch_norm == "batch" else 10]:
         expected = reference.cell_network(x, architecture, weights, 1, reduction)
         assert_equal_to_reference(network, network(x, architecture), expected, weights)
 
 
 @REDUCTIONS
 def test_cell_network_equals_reference_at_the_size_of_cifar(reduction: str) -> None:
-    network = cell_network(cells=2, image_size=32, reduction=reduction)
+    network = cell_network(blocks=PAPER_BLOCKS, cells=2, image_size=32, reduction=reduction)
     weights = reference.copy_weights(network)
-    for architecture in CELLS[:3]:
+    for architecture in PAPER_CELLS[:3]:
         expected = reference.cell_network(images(32), architecture, weights, 2, reduction)
         assert_equal_to_reference(network, network(images(32), architecture), expected, weights)
 
@@ -148,9 +150,9 @@ def test_macro_network_equals_reference(size: int) -> None:
 
 
 def test_the_port_of_the_benchmark_computes_the_same() -> None:
-    cells, macro = cell_network(reduction="factorized", auxiliary=False), macro_network()
+    cells, macro = cell_network(blocks=PAPER_BLOCKS, reduction="factorized"), macro_network()
     pairs = [
-        (cells, PortCellNetwork(num_classes=3, cells=1, filters=4, dropout=0.0), CELLS),
+        (cells, PortCellNetwork(num_classes=3, cells=1, filters=4, dropout=0.0), PAPER_CELLS),
         (macro, PortMacroNetwork(num_classes=3, layers=LAYERS, filters=4, dropout=0.0), MACROS),
     ]
     for network, port, architectures in pairs:
