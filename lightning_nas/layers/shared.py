@@ -73,5 +73,6 @@ class SharedBatchNorm(nn.BatchNorm2d):
 
 
 def _moments(x: Tensor) -> tuple[Tensor, Tensor]:
-    variance, mean = torch.var_mean(x.float(), dim=(0, 2, 3), correction=0)
+    x = x if x.dtype == torch.float64 else x.float()  # half precision sums lose digits
+    variance, mean = torch.var_mean(x, dim=(0, 2, 3), correction=0)
     return mean, variance
