@@ -117,6 +117,18 @@ def unused_states(blocks: Sequence[Block]) -> tuple[int, ...]:
     return tuple(state for state in range(CELL_INPUTS + len(blocks)) if state not in read)
 
 
+def poolings(layers: int) -> tuple[int, ...]:
+    """Return the two layers, from 0, after which a macro network halves the resolution.
+
+    There are none where fewer than three layers are to be divided.
+
+    >>> poolings(12), poolings(1)
+    ((3, 7), ())
+    """
+    third = layers // 3
+    return (third - 1, 2 * third - 1) if third else ()
+
+
 # ---- the file -----------------------------------------------------------------------------------
 
 

@@ -16,7 +16,6 @@ from hydra.errors import InstantiationException
 from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
 
-from lightning_nas.callbacks.csv_logger import MetricsFile
 from lightning_nas.callbacks.derive import DeriveArchitecture
 from lightning_nas.callbacks.saving import AtomicCheckpointIO
 from lightning_nas.data.base import ImageData
@@ -103,10 +102,6 @@ def build_trainer(cfg: DictConfig) -> pl.Trainer:
     """Return Lightning's Trainer with the callbacks and loggers of the configuration."""
     loggers = [logger for logger in instantiate(cfg.logger).values() if logger is not None]
     callbacks = [call for call in instantiate(cfg.callbacks).values() if call is not None]
-    resumed_epoch = _epoch_of(checkpoint_of(cfg))
-    for logger in loggers:
-        if isinstance(logger, MetricsFile) and resumed_epoch is not None:
-            logger.forget_from(resumed_epoch)
     return instantiate(
         cfg.trainer, logger=loggers, callbacks=callbacks, plugins=[AtomicCheckpointIO()]
     )
@@ -118,13 +113,6 @@ def checkpoint_of(cfg: DictConfig) -> str | None:
         return None
     path = Path(cfg.resume) / "checkpoints" / "last.ckpt"
     return str(path) if path.exists() else None
-
-
-def _epoch_of(checkpoint: str | None) -> int | None:
-    if checkpoint is None:
-        return None
-    epoch: int = torch.load(checkpoint, map_location="cpu", weights_only=True)["epoch"]
-    return epoch + 1  # the one that comes next
 
 
 @contextmanager
@@ -145,6 +133,8 @@ def run_folder(cfg: DictConfig) -> Iterator[tuple[Path, dict[str, Any]]]:
     except (InputError, InstantiationException):
         if not cfg.resume and not any(path.suffix != ".log" for path in folder.glob("[!.]*")):
             shutil.rmtree(folder, ignore_errors=True)
+        else:  # work was done before the error
+            _write_summary(folder, {**facts, "status": "interrupted"}, began)
         raise
     except BaseException:
         _write_summary(folder, {**facts, "status": "interrupted"}, began)

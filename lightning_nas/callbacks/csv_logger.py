@@ -15,14 +15,16 @@ class MetricsFile(Logger):
     """Writes all that is logged to one file, a column for each name.
 
     Args:
-        path: The file. If it exists, its rows are kept and new ones follow.
+        path: The file. If it exists, its rows are kept up to the epoch that is logged first, for
+            a resumed run begins an epoch that was broken off again.
     """
 
     def __init__(self, path: str | Path) -> None:
         super().__init__()
         self.path = Path(path)
         self.rows: list[dict[str, Any]] = []
-        if self.path.exists():
+        self._resumed = self.path.exists()
+        if self._resumed:
             with self.path.open(newline="") as file:
                 self.rows = list(csv.DictReader(file))
 
@@ -42,12 +44,11 @@ class MetricsFile(Logger):
     @rank_zero_only
     def log_metrics(self, metrics: dict[str, float], step: int | None = None) -> None:
         """Note a row; the file is written at the next save."""
+        if self._resumed and "epoch" in metrics:
+            first = metrics["epoch"]
+            self.rows = [row for row in self.rows if float(row["epoch"] or 0) < first]
+            self._resumed = False
         self.rows.append({"step": step, **metrics})
-
-    @rank_zero_only
-    def forget_from(self, epoch: int) -> None:
-        """Drop the rows of an epoch that is begun again, and of those after it."""
-        self.rows = [row for row in self.rows if float(row.get("epoch") or 0) < epoch]
 
     @rank_zero_only
     def save(self) -> None:

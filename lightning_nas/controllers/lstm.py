@@ -6,6 +6,7 @@ Shapes: N = architectures, T = tokens, H = hidden units, J = earlier nodes, K = 
 Source: Pham et al., 2018, Section 2, and the authors' code; ``enas.md`` lists the differences.
 """
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
@@ -183,7 +184,7 @@ class _Walk:
         target = self.controller.skip_target
         skip = logit if self.controller.released else 2 * logit  # softmax([-l, l]) = sigmoid(2 l)
         log_on, log_off = F.logsigmoid(skip), F.logsigmoid(-skip)
-        goal_on, goal_off = logit.new_tensor([target, 1 - target]).log()
+        goal_on, goal_off = math.log(target), math.log(1 - target)
         return (log_on.exp() * (log_on - goal_on) + log_off.exp() * (log_off - goal_off)).sum(dim=1)
 
     def _draw(self, logits_NMK: Tensor) -> Tensor:
@@ -200,7 +201,8 @@ class _Walk:
         chosen = log_probs.gather(-1, tokens[..., None]).squeeze(-1)
         self.tokens.append(tokens)
         self.log_probs.append(chosen)
-        terms = -chosen.exp() * chosen if self.controller.released else None
-        exact = -(log_probs.exp() * log_probs).sum(dim=-1)
-        self.entropies.append(exact if terms is None else terms)
+        if self.controller.released:
+            self.entropies.append(-chosen.exp() * chosen)
+        else:
+            self.entropies.append(-(log_probs.exp() * log_probs).sum(dim=-1))
         return tokens

@@ -173,10 +173,6 @@ class ENAS(LightningModule):
         accuracy = self.supernet.score(*batch, architectures).mean()
         self.log("val/accuracy", accuracy, batch_size=len(batch[1]), sync_dist=True, prog_bar=True)
 
-    def on_validation_model_train(self) -> None:
-        """Put all back into training mode."""
-        self.train()
-
     # ---- the end ---------------------------------------------------------------------------------
 
     def derive(

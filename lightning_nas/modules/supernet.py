@@ -95,13 +95,14 @@ class SupernetModule(LightningModule):
 
     @contextmanager
     def _scoring(self) -> Iterator[None]:
+        training = self.network.training
         self.network.eval()  # once for many architectures: a supernet has thousands of modules
         try:
             with torch.no_grad():
                 yield
         finally:
             self.statistics.forget()
-            self.network.train()
+            self.network.train(training)
 
     def _accuracy(
         self, batches: Iterable[tuple[Tensor, Tensor]], architecture: Architecture

@@ -155,8 +155,10 @@ class CellNetwork(nn.Module):
         auxiliary_logits = None
         drops = self.training and self.drop_path > 0
         for index, cell in enumerate(self.cells):
-            rate = layer_rate(self.progress, index, len(self.cells), self.drop_path)
-            older, newer = newer, cell(older, newer, rate if drops else None)
+            rate = None
+            if drops:
+                rate = layer_rate(self.progress, index, len(self.cells), self.drop_path)
+            older, newer = newer, cell(older, newer, rate)
             if index == self.auxiliary_index and self.training and self.auxiliary is not None:
                 auxiliary_logits = self.auxiliary(newer)
         logits = self.classifier(F.relu(newer))

@@ -9,11 +9,11 @@ weights of the search: skips are concatenated, and each pooling doubles the filt
 import torch
 from torch import Tensor, nn
 
-from lightning_nas.architecture import MacroArchitecture, MacroLayer
+from lightning_nas.architecture import MacroArchitecture, MacroLayer, poolings
 from lightning_nas.layers.convolutions import FactorizedReduction, Norm, ReluConvNorm
 from lightning_nas.layers.operations import MACRO, POOLINGS
 from lightning_nas.networks.heads import Classifier, Stem, check_image_size, initialize
-from lightning_nas.networks.shared_macro import Sources, poolings
+from lightning_nas.networks.shared_macro import Sources
 
 
 class MacroBlock(nn.Module):

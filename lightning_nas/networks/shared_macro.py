@@ -12,7 +12,12 @@ from collections.abc import Mapping, Sequence
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from lightning_nas.architecture import MACRO_OPERATIONS, MacroArchitecture, MacroLayer
+from lightning_nas.architecture import (
+    MACRO_OPERATIONS,
+    MacroArchitecture,
+    MacroLayer,
+    poolings,
+)
 from lightning_nas.errors import InputError
 from lightning_nas.layers.convolutions import Conv2d, FactorizedReduction, Norm
 from lightning_nas.layers.operations import MACRO, POOLINGS
@@ -82,15 +87,6 @@ class Sources:
             self.outputs[index] = halving(self.outputs[index])
         self.pending[index] = []
         return self.outputs[index]
-
-
-def poolings(layers: int) -> tuple[int, int]:
-    """Return the two layers after which the resolution is halved, from 0.
-
-    >>> poolings(12), poolings(24)
-    ((3, 7), (7, 15))
-    """
-    return layers // 3 - 1, 2 * (layers // 3) - 1
 
 
 class SharedMacroNetwork(nn.Module):

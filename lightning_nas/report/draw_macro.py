@@ -7,7 +7,7 @@ the two for each skip. Where lane and rail cross without a dot, they do not touc
 
 from collections.abc import Iterator
 
-from lightning_nas.architecture import MacroArchitecture
+from lightning_nas.architecture import MacroArchitecture, poolings
 from lightning_nas.report.picture import (
     DARK,
     FAINT,
@@ -32,16 +32,6 @@ PORT = 4.0  # rails enter a box above its middle, lanes leave it below
 HINT = "dot: the layer's output is joined with this earlier output"
 # Neighbouring lanes are told apart, by the colour-blind too. After Paul Tol's "bright" and "muted".
 LANE_COLOURS = ("#4477AA", "#CC6677", "#117733", "#AA7700", "#882255", "#008B99")
-
-
-def poolings(layers: int) -> tuple[int, ...]:
-    """Return after which layers the resolution is halved, and the filters doubled.
-
-    >>> poolings(12), poolings(1)
-    ((3, 7), ())
-    """
-    third = layers // 3
-    return (third - 1, 2 * third - 1) if third else ()
 
 
 def layout_macro(architecture: MacroArchitecture) -> Picture:

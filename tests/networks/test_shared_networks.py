@@ -19,11 +19,12 @@ from lightning_nas.architecture import (
     CellArchitecture,
     MacroArchitecture,
     MacroLayer,
+    poolings,
     unused_states,
 )
 from lightning_nas.errors import InputError
 from lightning_nas.networks.shared_cell import SharedCellNetwork
-from lightning_nas.networks.shared_macro import SharedMacroNetwork, poolings
+from lightning_nas.networks.shared_macro import SharedMacroNetwork
 from lightning_nas.spaces.base import Space
 from lightning_nas.spaces.cell import CellSpace
 from lightning_nas.spaces.macro import MacroSpace
