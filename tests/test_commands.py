@@ -51,6 +51,17 @@ def test_every_experiment_composes(experiment):
             assert ("Synthetic" in cfg.data._target_) == bool(extra)
 
 
+@pytest.mark.parametrize(
+    ("recipe", "epochs", "restart", "batch"), [("quick", 40, 40, 160), ("cifar", 630, 10, 144)]
+)
+def test_a_recipe_has_the_last_word(recipe, epochs, restart, batch):
+    with initialize_config_dir(str(ROOT / "configs"), version_base="1.3"):
+        cfg = compose("train", ["data=cifar10", f"recipe={recipe}"])
+    assert cfg.trainer.max_epochs == epochs
+    assert cfg.module.scheduler.T_0 == restart
+    assert cfg.data.batch_size == batch
+
+
 def test_a_search_leaves_its_run_folder(searched):
     folder, output = searched
     names = {path.name for path in folder.iterdir()}
