@@ -16,7 +16,7 @@ help: ## Show this list
 
 setup: .venv/ready ## Make .venv from requirements.txt
 
-search: setup ## Search for a cell on handwritten digits: a few minutes on two CPU cores
+search: setup ## Search for a cell on handwritten digits
 	$(BIN)/python search.py
 
 test: setup ## Run the tests, but for the slow ones

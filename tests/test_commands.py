@@ -58,7 +58,7 @@ def test_a_recipe_has_the_last_word(recipe, epochs, restart, batch):
     with initialize_config_dir(str(ROOT / "configs"), version_base="1.3"):
         cfg = compose("train", ["data=cifar10", f"recipe={recipe}"])
     assert cfg.trainer.max_epochs == epochs
-    assert cfg.module.scheduler.T_0 == restart
+    assert restart == cfg.module.scheduler.T_0
     assert cfg.data.batch_size == batch
 
 
