@@ -15,7 +15,11 @@ from lightning_nas.errors import InputError
 
 @dataclass(frozen=True)
 class Splits:
-    """Sorted indices of the images of each split."""
+    """Indices of the images of each split: validation mixed, the others in order.
+
+    Mixed, because data sets often come class by class, and a batch of one class tells nothing where
+    batch norm uses the batch's own statistics, as shared weights do when they are scored.
+    """
 
     train: Tensor
     validation: Tensor
@@ -50,7 +54,7 @@ def make_splits(
         train, held_out = hold_out(train, size, data, seeded_generator("validation split", seed))
     together = torch.cat([train, held_out, test])
     assert torch.equal(together.sort().values, torch.arange(len(data.labels)))
-    return Splits(train, held_out, test)
+    return Splits(train, _mixed(held_out), test)
 
 
 def held_out_size(validation: int | float, available: int) -> int:
@@ -112,6 +116,10 @@ def _shares(size: int, counts: list[int]) -> list[int]:
         furthest = max(free, key=lambda c: step * (quotas[c] - shares[c]))
         shares[furthest] += step
     return shares
+
+
+def _mixed(indices: Tensor) -> Tensor:
+    return indices[torch.randperm(len(indices), generator=seeded_generator("mixed"))]
 
 
 def _without(indices: Tensor, removed: Tensor) -> Tensor:

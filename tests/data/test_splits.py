@@ -36,6 +36,15 @@ def test_held_out_images_have_the_proportions_of_the_classes():
     assert class_counts(data, splits.validation) == [20, 8, 4]
 
 
+def test_the_validation_split_is_mixed_where_the_data_set_comes_class_by_class():
+    labels = torch.repeat_interleave(torch.arange(4), 100)
+    images = torch.zeros(400, 1, 1, 1, dtype=torch.uint8)
+    data = LabelledImages(images, labels, [f"class {c}" for c in range(4)])
+    splits = split(data, validation=80)
+    for batch in splits.validation.split(20):
+        assert min(class_counts(data, batch)) > 0
+
+
 @pytest.mark.parametrize("size", range(3, 20))
 def test_the_size_is_exact_and_no_class_is_left_out(size):
     data = labelled([15, 5, 2])
@@ -55,7 +64,7 @@ def test_the_seed_draws_the_validation_split_but_not_the_test_split():
 def test_given_splits_are_kept():
     given = {"validation": torch.arange(0, 20), "test": torch.arange(20, 50)}
     splits = split(labelled([50, 50], **given))
-    assert torch.equal(splits.validation, given["validation"])
+    assert torch.equal(splits.validation.sort().values, given["validation"])
     assert torch.equal(splits.test, given["test"])
     assert torch.equal(splits.train, torch.arange(50, 100))
 
