@@ -21,8 +21,8 @@ from lightning_nas.networks.heads import (
     Stem,
     auxiliary_head,
     check_image_size,
-    initialize,
 )
+from lightning_nas.networks.initialization import initialize
 from lightning_nas.networks.states import States, calibrate
 
 

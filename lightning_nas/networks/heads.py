@@ -1,4 +1,4 @@
-"""What every network has at its two ends: stem, classifier, auxiliary head; and how it starts.
+"""What every network has at its two ends: stem, classifier, auxiliary head.
 
 Shapes: ``(N, C, H, W)`` images or maps in, ``(N, K)`` logits out, K classes.
 """
@@ -98,10 +98,3 @@ def check_image_size(image_size: int) -> None:
             f"images of {image_size} px are too small for {REDUCTIONS} reductions; "
             f"at least {least} px are needed (data.image_size resizes a folder's images)"
         )
-
-
-def initialize(network: nn.Module) -> None:
-    """He-normal weights for convolutions and linear layers, as in the released code of ENAS."""
-    for module in network.modules():
-        if isinstance(module, nn.Conv2d | nn.Linear):
-            nn.init.kaiming_normal_(module.weight)

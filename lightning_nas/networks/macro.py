@@ -12,7 +12,8 @@ from torch import Tensor, nn
 from lightning_nas.architecture import MacroArchitecture, MacroLayer, poolings
 from lightning_nas.layers.convolutions import FactorizedReduction, Norm, ReluConvNorm
 from lightning_nas.layers.operations import MACRO, POOLINGS
-from lightning_nas.networks.heads import Classifier, Stem, check_image_size, initialize
+from lightning_nas.networks.heads import Classifier, Stem, check_image_size
+from lightning_nas.networks.initialization import initialize
 from lightning_nas.networks.shared_macro import Sources
 
 

@@ -24,8 +24,8 @@ from lightning_nas.networks.heads import (
     Stem,
     auxiliary_head,
     check_image_size,
-    initialize,
 )
+from lightning_nas.networks.initialization import initialize
 from lightning_nas.networks.states import States, calibrate
 
 
@@ -115,6 +115,7 @@ class SharedCellNetwork(nn.Module):
         operations: Names of the operations of the space.
         batch_norm: See ``BatchStatistics``.
         dropout: Before the classifier, in training.
+        initialization: How the weights begin, see ``initialize``.
         auxiliary: Add the auxiliary head where its map is large enough.
         reduction: ``strided``: operations on a reduction cell's inputs have stride 2, as the paper
             says and as networks are built from what is found. ``factorized``: the released code's
@@ -136,6 +137,7 @@ class SharedCellNetwork(nn.Module):
         operations: Sequence[str] = CELL_OPERATIONS,
         batch_norm: str = "batch",
         dropout: float = 0.1,
+        initialization: str = "he",
         auxiliary: bool = True,
         reduction: str = "strided",
     ) -> None:
@@ -158,7 +160,7 @@ class SharedCellNetwork(nn.Module):
         last = filters * 2 ** len(self.reductions)
         self.classifier = Classifier(last, num_classes, dropout)
         self.auxiliary = auxiliary_head(last, image_size, num_classes, norm) if auxiliary else None
-        initialize(self)
+        initialize(self, initialization)
 
     def _build(self, total: int, filters: int, make: partial[SharedCell], norm: Norm) -> None:
         older, newer = 3 * filters, 3 * filters

@@ -22,7 +22,8 @@ from lightning_nas.errors import InputError
 from lightning_nas.layers.convolutions import Conv2d, FactorizedReduction, Norm
 from lightning_nas.layers.operations import MACRO, POOLINGS
 from lightning_nas.layers.shared import BatchStatistics
-from lightning_nas.networks.heads import Classifier, Stem, check_image_size, initialize
+from lightning_nas.networks.heads import Classifier, Stem, check_image_size
+from lightning_nas.networks.initialization import initialize
 
 
 class Branch(nn.Module):
@@ -101,6 +102,7 @@ class SharedMacroNetwork(nn.Module):
         operations: Names of the operations of the space.
         batch_norm: See ``BatchStatistics``.
         dropout: Before the classifier, in training.
+        initialization: How the weights begin, see ``initialize``.
 
     Raises:
         InputError: If a number is out of range, or the images are too small.
@@ -117,6 +119,7 @@ class SharedMacroNetwork(nn.Module):
         operations: Sequence[str] = MACRO_OPERATIONS,
         batch_norm: str = "batch",
         dropout: float = 0.1,
+        initialization: str = "he",
     ) -> None:
         super().__init__()
         check_image_size(image_size)
@@ -133,7 +136,7 @@ class SharedMacroNetwork(nn.Module):
             paths = (FactorizedReduction(filters, filters, norm) for _ in range(index + 2))
             self.halvings[str(index)] = nn.ModuleList(paths)
         self.classifier = Classifier(filters, num_classes, dropout)
-        initialize(self)
+        initialize(self, initialization)
 
     def forward(self, images: Tensor, architecture: MacroArchitecture) -> Tensor:
         """Return logits."""

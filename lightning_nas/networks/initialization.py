@@ -1,0 +1,58 @@
+"""The weights that networks begin with."""
+
+from typing import Literal, get_args
+
+import torch
+from torch import nn
+
+from lightning_nas.errors import InputError
+from lightning_nas.layers.convolutions import FactorizedReduction
+
+Initialization = Literal["he", "identity"]
+NOISE = 0.2  # He-normal weights are scaled by it before the identity is added
+
+
+def initialize(network: nn.Module, initialization: str = "he") -> None:
+    """Set the weights of convolutions and linear layers.
+
+    Args:
+        network: With an attribute ``stem``, and perhaps ``auxiliary``.
+        initialization: ``he``: He-normal, as in the released code of ENAS. ``identity``: between
+            stem and heads, every convolution begins near the identity. All operations of shared
+            weights then begin to speak of the same channels; from He-normal weights, where each
+            begins by mixing them in its own way, agreeing takes most of a short search.
+
+    Raises:
+        InputError: If ``initialization`` is neither.
+    """
+    if initialization not in get_args(Initialization):
+        choices = " or ".join(get_args(Initialization))
+        raise InputError(f"initialization must be {choices}, got {initialization!r}")
+    for module in network.modules():
+        if isinstance(module, nn.Conv2d | nn.Linear):
+            nn.init.kaiming_normal_(module.weight)
+    if initialization == "identity":
+        _near_identity(network)
+
+
+def _near_identity(network: nn.Module) -> None:
+    heads = (network.stem, getattr(network, "auxiliary", None))
+    spared = {id(module) for head in heads if head is not None for module in head.modules()}  # type: ignore[union-attr]
+    first_channels = {  # the two paths of a reduction take up one half of the channels each
+        id(module.path_2): module.path_1.out_channels
+        for module in network.modules()
+        if isinstance(module, FactorizedReduction)
+    }
+    for module in network.modules():
+        if isinstance(module, nn.Conv2d) and id(module) not in spared:
+            _add_identity(module, first_channels.get(id(module), 0))
+
+
+@torch.no_grad()
+def _add_identity(conv: nn.Conv2d, first_channel: int) -> None:
+    """Scale the weights down, then let output ``j`` read input ``first_channel + j`` (or round)."""
+    outputs = torch.arange(conv.out_channels)
+    inputs = (first_channel + outputs) % conv.weight.shape[1]  # of the group
+    middle = conv.kernel_size[0] // 2
+    conv.weight *= NOISE
+    conv.weight[outputs, inputs, middle, middle] += 1.0
