@@ -9,6 +9,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from lightning_nas.layers import cpu
+
 Norm = Callable[..., nn.Module]  # channels, perhaps epsilon -> a normalisation layer
 
 
@@ -52,8 +54,13 @@ class Conv2d(nn.Conv2d):
 
     def forward(self, x: Tensor) -> Tensor:
         """Convolve ``x``."""
-        if self.stride[0] > 1:
-            x = pad_same(x, self.kernel_size[0], self.stride[0])
+        kernel, stride = self.kernel_size[0], self.stride[0]
+        if stride > 1:
+            return super().forward(pad_same(x, kernel, stride))
+        if kernel == 1 and cpu.is_small(x):
+            return cpu.pointwise(x, self.weight)
+        if self.groups > 1 and cpu.splits(x, self.weight):
+            return cpu.Depthwise5x5.apply(x, self.weight)
         return super().forward(x)
 
 

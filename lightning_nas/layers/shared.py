@@ -13,6 +13,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from lightning_nas.errors import InputError
+from lightning_nas.layers import cpu
 
 Statistics = Literal["batch", "running", "recalibrated"]
 
@@ -64,6 +65,8 @@ class SharedBatchNorm(nn.BatchNorm2d):
 
     def forward(self, x: Tensor) -> Tensor:
         """Normalise ``(N, C, H, W)``."""
+        if self.statistics.mode == "batch" and cpu.folds(x):
+            return cpu.FoldedBatchNorm.apply(x, self.weight, self.bias, self.eps)
         if self.training or self.statistics.mode != "recalibrated":
             return super().forward(x)
         if self.statistics.recording:

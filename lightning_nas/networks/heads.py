@@ -9,7 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from lightning_nas.errors import InputError
-from lightning_nas.layers.convolutions import Conv2d, Norm
+from lightning_nas.layers.convolutions import Conv2d, Norm, pad_same
 
 log = logging.getLogger(__name__)
 REDUCTIONS = 2
@@ -55,7 +55,7 @@ class AuxiliaryHead(nn.Module):
         left = (size - 5) // 3 + 1
         self.project = Conv2d(channels, 128)
         self.norm_1 = norm(128)
-        self.conv = nn.Conv2d(128, 768, left, padding="same", bias=False)
+        self.conv = nn.Conv2d(128, 768, left, bias=False)
         self.norm_2 = norm(768)
         self.linear = nn.Linear(768, num_classes, bias=False)
 
@@ -63,7 +63,7 @@ class AuxiliaryHead(nn.Module):
         """Return auxiliary logits."""
         x = F.avg_pool2d(F.relu(x), 5, 3)
         x = F.relu(self.norm_1(self.project(x)))
-        x = F.relu(self.norm_2(self.conv(x)))
+        x = F.relu(self.norm_2(self.conv(pad_same(x, self.conv.kernel_size[0], 1))))
         return self.linear(x.mean(dim=(2, 3)))
 
 

@@ -88,7 +88,10 @@ class SharedCell(nn.Module):
                 block.operations,
             )
             states.append(left + right)
-        return self.norm(sum(self._output(states, state) for state in cell.outputs))
+        first, *others = (self._output(states, state) for state in cell.outputs)
+        for output in others:
+            first += output  # in place: nobody else reads it
+        return self.norm(first)
 
     @staticmethod
     def _operate(states: States, edges: Any, state: int, operation: str) -> Tensor:
