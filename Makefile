@@ -26,7 +26,7 @@ smoke: setup ## Run every experiment for a moment on generated images, and train
 	set -e; for experiment in $(EXPERIMENTS); do \
 		run=runs/smoke/$$experiment; rm -rf $$run; \
 		$(BIN)/python search.py experiment=$$experiment debug=smoke callbacks.progress=null hydra.run.dir=$$run; \
-		$(BIN)/python train.py architecture=$$run debug=smoke_train callbacks.progress=null hydra.run.dir=$$run/train; \
+		$(BIN)/python train.py architecture=$$run callbacks.progress=null hydra.run.dir=$$run/train; \
 	done
 
 lint: setup ## Check style and types

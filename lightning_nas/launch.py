@@ -1,13 +1,13 @@
-"""What the two commands share: arguments, errors of one line, exit codes. No torch here."""
+"""What the two commands share: errors of one line, exit codes. No torch here."""
 
 import os
 import sys
 from collections.abc import Callable
-from pathlib import Path
 
 from hydra.errors import HydraException, InstantiationException
 from omegaconf.errors import OmegaConfBaseException
 
+from lightning_nas.arguments import complete
 from lightning_nas.errors import InputError
 
 INPUT_ERROR = 2  # exit status
@@ -17,7 +17,7 @@ def command(main: Callable[[], None]) -> None:
     """Run a command; a user's error becomes one line on stderr and exit status 2."""
     os.environ.setdefault("HYDRA_FULL_ERROR", "1")  # Hydra hands exceptions on instead of printing
     try:
-        sys.argv[1:] = resumed(sys.argv[1:])
+        sys.argv[1:] = complete(sys.argv[1:])
         main()
     except InputError as error:
         fail(error)
@@ -42,29 +42,3 @@ def fail(error: BaseException) -> None:
         line = " ".join(str(error).split())
         print(f"error: {line}", file=sys.stderr)
     sys.exit(INPUT_ERROR)
-
-
-def resumed(arguments: list[str]) -> list[str]:
-    """Turn ``resume=RUN`` into the arguments that take a run's own configuration.
-
-    Raises:
-        InputError: If RUN is no run folder, or another argument would replace a whole group.
-    """
-    runs = [argument[len("resume=") :] for argument in arguments if argument.startswith("resume=")]
-    if not runs or runs[-1] in ("", "null"):
-        return arguments
-    run = Path(runs[-1]).resolve()
-    if not (run / ".hydra" / "config.yaml").exists():
-        raise InputError(f"resume={runs[-1]}: no run folder (it has no .hydra/config.yaml)")
-    rest = [argument for argument in arguments if not argument.startswith("resume=")]
-    for argument in rest:
-        name = argument.lstrip("+~").split("=")[0]
-        if not argument.startswith("-") and "." not in name:
-            raise InputError(f"{argument}: a resumed run takes dotted settings only (a.b=c)")
-    return [
-        *("--config-path", str(run / ".hydra"), "--config-name", "config"),
-        f"hydra.run.dir={run}",
-        "hydra.output_subdir=null",
-        f"resume={run}",
-        *rest,
-    ]

@@ -44,7 +44,7 @@ def search(cfg: DictConfig) -> None:
             "architecture": str(folder / "architecture.json"),
         }
     if trainer.is_global_zero:
-        print_search(folder, facts, cfg)
+        print_search(folder, facts)
 
 
 def train(cfg: DictConfig) -> None:
@@ -154,14 +154,14 @@ def _write_summary(folder: Path, facts: dict[str, Any], began: float) -> None:
     replace_text(folder / "summary.json", json.dumps(facts, indent=2) + "\n")
 
 
-def print_search(folder: Path, facts: dict[str, Any], cfg: DictConfig) -> None:
+def print_search(folder: Path, facts: dict[str, Any]) -> None:
     """Print where the result lies and how to go on."""
     shown = _shown(folder)
     print(
         f"\nAccuracy under shared weights: best {facts['best_reward']:.1%}; controller's samples "
         f"{facts['sampled_mean']:.1%} on average, uniform ones {facts['uniform_mean']:.1%}."
         f"\nrun folder    {shown}\npicture       {shown}/architecture.png"
-        f"\ntrain it      python train.py architecture={shown}/architecture.json {cfg.train_with}"
+        f"\ntrain it      python train.py architecture={shown}"
     )
 
 

@@ -71,7 +71,7 @@ def test_a_search_leaves_its_run_folder(searched):
     assert summary["status"] == "complete"
     assert summary["experiment"] == "enas_micro_digits"
     assert summary["architectures"] == 2 * 2 * 2 + 2 * 3  # epochs x steps x samples, then derived
-    assert f"python train.py architecture={folder}/architecture.json" in output
+    assert f"python train.py architecture={folder}" in output
 
 
 def test_metrics_hold_what_the_method_page_lists(searched):
@@ -85,7 +85,7 @@ def test_metrics_hold_what_the_method_page_lists(searched):
 
 def test_what_was_found_is_trained_and_tested(searched, tmp_path):
     status, output, errors = run(
-        "train.py", f"architecture={searched[0]}", "debug=smoke_train", "callbacks.progress=null",
+        "train.py", f"architecture={searched[0]}", "callbacks.progress=null",
         "trainer.max_epochs=8", f"hydra.run.dir={tmp_path}",
     )  # fmt: skip
     assert status == 0, errors

@@ -1,0 +1,92 @@
+"""Arguments that a run folder completes: what a command need not be told again. No torch here."""
+
+import sys
+from pathlib import Path
+
+from omegaconf import OmegaConf
+
+from lightning_nas.errors import InputError
+
+OF_THE_SEARCH = ("data.batch_size",)  # settings of the data that a training does not take over
+
+
+def complete(arguments: list[str]) -> list[str]:
+    """Return the arguments with those that ``resume=RUN`` or ``architecture=RUN`` stands for.
+
+    Raises:
+        InputError: If RUN of ``resume`` is no run folder, or another argument would replace a whole
+            group.
+    """
+    if _value(arguments, "resume") not in (None, "", "null"):
+        return resumed(arguments)
+    return as_found(arguments)
+
+
+def resumed(arguments: list[str]) -> list[str]:
+    """Turn ``resume=RUN`` into the arguments that take a run's own configuration."""
+    given = _value(arguments, "resume")
+    run = Path(str(given)).resolve()
+    if not (run / ".hydra" / "config.yaml").exists():
+        raise InputError(f"resume={given}: no run folder (it has no .hydra/config.yaml)")
+    rest = [argument for argument in arguments if _name(argument) != "resume"]
+    for argument in rest:
+        if not argument.startswith("-") and "." not in _name(argument):
+            raise InputError(f"{argument}: a resumed run takes dotted settings only (a.b=c)")
+    return [
+        *("--config-path", str(run / ".hydra"), "--config-name", "config"),
+        f"hydra.run.dir={run}",
+        "hydra.output_subdir=null",
+        f"resume={run}",
+        *rest,
+    ]
+
+
+def as_found(arguments: list[str]) -> list[str]:
+    """Add to ``architecture=RUN`` the images that RUN searched on, and the training for them.
+
+    What the arguments say themselves comes last and wins; if they choose the images, nothing is
+    added about images.
+    """
+    run = _run_of(_value(arguments, "architecture"))
+    if run is None:
+        return arguments
+    config = OmegaConf.load(run / ".hydra" / "config.yaml")
+    hydra = OmegaConf.load(run / ".hydra" / "hydra.yaml").hydra
+    recommended = str(OmegaConf.select(config, "train_with", default="")).split()
+    images = [
+        f"data={hydra.runtime.choices.data}",
+        *(a for a in hydra.overrides.task if _name(a).startswith("data.")),
+    ]
+    if "debug" in map(_name, recommended):  # brings its own images
+        images = []
+    names = set(map(_name, arguments))
+    added = [
+        argument
+        for argument in (*recommended, *images)
+        if _name(argument) not in names
+        and _name(argument) not in OF_THE_SEARCH
+        and not ("data" in names and _name(argument).split(".")[0] == "data")
+    ]
+    if added:
+        print(f"as {run} was searched: {' '.join(added)}", file=sys.stderr)
+    return [*added, *arguments]
+
+
+def _run_of(architecture: str | None) -> Path | None:
+    """Return the run folder that an ``architecture=`` names or lies in, if any."""
+    if architecture is None:
+        return None
+    path = Path(architecture)
+    for folder in (path, path.parent):
+        if (folder / ".hydra" / "hydra.yaml").exists():
+            return folder
+    return None
+
+
+def _name(argument: str) -> str:
+    return argument.lstrip("+~").split("=")[0]
+
+
+def _value(arguments: list[str], name: str) -> str | None:
+    values = [a.partition("=")[2] for a in arguments if _name(a) == name and "=" in a]
+    return values[-1] if values else None

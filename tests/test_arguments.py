@@ -1,0 +1,48 @@
+"""What train.py takes over from the run folder of a search."""
+
+import pytest
+
+from lightning_nas.arguments import complete
+
+
+@pytest.fixture
+def run(tmp_path):
+    """A run folder as Hydra leaves it, after a search on one's own images."""
+    folder = tmp_path / ".hydra"
+    folder.mkdir()
+    (folder / "config.yaml").write_text("train_with: recipe=cifar network.dropout=0.5\n")
+    (folder / "hydra.yaml").write_text(
+        """
+hydra:
+  runtime: {choices: {data: image_folder}}
+  overrides: {task: [experiment=x, data.root=/images, data.batch_size=8, trainer.max_epochs=3]}
+"""
+    )
+    return tmp_path
+
+
+def taken(run, *arguments):
+    return complete([f"architecture={run}", *arguments])[: -1 - len(arguments)]
+
+
+def test_the_images_and_the_recipe_are_those_of_the_search(run):
+    expected = ["recipe=cifar", "network.dropout=0.5", "data=image_folder", "data.root=/images"]
+    assert taken(run) == expected
+    assert complete([f"architecture={run}/architecture.json"])[:-1] == expected
+
+
+def test_what_is_said_wins(run):
+    assert taken(run, "recipe=quick", "data.root=/b") == [
+        "network.dropout=0.5",
+        "data=image_folder",
+    ]
+
+
+def test_other_images_replace_all_about_images(run):
+    assert taken(run, "data=digits") == ["recipe=cifar", "network.dropout=0.5"]
+
+
+@pytest.mark.parametrize("architecture", ["enas_micro", "nowhere/architecture.json"])
+def test_other_architectures_bring_nothing(architecture):
+    arguments = [f"architecture={architecture}", "seed=1"]
+    assert complete(arguments) == arguments
