@@ -2,6 +2,7 @@
 
 import os
 import sys
+import warnings
 from collections.abc import Callable
 
 from hydra.errors import HydraException, InstantiationException
@@ -15,6 +16,7 @@ INPUT_ERROR = 2  # exit status
 
 def command(main: Callable[[], None]) -> None:
     """Run a command; a user's error becomes one line on stderr and exit status 2."""
+    warnings.filterwarnings("ignore", ".*LeafSpec.*", FutureWarning)  # Lightning 2.6, torch 2.14
     os.environ.setdefault("HYDRA_FULL_ERROR", "1")  # Hydra hands exceptions on instead of printing
     try:
         sys.argv[1:] = complete(sys.argv[1:])

@@ -19,6 +19,7 @@ from pytorch_lightning.callbacks import ProgressBar
 
 from lightning_nas.callbacks.derive import DeriveArchitecture
 from lightning_nas.callbacks.saving import AtomicCheckpointIO
+from lightning_nas.callbacks.wandb_logger import finish
 from lightning_nas.data.base import ImageData
 from lightning_nas.errors import InputError
 from lightning_nas.evaluation.complexity import measure
@@ -35,6 +36,7 @@ def search(cfg: DictConfig) -> None:
         data = build_data(cfg)
         method = instantiate(cfg.method, data=data)
         trainer = build_trainer(cfg)
+        log_configuration(trainer, cfg)
         derive = next(c for c in trainer.callbacks if isinstance(c, DeriveArchitecture))  # type: ignore[attr-defined]
         trainer.fit(method, ckpt_path=checkpoint_of(cfg), weights_only=True)
         assert derive.derived is not None
@@ -61,6 +63,7 @@ def train(cfg: DictConfig) -> None:
         )
         module = instantiate(cfg.module, network=network, num_classes=data.num_classes)
         trainer = build_trainer(cfg)
+        log_configuration(trainer, cfg)
         trainer.fit(module, datamodule=data, ckpt_path=checkpoint_of(cfg), weights_only=True)
         best = trainer.checkpoint_callback.best_model_path or None  # type: ignore[union-attr]
         checkpoint = str(folder / "checkpoints" / "last.ckpt") if data.train_on_all else best
@@ -112,6 +115,12 @@ def build_trainer(cfg: DictConfig) -> pl.Trainer:
     )
 
 
+def log_configuration(trainer: pl.Trainer, cfg: DictConfig) -> None:
+    """Hand the whole configuration to the loggers."""
+    for logger in trainer.loggers:
+        logger.log_hyperparams(OmegaConf.to_container(cfg, resolve=True))  # type: ignore[arg-type]
+
+
 def checkpoint_of(cfg: DictConfig) -> str | None:
     """Return the checkpoint from which to go on, if the run is resumed and has one."""
     if not cfg.resume:
@@ -144,6 +153,9 @@ def run_folder(cfg: DictConfig) -> Iterator[tuple[Path, dict[str, Any]]]:
     except BaseException:
         _write_summary(folder, {**facts, "status": "interrupted"}, began)
         raise
+    finally:
+        if "wandb" in cfg.logger:
+            finish()
     _write_summary(folder, facts, began)
 
 

@@ -14,7 +14,7 @@ from hydra import compose, initialize_config_dir
 
 ROOT = Path(__file__).parents[1]
 EXPERIMENTS = sorted(path.stem for path in (ROOT / "configs" / "experiment").glob("*.yaml"))
-SMALL = ["debug=smoke", "callbacks.progress=null", "space.blocks=2"]
+SMALL = ["debug=smoke", "callbacks.progress=null", "space.blocks=2", "logger=csv"]
 
 
 def start(script, *arguments):

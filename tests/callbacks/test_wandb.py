@@ -1,0 +1,104 @@
+"""What a search records for Weights & Biases without an account or a network."""
+
+import json
+import socket
+import struct
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from wandb.proto import wandb_internal_pb2
+
+from lightning_nas.callbacks import wandb_logger
+
+ROOT = Path(__file__).parents[2]
+BLOCK = 32_768
+
+
+def records(path):
+    """The records of an offline run: LevelDB's log format after a header of seven bytes."""
+    data, at, whole = path.read_bytes(), 7, b""
+    while at + 7 <= len(data):
+        if BLOCK - at % BLOCK < 7:
+            at += BLOCK - at % BLOCK
+            continue
+        _, length, kind = struct.unpack("<IHB", data[at : at + 7])
+        whole += data[at + 7 : at + 7 + length]
+        at += 7 + length
+        if kind in (1, 4):  # complete, or the last part
+            yield wandb_internal_pb2.Record.FromString(whole)
+            whole = b""
+
+
+def items(found):
+    return {item.key or "/".join(item.nested_key): json.loads(item.value_json) for item in found}
+
+
+def search(home, *arguments):
+    """Run a search whose home folder is empty: there is no account."""
+    done = subprocess.run(
+        [sys.executable, "search.py", *arguments],
+        cwd=ROOT, capture_output=True, text=True, timeout=200, check=True, stdin=subprocess.DEVNULL,
+        env={"PATH": "/usr/bin:/bin", "OMP_NUM_THREADS": "1", "HOME": str(home)},
+    )  # fmt: skip
+    return done.stdout + done.stderr
+
+
+@pytest.fixture(scope="module")
+def recorded(tmp_path_factory):
+    """The run folder of a search and of its resumption, and what they printed."""
+    home = tmp_path_factory.mktemp("home")
+    small = ["debug=smoke", "callbacks.progress=null", "space.blocks=2", "trainer.max_epochs=1"]
+    output = search(home, *small, f"hydra.run.dir={home}/run")
+    return home / "run", output + search(home, f"resume={home}/run", "trainer.max_epochs=2")
+
+
+def test_an_offline_record_holds_what_the_method_page_lists(recorded):
+    page = (ROOT / "lightning_nas" / "methods" / "enas.md").read_text()
+    listed = {line.split("`")[1] for line in page.splitlines() if line.startswith("| `")}
+    for path in recorded[0].glob("wandb/offline-run-*/*.wandb"):
+        logged = items(item for record in records(path) for item in record.history.item)
+        names = {name.removesuffix("_step").removesuffix("_epoch") for name in logged}
+        assert listed <= names
+
+
+def test_it_holds_the_configuration(recorded):
+    path = next(recorded[0].glob("wandb/offline-run-*/*.wandb"))
+    config = items(
+        item
+        for record in records(path)
+        for item in (*record.run.config.update, *record.config.update)
+    )
+    assert config["method"]["supernet"]["optimizer"]["lr"] == 0.05
+    assert config["name"] == "enas_micro_digits"
+
+
+def test_one_line_says_how_to_upload(recorded):
+    folder, output = recorded
+    lines = [line for line in output.splitlines() if "wandb sync" in line]
+    assert len(lines) == 2  # the search and its resumption
+    assert f"wandb sync {folder}/wandb/offline-run-*" in lines[0]
+
+
+def test_a_resumed_search_goes_on_in_the_same_record(recorded):
+    names = {path.name for path in recorded[0].glob("wandb/offline-run-*/*.wandb")}
+    assert len(names) == 1
+    assert len(list(recorded[0].glob("wandb/offline-run-*"))) == 2
+
+
+def test_a_server_that_does_not_answer_costs_two_seconds():
+    with socket.socket() as full:  # its queue is full: a connection neither succeeds nor fails
+        full.bind(("127.0.0.1", 0))
+        full.listen(0)
+        address = full.getsockname()
+        waiting = [socket.socket() for _ in range(3)]
+        for client in waiting:
+            client.setblocking(False)
+            client.connect_ex(address)
+        began = time.monotonic()
+        assert not wandb_logger._answers(*address)
+        assert time.monotonic() - began < 3
+        for client in waiting:
+            client.close()
