@@ -26,6 +26,7 @@ from lightning_nas.evaluation.complexity import measure
 from lightning_nas.files import replace_text
 from lightning_nas.networks.build import build_network
 from lightning_nas.published import load_architecture
+from lightning_nas.rehearsal import rehearse
 
 log = logging.getLogger(__name__)
 
@@ -35,6 +36,10 @@ def search(cfg: DictConfig) -> None:
     with run_folder(cfg) as (folder, facts):
         data = build_data(cfg)
         method = instantiate(cfg.method, data=data)
+        if cfg.dry_run:
+            print(rehearse(method, cfg))
+            facts |= {"status": "rehearsed"}
+            return
         trainer = build_trainer(cfg)
         log_configuration(trainer, cfg)
         derive = next(c for c in trainer.callbacks if isinstance(c, DeriveArchitecture))  # type: ignore[attr-defined]
@@ -143,6 +148,9 @@ def run_folder(cfg: DictConfig) -> Iterator[tuple[Path, dict[str, Any]]]:
     pl.seed_everything(cfg.seed, verbose=False)
     try:
         yield folder, facts
+        if facts.get("status") == "rehearsed":
+            shutil.rmtree(folder, ignore_errors=True)
+            return
         facts |= {"status": "complete"}
     except (InputError, InstantiationException):
         if not cfg.resume and not any(path.suffix != ".log" for path in folder.glob("[!.]*")):

@@ -142,3 +142,23 @@ def test_a_users_error_is_one_line(script, arguments, said, tmp_path):
     assert said in lines[0]
     assert "Traceback" not in errors
     assert not folder.exists()
+
+
+def test_a_dry_run_says_what_a_search_would_need_and_leaves_nothing(tmp_path):
+    folder = tmp_path / "run"
+    status, output, errors = run("search.py", *SMALL, "dry_run=true", f"hydra.run.dir={folder}")
+    assert status == 0, errors
+    for word in ("space", "weights step", "controller step", "memory", "whole search", "advice"):
+        assert any(line.startswith(word) for line in output.splitlines())
+    assert not folder.exists()
+
+
+def test_sigterm_exits_143_with_the_work_saved(tmp_path):
+    process = start("search.py", *SMALL, "trainer.max_epochs=500", f"hydra.run.dir={tmp_path}")
+    deadline = time.monotonic() + 120
+    while not (tmp_path / "checkpoints" / "last.ckpt").exists() and time.monotonic() < deadline:
+        time.sleep(0.2)
+    process.terminate()
+    _, errors = process.communicate(timeout=60)
+    assert process.returncode == 143, errors
+    assert json.loads((tmp_path / "summary.json").read_text())["status"] == "interrupted"

@@ -36,6 +36,26 @@ class Derived:
         }
 
 
+@dataclass(frozen=True)
+class Estimate:
+    """What a search would cost, from a few steps that were timed.
+
+    Args:
+        parameters: Parameters that are trained in all.
+        steps: For each kind of step, its seconds and how often it happens in an epoch.
+        deriving: Seconds of ranking one architecture at the end.
+    """
+
+    parameters: int
+    steps: dict[str, tuple[float, int]]
+    deriving: float
+
+    def seconds(self, epochs: int, derived: int) -> float:
+        """Return the seconds of so many epochs, and of ranking so many architectures."""
+        epoch = sum(seconds * times for seconds, times in self.steps.values())
+        return epochs * epoch + derived * self.deriving
+
+
 def compare(
     architectures: Sequence[Architecture], sampled: Sequence[float], uniform: Sequence[float]
 ) -> Derived:

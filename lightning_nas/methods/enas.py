@@ -22,7 +22,7 @@ from lightning_nas.controllers.uniform import UniformController
 from lightning_nas.data.base import ImageData
 from lightning_nas.errors import InputError
 from lightning_nas.loops.alternating import Alternating, Phase
-from lightning_nas.methods.base import Derived, compare
+from lightning_nas.methods.base import Derived, Estimate, compare
 from lightning_nas.modules.controller import ControllerModule
 from lightning_nas.modules.optimizers import SharedSGD
 from lightning_nas.modules.supernet import Metrics, SupernetModule
@@ -196,6 +196,62 @@ class ENAS(LightningModule):
         accuracies = self.trainer.strategy.reduce(torch.stack(scores), reduce_op="mean").tolist()
         self.scored += len(accuracies)
         return compare(architectures[:samples], accuracies[:samples], accuracies[samples:])
+
+    # ---- before the beginning --------------------------------------------------------------------
+
+    def estimate(self, repeats: int = 3) -> Estimate:
+        """Time a few steps of each kind, the first left out, on the device that the module is on.
+
+        The shared weights move; the module is not fit for a search afterwards.
+
+        Args:
+            repeats: Steps of each kind.
+        """
+        supernet, controller = self.supernet, self.controller
+        optimizer = supernet.configure_optimizers()["optimizer"]
+
+        def take_to(device: torch.device, batch: tuple[Tensor, Tensor]) -> tuple[Tensor, Tensor]:
+            return batch[0].to(device), batch[1].to(device)
+
+        train = take_to(self.device, next(iter(self.data.train_dataloader())))
+        images = controller.samples * self.controller_batch
+        held_out = take_to(self.device, next(iter(self.data.controller_dataloader(images))))
+        validation = take_to(self.device, next(iter(self.data.val_dataloader())))
+
+        def weights_step() -> None:
+            loss, _ = supernet.loss(*train, controller.sample(1)[1][0])
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+
+        def controller_step() -> None:
+            rollout, architectures = controller.sample(controller.samples)
+            controller.loss(rollout, supernet.score(*held_out, architectures))
+
+        def validation_step() -> None:
+            supernet.score(*validation, controller.sample(1)[1])
+
+        validate = self._seconds_of(validation_step, repeats)
+        batches = len(self.data.val_dataloader())
+        steps = {
+            "weights": (self._seconds_of(weights_step, repeats), len(self.data.train_dataloader())),
+            "controller": (self._seconds_of(controller_step, repeats), self.controller_steps),
+            "validation": (validate, batches),
+        }
+        return Estimate(
+            parameters=sum(parameter.numel() for parameter in self.parameters()),
+            steps={name: step for name, step in steps.items() if step[1]},
+            deriving=validate * batches,
+        )
+
+    def _seconds_of(self, step: Callable[[], None], repeats: int) -> float:
+        for index in range(1 + repeats):
+            if index == 1:  # the first has set up what the others find
+                began = time.monotonic()
+            step()
+        if self.device.type == "cuda":
+            torch.cuda.synchronize(self.device)
+        return (time.monotonic() - began) / repeats
 
     # ---- housekeeping ----------------------------------------------------------------------------
 

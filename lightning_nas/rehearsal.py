@@ -1,0 +1,70 @@
+"""``dry_run=true``: what a search would cost, before anything starts."""
+
+import math
+import resource
+
+import torch
+from hydra.utils import instantiate
+from omegaconf import DictConfig
+
+from lightning_nas.methods.base import Estimate
+from lightning_nas.spaces.base import Space
+
+GIB = 2**30
+LONG = 12 * 3600  # seconds of a search that one would rather not run on a CPU
+
+
+def rehearse(method: torch.nn.Module, cfg: DictConfig) -> str:
+    """Time a few steps and return the lines that say what the whole search would need.
+
+    Args:
+        method: Of the search, with ``estimate`` and a ``controller``.
+        cfg: The configuration of the search.
+    """
+    trainer = instantiate(cfg.trainer, logger=False, callbacks=[], enable_progress_bar=False)
+    device = trainer.strategy.root_device
+    method.to(device)
+    with trainer.precision_plugin.forward_context():
+        estimate: Estimate = method.estimate()  # type: ignore[operator]
+    space: Space = method.controller.space  # type: ignore[union-attr, assignment]
+    epochs, samples = cfg.trainer.max_epochs, cfg.callbacks.derive.samples
+    seconds = estimate.seconds(epochs, 2 * samples)
+    memory = _peak_memory(device)
+    lines = {
+        "space": f"10^{math.log10(space.size):.1f} architectures",
+        "parameters": f"{estimate.parameters:,} that are trained",
+        **{
+            f"{name} step": f"{1e3 * one:,.0f} ms, {times:,} times an epoch"
+            for name, (one, times) in estimate.steps.items()
+        },
+        "memory": f"{memory / GIB:.1f} GiB at the peak on {device.type}",
+        "whole search": f"{_hours(seconds)} for {epochs} epochs and {2 * samples} ranked, "
+        f"on {_hardware(device)}",
+        "advice": _advice(device, seconds, memory),
+    }
+    return "\n".join(f"{name:<17}{line}" for name, line in lines.items())
+
+
+def _peak_memory(device: torch.device) -> int:
+    if device.type == "cuda":
+        return torch.cuda.max_memory_allocated(device)
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024  # kibibytes on Linux
+
+
+def _hours(seconds: float) -> str:
+    return f"{seconds / 60:.0f} minutes" if seconds < 3600 else f"{seconds / 3600:.1f} hours"
+
+
+def _hardware(device: torch.device) -> str:
+    if device.type == "cuda":
+        return f"one {torch.cuda.get_device_name(device)}"
+    return f"{device.type} with {torch.get_num_threads()} threads"
+
+
+def _advice(device: torch.device, seconds: float, memory: int) -> str:
+    if device.type == "cpu" and seconds > LONG:
+        need = math.ceil(memory / GIB)
+        return f"a GPU with {need} GiB or more (trainer.accelerator=gpu), or fewer epochs"
+    if seconds > LONG:
+        return "trainer.precision=bf16-mixed, or more GPUs (trainer.devices=N)"
+    return "this machine will do"
