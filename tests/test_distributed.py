@@ -33,6 +33,9 @@ class CompareProcesses(pl.Callback):
         parts = [*module.parameters(), module.controller.baseline.average]
         flat = module.all_gather(torch.cat([part.detach().flatten() for part in parts]))
         assert torch.equal(flat[0], flat[1]), "the processes drifted apart"
+        rank = trainer.global_rank
+        joined = module._over_all_images(torch.tensor([float(rank)]), images=1 + 2 * rank)
+        assert joined == [0.75], "accuracies are not weighted by their images"
 
 
 def method():

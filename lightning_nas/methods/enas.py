@@ -193,9 +193,17 @@ class ENAS(LightningModule):
         batches = list(self.data.val_dataloader())
         with self.trainer.precision_plugin.forward_context():
             scores = list(progress(self.supernet.rank(batches, architectures), 2 * samples))
-        accuracies = self.trainer.strategy.reduce(torch.stack(scores), reduce_op="mean").tolist()
+        accuracies = self._over_all_images(torch.stack(scores), sum(len(y) for _, y in batches))
         self.scored += len(accuracies)
         return compare(architectures[:samples], accuracies[:samples], accuracies[samples:])
+
+    def _over_all_images(self, scores_N: Tensor, images: int) -> list[float]:
+        """Join the processes' accuracies, each on so many images: the shares may differ by one."""
+        images_N = scores_N.new_full(scores_N.shape, images)
+        correct_N = self.trainer.strategy.reduce(scores_N * images_N, reduce_op="sum")
+        total_N = self.trainer.strategy.reduce(images_N, reduce_op="sum")
+        joined: Tensor = correct_N / total_N
+        return joined.tolist()
 
     # ---- before the beginning --------------------------------------------------------------------
 
