@@ -73,8 +73,8 @@ def main() -> None:
     print(f"{'':<28}{'ours, ms':>10}{'torch, ms':>10}{'ratio':>8}")
     for make, shapes in CASES.items():
         for channels, side in shapes:
-            x = torch.randn(arguments.batch, channels, side, side, requires_grad=True)
-            x = x.detach().contiguous(memory_format=torch.channels_last).requires_grad_()
+            x = torch.randn(arguments.batch, channels, side, side)
+            x = x.contiguous(memory_format=torch.channels_last).requires_grad_()
             layers = make(channels)
             repeats = 1 + int(1e3 * SECONDS / max(milliseconds(layer, x, 2) for layer in layers))
             rounds = [[milliseconds(layer, x, repeats) for layer in layers] for _ in range(ROUNDS)]

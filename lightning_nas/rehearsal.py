@@ -7,31 +7,31 @@ import torch
 from hydra.utils import instantiate
 from omegaconf import DictConfig
 
-from lightning_nas.methods.base import Estimate
-from lightning_nas.spaces.base import Space
+from lightning_nas.methods.enas import ENAS
 
 GIB = 2**30
 LONG = 12 * 3600  # seconds of a search that one would rather not run on a CPU
 
 
-def rehearse(method: torch.nn.Module, cfg: DictConfig) -> str:
+def rehearse(method: ENAS, cfg: DictConfig) -> str:
     """Time a few steps and return the lines that say what the whole search would need.
 
     Args:
-        method: Of the search, with ``estimate`` and a ``controller``.
+        method: Of the search; not fit for it afterwards.
         cfg: The configuration of the search.
     """
     trainer = instantiate(cfg.trainer, logger=False, callbacks=[], enable_progress_bar=False)
     device = trainer.strategy.root_device
     method.to(device)
+    method.trainer = trainer
+    method.setup("fit")
     with trainer.precision_plugin.forward_context():
-        estimate: Estimate = method.estimate()  # type: ignore[operator]
-    space: Space = method.controller.space  # type: ignore[union-attr, assignment]
+        estimate = method.estimate()
     epochs, samples = cfg.trainer.max_epochs, cfg.callbacks.derive.samples
     seconds = estimate.seconds(epochs, 2 * samples)
     memory = _peak_memory(device)
     lines = {
-        "space": f"10^{math.log10(space.size):.1f} architectures",
+        "space": f"10^{math.log10(estimate.space):.1f} architectures",
         "parameters": f"{estimate.parameters:,} that are trained",
         **{
             f"{name} step": f"{1e3 * one:,.0f} ms, {times:,} times an epoch"

@@ -19,7 +19,6 @@ from pytorch_lightning.callbacks import ProgressBar
 
 from lightning_nas.callbacks.derive import DeriveArchitecture
 from lightning_nas.callbacks.saving import AtomicCheckpointIO
-from lightning_nas.callbacks.wandb_logger import finish
 from lightning_nas.data.base import ImageData
 from lightning_nas.errors import InputError
 from lightning_nas.evaluation.complexity import measure
@@ -38,7 +37,6 @@ def search(cfg: DictConfig) -> None:
         method = instantiate(cfg.method, data=data)
         if cfg.dry_run:
             print(rehearse(method, cfg))
-            facts |= {"status": "rehearsed"}
             return
         trainer = build_trainer(cfg)
         log_configuration(trainer, cfg)
@@ -122,8 +120,9 @@ def build_trainer(cfg: DictConfig) -> pl.Trainer:
 
 def log_configuration(trainer: pl.Trainer, cfg: DictConfig) -> None:
     """Hand the whole configuration to the loggers."""
+    settings: Any = OmegaConf.to_container(cfg, resolve=True)
     for logger in trainer.loggers:
-        logger.log_hyperparams(OmegaConf.to_container(cfg, resolve=True))  # type: ignore[arg-type]
+        logger.log_hyperparams(settings)
 
 
 def checkpoint_of(cfg: DictConfig) -> str | None:
@@ -138,7 +137,7 @@ def checkpoint_of(cfg: DictConfig) -> str | None:
 def run_folder(cfg: DictConfig) -> Iterator[tuple[Path, dict[str, Any]]]:
     """Seed, yield the run folder and the facts of its summary, and write the summary at the end.
 
-    A user's error removes the folder again if it holds nothing but its configuration.
+    A user's error and a dry run remove the folder again if it holds nothing but its configuration.
     """
     folder = Path(HydraConfig.get().runtime.output_dir)
     began = time.monotonic()
@@ -146,25 +145,30 @@ def run_folder(cfg: DictConfig) -> Iterator[tuple[Path, dict[str, Any]]]:
     if cfg.threads:
         torch.set_num_threads(cfg.threads)
     pl.seed_everything(cfg.seed, verbose=False)
+    dry_run = cfg.get("dry_run", False)
+    disposable = dry_run
     try:
         yield folder, facts
-        if facts.get("status") == "rehearsed":
-            shutil.rmtree(folder, ignore_errors=True)
-            return
         facts |= {"status": "complete"}
-    except (InputError, InstantiationException):
-        if not cfg.resume and not any(path.suffix != ".log" for path in folder.glob("[!.]*")):
-            shutil.rmtree(folder, ignore_errors=True)
-        else:  # work was done before the error
-            _write_summary(folder, {**facts, "status": "interrupted"}, began)
-        raise
-    except BaseException:
-        _write_summary(folder, {**facts, "status": "interrupted"}, began)
+    except BaseException as error:
+        facts |= {"status": "interrupted"}
+        disposable |= isinstance(error, InputError | InstantiationException) and not cfg.resume
         raise
     finally:
         if "wandb" in cfg.logger:
+            from lightning_nas.callbacks.wandb_logger import finish  # half a second to import
+
             finish()
-    _write_summary(folder, facts, began)
+        if disposable and _is_bare(folder):
+            shutil.rmtree(folder, ignore_errors=True)
+        elif not dry_run:
+            _write_summary(folder, facts, began)
+
+
+def _is_bare(folder: Path) -> bool:
+    """Whether the folder holds nothing but its configuration and records of a run not begun."""
+    names = {path.name for path in folder.iterdir() if path.suffix != ".log"}
+    return names <= {".hydra", "wandb", "wandb_id.txt"}
 
 
 def _write_summary(folder: Path, facts: dict[str, Any], began: float) -> None:

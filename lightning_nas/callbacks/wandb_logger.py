@@ -7,7 +7,6 @@ import socket
 import threading
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
 from urllib.parse import urlsplit
 
 import wandb
@@ -32,24 +31,29 @@ def wandb_logger(
         resume: Not None: go on in the record of the same run folder.
     """
     folder = Path(folder)
-    settings: dict[str, Any] = {"settings": wandb.Settings(silent=True, console="off")}
-    if "WANDB_MODE" not in os.environ and _is_first():
-        why = "as asked" if offline else None if offline is False else _why_offline()
-        settings["mode"] = "offline" if why else "online"
-        if why:
-            log.warning(
-                "W&B records offline (%s); to upload: wandb sync %s/wandb/offline-run-*",
-                why,
-                folder,
-            )
-    run_id = _run_id(folder / ID_FILE, resume is not None)
-    logger = WandbLogger(project=project, save_dir=folder, id=run_id, **settings)
+    logger = WandbLogger(
+        project=project,
+        save_dir=folder,
+        id=_run_id(folder / ID_FILE, resume is not None),
+        mode=_mode(folder, offline),
+        settings=wandb.Settings(silent=True, console="off"),
+    )
     logger._wandb_init.pop("anonymous", None)  # its None alone makes wandb print a warning
     return logger
 
 
-def _is_first() -> bool:
-    return os.environ.get("LOCAL_RANK", "0") == "0" and os.environ.get("RANK", "0") == "0"
+@rank_zero_only
+def _mode(folder: Path, offline: bool | None) -> str | None:
+    """Return ``online`` or ``offline``; None where the user's environment says it."""
+    if "WANDB_MODE" in os.environ:
+        return None
+    why = _why_offline() if offline is None else "as asked" if offline else None
+    if why is None:
+        return "online"
+    log.warning(
+        "W&B records offline (%s); to upload: wandb sync %s/wandb/offline-run-*", why, folder
+    )
+    return "offline"
 
 
 def _why_offline() -> str | None:

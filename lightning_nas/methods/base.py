@@ -41,11 +41,13 @@ class Estimate:
     """What a search would cost, from a few steps that were timed.
 
     Args:
+        space: Architectures in the space.
         parameters: Parameters that are trained in all.
         steps: For each kind of step, its seconds and how often it happens in an epoch.
         deriving: Seconds of ranking one architecture at the end.
     """
 
+    space: int
     parameters: int
     steps: dict[str, tuple[float, int]]
     deriving: float

@@ -8,6 +8,7 @@ on the whole validation split, keep the best.
 Source: Pham et al., 2018, https://arxiv.org/abs/1802.03268. ``enas.md`` has the details.
 """
 
+import math
 import time
 from collections import deque
 from collections.abc import Callable, Iterator
@@ -208,23 +209,20 @@ class ENAS(LightningModule):
     # ---- before the beginning --------------------------------------------------------------------
 
     def estimate(self, repeats: int = 3) -> Estimate:
-        """Time a few steps of each kind, the first left out, on the device that the module is on.
+        """Time a few steps of each kind, the first left out, on the Trainer's device.
 
-        The shared weights move; the module is not fit for a search afterwards.
+        The controller's own update, small beside the scoring, is left out. The shared weights move;
+        the module is not fit for a search afterwards.
 
         Args:
             repeats: Steps of each kind.
         """
         supernet, controller = self.supernet, self.controller
         optimizer = supernet.configure_optimizers()["optimizer"]
-
-        def take_to(device: torch.device, batch: tuple[Tensor, Tensor]) -> tuple[Tensor, Tensor]:
-            return batch[0].to(device), batch[1].to(device)
-
-        train = take_to(self.device, next(iter(self.data.train_dataloader())))
-        images = controller.samples * self.controller_batch
-        held_out = take_to(self.device, next(iter(self.data.controller_dataloader(images))))
-        validation = take_to(self.device, next(iter(self.data.val_dataloader())))
+        epoch, validation = self.train_dataloader(), self.val_dataloader()
+        train: tuple[Tensor, Tensor] = next(iter(epoch.weights))
+        held_out: tuple[Tensor, Tensor] = next(iter(epoch.controller))
+        validated: tuple[Tensor, Tensor] = next(iter(validation))
 
         def weights_step() -> None:
             loss, _ = supernet.loss(*train, controller.sample(1)[1][0])
@@ -237,19 +235,23 @@ class ENAS(LightningModule):
             controller.loss(rollout, supernet.score(*held_out, architectures))
 
         def validation_step() -> None:
-            supernet.score(*validation, controller.sample(1)[1])
+            supernet.score(*validated, controller.sample(1)[1])
 
-        validate = self._seconds_of(validation_step, repeats)
-        batches = len(self.data.val_dataloader())
-        steps = {
-            "weights": (self._seconds_of(weights_step, repeats), len(self.data.train_dataloader())),
-            "controller": (self._seconds_of(controller_step, repeats), self.controller_steps),
-            "validation": (validate, batches),
+        steps: dict[str, tuple[Callable[[], None], int]] = {
+            "weights": (weights_step, len(epoch.weights)),
+            "controller": (controller_step, self.controller_steps),
+            "validation": (validation_step, len(validation)),
+        }
+        timed = {
+            name: (self._seconds_of(step, repeats), times)
+            for name, (step, times) in steps.items()
+            if times
         }
         return Estimate(
+            space=controller.space.size,
             parameters=sum(parameter.numel() for parameter in self.parameters()),
-            steps={name: step for name, step in steps.items() if step[1]},
-            deriving=validate * batches,
+            steps=timed,
+            deriving=math.prod(timed["validation"]),
         )
 
     def _seconds_of(self, step: Callable[[], None], repeats: int) -> float:

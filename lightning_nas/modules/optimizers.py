@@ -76,9 +76,11 @@ class SharedSGD(Optimizer):
         norm = self.gradient.norm()
         finite = norm.isfinite()
         self._count(finite)
-        self.gradient.nan_to_num_(0.0, 0.0, 0.0)  # the whole step is void then, see _update
+        scale = torch.ones_like(norm)
         if self.clip_norm is not None:
-            self.gradient *= (self.clip_norm / (norm + 1e-6)).clamp(max=1.0).nan_to_num(0.0)
+            scale = (self.clip_norm / (norm + 1e-6)).clamp(max=1.0)
+        self.gradient.nan_to_num_(0.0, 0.0, 0.0)  # so that zero times any of them is zero
+        self.gradient *= torch.where(finite, scale, 0.0)
         self._update(finite.to(self.flat.dtype))
         return result
 
@@ -102,13 +104,12 @@ class SharedSGD(Optimizer):
         """Update in place, without a temporary as long as the weights.
 
         Args:
-            finite: A scalar, 1 to take the step and 0 to leave everything as it is: multiplied
-                with, for choosing by it is five times as slow.
+            finite: A scalar, 1 to take the step and 0, where the gradients are zero, to leave
+                everything as it is: multiplied with, for choosing by it is five times as slow.
         """
         buffer, gradient = self.state[self.parameters[0]]["momentum_buffer"], self.gradient
         lr = self.param_groups[0]["lr"]
         applies = finite if self.used is None else self.used.mul_(finite)
-        gradient *= finite
         gradient.addcmul_(self.flat, applies, value=self.weight_decay)
         buffer *= 1.0 - (1.0 - self.momentum) * applies
         buffer += gradient

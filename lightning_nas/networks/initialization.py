@@ -9,6 +9,7 @@ from lightning_nas.errors import InputError
 from lightning_nas.layers.convolutions import FactorizedReduction
 
 Initialization = Literal["he", "identity"]
+HEADS = ("stem", "auxiliary")  # which read images, or are left out when the network classifies
 NOISE = 0.2  # He-normal weights are scaled by it before the identity is added
 
 
@@ -16,7 +17,7 @@ def initialize(network: nn.Module, initialization: str = "he") -> None:
     """Set the weights of convolutions and linear layers.
 
     Args:
-        network: With an attribute ``stem``, and perhaps ``auxiliary``.
+        network: Its stem is named ``stem``, its auxiliary head, if it has one, ``auxiliary``.
         initialization: ``he``: He-normal, as in the released code of ENAS. ``identity``: between
             stem and heads, every convolution begins near the identity. All operations of shared
             weights then begin to speak of the same channels; from He-normal weights, where each
@@ -36,15 +37,13 @@ def initialize(network: nn.Module, initialization: str = "he") -> None:
 
 
 def _near_identity(network: nn.Module) -> None:
-    heads = (network.stem, getattr(network, "auxiliary", None))
-    spared = {id(module) for head in heads if head is not None for module in head.modules()}  # type: ignore[union-attr]
     first_channels = {  # the two paths of a reduction take up one half of the channels each
         id(module.path_2): module.path_1.out_channels
         for module in network.modules()
         if isinstance(module, FactorizedReduction)
     }
-    for module in network.modules():
-        if isinstance(module, nn.Conv2d) and id(module) not in spared:
+    for name, module in network.named_modules():
+        if isinstance(module, nn.Conv2d) and name.split(".")[0] not in HEADS:
             _add_identity(module, first_channels.get(id(module), 0))
 
 
