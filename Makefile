@@ -4,7 +4,7 @@ BIN := .venv/bin
 EXPERIMENTS := $(basename $(notdir $(wildcard configs/experiment/*.yaml)))
 export OMP_WAIT_POLICY ?= PASSIVE # threads that spin make a shared machine crawl
 
-.PHONY: help setup search test smoke lint
+.PHONY: help setup search test slow smoke lint
 
 help: ## Show this list
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -21,6 +21,9 @@ search: setup ## Search for a cell on handwritten digits
 
 test: setup ## Run the tests, but for the slow ones
 	$(BIN)/python -m pytest -m "not slow"
+
+slow: setup ## Run the slow tests
+	$(BIN)/python -m pytest -m slow
 
 smoke: setup ## Run every experiment for a moment on generated images, and train what it found
 	set -e; for experiment in $(EXPERIMENTS); do \

@@ -13,10 +13,14 @@ OF_THE_SEARCH = ("data.batch_size",)  # settings of the data that a training doe
 def complete(arguments: list[str]) -> list[str]:
     """Return the arguments with those that ``resume=RUN`` or ``architecture=RUN`` stands for.
 
+    Complete ones, which Lightning hands to the processes that it starts, stay as they are.
+
     Raises:
         InputError: If RUN of ``resume`` is no run folder, or another argument would replace a whole
             group.
     """
+    if "--config-path" in arguments:
+        return arguments
     if _value(arguments, "resume") not in (None, "", "null"):
         return resumed(arguments)
     return as_found(arguments)

@@ -1,6 +1,7 @@
 """What the two commands share: errors of one line, exit codes. No torch here."""
 
 import os
+import re
 import sys
 import warnings
 from collections.abc import Callable
@@ -34,13 +35,22 @@ def command(main: Callable[[], None]) -> None:
         code = getattr(error, "exit_code", None)  # Interrupted, which needs Lightning to import
         if code is None:
             raise
+        if not _is_first():  # Lightning kills the first, which may be busy, where another fails
+            sys.exit(0)
         print(f"interrupted by {error}; go on with resume=RUN", file=sys.stderr)
         sys.exit(code)
 
 
 def fail(error: BaseException) -> None:
-    """Print an error as one line, on the first process alone, and exit."""
-    if os.environ.get("LOCAL_RANK", "0") == "0":
-        line = " ".join(str(error).split())
-        print(f"error: {line}", file=sys.stderr)
+    """Print an error as one line, on the first process alone, and exit.
+
+    Of Hydra's errors the folders that it looked through are left out.
+    """
+    if _is_first():
+        said = re.split("(?:Config s|S)earch path:", str(error))[0]
+        print(f"error: {' '.join(said.split())}", file=sys.stderr)
     sys.exit(INPUT_ERROR)
+
+
+def _is_first() -> bool:
+    return os.environ.get("LOCAL_RANK", "0") == "0"

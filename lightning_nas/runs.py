@@ -137,7 +137,8 @@ def checkpoint_of(cfg: DictConfig) -> str | None:
 def run_folder(cfg: DictConfig) -> Iterator[tuple[Path, dict[str, Any]]]:
     """Seed, yield the run folder and the facts of its summary, and write the summary at the end.
 
-    A user's error and a dry run remove the folder again if it holds nothing but its configuration.
+    A user's error and a dry run remove the folder again if it holds nothing but its configuration;
+    a user's error in resuming leaves the summary of before.
     """
     folder = Path(HydraConfig.get().runtime.output_dir)
     began = time.monotonic()
@@ -146,13 +147,14 @@ def run_folder(cfg: DictConfig) -> Iterator[tuple[Path, dict[str, Any]]]:
         torch.set_num_threads(cfg.threads)
     pl.seed_everything(cfg.seed, verbose=False)
     dry_run = cfg.get("dry_run", False)
-    disposable = dry_run
+    disposable = untouched = dry_run
     try:
         yield folder, facts
         facts |= {"status": "complete"}
     except BaseException as error:
         facts |= {"status": "interrupted"}
-        disposable |= isinstance(error, InputError | InstantiationException) and not cfg.resume
+        if isinstance(error, InputError | InstantiationException):
+            disposable, untouched = not cfg.resume, untouched or bool(cfg.resume)
         raise
     finally:
         if "wandb" in cfg.logger:
@@ -161,7 +163,7 @@ def run_folder(cfg: DictConfig) -> Iterator[tuple[Path, dict[str, Any]]]:
             finish()
         if disposable and _is_bare(folder):
             shutil.rmtree(folder, ignore_errors=True)
-        elif not dry_run:
+        elif not untouched:
             _write_summary(folder, facts, began)
 
 

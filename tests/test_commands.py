@@ -2,6 +2,7 @@
 
 import csv
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -15,13 +16,30 @@ from hydra import compose, initialize_config_dir
 ROOT = Path(__file__).parents[1]
 EXPERIMENTS = sorted(path.stem for path in (ROOT / "configs" / "experiment").glob("*.yaml"))
 SMALL = ["debug=smoke", "callbacks.progress=null", "space.blocks=2", "logger=csv"]
+TWO_PROCESSES = ["trainer.devices=2", "trainer.strategy=ddp_find_unused_parameters_true"]
 
 
 def start(script, *arguments):
     command = [sys.executable, script, *map(str, arguments)]
     return subprocess.Popen(
-        command, cwd=ROOT, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+        command,
+        cwd=ROOT,
+        text=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        start_new_session=True,  # so that a signal can go to all its processes, as Ctrl-C does
     )
+
+
+def wait_for(path):
+    deadline = time.monotonic() + 120
+    while not path.exists():
+        assert time.monotonic() < deadline, f"{path} did not come"
+        time.sleep(0.2)
+
+
+def status_of(run):
+    return json.loads((run / "summary.json").read_text())["status"]
 
 
 def run(script, *arguments):
@@ -94,28 +112,76 @@ def test_what_was_found_is_trained_and_tested(searched, tmp_path):
     assert "test error" in output
 
 
-def test_a_resumed_search_equals_an_unbroken_one(searched, tmp_path):
-    half = tmp_path / "half"
-    status, _, errors = run("search.py", *SMALL, "trainer.max_epochs=1", f"hydra.run.dir={half}")
-    assert status == 0, errors
+@pytest.mark.parametrize("more", [[], TWO_PROCESSES], ids=["one process", "two"])
+def test_a_resumed_search_equals_an_unbroken_one(more, searched, tmp_path):
+    whole, half = tmp_path / "whole", tmp_path / "half"
+    for folder, epochs in ((whole, 2), (half, 1)) if more else ((half, 1),):
+        arguments = [*SMALL, f"trainer.max_epochs={epochs}", f"hydra.run.dir={folder}", *more]
+        status, _, errors = run("search.py", *arguments)
+        assert status == 0, errors
     config = (half / ".hydra" / "config.yaml").read_text()
     status, _, errors = run("search.py", f"resume={half}", "trainer.max_epochs=2")
     assert status == 0, errors
     assert (half / ".hydra" / "config.yaml").read_text() == config
-    whole, resumed = weights(searched[0]), weights(half)
-    assert all(torch.equal(whole[name], resumed[name]) for name in whole)
+    unbroken, resumed = weights(whole if more else searched[0]), weights(half)
+    assert all(torch.equal(unbroken[name], resumed[name]) for name in unbroken)
 
 
 @pytest.mark.parametrize(("signum", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
-def test_ctrl_c_and_sigterm_leave_a_run_that_can_go_on(signum, status, tmp_path):
-    process = start("search.py", *SMALL, "trainer.max_epochs=500", f"hydra.run.dir={tmp_path}")
-    deadline = time.monotonic() + 120
-    while not (tmp_path / "checkpoints" / "last.ckpt").exists() and time.monotonic() < deadline:
-        time.sleep(0.2)
-    process.send_signal(signum)
+@pytest.mark.parametrize("more", [[], TWO_PROCESSES], ids=["one process", "two"])
+def test_ctrl_c_and_sigterm_leave_a_run_that_can_go_on(more, signum, status, tmp_path):
+    arguments = [*SMALL, "trainer.max_epochs=500", f"hydra.run.dir={tmp_path}", *more]
+    process = start("search.py", *arguments)
+    wait_for(tmp_path / "checkpoints" / "last.ckpt")
+    if signum == signal.SIGINT:
+        os.killpg(process.pid, signum)
+    else:
+        process.send_signal(signum)  # a scheduler knows the first process alone
     _, errors = process.communicate(timeout=60)
     assert process.returncode == status, errors
-    assert json.loads((tmp_path / "summary.json").read_text())["status"] == "interrupted"
+    assert status_of(tmp_path) == "interrupted"
+    assert "Traceback" not in errors
+    assert "resume=RUN" in errors
+
+
+def test_ctrl_c_while_deriving_leaves_it_to_the_resumed_run(tmp_path):
+    broken, unbroken = tmp_path / "broken", tmp_path / "unbroken"
+    arguments = [*SMALL, "trainer.max_epochs=1", f"hydra.run.dir={broken}"]
+    process = start("search.py", *arguments, "callbacks.derive.samples=20000")
+    wait_for(broken / "checkpoints" / "last.ckpt")
+    time.sleep(1)
+    process.send_signal(signal.SIGINT)
+    _, errors = process.communicate(timeout=60)
+    assert process.returncode == 130, errors
+    assert status_of(broken) == "interrupted"
+    assert not (broken / "architecture.json").exists()
+    status, _, errors = run("search.py", f"resume={broken}", "callbacks.derive.samples=3")
+    assert status == 0, errors
+    assert status_of(broken) == "complete"
+    status, _, errors = run(
+        "search.py", *SMALL, "trainer.max_epochs=1", f"hydra.run.dir={unbroken}"
+    )
+    assert status == 0, errors
+    found = [(folder / "architecture.json").read_text() for folder in (broken, unbroken)]
+    assert found[0] == found[1]
+
+
+@pytest.mark.parametrize(
+    ("setting", "said"),
+    [
+        ("space.blocks=3", "the checkpoint's space: cells of 2 blocks"),
+        ("data.num_classes=3", "the checkpoint's classes: 4; this run's: 3"),
+        ("supernet.filters=6", "the checkpoint is of another network"),
+    ],
+)
+def test_a_checkpoint_of_something_else_is_one_line(setting, said, searched):
+    before = (searched[0] / "summary.json").read_text()
+    status, _, errors = run("search.py", f"resume={searched[0]}", setting)
+    assert status == 2, errors
+    (line,) = (line for line in errors.splitlines() if line.startswith("error:"))
+    assert said in line
+    assert "Traceback" not in errors
+    assert (searched[0] / "summary.json").read_text() == before
 
 
 @pytest.mark.parametrize(

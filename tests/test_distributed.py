@@ -1,21 +1,11 @@
 """ENAS on two real processes: each samples its own architectures, and both stay equal."""
 
-from functools import partial
-
 import pytest
 import pytorch_lightning as pl
 import torch
 from pytorch_lightning.strategies import DDPStrategy
 
-from lightning_nas.controllers.lstm import LSTMController
-from lightning_nas.data.synthetic import Synthetic
-from lightning_nas.methods.enas import ENAS
-from lightning_nas.modules.controller import ControllerModule
-from lightning_nas.modules.optimizers import SharedSGD
-from lightning_nas.modules.supernet import SupernetModule
-from lightning_nas.networks.shared_macro import SharedMacroNetwork
-from lightning_nas.policy.baseline import MovingAverageBaseline
-from lightning_nas.spaces.macro import MacroSpace
+from tests.small import enas, trainer
 
 
 class CompareProcesses(pl.Callback):
@@ -29,8 +19,8 @@ class CompareProcesses(pl.Callback):
             assert not torch.equal(drawn[0], drawn[1]), "both sample the same architectures"
 
     def on_train_end(self, trainer, module):
-        """Compare all weights and the baseline."""
-        parts = [*module.parameters(), module.controller.baseline.average]
+        """Compare all weights, the baseline, and running statistics where there are any."""
+        parts = [*module.parameters(), *(b for b in module.buffers() if b.is_floating_point())]
         flat = module.all_gather(torch.cat([part.detach().flatten() for part in parts]))
         assert torch.equal(flat[0], flat[1]), "the processes drifted apart"
         rank = trainer.global_rank
@@ -38,39 +28,19 @@ class CompareProcesses(pl.Callback):
         assert joined == [0.75], "accuracies are not weighted by their images"
 
 
-def method():
-    data = Synthetic(images=128, num_classes=4, image_size=8, channels=3, noise=0.2,
-                     batch_size=16, validation=0.25)  # fmt: skip
-    data.prepare_data()
-    data.setup()
-    space = MacroSpace(layers=3)
-    network = SharedMacroNetwork(num_classes=4, image_size=8, layers=3, filters=4)
-    constant = partial(torch.optim.lr_scheduler.ConstantLR, factor=1.0)
-    supernet = SupernetModule(network, space, partial(SharedSGD, lr=0.05), constant)
-    controller = ControllerModule(
-        LSTMController(space, hidden=8),
-        MovingAverageBaseline(0.9),
-        partial(torch.optim.Adam, lr=0.01),
-        samples=2,
-    )
-    return ENAS(supernet, controller, data, controller_steps=3, controller_batch=8)
-
-
-@pytest.mark.parametrize("precision", ["32-true", "bf16-mixed"])
-def test_two_processes_stay_equal(precision, tmp_path):
+@pytest.mark.parametrize(
+    ("precision", "batch_norm"),
+    [("32-true", "batch"), ("bf16-mixed", "batch"), ("32-true", "running")],
+)
+def test_two_processes_stay_equal(precision, batch_norm, tmp_path):
     pl.seed_everything(0, verbose=False)
-    trainer = pl.Trainer(
-        max_epochs=2,
-        accelerator="cpu",
+    two = trainer(
+        tmp_path,
+        epochs=2,
+        callbacks=[CompareProcesses()],
         devices=2,
         precision=precision,
         strategy=DDPStrategy(start_method="fork", find_unused_parameters=True),
-        callbacks=[CompareProcesses()],
-        default_root_dir=tmp_path,
-        logger=False,
-        enable_checkpointing=False,
-        enable_progress_bar=False,
-        enable_model_summary=False,
     )
-    trainer.fit(method())
-    assert trainer.callback_metrics["controller/reward"] > 0
+    two.fit(enas(batch_norm=batch_norm))
+    assert two.callback_metrics["controller/reward"] > 0

@@ -9,6 +9,7 @@ from pytorch_lightning import Callback, LightningModule, Trainer
 from tqdm import tqdm
 
 from lightning_nas.architecture import write_architecture
+from lightning_nas.callbacks.interrupt import StopAtStep
 from lightning_nas.errors import InputError
 from lightning_nas.methods.base import Derived
 from lightning_nas.report.draw import draw
@@ -34,12 +35,20 @@ class DeriveArchitecture(Callback):
         self.derived: Derived | None = None
 
     def on_fit_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Derive on every process, write on the first."""
+        """Derive on every process, write on the first.
+
+        A resumed run whose last epoch was over comes here, too, without having trained.
+        """
+        stops = [call for call in trainer.callbacks if isinstance(call, StopAtStep)]  # type: ignore[attr-defined]
 
         def progress(items: Iterator[Any], total: int) -> Iterator[Any]:
             shown = trainer.is_global_zero and trainer.progress_bar_callback is not None
-            return iter(tqdm(items, "Ranking", total, disable=not shown, file=sys.stderr))
+            for item in tqdm(items, "Ranking", total, disable=not shown, file=sys.stderr):
+                yield item
+                for stop in stops:
+                    stop.stop_if_asked(trainer)
 
+        pl_module.to(trainer.strategy.root_device)  # Lightning has brought it to the CPU already
         self.derived = pl_module.derive(self.samples, progress)  # type: ignore[operator]
         if trainer.is_global_zero:
             path = self.folder / "architecture.json"

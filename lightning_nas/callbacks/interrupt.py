@@ -1,10 +1,13 @@
-"""Ctrl-C and SIGTERM: finish the step, then stop in order."""
+"""Ctrl-C and SIGTERM: finish the step, then stop in order, all processes at the same step."""
 
 import signal
 from types import FrameType
 from typing import Any
 
+import torch
 from pytorch_lightning import Callback, LightningModule, Trainer
+
+AGREE_EVERY = 10  # steps between the processes' asking one another, which waits for the device
 
 
 class Interrupted(Exception):  # noqa: N818 - it is no error
@@ -24,10 +27,17 @@ class StopAtStep(Callback):
 
     def __init__(self) -> None:
         super().__init__()
-        self.received: int | None = None
+        self.received = 0
 
     def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
-        """Take the signals over, before Lightning looks whether somebody has them."""
+        """Take the signals over."""
+        self._listen()
+
+    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Take SIGTERM from Lightning, whose handler lets the processes wait for one another."""
+        self._listen()
+
+    def _listen(self) -> None:
         for signum in (signal.SIGINT, signal.SIGTERM):
             signal.signal(signum, self._note)
 
@@ -35,14 +45,27 @@ class StopAtStep(Callback):
         self.received = signum
         signal.signal(signum, signal.SIG_DFL)
 
-    def on_train_batch_end(self, *args: Any) -> None:
+    def on_train_batch_end(
+        self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
         """Stop here if asked to."""
-        self._stop()
+        if trainer.world_size == 1 or batch_idx % AGREE_EVERY == 0:
+            self.stop_if_asked(trainer)
 
-    def on_validation_batch_end(self, *args: Any, **kwargs: Any) -> None:
-        """Stop here if asked to."""
-        self._stop()
+    def on_validation_batch_end(self, trainer: Trainer, *args: Any, **kwargs: Any) -> None:
+        """Stop here if asked to; several processes, whose batches may differ by one, go on."""
+        if trainer.world_size == 1:
+            self.stop_if_asked(trainer)
 
-    def _stop(self) -> None:
-        if self.received is not None:
-            raise Interrupted(self.received)
+    def stop_if_asked(self, trainer: Trainer) -> None:
+        """Raise if a signal came. All processes must call it at the same point.
+
+        Raises:
+            Interrupted: If this process or another has received a signal.
+        """
+        signum = self.received
+        if trainer.world_size > 1:
+            seen = torch.tensor(signum, device=trainer.strategy.root_device)
+            signum = int(trainer.strategy.reduce(seen, reduce_op="max"))
+        if signum:
+            raise Interrupted(signum)

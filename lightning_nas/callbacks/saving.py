@@ -42,28 +42,36 @@ class SaveEpoch(Checkpoint):
 
 
 class RandomStates(Callback):
-    """Keeps the random states of Python, NumPy and torch: Lightning's checkpoints do not."""
+    """Keeps each process's random states, of Python, NumPy and torch: Lightning does not."""
 
     def __init__(self) -> None:
         super().__init__()
         self._loaded: dict[str, Any] | None = None
 
     def state_dict(self) -> dict[str, Any]:
-        """Return the states as plain numbers and tensors, which load with ``weights_only``."""
+        """Return the states, by process; plain numbers and tensors load with ``weights_only``."""
         name, keys, position, has_gauss, gauss = np.random.get_state()
-        return {
+        states = {
             "python": random.getstate(),
             "numpy": [str(name), [int(key) for key in keys], position, has_gauss, gauss],
             "torch": torch.get_rng_state(),
-            "cuda": torch.cuda.get_rng_state_all() if torch.cuda.is_available() else [],
+            "cuda": torch.cuda.get_rng_state() if torch.cuda.is_available() else None,
         }
+        return dict(enumerate(_from_all_processes(states)))
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Note the states; they are set when training starts, after all that draws before it."""
-        self._loaded = state_dict
+        """Note this process's states; they are set after all that draws before training."""
+        self._loaded = state_dict.get(_rank())  # none, where there are more processes than before
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Set the states of the checkpoint, if there was one."""
+        self._restore()
+
+    def on_fit_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Set them where the last epoch was over already, so that no training has started."""
+        self._restore()
+
+    def _restore(self) -> None:
         if self._loaded is None:
             return
         version, keys, gauss = self._loaded["python"]
@@ -71,6 +79,18 @@ class RandomStates(Callback):
         name, numbers, position, has_gauss, cached = self._loaded["numpy"]
         np.random.set_state((name, np.array(numbers, dtype=np.uint32), position, has_gauss, cached))
         torch.set_rng_state(self._loaded["torch"].cpu())
-        if self._loaded["cuda"] and torch.cuda.is_available():
-            torch.cuda.set_rng_state_all([state.cpu() for state in self._loaded["cuda"]])
+        if self._loaded["cuda"] is not None and torch.cuda.is_available():
+            torch.cuda.set_rng_state(self._loaded["cuda"].cpu())
         self._loaded = None
+
+
+def _rank() -> int:
+    return torch.distributed.get_rank() if torch.distributed.is_initialized() else 0
+
+
+def _from_all_processes(value: Any) -> list[Any]:
+    if not torch.distributed.is_initialized():
+        return [value]
+    values = [None] * torch.distributed.get_world_size()
+    torch.distributed.all_gather_object(values, value)
+    return values

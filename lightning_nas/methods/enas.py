@@ -24,6 +24,7 @@ from lightning_nas.data.base import ImageData
 from lightning_nas.errors import InputError
 from lightning_nas.loops.alternating import Alternating, Phase
 from lightning_nas.methods.base import Derived, Estimate, compare
+from lightning_nas.modules.checkpoint import check, note
 from lightning_nas.modules.controller import ControllerModule
 from lightning_nas.modules.optimizers import SharedSGD
 from lightning_nas.modules.supernet import Metrics, SupernetModule
@@ -92,13 +93,13 @@ class ENAS(LightningModule):
         """Return the search-validation split."""
         return self.data.val_dataloader()
 
-    # ---- one epoch -------------------------------------------------------------------------------
-
-    def on_train_start(self) -> None:
+    def on_fit_start(self) -> None:
         """Take the images on which statistics are recalibrated."""
         if self.supernet.statistics.mode == "recalibrated":
             images, _ = self.data.calibration_batch(self.calibration_images)
             self.supernet.calibration = images
+
+    # ---- one epoch -------------------------------------------------------------------------------
 
     def on_train_epoch_start(self) -> None:
         """Begin with the weights phase."""
@@ -117,6 +118,8 @@ class ENAS(LightningModule):
         else:
             metrics = self._controller_step(images, labels)
         if self._last_of_phase(batch_idx):
+            if phase == "weights":
+                self._average_statistics()
             now = time.monotonic()
             self._seconds[phase] = now - self._phase_began
             self._phase_began = now
@@ -152,6 +155,17 @@ class ENAS(LightningModule):
     def _last_of_phase(self, batch_idx: int) -> bool:
         steps = self.trainer.num_training_batches
         return batch_idx in (steps - self.controller_steps - 1, steps - 1)
+
+    def _average_statistics(self) -> None:
+        """Give all processes the same running statistics, where there are any: DDP does not."""
+        buffers = [b for b in self.supernet.network.buffers() if b.is_floating_point()]
+        if self.trainer.world_size > 1 and buffers:
+            flat = torch.cat([buffer.flatten() for buffer in buffers])
+            parts = self.trainer.strategy.reduce(flat, reduce_op="mean").split(
+                [buffer.numel() for buffer in buffers]
+            )
+            for buffer, part in zip(buffers, parts, strict=True):
+                buffer.copy_(part.view_as(buffer))
 
     def on_train_epoch_end(self) -> None:
         """Step the schedule, report the phases' seconds, stop where nothing can be learnt."""
@@ -300,9 +314,19 @@ class ENAS(LightningModule):
             )
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Keep how many architectures were scored."""
+        """Keep how many architectures were scored, and for what."""
         checkpoint["scored"] = self.scored
+        note(checkpoint, **self._made_for)
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Take it up again."""
+        """Take it up again.
+
+        Raises:
+            InputError: If the checkpoint is of another space, data set or network.
+        """
+        check(checkpoint, self, **self._made_for)
         self.scored = checkpoint["scored"]
+
+    @property
+    def _made_for(self) -> dict[str, str | int]:
+        return {"space": str(self.controller.space), "classes": self.data.num_classes}

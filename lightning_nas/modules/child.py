@@ -12,6 +12,8 @@ from pytorch_lightning import LightningModule
 from torch import Tensor, nn
 from torchmetrics.classification import MulticlassAccuracy
 
+from lightning_nas.modules.checkpoint import check, note
+
 
 class ChildModule(LightningModule):
     """A network, its loss and its accuracy.
@@ -35,6 +37,7 @@ class ChildModule(LightningModule):
         label_smoothing: float = 0.0,
     ) -> None:
         super().__init__()
+        self.num_classes = num_classes
         self.network = network.to(memory_format=torch.channels_last)
         self.make_optimizer = optimizer
         self.make_scheduler = scheduler
@@ -93,3 +96,15 @@ class ChildModule(LightningModule):
         """Return optimiser and schedule."""
         optimizer = self.make_optimizer(self.parameters())
         return {"optimizer": optimizer, "lr_scheduler": self.make_scheduler(optimizer)}
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Say what it was made for."""
+        note(checkpoint, classes=self.num_classes)
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Look whether it is of this network.
+
+        Raises:
+            InputError: If it is of another data set or network.
+        """
+        check(checkpoint, self, classes=self.num_classes)

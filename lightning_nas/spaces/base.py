@@ -120,6 +120,10 @@ class Space(ABC):
                 yield decision.options
 
     @abstractmethod
+    def __str__(self) -> str:
+        """Say what distinguishes this space from others of its kind."""
+
+    @abstractmethod
     def decode(self, tokens: Sequence[int]) -> Architecture:
         """Return the architecture that ``tokens`` describe. Trusts them: ``validate`` first."""
 

@@ -60,6 +60,9 @@ class CellSpace(Space):
         self.filters = filters
         self.decisions = (*self._cell_decisions(), *self._cell_decisions())
 
+    def __str__(self) -> str:
+        return f"cells of {self.blocks} blocks out of {', '.join(self.operations)}"
+
     def _cell_decisions(self) -> Iterator[Decision]:
         yield CellStart(CELL_INPUTS)
         for block in range(self.blocks):

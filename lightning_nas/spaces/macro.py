@@ -51,6 +51,9 @@ class MacroSpace(Space):
         self.filters = filters
         self.decisions = tuple(self._decisions())
 
+    def __str__(self) -> str:
+        return f"{self.layers} layers out of {', '.join(self.operations)}"
+
     def _decisions(self) -> Iterator[Decision]:
         for layer in range(self.layers):
             yield Choice("operation", len(self.operations))

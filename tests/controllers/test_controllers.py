@@ -76,6 +76,34 @@ def test_skip_divergence_is_zero_at_its_target():
     torch.testing.assert_close(towards, torch.full((3,), exact))
 
 
+def test_the_released_macro_controller_measures_the_sampled_token_and_half_the_logit():
+    torch.manual_seed(0)
+    space = MacroSpace(layers=4)
+    exact = LSTMController(space, init_range=1.0)
+    released = LSTMController(space, init_range=1.0, released=True)
+    released.load_state_dict(exact.state_dict())
+    tokens = exact.sample(5).tokens_NT
+    theirs, ours = released.score(tokens), exact.score(tokens)
+    torch.testing.assert_close(theirs.log_prob_NT, ours.log_prob_NT)
+    log_prob = ours.log_prob_NT
+    torch.testing.assert_close(theirs.entropy_NT, -log_prob.exp() * log_prob)
+    assert not torch.allclose(theirs.entropy_NT, ours.entropy_NT)
+
+
+@pytest.mark.parametrize(("released", "best"), [(False, 0.4), (True, 0.308)])
+def test_the_skip_probability_that_the_divergence_pulls_to(released, best):
+    space = MacroSpace(layers=2)
+    controller = LSTMController(space, tanh_constant=None, released=released)
+    optimizer = torch.optim.Adam(controller.parameters(), lr=0.02)
+    tokens = torch.tensor([[0, 0, 1]])  # two operations and the one skip, taken
+    for _ in range(300):
+        optimizer.zero_grad()
+        controller.score(tokens).skip_kl_N.sum().backward()
+        optimizer.step()
+    probability = controller.score(tokens).log_prob_NT[0, 2].exp().item()
+    assert probability == pytest.approx(best, abs=2e-3)
+
+
 def test_logits_are_bounded_by_the_tanh_constant():
     space = MacroSpace(layers=2)
     controller = LSTMController(space, tanh_constant=1.5, init_range=50.0)

@@ -9,28 +9,13 @@ from torch.utils.data import DataLoader
 
 from lightning_nas import build_network, load_architecture
 from lightning_nas.controllers.lstm import LSTMController
-from lightning_nas.data.synthetic import Synthetic
 from lightning_nas.modules.controller import ControllerModule
 from lightning_nas.modules.optimizers import SharedSGD
 from lightning_nas.modules.supernet import SupernetModule
 from lightning_nas.networks.shared_macro import SharedMacroNetwork
 from lightning_nas.policy.baseline import MovingAverageBaseline
 from lightning_nas.spaces.macro import MacroSpace
-
-CONSTANT = partial(torch.optim.lr_scheduler.ConstantLR, factor=1.0)
-
-
-def fit(module, loader, epochs):
-    trainer = pl.Trainer(
-        max_epochs=epochs,
-        accelerator="cpu",
-        logger=False,
-        enable_checkpointing=False,
-        enable_progress_bar=False,
-        enable_model_summary=False,
-    )
-    trainer.fit(module, loader)
-    return trainer
+from tests.small import CONSTANT, synthetic, trainer
 
 
 @pytest.mark.parametrize(
@@ -56,7 +41,7 @@ def test_every_parameter_is_reached(name):
     assert [n for n, p in network.named_parameters() if p.grad is None] == []
 
 
-def test_the_controller_alone_finds_the_best_arm():
+def test_the_controller_alone_finds_the_best_arm(tmp_path):
     pl.seed_everything(0, verbose=False)
     space = MacroSpace(layers=2)
 
@@ -73,23 +58,20 @@ def test_the_controller_alone_finds_the_best_arm():
         samples=16,
         reward=reward,
     )
-    fit(module, DataLoader(range(150)), epochs=1)
+    trainer(tmp_path, 1).fit(module, DataLoader(range(150)))
     assert reward(module.sample(200)[1]).mean() > 0.8  # 1 in 12 by chance
 
 
-def test_shared_weights_alone_learn_under_uniform_sampling():
+def test_shared_weights_alone_learn_under_uniform_sampling(tmp_path):
     pl.seed_everything(0, verbose=False)
-    data = Synthetic(images=256, num_classes=4, image_size=8, channels=3, noise=0.2,
-                     batch_size=32, validation=0.25)  # fmt: skip
-    data.prepare_data()
-    data.setup()
+    data = synthetic(images=256, batch_size=32)
     space = MacroSpace(layers=3)
     network = SharedMacroNetwork(num_classes=4, image_size=8, layers=3, filters=8)
     module = SupernetModule(network, space, partial(SharedSGD, lr=0.05), CONSTANT)
     architectures = [space.decode(t) for t in module.uniform.sample(8).tokens_NT.tolist()]
     batches = list(data.val_dataloader())
     before = torch.stack(list(module.rank(batches, architectures))).mean()
-    fit(module, data.train_dataloader(), epochs=12)
+    trainer(tmp_path, 12).fit(module, data.train_dataloader())
     after = torch.stack(list(module.rank(batches, architectures))).mean()
     assert after > max(0.6, before + 0.2)
 

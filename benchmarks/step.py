@@ -1,0 +1,171 @@
+"""Where the time of an ENAS step goes, inside a real ``Trainer.fit``.
+
+The micro search network of the released script on generated images of CIFAR's size; the shares of
+forward, backward, optimiser and augmentation, and what is left: sampling, logging, Lightning.
+
+    python -m benchmarks.step
+    python -m benchmarks.step --batch 64 --steps 20 --threads 1
+"""
+
+import argparse
+import tempfile
+import time
+from collections import defaultdict
+from collections.abc import Callable, Iterator
+from functools import partial
+from typing import Any
+
+import pytorch_lightning as pl
+import torch
+from pytorch_lightning.loggers import CSVLogger
+
+from lightning_nas.controllers.lstm import LSTMController
+from lightning_nas.data.augmentation import Augmentation
+from lightning_nas.data.synthetic import Synthetic
+from lightning_nas.methods.enas import ENAS
+from lightning_nas.modules.controller import ControllerModule
+from lightning_nas.modules.optimizers import SharedSGD
+from lightning_nas.modules.supernet import SupernetModule
+from lightning_nas.networks.shared_cell import SharedCellNetwork
+from lightning_nas.policy.baseline import MovingAverageBaseline
+from lightning_nas.spaces.cell import CellSpace
+
+WARM_UP = 3  # steps
+
+
+class Shares(pl.Callback):
+    """Sums the seconds of the parts of the weights steps after the warm-up.
+
+    Args:
+        device: Whose queued work is waited for at every border between two parts.
+    """
+
+    def __init__(self, device: torch.device) -> None:
+        self.device = device
+        self.seconds: dict[str, float] = defaultdict(float)
+        self.steps = 0
+        self.began = 0.0
+
+    def timed(self, name: str, function: Callable[..., Any]) -> Callable[..., Any]:
+        """Return ``function``, with its time added to a part."""
+
+        def call(*args: Any, **kwargs: Any) -> Any:
+            start = self.now()
+            try:
+                return function(*args, **kwargs)
+            finally:
+                if self.began:
+                    self.seconds[name] += self.now() - start
+
+        return call
+
+    def now(self) -> float:
+        """Return the time, with all queued work done."""
+        if self.device.type == "cuda":
+            torch.cuda.synchronize()
+        return time.perf_counter()
+
+    def on_train_start(self, trainer: pl.Trainer, pl_module: Any) -> None:
+        """Put a clock around each part."""
+        pl_module.supernet.loss = self.timed("forward", pl_module.supernet.loss)
+        pl_module.manual_backward = self.timed("backward", pl_module.manual_backward)
+        optimizer = trainer.optimizers[0]
+        optimizer.step = self.timed("optimiser", optimizer.step)  # type: ignore[method-assign]
+        optimizer.zero_grad = self.timed("optimiser", optimizer.zero_grad)  # type: ignore[method-assign]
+        pl_module.controller.sample = self.timed("sampling", pl_module.controller.sample)
+
+    def on_train_batch_end(
+        self, trainer: pl.Trainer, pl_module: Any, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
+        """Begin after the warm-up, end with the last batch of the weights."""
+        weights_steps = len(trainer.train_dataloader.weights)  # type: ignore[union-attr]
+        if batch_idx == WARM_UP - 1:
+            self.began = self.now()
+        elif batch_idx == weights_steps - 1:
+            self.seconds["all"] = self.now() - self.began
+            self.steps = weights_steps - WARM_UP
+            self.began = 0.0
+
+
+class TimedLoader:
+    """A loader whose batches are timed as they are made."""
+
+    def __init__(self, loader: Any, shares: Shares) -> None:
+        self.loader, self.shares = loader, shares
+
+    def __len__(self) -> int:
+        return len(self.loader)
+
+    def set_epoch(self, epoch: int) -> None:
+        """Hand it on."""
+        self.loader.set_epoch(epoch)
+
+    def __iter__(self) -> Iterator[Any]:
+        batches = iter(self.loader)
+        following = self.shares.timed("augmentation", lambda: next(batches, None))
+        while (batch := following()) is not None:
+            yield batch
+
+
+def method(batch: int, steps: int, shares: Shares) -> ENAS:
+    """Return the released micro search on enough generated images for so many steps."""
+    data = Synthetic(
+        images=int((WARM_UP + steps) * batch / 0.6) + 2 * batch,
+        num_classes=10,
+        image_size=32,
+        batch_size=batch,
+        validation=0.25,
+        augmentation=Augmentation(pad=4, flip=True),
+    )
+    data.prepare_data()
+    data.setup()
+    train = data.train_dataloader
+    data.train_dataloader = lambda: TimedLoader(train(), shares)  # type: ignore
+    space = CellSpace(blocks=5)
+    network = SharedCellNetwork(num_classes=10, cells=2, filters=20)
+    optimizer = partial(SharedSGD, lr=0.05, weight_decay=2e-4, clip_norm=5.0)
+    constant = partial(torch.optim.lr_scheduler.ConstantLR, factor=1.0)
+    controller = ControllerModule(
+        LSTMController(space), MovingAverageBaseline(0.99), partial(torch.optim.Adam, lr=0.0035)
+    )
+    return ENAS(SupernetModule(network, space, optimizer, constant), controller, data, 1, 1)
+
+
+def main() -> None:
+    """Measure what the options ask for."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--batch", type=int, default=64, help="images a batch (default: 64)")
+    parser.add_argument("--steps", type=int, default=20, help="steps, about (default: 20)")
+    parser.add_argument("--threads", type=int, help="torch's threads (default: torch's choice)")
+    parser.add_argument("--device", default="cpu", help="cpu or cuda (default: cpu)")
+    arguments = parser.parse_args()
+    if arguments.threads:
+        torch.set_num_threads(arguments.threads)
+    shares = Shares(torch.device(arguments.device))
+    with tempfile.TemporaryDirectory() as folder:
+        trainer = pl.Trainer(
+            max_epochs=1,
+            accelerator="gpu" if arguments.device == "cuda" else "cpu",
+            limit_val_batches=0,
+            logger=CSVLogger(folder),
+            callbacks=[shares],
+            enable_checkpointing=False,
+            enable_progress_bar=False,
+            enable_model_summary=False,
+        )
+        trainer.fit(method(arguments.batch, arguments.steps, shares))
+    whole = shares.seconds.pop("all")
+    print(
+        f"{torch.get_num_threads()} threads, {arguments.device}, batch {arguments.batch}, "
+        f"{shares.steps} steps of {1e3 * whole / shares.steps:.0f} ms"
+    )
+    computing = ("forward", "backward", "optimiser")
+    rest = whole - sum(shares.seconds.values())
+    for name, seconds in {**shares.seconds, "the rest": rest}.items():
+        print(f"{name:<40}{seconds / whole:>8.1%}")
+    outside = whole - sum(shares.seconds[name] for name in computing)
+    print(f"{'all but forward, backward, optimiser':<40}{outside / whole:>8.1%}")
+
+
+if __name__ == "__main__":
+    main()

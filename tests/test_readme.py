@@ -1,0 +1,93 @@
+"""Every command of the README runs: shortened, but as it stands there."""
+
+import re
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+from torchvision.io import write_jpeg
+
+ROOT = Path(__file__).parents[1]
+README = (ROOT / "README.md").read_text()
+QUIET = ["callbacks.progress=null", "logger=csv"]
+SHORT_SEARCH = ["trainer.max_epochs=1", "method.controller_steps=1", "method.controller.samples=2",
+                "method.controller_batch=2", "callbacks.derive.samples=1", "space.blocks=1",
+                "supernet.filters=4", "data.batch_size=8", "data.validation=0.25"]  # fmt: skip
+SHORT_TRAINING = ["trainer.max_epochs=1", "network.filters=4", "data.batch_size=8"]
+
+
+def commands():
+    """Commands of the code blocks, and the first of each row of the table."""
+    blocks = re.findall(r"```bash\n(.*?)```", README, flags=re.DOTALL)
+    lines = [line.split("#")[0].strip() for block in blocks for line in block.splitlines()]
+    rows = re.findall(r"^\| [^|`]+ \|[^|`]*`([^`]+)`", README, flags=re.MULTILINE)
+    return [line for line in (*lines, *rows) if line and not line.startswith("make")]
+
+
+def shortened(command, run, images, runs):
+    """The command, cut to seconds, with RUN and DIR put in."""
+    if command.startswith("build_network"):
+        given = "from lightning_nas import build_network, load_architecture; "
+        return [sys.executable, "-c", given + command]
+    words = shlex.split(command)
+    if words[0] != "python":  # settings alone: they go with either script
+        words = ["python", "search.py", *words]
+    script, given = words[1], [w.replace("RUN", str(run)) for w in words[2:]]
+    given = [w.replace("DIR", str(images)) for w in given]
+    names = {word.split("=")[0] for word in given}
+    more = [] if script == "-m" else [*QUIET]
+    if "resume" in names:
+        more = [*QUIET[:1], "trainer.max_epochs=3"]
+    elif script == "search.py":
+        more += SHORT_SEARCH if "data" in names else ["debug=smoke"]
+    elif script == "train.py":
+        more += SHORT_TRAINING
+        more += ["network.cells=1", f"data.root={images}"] if "data" in names else []
+    if script != "-m" and "resume" not in names:
+        more += [f"paths.runs={runs}"]
+    more = [word for word in more if word.split("=")[0] not in names]
+    return [sys.executable, script, *given, *more]
+
+
+def run(words):
+    result = subprocess.run(words, cwd=ROOT, text=True, capture_output=True, timeout=300)
+    assert result.returncode == 0, result.stderr
+    return result.stdout
+
+
+@pytest.fixture(scope="module")
+def searched(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("run")
+    settings = ["debug=smoke", *QUIET, "space.blocks=2", f"hydra.run.dir={folder}"]
+    run([sys.executable, "search.py", *settings])
+    return folder
+
+
+@pytest.fixture(scope="module")
+def images(tmp_path_factory):
+    """Ten classes, as CIFAR-10 has, of five images of its size."""
+    folder = tmp_path_factory.mktemp("images")
+    torch.manual_seed(0)
+    for split in ("train", "test"):
+        for number in range(10):
+            (folder / split / f"class {number}").mkdir(parents=True)
+            for index in range(5):
+                pixels = torch.randint(256, (3, 32, 32), dtype=torch.uint8)
+                write_jpeg(pixels, str(folder / split / f"class {number}" / f"{index}.jpg"))
+    return folder
+
+
+def test_the_readme_has_commands():
+    assert len(commands()) > 15
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("command", commands())
+def test_a_command_of_the_readme_runs(command, searched, images, tmp_path, monkeypatch):
+    words = shortened(command, searched, images, tmp_path)
+    if words[1] == "-m":
+        words[-1] = str(tmp_path / words[-1])  # what it writes goes elsewhere
+    run(words)
