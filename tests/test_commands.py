@@ -17,6 +17,13 @@ ROOT = Path(__file__).parents[1]
 EXPERIMENTS = sorted(path.stem for path in (ROOT / "configs" / "experiment").glob("*.yaml"))
 SMALL = ["debug=smoke", "callbacks.progress=null", "space.blocks=2", "logger=csv"]
 TWO_PROCESSES = ["trainer.devices=2", "trainer.strategy=ddp_find_unused_parameters_true"]
+PROCESSES = pytest.mark.parametrize(
+    "more",
+    [
+        pytest.param([], id="one process"),
+        pytest.param(TWO_PROCESSES, id="two", marks=pytest.mark.slow),
+    ],
+)
 
 
 def start(script, *arguments):
@@ -44,7 +51,11 @@ def status_of(run):
 
 def run(script, *arguments):
     process = start(script, *arguments)
-    output, errors = process.communicate(timeout=300)
+    try:
+        output, errors = process.communicate(timeout=300)
+    except subprocess.TimeoutExpired:
+        os.killpg(process.pid, signal.SIGKILL)  # the processes that it started, too
+        raise
     return process.returncode, output, errors
 
 
@@ -112,7 +123,7 @@ def test_what_was_found_is_trained_and_tested(searched, tmp_path):
     assert "test error" in output
 
 
-@pytest.mark.parametrize("more", [[], TWO_PROCESSES], ids=["one process", "two"])
+@PROCESSES
 def test_a_resumed_search_equals_an_unbroken_one(more, searched, tmp_path):
     whole, half = tmp_path / "whole", tmp_path / "half"
     for folder, epochs in ((whole, 2), (half, 1)) if more else ((half, 1),):
@@ -128,7 +139,7 @@ def test_a_resumed_search_equals_an_unbroken_one(more, searched, tmp_path):
 
 
 @pytest.mark.parametrize(("signum", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
-@pytest.mark.parametrize("more", [[], TWO_PROCESSES], ids=["one process", "two"])
+@PROCESSES
 def test_ctrl_c_and_sigterm_leave_a_run_that_can_go_on(more, signum, status, tmp_path):
     arguments = [*SMALL, "trainer.max_epochs=500", f"hydra.run.dir={tmp_path}", *more]
     process = start("search.py", *arguments)

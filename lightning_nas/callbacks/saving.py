@@ -57,11 +57,11 @@ class RandomStates(Callback):
             "torch": torch.get_rng_state(),
             "cuda": torch.cuda.get_rng_state() if torch.cuda.is_available() else None,
         }
-        return dict(enumerate(_from_all_processes(states)))
+        return {str(rank): own for rank, own in enumerate(_from_all_processes(states))}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Note this process's states; they are set after all that draws before training."""
-        self._loaded = state_dict.get(_rank())  # none, where there are more processes than before
+        self._loaded = state_dict.get(str(_rank()))  # none, where there are more processes than before
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Set the states of the checkpoint, if there was one."""
@@ -91,6 +91,6 @@ def _rank() -> int:
 def _from_all_processes(value: Any) -> list[Any]:
     if not torch.distributed.is_initialized():
         return [value]
-    values = [None] * torch.distributed.get_world_size()
+    values: list[Any] = [None] * torch.distributed.get_world_size()
     torch.distributed.all_gather_object(values, value)
     return values
