@@ -10,6 +10,7 @@ forward, backward, optimiser and augmentation, and what is left: sampling, loggi
 import argparse
 import tempfile
 import time
+import warnings
 from collections import defaultdict
 from collections.abc import Callable, Iterator
 from functools import partial
@@ -141,6 +142,7 @@ def main() -> None:
     arguments = parser.parse_args()
     if arguments.threads:
         torch.set_num_threads(arguments.threads)
+    warnings.filterwarnings("ignore")  # Lightning's, of so short a fit and of the clocks
     shares = Shares(torch.device(arguments.device))
     with tempfile.TemporaryDirectory() as folder:
         trainer = pl.Trainer(
