@@ -61,7 +61,7 @@ class RandomStates(Callback):
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Note this process's states; they are set after all that draws before training."""
-        self._loaded = state_dict.get(str(_rank()))  # none, where there are more processes than before
+        self._loaded = state_dict.get(str(_rank()))  # None where there were fewer processes
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Set the states of the checkpoint, if there was one."""
