@@ -1,5 +1,6 @@
 """Arguments that a run folder completes: what a command need not be told again. No torch here."""
 
+import os
 import sys
 from pathlib import Path
 
@@ -7,6 +8,7 @@ from omegaconf import OmegaConf
 
 from lightning_nas.errors import InputError
 
+STARTED_FROM_OUTSIDE = ("WORLD_SIZE", "SLURM_STEP_NUM_TASKS")  # by torchrun, by srun
 OF_THE_SEARCH = ("data.batch_size",)  # settings of the data that a training does not take over
 
 
@@ -16,13 +18,19 @@ def complete(arguments: list[str]) -> list[str]:
     Complete ones, which Lightning hands to the processes that it starts, stay as they are.
 
     Raises:
-        InputError: If RUN of ``resume`` is no run folder, or another argument would replace a whole
-            group.
+        InputError: If RUN of ``resume`` is no run folder, another argument would replace a whole
+            group, or several processes were started from outside without a folder for all.
     """
     if "--config-path" in arguments:
         return arguments
     if _value(arguments, "resume") not in (None, "", "null"):
         return resumed(arguments)
+    processes = max(int(os.environ.get(name, "1")) for name in STARTED_FROM_OUTSIDE)
+    if processes > 1 and _value(arguments, "hydra.run.dir") is None:
+        raise InputError(
+            f"{processes} processes were started from outside: give them one folder "
+            "(hydra.run.dir=RUN)"
+        )
     return as_found(arguments)
 
 
@@ -34,6 +42,8 @@ def resumed(arguments: list[str]) -> list[str]:
         raise InputError(f"resume={given}: no run folder (it has no .hydra/config.yaml)")
     rest = [argument for argument in arguments if _name(argument) != "resume"]
     for argument in rest:
+        if ".optimizer." in _name(argument) or ".scheduler." in _name(argument):
+            raise InputError(f"{argument}: the checkpoint says what this is; begin a new run")
         if not argument.startswith("-") and "." not in _name(argument):
             raise InputError(f"{argument}: a resumed run takes dotted settings only (a.b=c)")
     return [
@@ -61,9 +71,11 @@ def as_found(arguments: list[str]) -> list[str]:
         f"data={hydra.runtime.choices.data}",
         *(a for a in hydra.overrides.task if _name(a).startswith("data.")),
     ]
-    if "debug" in map(_name, recommended):  # brings its own images
-        images = []
     names = set(map(_name, arguments))
+    if names & {"recipe", "debug"}:  # what goes with the recommended recipe goes with no other
+        recommended = []
+    if "debug" in names | set(map(_name, recommended)):  # brings its own images
+        images = []
     added = [
         argument
         for argument in (*recommended, *images)

@@ -4,9 +4,25 @@ The commands print it as a single line that begins with ``error:``. Anything els
 a defect of the program and keeps its traceback.
 """
 
+INSTANTIATION = "InstantiationException"  # Hydra's, by name: it takes long to import
+MISCONFIGURATION = "MisconfigurationException"  # Lightning's, the same
+
 
 class InputError(ValueError):
     """A setting, a file or a data set that cannot be used.
 
     The message is one line: it names the file or the setting, what was wrong, and what is legal.
     """
+
+
+def users_error(error: BaseException) -> BaseException | None:
+    """Return what to show of an error that is the user's; None if the error is the program's.
+
+    A setting that a class refuses, one of Lightning's for instance, is the user's too.
+    """
+    if isinstance(error, InputError) or type(error).__name__ == MISCONFIGURATION:
+        return error
+    cause = error.__cause__
+    if type(error).__name__ != INSTANTIATION or cause is None:
+        return None
+    return cause if isinstance(cause, TypeError | ValueError) else users_error(cause)

@@ -2,6 +2,7 @@
 
 import os
 import re
+import signal
 import sys
 import warnings
 from collections.abc import Callable
@@ -10,9 +11,10 @@ from hydra.errors import HydraException, InstantiationException
 from omegaconf.errors import OmegaConfBaseException
 
 from lightning_nas.arguments import complete
-from lightning_nas.errors import InputError
+from lightning_nas.errors import users_error
 
 INPUT_ERROR = 2  # exit status
+CONFIGURATION = (HydraException, OmegaConfBaseException)
 
 
 def command(main: Callable[[], None]) -> None:
@@ -22,16 +24,14 @@ def command(main: Callable[[], None]) -> None:
     try:
         sys.argv[1:] = complete(sys.argv[1:])
         main()
-    except InputError as error:
-        fail(error)
-    except InstantiationException as error:
-        cause = error.__cause__
-        if not isinstance(cause, InputError | TypeError):
-            raise
-        fail(cause)
-    except (HydraException, OmegaConfBaseException) as error:
-        fail(error)
+    except KeyboardInterrupt:
+        sys.exit(128 + signal.SIGINT)  # before there was anything to save
     except Exception as error:
+        shown = users_error(error)
+        if isinstance(error, CONFIGURATION) and not isinstance(error, InstantiationException):
+            shown = error
+        if shown is not None:
+            fail(shown)
         code = getattr(error, "exit_code", None)  # Interrupted, which needs Lightning to import
         if code is None:
             raise
@@ -53,4 +53,5 @@ def fail(error: BaseException) -> None:
 
 
 def _is_first() -> bool:
-    return os.environ.get("LOCAL_RANK", "0") == "0"
+    rank = os.environ.get("LOCAL_RANK", os.environ.get("SLURM_LOCALID", "0"))
+    return rank == "0"

@@ -22,6 +22,7 @@ def rehearse(method: ENAS, cfg: DictConfig) -> str:
     """
     trainer = instantiate(cfg.trainer, logger=False, callbacks=[], enable_progress_bar=False)
     device = trainer.strategy.root_device
+    trainer.precision_plugin.convert_module(method)
     method.to(device)
     method.trainer = trainer
     method.setup("fit")
@@ -66,5 +67,8 @@ def _advice(device: torch.device, seconds: float, memory: int) -> str:
         need = math.ceil(memory / GIB)
         return f"a GPU with {need} GiB or more (trainer.accelerator=gpu), or fewer epochs"
     if seconds > LONG:
-        return "trainer.precision=bf16-mixed, or more GPUs (trainer.devices=N)"
+        return (
+            "trainer.precision=bf16-mixed, or more GPUs "
+            "(trainer.devices=N trainer.strategy=ddp_find_unused_parameters_true)"
+        )
     return "this machine will do"

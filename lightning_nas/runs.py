@@ -12,7 +12,6 @@ from typing import Any
 import pytorch_lightning as pl
 import torch
 from hydra.core.hydra_config import HydraConfig
-from hydra.errors import InstantiationException
 from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
 from pytorch_lightning.callbacks import ProgressBar
@@ -20,7 +19,7 @@ from pytorch_lightning.callbacks import ProgressBar
 from lightning_nas.callbacks.derive import DeriveArchitecture
 from lightning_nas.callbacks.saving import AtomicCheckpointIO
 from lightning_nas.data.base import ImageData
-from lightning_nas.errors import InputError
+from lightning_nas.errors import InputError, users_error
 from lightning_nas.evaluation.complexity import measure
 from lightning_nas.files import replace_text
 from lightning_nas.networks.build import build_network
@@ -107,6 +106,8 @@ def build_data(cfg: DictConfig) -> ImageData:
 
 def build_trainer(cfg: DictConfig) -> pl.Trainer:
     """Return Lightning's Trainer with the callbacks and loggers of the configuration."""
+    if (cfg.trainer.max_epochs or 0) < 1:
+        raise InputError(f"trainer.max_epochs must be at least 1, got {cfg.trainer.max_epochs}")
     loggers = [logger for logger in instantiate(cfg.logger).values() if logger is not None]
     callbacks = [call for call in instantiate(cfg.callbacks).values() if call is not None]
     return instantiate(
@@ -153,7 +154,7 @@ def run_folder(cfg: DictConfig) -> Iterator[tuple[Path, dict[str, Any]]]:
         facts |= {"status": "complete"}
     except BaseException as error:
         facts |= {"status": "interrupted"}
-        if isinstance(error, InputError | InstantiationException):
+        if users_error(error) is not None:
             disposable, untouched = not cfg.resume, untouched or bool(cfg.resume)
         raise
     finally:

@@ -3,6 +3,7 @@
 import pytest
 
 from lightning_nas.arguments import complete
+from lightning_nas.errors import InputError
 
 
 @pytest.fixture
@@ -32,10 +33,12 @@ def test_the_images_and_the_recipe_are_those_of_the_search(run):
 
 
 def test_what_is_said_wins(run):
-    assert taken(run, "recipe=quick", "data.root=/b") == [
-        "network.dropout=0.5",
-        "data=image_folder",
-    ]
+    assert taken(run, "network.dropout=0", "data.root=/b") == ["recipe=cifar", "data=image_folder"]
+
+
+def test_another_recipe_comes_without_what_the_recommended_one_is_set_to(run):
+    assert taken(run, "recipe=quick") == ["data=image_folder", "data.root=/images"]
+    assert taken(run, "debug=smoke_train") == []
 
 
 def test_other_images_replace_all_about_images(run):
@@ -46,3 +49,20 @@ def test_other_images_replace_all_about_images(run):
 def test_other_architectures_bring_nothing(architecture):
     arguments = [f"architecture={architecture}", "seed=1"]
     assert complete(arguments) == arguments
+
+
+def test_what_the_checkpoint_holds_cannot_be_changed_in_resuming(run):
+    with pytest.raises(InputError, match="begin a new run"):
+        complete([f"resume={run}", "method.supernet.optimizer.lr=0.1"])
+
+
+def test_complete_arguments_stay_as_they_are(run):
+    whole = complete([f"resume={run}", "trainer.max_epochs=2"])
+    assert complete([*whole, "hydra.job.name=x"]) == [*whole, "hydra.job.name=x"]
+
+
+def test_processes_started_from_outside_need_one_folder(monkeypatch):
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    with pytest.raises(InputError, match=r"hydra\.run\.dir=RUN"):
+        complete(["seed=1"])
+    assert complete(["hydra.run.dir=x"]) == ["hydra.run.dir=x"]

@@ -206,6 +206,9 @@ def test_a_checkpoint_of_something_else_is_one_line(setting, said, searched):
         ("search.py", ["data=image_folder", "data.root=/no/such/folder"], "/no/such/folder"),
         ("search.py", ["data=synthetic", "data.image_size=2"], "too small"),
         ("search.py", ["resume=/no/such/run"], "no run folder"),
+        ("search.py", ["debug=smoke", "trainer.limit_train_batches=2"], "limit_train_batches"),
+        ("search.py", ["debug=smoke", "trainer.gradient_clip_val=1"], "gradient_clip_val"),
+        ("search.py", ["debug=smoke", "trainer.precision=8"], "8"),
         ("train.py", ["architecture=nowhere.json"], "nowhere.json"),
     ],
 )

@@ -7,6 +7,7 @@ from typing import Any
 import torch
 from pytorch_lightning import Callback, LightningModule, Trainer
 
+SIGNALS = (signal.SIGINT, signal.SIGTERM)
 AGREE_EVERY = 10  # steps between the processes' asking one another, which waits for the device
 
 
@@ -28,17 +29,24 @@ class StopAtStep(Callback):
     def __init__(self) -> None:
         super().__init__()
         self.received = 0
+        self._before: dict[int, Any] = {}
 
     def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
         """Take the signals over."""
+        self._before = {signum: signal.getsignal(signum) for signum in SIGNALS}
         self._listen()
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Take SIGTERM from Lightning, whose handler lets the processes wait for one another."""
         self._listen()
 
+    def teardown(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
+        """Give the signals back."""
+        for signum, handler in self._before.items():
+            signal.signal(signum, handler)
+
     def _listen(self) -> None:
-        for signum in (signal.SIGINT, signal.SIGTERM):
+        for signum in SIGNALS:
             signal.signal(signum, self._note)
 
     def _note(self, signum: int, frame: FrameType | None) -> None:
@@ -56,6 +64,10 @@ class StopAtStep(Callback):
         """Stop here if asked to; several processes, whose batches may differ by one, go on."""
         if trainer.world_size == 1:
             self.stop_if_asked(trainer)
+
+    def on_test_batch_end(self, trainer: Trainer, *args: Any, **kwargs: Any) -> None:
+        """The same."""
+        self.on_validation_batch_end(trainer)
 
     def stop_if_asked(self, trainer: Trainer) -> None:
         """Raise if a signal came. All processes must call it at the same point.

@@ -61,6 +61,8 @@ class LSTMController(nn.Module):
                 "controller.hidden must be at least 1 and skip_target inside (0, 1), "
                 f"got {hidden} and {skip_target}"
             )
+        if released and not any(isinstance(d, Skips) for d in space.decisions):
+            raise InputError("controller.released concerns skips alone; this space has none")
         self.space = space
         self.released = released
         self.skip_target = skip_target
@@ -75,9 +77,9 @@ class LSTMController(nn.Module):
         self.squash_node = Squash(temperature, tanh_constant)
         for parameter in self.parameters():
             nn.init.uniform_(parameter, -init_range, init_range)
-        self.choice_bias = None if choice_bias is None else nn.Parameter(torch.tensor(choice_bias))
-        constant = None if first_cell_bias is None else torch.tensor(first_cell_bias)
-        self.register_buffer("first_cell_bias", constant)
+        bias = _bias("choice_bias", choice_bias, choices)
+        self.choice_bias = None if bias is None else nn.Parameter(bias)
+        self.register_buffer("first_cell_bias", _bias("first_cell_bias", first_cell_bias, choices))
 
     def sample(self, n: int) -> Rollout:
         """Draw ``n`` architectures; gradients flow through their log-probabilities."""
@@ -86,6 +88,16 @@ class LSTMController(nn.Module):
     def score(self, tokens_NT: Tensor) -> Rollout:
         """Return log-probabilities and entropies of given architectures under this policy."""
         return _Walk(self, len(tokens_NT), tokens_NT).run()
+
+
+def _bias(name: str, bias: Sequence[float] | None, choices: dict[str, int]) -> Tensor | None:
+    """Return a bias of the options of every choice as a tensor."""
+    if bias is None:
+        return None
+    for choice, options in choices.items():
+        if len(bias) != options:
+            raise InputError(f"controller.{name} has {len(bias)} numbers; {choice} has {options}")
+    return torch.tensor([float(number) for number in bias])
 
 
 @dataclass

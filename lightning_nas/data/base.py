@@ -85,11 +85,6 @@ class ImageData(LightningDataModule):
         """Return the images of all splits. Each data set has its own."""
         raise NotImplementedError
 
-    @property
-    def has_test(self) -> bool:
-        """Whether there are test images."""
-        return self.split_sizes["test"] > 0
-
     def setup(self, stage: str | None = None) -> None:
         """Read the images, split them and measure their statistics; once, whatever the stage."""
         if self._ready:

@@ -70,12 +70,11 @@ class SharedBatchNorm(nn.BatchNorm2d):
         if self.training or self.statistics.mode != "recalibrated":
             return super().forward(x)
         if self.statistics.recording:
-            self.statistics.recorded[id(self)] = _moments(x)
-        mean, variance = self.statistics.recorded.get(id(self)) or _moments(x)
+            self.statistics.recorded[id(self)] = self._moments(x)
+        mean, variance = self.statistics.recorded.get(id(self)) or self._moments(x)
         return F.batch_norm(x, mean, variance, self.weight, self.bias, eps=self.eps)
 
-
-def _moments(x: Tensor) -> tuple[Tensor, Tensor]:
-    x = x if x.dtype == torch.float64 else x.float()  # half precision sums lose digits
-    variance, mean = torch.var_mean(x, dim=(0, 2, 3), correction=0)
-    return mean, variance
+    def _moments(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        x = x if x.dtype == torch.float64 else x.float()  # half precision sums lose digits
+        variance, mean = torch.var_mean(x, dim=(0, 2, 3), correction=0)
+        return mean.to(self.weight.dtype), variance.to(self.weight.dtype)

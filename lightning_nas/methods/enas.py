@@ -17,6 +17,7 @@ from typing import Any
 import torch
 from pytorch_lightning import LightningModule
 from torch import Tensor
+from torch.nn.parallel import DistributedDataParallel
 
 from lightning_nas.architecture import Architecture
 from lightning_nas.controllers.uniform import UniformController
@@ -95,9 +96,35 @@ class ENAS(LightningModule):
 
     def on_fit_start(self) -> None:
         """Take the images on which statistics are recalibrated."""
+        self._take_calibration_images()
+
+    def _take_calibration_images(self) -> None:
         if self.supernet.statistics.mode == "recalibrated":
             images, _ = self.data.calibration_batch(self.calibration_images)
-            self.supernet.calibration = images
+            self.supernet.calibration = self._cast(images)
+
+    def _cast(self, batch: Any) -> Any:
+        """Bring images that Lightning's loops do not see to the Trainer's precision."""
+        return self.trainer.precision_plugin.convert_input(batch)
+
+    def on_train_start(self) -> None:
+        """Check settings of the Trainer that would spoil the search without a word.
+
+        Raises:
+            InputError: If an epoch is cut short, or DDP waits for gradients that never come.
+        """
+        loader: Any = self.trainer.train_dataloader
+        if self.trainer.num_training_batches != len(loader):
+            raise InputError(
+                "trainer.limit_train_batches would leave the controller's steps out: "
+                "choose a smaller data set or method.controller_steps instead"
+            )
+        model = self.trainer.strategy.model
+        if isinstance(model, DistributedDataParallel) and not model.find_unused_parameters:
+            raise InputError(
+                "a step uses a part of the shared weights: with several devices set "
+                "trainer.strategy=ddp_find_unused_parameters_true"
+            )
 
     # ---- one epoch -------------------------------------------------------------------------------
 
@@ -203,9 +230,9 @@ class ENAS(LightningModule):
         sampled = self.controller.sample(samples)[0].tokens_NT
         uniform = UniformController(space).sample(samples).tokens_NT.to(sampled.device)
         # All processes rank the same architectures, each on its share of the images.
-        tokens_NT = self.trainer.strategy.broadcast(torch.cat([sampled, uniform]))
-        architectures = [space.decode(tokens) for tokens in tokens_NT.tolist()]
-        batches = list(self.data.val_dataloader())
+        every = self.trainer.strategy.broadcast(torch.cat([sampled, uniform]).tolist())
+        architectures = [space.decode(tokens) for tokens in every]
+        batches = [self._cast(batch) for batch in self.data.val_dataloader()]
         with self.trainer.precision_plugin.forward_context():
             scores = list(progress(self.supernet.rank(batches, architectures), 2 * samples))
         accuracies = self._over_all_images(torch.stack(scores), sum(len(y) for _, y in batches))
@@ -234,9 +261,10 @@ class ENAS(LightningModule):
         supernet, controller = self.supernet, self.controller
         optimizer = supernet.configure_optimizers()["optimizer"]
         epoch, validation = self.train_dataloader(), self.val_dataloader()
-        train: tuple[Tensor, Tensor] = next(iter(epoch.weights))
-        held_out: tuple[Tensor, Tensor] = next(iter(epoch.controller))
-        validated: tuple[Tensor, Tensor] = next(iter(validation))
+        self._take_calibration_images()
+        train: tuple[Tensor, Tensor] = self._cast(next(iter(epoch.weights)))
+        held_out: tuple[Tensor, Tensor] = self._cast(next(iter(epoch.controller)))
+        validated: tuple[Tensor, Tensor] = self._cast(next(iter(validation)))
 
         def weights_step() -> None:
             loss, _ = supernet.loss(*train, controller.sample(1)[1][0])
@@ -271,11 +299,15 @@ class ENAS(LightningModule):
     def _seconds_of(self, step: Callable[[], None], repeats: int) -> float:
         for index in range(1 + repeats):
             if index == 1:  # the first has set up what the others find
-                began = time.monotonic()
+                began = self._now()
             step()
+        return (self._now() - began) / repeats
+
+    def _now(self) -> float:
+        """Return the time, once the device has done all that was asked of it."""
         if self.device.type == "cuda":
             torch.cuda.synchronize(self.device)
-        return (time.monotonic() - began) / repeats
+        return time.monotonic()
 
     # ---- housekeeping ----------------------------------------------------------------------------
 
@@ -293,8 +325,15 @@ class ENAS(LightningModule):
     def _log(self, phase: str, metrics: Metrics) -> None:
         for name, value in metrics.items():
             shown = (phase, name) in {("weights", "loss"), ("controller", "reward")}
-            self.log(f"{phase}/{name}", value, on_step=True, on_epoch=True, prog_bar=shown,
-                     batch_size=1)  # fmt: skip
+            self.log(
+                f"{phase}/{name}",
+                value,
+                on_step=True,
+                on_epoch=True,
+                prog_bar=shown,
+                batch_size=1,
+                sync_dist=self.trainer.world_size > 1,
+            )
 
     def on_train_batch_end(self, outputs: Any, batch: Batch, batch_idx: int) -> None:
         """Look now and then whether the gradients are finite: each look waits for the device."""
@@ -310,7 +349,8 @@ class ENAS(LightningModule):
         if counters["longest_row"] >= LONGEST_ROW:
             raise InputError(
                 f"the gradients of {LONGEST_ROW} weights steps in a row were not finite; the "
-                "weights are those of before: lower method.supernet.optimizer.lr and use resume"
+                "last checkpoint is of before: begin again with a lower "
+                "method.supernet.optimizer.lr"
             )
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:

@@ -73,7 +73,7 @@ class ChildModule(LightningModule):
         """Tell the network how much of the training is done: drop path grows with it."""
         progress = getattr(self.network, "progress", None)
         if progress is not None:
-            steps = self.trainer.num_training_batches * (self.trainer.max_epochs or 1)
+            steps = self.trainer.estimated_stepping_batches
             progress.fill_(min(1.0, (self.trainer.global_step + 1) / steps))
 
     def validation_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> None:

@@ -29,7 +29,7 @@ class MovingAverageBaseline(nn.Module):
         if not 0 <= decay < 1:
             raise InputError(f"baseline.decay must lie in [0, 1), got {decay}")
         self.decay = decay
-        start = float("nan") if initial is None else initial  # nan until the first batch
+        start = float("nan") if initial is None else float(initial)  # nan until the first batch
         self.register_buffer("average", torch.tensor(start))
 
     def forward(self, reward_N: Tensor) -> Tensor:

@@ -7,6 +7,7 @@ import torch
 
 from lightning_nas.controllers.lstm import LSTMController
 from lightning_nas.controllers.uniform import UniformController
+from lightning_nas.errors import InputError
 from lightning_nas.spaces.cell import CellSpace
 from lightning_nas.spaces.macro import MacroSpace
 
@@ -56,7 +57,7 @@ def test_operation_prior_of_the_released_micro_controller():
         CellSpace(blocks=2),
         tanh_constant=1.1,
         choice_tanh_reduce=2.5,
-        choice_bias=[10.0, 10.0, 0.0, 0.0, 0.0],
+        choice_bias=[10, 10, 0, 0, 0],
         first_cell_bias=[0.25, 0.25, -0.25, -0.25, -0.25],
         init_range=0.0,
     )
@@ -110,6 +111,12 @@ def test_logits_are_bounded_by_the_tanh_constant():
     probability = controller.sample(50).log_prob_NT.exp()[:, 0]
     least = math.exp(-1.5) / (math.exp(-1.5) + 5 * math.exp(1.5))
     assert probability.min() >= least - 1e-6
+
+
+@pytest.mark.parametrize("name", ["choice_bias", "first_cell_bias"])
+def test_a_bias_of_another_length_is_named(name):
+    with pytest.raises(InputError, match=f"{name} has 2 numbers; operation has 5"):
+        LSTMController(CellSpace(blocks=1), **{name: [1, 2]})
 
 
 def test_uniform_draws_every_option_equally_often():

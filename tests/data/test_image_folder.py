@@ -43,7 +43,7 @@ def test_classes_channels_size_and_splits_are_read_from_the_folder(tmp_path, wri
     assert data.classes == ["cat", "dog"]
     assert (data.num_classes, data.channels, data.image_size) == (2, 3, 8)
     assert data.split_sizes == {"train": 40, "validation": 6, "test": 10}
-    assert data.has_test
+    assert data.split_sizes["test"] > 0
 
 
 def test_pixels_and_labels_are_those_of_the_files(tmp_path, write_class):

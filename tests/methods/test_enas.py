@@ -8,6 +8,7 @@ import pytorch_lightning as pl
 import torch
 from pytorch_lightning.loggers import CSVLogger
 
+from lightning_nas.callbacks.derive import DeriveArchitecture
 from lightning_nas.callbacks.saving import SaveEpoch
 from lightning_nas.errors import InputError
 from lightning_nas.methods.enas import LONGEST_ROW
@@ -52,6 +53,16 @@ def test_each_phase_moves_its_own_half_and_no_bit_of_the_other(kind, batch_norm,
     trainer(tmp_path, 1, [who]).fit(enas(kind, batch_norm=batch_norm))
     assert {phase for phase, _ in who.moves} == {"weights", "controller"}
     assert all(changed == [phase] for phase, changed in who.moves)
+
+
+@pytest.mark.parametrize("precision", ["64-true", "bf16-true"])
+def test_what_was_searched_in_any_precision_is_derived(precision, tmp_path):
+    pl.seed_everything(0, verbose=False)
+    derive = DeriveArchitecture(tmp_path, samples=2)
+    module = enas("cell", batch_norm="recalibrated")
+    trainer(tmp_path, 1, [derive], precision=precision).fit(module)
+    assert 0 <= derive.derived.reward <= 1
+    assert (tmp_path / "architecture.json").exists()
 
 
 class Breaks(SupernetModule):

@@ -131,6 +131,12 @@ def test_sparse_updates_leave_unused_weights_alone():
         assert torch.equal(unused, before) == sparse
 
 
+def test_a_baseline_may_start_at_a_whole_number():
+    baseline = MovingAverageBaseline(decay=0.5, initial=0)
+    baseline.update(torch.tensor([0.5]))
+    assert baseline.average == 0.25
+
+
 def test_the_baseline_scores_a_batch_before_taking_it_in():
     baseline = MovingAverageBaseline(decay=0.9, initial=0.0)
     torch.testing.assert_close(baseline(torch.tensor([1.0, 1.0])), torch.tensor([1.0, 1.0]))
