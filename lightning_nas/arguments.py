@@ -84,7 +84,7 @@ def as_found(arguments: list[str]) -> list[str]:
         and not ("data" in names and _name(argument).split(".")[0] == "data")
     ]
     if added:
-        print(f"as {run} was searched: {' '.join(added)}", file=sys.stderr)
+        print(f"added for {run}: {' '.join(added)}", file=sys.stderr)
     return [*added, *arguments]
 
 

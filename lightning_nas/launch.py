@@ -48,6 +48,8 @@ def fail(error: BaseException) -> None:
     """
     if _is_first():
         said = re.split("(?:Config s|S)earch path:", str(error))[0]
+        said = said.removeprefix("In 'search': ").removeprefix("In 'train': ")
+        said = said.replace("\n\nAvailable options", "; available options")
         print(f"error: {' '.join(said.split())}", file=sys.stderr)
     sys.exit(INPUT_ERROR)
 

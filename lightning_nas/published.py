@@ -148,6 +148,8 @@ def load_architecture(name_or_path: str | Path) -> Architecture:
     path = Path(name_or_path)
     if path.is_dir():
         path = path / "architecture.json"  # a run folder will do
+        if not path.exists():
+            raise InputError(f"{name_or_path}: a folder without architecture.json")
     if not path.exists():
         raise InputError(
             f"{name_or_path}: no such file, and not a published architecture "

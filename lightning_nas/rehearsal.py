@@ -39,8 +39,8 @@ def rehearse(method: ENAS, cfg: DictConfig) -> str:
             for name, (one, times) in estimate.steps.items()
         },
         "memory": f"{memory / GIB:.1f} GiB at the peak on {device.type}",
-        "whole search": f"{_hours(seconds)} for {epochs} epochs and {2 * samples} ranked, "
-        f"on {_hardware(device)}",
+        "whole search": f"{_hours(seconds)} for {epochs} epochs and {2 * samples} ranked at the end "
+        f"({samples} of the controller, {samples} at random), on {_hardware(device)}",
         "advice": _advice(device, seconds, memory),
     }
     return "\n".join(f"{name:<17}{line}" for name, line in lines.items())
@@ -53,13 +53,15 @@ def _peak_memory(device: torch.device) -> int:
 
 
 def _hours(seconds: float) -> str:
+    if seconds < 120:
+        return f"{seconds:.0f} seconds"
     return f"{seconds / 60:.0f} minutes" if seconds < 3600 else f"{seconds / 3600:.1f} hours"
 
 
 def _hardware(device: torch.device) -> str:
     if device.type == "cuda":
         return f"one {torch.cuda.get_device_name(device)}"
-    return f"{device.type} with {torch.get_num_threads()} threads"
+    return f"{device.type}, threads: {torch.get_num_threads()}"
 
 
 def _advice(device: torch.device, seconds: float, memory: int) -> str:

@@ -16,6 +16,7 @@ from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
 from pytorch_lightning.callbacks import ProgressBar
 
+from lightning_nas.architecture import write_architecture
 from lightning_nas.callbacks.derive import DeriveArchitecture
 from lightning_nas.callbacks.saving import AtomicCheckpointIO
 from lightning_nas.data.base import ImageData
@@ -25,6 +26,7 @@ from lightning_nas.files import replace_text
 from lightning_nas.networks.build import build_network
 from lightning_nas.published import load_architecture
 from lightning_nas.rehearsal import rehearse
+from lightning_nas.report.draw import draw
 
 log = logging.getLogger(__name__)
 
@@ -72,6 +74,9 @@ def train(cfg: DictConfig) -> None:
         (result,) = trainer.test(
             module, datamodule=data, ckpt_path=checkpoint, verbose=False, weights_only=True
         )
+        write_architecture(architecture, folder / "architecture.json")
+        for suffix in (".svg", ".png"):
+            draw(architecture, folder / f"architecture{suffix}")
         cost = measure(network, data.channels, data.image_size)
         facts |= {
             "architecture": str(cfg.architecture),
@@ -143,7 +148,11 @@ def run_folder(cfg: DictConfig) -> Iterator[tuple[Path, dict[str, Any]]]:
     """
     folder = Path(HydraConfig.get().runtime.output_dir)
     began = time.monotonic()
-    facts: dict[str, Any] = {"experiment": cfg.name, "method": cfg.get("method_name", "train")}
+    facts: dict[str, Any] = {
+        "experiment": cfg.name,
+        "method": cfg.get("method_name", "train"),
+        "data": cfg.data._target_.split(".")[-2],
+    }
     if cfg.threads:
         torch.set_num_threads(cfg.threads)
     pl.seed_everything(cfg.seed, verbose=False)
@@ -185,8 +194,9 @@ def print_search(folder: Path, facts: dict[str, Any]) -> None:
     """Print where the result lies and how to go on."""
     shown = _shown(folder)
     print(
-        f"\nAccuracy under shared weights: best {facts['best_reward']:.1%}; controller's samples "
-        f"{facts['sampled_mean']:.1%} on average, uniform ones {facts['uniform_mean']:.1%}."
+        f"\nAccuracy on validation images of {facts['data']}, with the search's shared weights: best "
+        f"{facts['best_reward']:.1%}; {facts['derived_from']} architectures of the controller "
+        f"{facts['sampled_mean']:.1%} on average, as many random ones {facts['uniform_mean']:.1%}."
         f"\nrun folder    {shown}\npicture       {shown}/architecture.png"
         f"\ntrain it      python train.py architecture={shown}"
     )
@@ -195,6 +205,7 @@ def print_search(folder: Path, facts: dict[str, Any]) -> None:
 def print_training(folder: Path, facts: dict[str, Any]) -> None:
     """Print the table of what was trained."""
     print(
+        f"\nimages          {facts['data']}"
         f"\ntest error      {1 - facts['test_accuracy']:.2%}"
         f"\ntest accuracy   {facts['test_accuracy']:.2%}"
         f"\nparameters      {facts['parameters']:,}\nmultiply-adds   {facts['multiply_adds']:,}"

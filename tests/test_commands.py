@@ -120,6 +120,10 @@ def test_what_was_found_is_trained_and_tested(searched, tmp_path):
     assert summary["test_accuracy"] > 0.4  # four classes
     assert Path(summary["checkpoint"]).exists()
     assert {"parameters", "multiply_adds", "epochs", "seconds", "architecture"} <= set(summary)
+    assert summary["data"] == "synthetic"
+    assert (tmp_path / "architecture.json").read_text() == (
+        searched[0] / "architecture.json"
+    ).read_text()
     assert "test error" in output
 
 

@@ -24,7 +24,7 @@ def commands():
     blocks = re.findall(r"```bash\n(.*?)```", README, flags=re.DOTALL)
     lines = [line.split("#")[0].strip() for block in blocks for line in block.splitlines()]
     rows = re.findall(r"^\| [^|`]+ \|[^|`]*`([^`]+)`", README, flags=re.MULTILINE)
-    return [line for line in (*lines, *rows) if line and not line.startswith("make")]
+    return [line for line in (*lines, *rows) if line and not line.startswith(("make", "source"))]
 
 
 def shortened(command, run, images, runs):

@@ -81,7 +81,8 @@ def auxiliary_head(
     size = -(-image_size // 2**REDUCTIONS)
     if size < AuxiliaryHead.smallest:
         log.warning(
-            "auxiliary head left off: its map has %d px, it needs %d (images of %d px or more)",
+            "auxiliary head left off: its map has %d px, it needs %d (images of %d px or more); "
+            "auxiliary=false says so beforehand",
             size,
             AuxiliaryHead.smallest,
             (AuxiliaryHead.smallest - 1) * 2**REDUCTIONS + 1,
