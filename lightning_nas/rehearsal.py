@@ -39,7 +39,7 @@ def rehearse(method: ENAS, cfg: DictConfig) -> str:
             for name, (one, times) in estimate.steps.items()
         },
         "memory": f"{memory / GIB:.1f} GiB at the peak on {device.type}",
-        "whole search": f"{_hours(seconds)} for {epochs} epochs and {2 * samples} ranked at the end "
+        "whole search": f"{_hours(seconds)} for {epochs} epochs and {2 * samples} ranked "
         f"({samples} of the controller, {samples} at random), on {_hardware(device)}",
         "advice": _advice(device, seconds, memory),
     }

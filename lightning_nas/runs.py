@@ -194,7 +194,7 @@ def print_search(folder: Path, facts: dict[str, Any]) -> None:
     """Print where the result lies and how to go on."""
     shown = _shown(folder)
     print(
-        f"\nAccuracy on validation images of {facts['data']}, with the search's shared weights: best "
+        f"\nAccuracy on validation images of {facts['data']}, with the shared weights: best "
         f"{facts['best_reward']:.1%}; {facts['derived_from']} architectures of the controller "
         f"{facts['sampled_mean']:.1%} on average, as many random ones {facts['uniform_mean']:.1%}."
         f"\nrun folder    {shown}\npicture       {shown}/architecture.png"
