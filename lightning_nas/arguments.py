@@ -85,7 +85,8 @@ def as_found(arguments: list[str]) -> list[str]:
     ]
     if added:
         print(f"added for {run}: {' '.join(added)}", file=sys.stderr)
-    return [*added, *arguments]
+    first = next(index for index, argument in enumerate(arguments) if "=" in argument)
+    return [*arguments[:first], *added, *arguments[first:]]  # after -m, whose settings are one row
 
 
 def _run_of(architecture: str | None) -> Path | None:
