@@ -30,8 +30,10 @@ def command(main: Callable[[], None]) -> None:
         shown = users_error(error)
         if isinstance(error, CONFIGURATION) and not isinstance(error, InstantiationException):
             shown = error
-        if shown is not None:
-            fail(shown)
+        if shown is None:
+            raise
+        fail(shown)
+    except BaseException as error:
         code = getattr(error, "exit_code", None)  # Interrupted, which needs Lightning to import
         if code is None:
             raise

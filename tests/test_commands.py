@@ -159,6 +159,17 @@ def test_ctrl_c_and_sigterm_leave_a_run_that_can_go_on(more, signum, status, tmp
     assert "resume=RUN" in errors
 
 
+def test_ctrl_c_stops_all_runs_of_a_sweep(tmp_path):
+    settings = [*SMALL, "trainer.max_epochs=500", f"hydra.sweep.dir={tmp_path}"]
+    process = start("search.py", "-m", *settings, "hydra.sweep.subdir=${hydra:job.num}", "seed=1,2")
+    wait_for(tmp_path / "0" / "checkpoints" / "last.ckpt")
+    process.send_signal(signal.SIGINT)
+    _, errors = process.communicate(timeout=60)
+    assert process.returncode == 130, errors
+    assert status_of(tmp_path / "0") == "interrupted"
+    assert not (tmp_path / "1").exists()
+
+
 def test_ctrl_c_while_deriving_leaves_it_to_the_resumed_run(tmp_path):
     broken, unbroken = tmp_path / "broken", tmp_path / "unbroken"
     arguments = [*SMALL, "trainer.max_epochs=1", f"hydra.run.dir={broken}"]

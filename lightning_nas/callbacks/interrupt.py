@@ -11,8 +11,10 @@ SIGNALS = (signal.SIGINT, signal.SIGTERM)
 AGREE_EVERY = 10  # steps between the processes' asking one another, which waits for the device
 
 
-class Interrupted(Exception):  # noqa: N818 - it is no error
+class Interrupted(BaseException):
     """The user or the system asked to stop.
+
+    No ``Exception``: after one of those Hydra goes on with the next run of ``-m``.
 
     Args:
         signum: The signal.
