@@ -104,7 +104,41 @@ class MacroArchitecture:
     filters: int = field(default=96)
 
 
-Architecture = CellArchitecture | MacroArchitecture
+@dataclass(frozen=True)
+class ChainLayer:
+    """One convolution: its window, its strides, its filters, and what it reads.
+
+    Args:
+        kernel: Height and width of the window in pixels.
+        stride: Vertical and horizontal stride in pixels.
+        filters: How many filters.
+        inputs: Earlier layers whose outputs are concatenated, ascending; none = the image.
+    """
+
+    kernel: tuple[int, int]
+    stride: tuple[int, int]
+    filters: int
+    inputs: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True)
+class ChainArchitecture:
+    """A network of convolutions, layer by layer, that join by concatenation.
+
+    Args:
+        layers: From the image to the classifier.
+        repeats: How often each layer stands in a row, all of them densely connected.
+        pools: Layers after whose output the resolution is halved, ascending.
+    """
+
+    kind: ClassVar[str] = "chain"
+
+    layers: tuple[ChainLayer, ...]
+    repeats: int = 1
+    pools: tuple[int, ...] = ()
+
+
+Architecture = CellArchitecture | MacroArchitecture | ChainArchitecture
 
 
 def unused_states(blocks: Sequence[Block]) -> tuple[int, ...]:
@@ -115,6 +149,16 @@ def unused_states(blocks: Sequence[Block]) -> tuple[int, ...]:
     """
     read = {state for block in blocks for state in block.inputs}
     return tuple(state for state in range(CELL_INPUTS + len(blocks)) if state not in read)
+
+
+def loose_layers(layers: Sequence[ChainLayer]) -> tuple[int, ...]:
+    """Return the layers of a chain that no other reads, ascending: what is classified.
+
+    >>> loose_layers([ChainLayer((3, 3), (1, 1), 24), ChainLayer((1, 1), (1, 1), 36)])
+    (0, 1)
+    """
+    read = {source for layer in layers for source in layer.inputs}
+    return tuple(index for index in range(len(layers)) if index not in read)
 
 
 def poolings(layers: int) -> tuple[int, ...]:
@@ -195,7 +239,9 @@ class _Reader:
             return self.cell_architecture(content)
         if content.get("kind") == MacroArchitecture.kind:
             return self.macro_architecture(content)
-        raise self.error("kind", content.get("kind"), "'cell' or 'macro'")
+        if content.get("kind") == ChainArchitecture.kind:
+            return self.chain_architecture(content)
+        raise self.error("kind", content.get("kind"), "'cell', 'macro' or 'chain'")
 
     def cell_architecture(self, content: Mapping[str, Any]) -> CellArchitecture:
         self.only(content, "", ("version", "kind", "normal", "reduction", "cells", "filters"))
@@ -239,7 +285,32 @@ class _Reader:
         operation = self.one_of(fields.get("operation"), f"{where}.operation", MACRO_OPERATIONS)
         return MacroLayer(operation, self.states(fields.get("skips"), f"{where}.skips", index - 1))
 
+    def chain_architecture(self, content: Mapping[str, Any]) -> ChainArchitecture:
+        self.only(content, "", ("version", "kind", "layers", "repeats", "pools"))
+        layers = self.each(content.get("layers"), "layers", self.chain_layer, least=1)
+        repeats = self.integer(content.get("repeats", 1), "repeats", 1)
+        pools = self.states(content.get("pools", []), "pools", len(layers) - 1)
+        return ChainArchitecture(layers, repeats, pools)
+
+    def chain_layer(self, content: object, where: str, index: int) -> ChainLayer:
+        fields = self.mapping(content, where, ("kernel", "stride", "filters", "inputs"))
+        return ChainLayer(
+            self.pair(fields.get("kernel"), f"{where}.kernel"),
+            self.pair(fields.get("stride"), f"{where}.stride"),
+            self.integer(fields.get("filters"), f"{where}.filters", 1),
+            self.states(fields.get("inputs"), f"{where}.inputs", index - 1),
+        )
+
     # -- fields
+
+    def pair(self, value: object, where: str) -> tuple[int, int]:
+        """Two whole numbers of at least 1, the vertical first."""
+
+        def size(value: object, where: str, _: int) -> int:
+            return self.integer(value, where, 1)
+
+        vertical, horizontal = self.each(value, where, size, 2, 2)
+        return vertical, horizontal
 
     def each(
         self,

@@ -11,6 +11,8 @@ from lightning_nas.architecture import (
     Block,
     Cell,
     CellArchitecture,
+    ChainArchitecture,
+    ChainLayer,
     read_architecture,
 )
 from lightning_nas.errors import InputError
@@ -106,10 +108,48 @@ _ENAS_PAPER_CELLS = CellArchitecture(
     filters=36,
 )
 
+# A line a layer, from the image: height, width, filters, then what it reads beside the layer
+# before it, numbered from 1.
+_NAS = """
+3 3 36
+3 3 48
+3 3 36  1
+5 5 36  1 2
+3 7 48  3
+7 7 48  2 3 4
+7 7 48  2 3 4 5
+7 3 36  1 6
+7 1 36  1 5 6
+7 7 36  1 3 4 5 6 7 8
+5 7 36  1 2 5 6 7 8 9
+7 7 48  1 2 3 4 6
+7 5 48  1 3 6 7 8 9 10 11
+7 5 48  3 7 12
+7 5 48  2 7 11 12 13
+"""
+
+
+def _drawn_chain(lines: str) -> ChainArchitecture:
+    layers = []
+    for index, line in enumerate(lines.strip().splitlines()):
+        height, width, filters, *afar = _integers(line)
+        inputs = {source - 1 for source in afar} | ({index - 1} if index else set())
+        layers.append(ChainLayer((height, width), (1, 1), filters, tuple(sorted(inputs))))
+    return ChainArchitecture(tuple(layers))
+
+
 _ENAS = "Pham et al., Efficient Neural Architecture Search via Parameter Sharing, ICML 2018"
 _ENAS_CODE = "https://github.com/melodyguan/enas"
 
 PUBLISHED: dict[str, Published] = {
+    "nas_2017": Published(
+        _drawn_chain(_NAS),
+        paper="Zoph and Le, Neural Architecture Search with Reinforcement Learning, ICLR 2017",
+        figure="Appendix, Figure 7: without strides or pooling, 15 layers, 4.2M parameters",
+        link="https://arxiv.org/abs/1611.01578",
+        differences="read off the drawing; averaged over all pixels before the classifier, which "
+        "the paper does not say but its 4.2M parameters do: 4,201,630",
+    ),
     "enas_micro": Published(
         _released_cells(_ENAS_MICRO_NORMAL, _ENAS_MICRO_REDUCTION),
         paper=_ENAS,

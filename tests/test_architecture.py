@@ -9,9 +9,18 @@ from lightning_nas import load_architecture
 from lightning_nas.architecture import from_json, to_json, write_architecture
 from lightning_nas.errors import InputError
 from lightning_nas.spaces.cell import CellSpace
+from lightning_nas.spaces.chain import ChainSpace
 from lightning_nas.spaces.macro import MacroSpace
 
-SPACES = [CellSpace(blocks=5), CellSpace(blocks=1), MacroSpace(layers=12), MacroSpace(layers=1)]
+SPACES = [
+    CellSpace(blocks=5),
+    CellSpace(blocks=1),
+    MacroSpace(layers=12),
+    MacroSpace(layers=1),
+    ChainSpace(layers=15),
+    ChainSpace(layers=6, strides=(1, 2, 3)),
+    ChainSpace(layers=13, filters=(6, 12, 24, 36), repeats=3, pools=(3, 7)),
+]
 
 
 def random_tokens(space, seed):

@@ -4,9 +4,10 @@ from typing import Any
 
 from torch import nn
 
-from lightning_nas.architecture import Architecture, CellArchitecture
+from lightning_nas.architecture import Architecture, CellArchitecture, ChainArchitecture
 from lightning_nas.errors import InputError
 from lightning_nas.networks.cell import CellNetwork
+from lightning_nas.networks.chain import ChainNetwork
 from lightning_nas.networks.macro import MacroNetwork
 
 
@@ -31,7 +32,7 @@ def build_network(
     Args:
         architecture: As found by a search, or published.
         num_classes: Classes, at least 1.
-        filters: Filters of the first stage, even; None = the published size.
+        filters: Filters of the first stage, even, not for chains; None = the published size.
         cells: Normal cells in a stack, the papers' N, for cells alone; None = the published size.
         stem: ``cifar``, for small images.
         in_channels: Channels of the images.
@@ -50,26 +51,40 @@ def build_network(
     """
     if stem != "cifar":
         raise InputError(f"stem must be cifar, got {stem!r}")
-    filters = architecture.filters if filters is None else filters
-    if num_classes < 1 or filters < 2 or filters % 2:
-        raise InputError(
-            f"num_classes must be at least 1 and filters even, got {num_classes} and {filters}"
-        )
+    if num_classes < 1:
+        raise InputError(f"num_classes must be at least 1, got {num_classes}")
     common: dict[str, Any] = {
         "num_classes": num_classes,
         "channels": in_channels,
         "image_size": image_size,
-        "filters": filters,
         "dropout": dropout,
     }
+    if not isinstance(architecture, CellArchitecture):
+        only_cells = {"cells": cells, "auxiliary": auxiliary, "drop_path": drop_path}
+        _refuse(architecture, only_cells)
+    if isinstance(architecture, ChainArchitecture):
+        _refuse(architecture, {"filters": filters})
+        return ChainNetwork(architecture, **common)
+    filters = architecture.filters if filters is None else filters
+    if filters < 2 or filters % 2:
+        raise InputError(f"filters must be even, got {filters}")
     if isinstance(architecture, CellArchitecture):
         cells = architecture.cells if cells is None else cells
         if cells < 1:
             raise InputError(f"cells must be at least 1, got {cells}")
         return CellNetwork(
-            architecture, cells=cells, auxiliary=auxiliary, drop_path=drop_path, **common
+            architecture,
+            cells=cells,
+            filters=filters,
+            auxiliary=auxiliary,
+            drop_path=drop_path,
+            **common,
         )
-    for name, value in {"cells": cells, "auxiliary": auxiliary, "drop_path": drop_path}.items():
+    return MacroNetwork(architecture, filters=filters, **common)
+
+
+def _refuse(architecture: Architecture, settings: dict[str, Any]) -> None:
+    """Raise InputError for the first of the settings that is given: it has no effect."""
+    for name, value in settings.items():
         if value:
-            raise InputError(f"{name}={value} does not apply to a macro architecture")
-    return MacroNetwork(architecture, **common)
+            raise InputError(f"{name}={value} does not apply to a {architecture.kind} architecture")

@@ -2,7 +2,7 @@
 
 From Python ``draw``, from the command line
 ``python -m lightning_nas.report.draw enas_micro -o cell.svg``.
-Layouts are in ``draw_cell`` and ``draw_macro``, colours in ``paint``.
+Layouts are in ``draw_cell``, ``draw_macro`` and ``draw_chain``, colours in ``paint``.
 """
 
 import argparse
@@ -10,11 +10,12 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from lightning_nas.architecture import Architecture, CellArchitecture
+from lightning_nas.architecture import Architecture, CellArchitecture, ChainArchitecture
 from lightning_nas.errors import InputError
 from lightning_nas.files import replace_file
 from lightning_nas.published import PUBLISHED, load_architecture
 from lightning_nas.report.draw_cell import layout_cells
+from lightning_nas.report.draw_chain import layout_chain
 from lightning_nas.report.draw_macro import layout_macro
 from lightning_nas.report.paint import save
 from lightning_nas.report.picture import Picture
@@ -26,6 +27,8 @@ def layout(architecture: Architecture) -> Picture:
     """Return the picture of an architecture as data."""
     if isinstance(architecture, CellArchitecture):
         return layout_cells(architecture)
+    if isinstance(architecture, ChainArchitecture):
+        return layout_chain(architecture)
     return layout_macro(architecture)
 
 
@@ -33,7 +36,8 @@ def draw(architecture: Architecture, path: Path) -> None:
     """Write a picture of ``architecture`` to ``path`` in one step.
 
     The same architecture gives the same bytes. In an SVG every node and connection is an element
-    whose id is the name of its shape, see ``layout_cells`` and ``layout_macro``.
+    whose id is the name of its shape, see ``layout_cells``,
+    ``layout_macro`` and ``layout_chain``.
 
     Args:
         architecture: Of any kind and size.

@@ -25,6 +25,7 @@ from tests.small import CONSTANT, synthetic, trainer
         ("enas_micro", {"auxiliary": True}, 3_894_372 + 494_848),
         ("enas_micro_paper", {}, 4_052_556),
         ("enas_macro", {}, 30_947_424),
+        ("nas_2017", {}, 4_201_630),
     ],
 )
 def test_published_sizes(name, settings, parameters):
@@ -32,10 +33,11 @@ def test_published_sizes(name, settings, parameters):
     assert sum(parameter.numel() for parameter in network.parameters()) == parameters
 
 
-@pytest.mark.parametrize("name", ["enas_micro", "enas_micro_paper", "enas_macro"])
+@pytest.mark.parametrize("name", ["enas_micro", "enas_micro_paper", "enas_macro", "nas_2017"])
 def test_every_parameter_is_reached(name):
     settings = {"auxiliary": True, "cells": 1} if "micro" in name else {}
-    network = build_network(load_architecture(name), num_classes=3, filters=4, **settings)
+    settings |= {} if name == "nas_2017" else {"filters": 4}
+    network = build_network(load_architecture(name), num_classes=3, **settings)
     output = network(torch.randn(2, 3, 32, 32))
     sum(part.sum() for part in (output if isinstance(output, tuple) else (output,))).backward()
     assert [n for n, p in network.named_parameters() if p.grad is None] == []

@@ -13,6 +13,8 @@ from lightning_nas.architecture import (
     Block,
     Cell,
     CellArchitecture,
+    ChainArchitecture,
+    ChainLayer,
     MacroArchitecture,
     MacroLayer,
     write_architecture,
@@ -23,6 +25,7 @@ from lightning_nas.report.curves import meets
 from lightning_nas.report.draw import draw, layout, main
 from lightning_nas.report.picture import text_width
 from lightning_nas.spaces.cell import CellSpace
+from lightning_nas.spaces.chain import ChainSpace
 from lightning_nas.spaces.macro import MacroSpace
 
 RANDOM = 20
@@ -41,6 +44,7 @@ ARCHITECTURES = {
     **{name: published.architecture for name, published in PUBLISHED.items()},
     **{f"cell{seed}": sample(CellSpace(), seed) for seed in range(RANDOM)},
     **{f"macro{seed}": sample(MacroSpace(macro_size(seed)), seed) for seed in range(RANDOM)},
+    **{f"chain{seed}": sample(ChainSpace(6 + seed, pools=[1]), seed) for seed in range(RANDOM)},
     "cell of one block": sample(CellSpace(blocks=1), 0),
     "cell of eight blocks": sample(CellSpace(blocks=8), 0),
     "cell without a use for an input": CellArchitecture(
@@ -79,15 +83,30 @@ def expected_ids(architecture):
         for name in ("normal", "reduction"):
             yield from (f"{name}-{part}" for part in cell_ids(getattr(architecture, name)))
         return
+    if isinstance(architecture, ChainArchitecture):
+        yield from chain_ids(architecture)
+        return
     yield from ("stem", "classifier")
     for index, layer in enumerate(architecture.layers):
         yield f"layer{index}"
         yield from (f"skip-{source}-{index}" for source in layer.skips)
 
 
+def chain_ids(architecture):
+    """Every layer, and every input that is not the row before: outputs count from the image."""
+    yield from ("image", "classifier")
+    read = {source for layer in architecture.layers for source in layer.inputs}
+    for index, layer in enumerate(architecture.layers):
+        yield f"layer{index}"
+        inputs = [source + 1 for source in layer.inputs] or [0]
+        yield from (f"skip-{source}-{index}" for source in inputs if source != index)
+        if index not in read and index < len(architecture.layers) - 1:
+            yield f"skip-{index + 1}-classifier"
+
+
 def network_ids(ids):
     """Ids of an architecture's nodes and arrows: no texts, legend, or matplotlib's own."""
-    starts = ("normal", "reduction", "stem", "layer", "classifier", "skip")
+    starts = ("normal", "reduction", "stem", "image", "layer", "classifier", "skip")
     return {name for name in ids if name.startswith(starts) and not name.endswith("-text")}
 
 
@@ -165,6 +184,14 @@ def test_skips_join_the_lane_of_their_source_and_the_rail_of_their_reader():
         assert dot.x <= end
         assert dot.y == y
         assert bottom <= dot.y < top
+
+
+def test_a_chain_shows_every_input():
+    picture = layout(PUBLISHED["nas_2017"].architecture)
+    assert len(picture.dots) == 51  # the paper's skips; the other 14 inputs are arrows
+    assert sum(line.name.startswith("path") for line in picture.lines) == 16
+    loose = layout(ChainArchitecture((ChainLayer((3, 3), (1, 1), 8),) * 2))
+    assert {dot.name for dot in loose.dots} == {"skip-0-1", "skip-1-classifier"}
 
 
 def test_lanes_keep_apart():

@@ -1,0 +1,147 @@
+"""The network of a chain architecture, with NAS's rules for joining layers.
+
+Shapes: ``(N, C, H, W)`` images, ``(N, K)`` logits.
+
+Source: Zoph and Le, 2017, Section 3.3 and Appendix; ``nas.md`` says what the paper leaves open.
+"""
+
+from collections.abc import Sequence
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from lightning_nas.architecture import ChainArchitecture, ChainLayer, loose_layers
+from lightning_nas.errors import InputError
+from lightning_nas.layers.convolutions import same_padding
+from lightning_nas.networks.initialization import initialize
+
+
+class ConvNormRelu(nn.Module):
+    """A convolution without bias, with SAME padding; batch norm; ReLU."""
+
+    def __init__(self, in_channels: int, layer: ChainLayer, stride: tuple[int, int]) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(in_channels, layer.filters, layer.kernel, stride, bias=False)
+        self.norm = nn.BatchNorm2d(layer.filters)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return ``(N, filters, ceil(H / stride), ceil(W / stride))``."""
+        pads = [
+            same_padding(size, kernel, stride)
+            for size, kernel, stride in zip(
+                x.shape[2:], self.conv.kernel_size, self.conv.stride, strict=True
+            )
+        ]
+        if all(before == after for before, after in pads):  # the convolution pads without a copy
+            padding = (pads[0][0], pads[1][0])
+            x = F.conv2d(x, self.conv.weight, stride=self.conv.stride, padding=padding)
+        else:
+            x = self.conv(F.pad(x, (*pads[1], *pads[0])))
+        return F.relu(self.norm(x))
+
+
+class ChainBlock(nn.Module):
+    """One decided layer: itself, or several of it in a row of which each reads all before it.
+
+    Args:
+        in_channels: Channels of its joined inputs.
+        layer: What it computes.
+        repeats: How often it stands in the row.
+    """
+
+    def __init__(self, in_channels: int, layer: ChainLayer, repeats: int) -> None:
+        super().__init__()
+        self.layers = nn.ModuleList(
+            ConvNormRelu(in_channels + i * layer.filters, layer, layer.stride)
+            for i in range(repeats)
+        )
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return the output of the last layer."""
+        first, *others = self.layers
+        out = first(x)
+        for layer in others:
+            x = torch.cat([x, out], dim=1)
+            out = layer(x)
+        return out
+
+
+class ChainNetwork(nn.Module):
+    """Convolutions that read the image or any earlier ones, and a linear classifier.
+
+    A layer without inputs reads the image. Inputs of different sizes are padded with zeros to the
+    largest. What no layer reads is joined, averaged over all pixels and classified.
+
+    Args:
+        architecture: Its layers.
+        num_classes: Classes.
+        channels: Channels of the images.
+        image_size: Side of the images in pixels.
+        dropout: Before the classifier.
+        wider: Filters that every layer has beyond the architecture's (the paper's largest: 40).
+
+    Raises:
+        InputError: If repeated layers have strides, or the poolings leave nothing of the image.
+    """
+
+    def __init__(
+        self,
+        architecture: ChainArchitecture,
+        *,
+        num_classes: int,
+        channels: int = 3,
+        image_size: int = 32,
+        dropout: float = 0.0,
+        wider: int = 0,
+    ) -> None:
+        super().__init__()
+        layers = [
+            ChainLayer(layer.kernel, layer.stride, layer.filters + wider, layer.inputs)
+            for layer in architecture.layers
+        ]
+        if architecture.repeats > 1 and any(layer.stride != (1, 1) for layer in layers):
+            raise InputError("a repeated layer must have stride 1: repeats=1 or strides=[1]")
+        if image_size < 2 ** len(architecture.pools):
+            raise InputError(
+                f"images of {image_size} px are too small for {len(architecture.pools)} poolings"
+            )
+        self.architecture = architecture
+        self.blocks = nn.ModuleList()
+        for layer in layers:
+            joined = sum(layers[source].filters for source in layer.inputs) or channels
+            self.blocks.append(ChainBlock(joined, layer, architecture.repeats))
+        self.loose = loose_layers(layers)
+        self.dropout = nn.Dropout(dropout)
+        self.classifier = nn.Linear(sum(layers[i].filters for i in self.loose), num_classes)
+        initialize(self)
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Return logits."""
+        outputs: list[Tensor] = []
+        for index, (block, layer) in enumerate(
+            zip(self.blocks, self.architecture.layers, strict=True)
+        ):
+            inputs = [outputs[source] for source in layer.inputs] or [images]
+            outputs.append(block(join(inputs)))
+            if index in self.architecture.pools:
+                images = F.max_pool2d(images, 2, ceil_mode=True)
+                outputs = [F.max_pool2d(output, 2, ceil_mode=True) for output in outputs]
+        x = join([outputs[index] for index in self.loose])
+        return self.classifier(self.dropout(x.mean(dim=(2, 3))))
+
+
+def join(inputs: Sequence[Tensor]) -> Tensor:
+    """Concatenate maps in depth, smaller ones in the middle of zeros."""
+    if len(inputs) == 1:
+        return inputs[0]
+    height = max(x.shape[2] for x in inputs)
+    width = max(x.shape[3] for x in inputs)
+    return torch.cat([_padded(x, height, width) for x in inputs], dim=1)
+
+
+def _padded(x: Tensor, height: int, width: int) -> Tensor:
+    down, across = height - x.shape[2], width - x.shape[3]
+    if not down and not across:
+        return x
+    return F.pad(x, (across // 2, across - across // 2, down // 2, down - down // 2))

@@ -1,0 +1,118 @@
+"""The space of NAS: a network of convolutions, every number of which is decided.
+
+Source: Zoph and Le, 2017, https://arxiv.org/abs/1611.01578, Sections 3.1, 3.3 and 4.1.
+"""
+
+from collections.abc import Iterator, Sequence
+
+from lightning_nas.architecture import Architecture, ChainArchitecture, ChainLayer
+from lightning_nas.errors import InputError
+from lightning_nas.spaces.base import Choice, Decision, Skips, Space
+
+FIELDS = ("height", "width", "vertical stride", "horizontal stride", "filters")
+
+
+class ChainSpace(Space):
+    """Networks of ``layers`` convolutions; any earlier layers may be the input of a later one.
+
+    The tokens of layer ``i`` are the numbers of its window's height and width, of its vertical and
+    horizontal stride where strides are decided, and of its filters, then ``i`` bits: bit ``j`` says
+    whether layer ``j`` is read.
+
+    Args:
+        layers: How many layers are decided, at least 1.
+        kernels: Sides of windows to choose from, odd.
+        strides: Strides to choose from; one alone is fixed and takes no token. The paper has 1, or
+            1, 2 and 3.
+        filters: Numbers of filters to choose from.
+        repeats: Written into decoded architectures: how often each layer stands in a row (the
+            paper's pooling variant: 3).
+        pools: Likewise: layers after which the resolution is halved.
+
+    Raises:
+        InputError: If a number is out of range.
+
+    >>> ChainSpace(layers=15).length, ChainSpace(layers=2, strides=(1, 2, 3)).length
+    (150, 11)
+    """
+
+    def __init__(
+        self,
+        layers: int = 6,
+        kernels: Sequence[int] = (1, 3, 5, 7),
+        strides: Sequence[int] = (1,),
+        filters: Sequence[int] = (24, 36, 48, 64),
+        repeats: int = 1,
+        pools: Sequence[int] = (),
+    ) -> None:
+        options = {"kernels": kernels, "strides": strides, "filters": filters}
+        for name, values in options.items():
+            if not values or min(values) < 1 or len(set(values)) < len(values):
+                raise InputError(f"space.{name} must be different numbers >= 1, got {list(values)}")
+        if any(kernel % 2 == 0 for kernel in kernels):
+            raise InputError(f"space.kernels must be odd, got {list(kernels)}")
+        if min(layers, repeats) < 1:
+            raise InputError(f"layers and repeats must be at least 1, got {layers} and {repeats}")
+        if list(pools) != sorted({pool for pool in pools if 0 <= pool < layers}):
+            raise InputError(f"space.pools must be ascending, 0 to {layers - 1}, got {list(pools)}")
+        self.layers = layers
+        self.kernels = tuple(kernels)
+        self.strides = tuple(strides)
+        self.filters = tuple(filters)
+        self.repeats = repeats
+        self.pools = tuple(pools)
+        decided = (self.kernels, self.kernels, self.strides, self.strides, self.filters)
+        self._fields = {
+            name: values
+            for name, values in zip(FIELDS, decided, strict=True)
+            if len(values) > 1 or "stride" not in name
+        }
+        self.decisions = tuple(self._decisions())
+
+    def __str__(self) -> str:
+        fields = "; ".join(f"{name} {list(values)}" for name, values in self._fields.items())
+        return f"{self.layers} convolutions out of {fields}"
+
+    def _decisions(self) -> Iterator[Decision]:
+        for layer in range(self.layers):
+            for name, values in self._fields.items():
+                yield Choice(name, len(values))
+            yield Skips(layer)
+
+    def decode(self, tokens: Sequence[int]) -> ChainArchitecture:
+        """Return the network that ``tokens`` describe."""
+        remaining = iter(tokens)
+        layers = tuple(self._decode_layer(index, remaining) for index in range(self.layers))
+        return ChainArchitecture(layers, self.repeats, self.pools)
+
+    def _decode_layer(self, index: int, tokens: Iterator[int]) -> ChainLayer:
+        chosen = {name: values[next(tokens)] for name, values in self._fields.items()}
+        height, width, down, across, filters = (
+            chosen.get(name, self.strides[0]) for name in FIELDS
+        )
+        inputs = tuple(source for source in range(index) if next(tokens))
+        return ChainLayer((height, width), (down, across), filters, inputs)
+
+    def encode(self, architecture: Architecture) -> tuple[int, ...]:
+        """Return the tokens of a network."""
+        if not isinstance(architecture, ChainArchitecture):
+            raise InputError(f"a {architecture.kind} architecture does not lie in the chain space")
+        if len(architecture.layers) != self.layers:
+            raise InputError(
+                f"the architecture has {len(architecture.layers)} layers; legal: {self.layers}"
+            )
+        return tuple(
+            token
+            for index, layer in enumerate(architecture.layers)
+            for token in self._encode_layer(index, layer)
+        )
+
+    def _encode_layer(self, index: int, layer: ChainLayer) -> Iterator[int]:
+        numbers = dict(zip(FIELDS, (*layer.kernel, *layer.stride, layer.filters), strict=True))
+        for name, number in numbers.items():
+            legal = self._fields.get(name, self.strides)
+            if number not in legal:
+                raise InputError(f"layers[{index}]: {name} is {number}; legal: {list(legal)}")
+            if name in self._fields:
+                yield legal.index(number)
+        yield from (int(source in layer.inputs) for source in range(index))
