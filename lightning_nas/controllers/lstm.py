@@ -1,9 +1,10 @@
-"""The LSTM controller of ENAS: it walks the decisions of a space and writes architectures.
+"""The LSTM controller of all three papers: it walks a space's decisions and writes architectures.
 
 One pass samples a whole batch, or scores given ones. Nothing is read back from the device.
 Shapes: N = architectures, T = tokens, H = hidden units, J = earlier nodes, K = options.
 
 Source: Pham et al., 2018, Section 2, and the authors' code; ``enas.md`` lists the differences.
+Zoph and Le, 2017, Sections 3.1 and 3.3. Zoph et al., 2018, Section 3 and Appendix A.
 """
 
 import math
@@ -19,13 +20,25 @@ from lightning_nas.controllers.rollout import Rollout
 from lightning_nas.errors import InputError
 from lightning_nas.spaces.base import CellStart, Choice, NodeEnd, Pick, Skips, Space
 
+PICKS = ("attention", "softmax")
+SKIPS = ("pair", "sigmoid")
+
 
 class LSTMController(nn.Module):
-    """A policy with one LSTM layer, a softmax for named choices and attention for earlier nodes.
+    """A policy with an LSTM, a softmax for named choices and attention for earlier nodes.
+
+    Defaults are ENAS's. NAS: two layers of 35 units, biases, independent skips, no bound on logits,
+    ``init_range`` 0.08. NASNet: 100 units, biases, softmax picks, no bound.
 
     Args:
         space: Whose decisions it takes.
-        hidden: Hidden units.
+        hidden: Hidden units of each layer.
+        layers: LSTM layers.
+        bias: Whether the LSTM has biases.
+        picks: How an earlier node is picked. ``attention``: over the states in which the nodes were
+            completed; ``softmax``: by a softmax as wide as there are nodes, like a named choice.
+        skips: ``pair``: a skip has the probability sigmoid(2 q) of its attention q, as the released
+            ENAS; ``sigmoid``: sigmoid(q), as NAS.
         temperature: Divides all logits. None = 1.
         tanh_constant: Bounds the logits of picks and skips, and of choices. None = no bound.
         choice_tanh_reduce: The bound of choices is ``tanh_constant`` divided by this.
@@ -46,6 +59,10 @@ class LSTMController(nn.Module):
         self,
         space: Space,
         hidden: int = 64,
+        layers: int = 1,
+        bias: bool = False,
+        picks: str = "attention",
+        skips: str = "pair",
         temperature: float | None = None,
         tanh_constant: float | None = 1.5,
         choice_tanh_reduce: float = 1.0,
@@ -56,6 +73,11 @@ class LSTMController(nn.Module):
         init_range: float = 0.1,
     ) -> None:
         super().__init__()
+        if layers < 1:
+            raise InputError(f"controller.layers must be at least 1, got {layers}")
+        for name, value, legal in (("picks", picks, PICKS), ("skips", skips, SKIPS)):
+            if value not in legal:
+                raise InputError(f"controller.{name} must be {' or '.join(legal)}, got {value!r}")
         if hidden < 1 or not 0 < skip_target < 1:
             raise InputError(
                 "controller.hidden must be at least 1 and skip_target inside (0, 1), "
@@ -66,19 +88,24 @@ class LSTMController(nn.Module):
         self.space = space
         self.released = released
         self.skip_target = skip_target
-        self.lstm = nn.LSTMCell(hidden, hidden, bias=False)
+        self.paired = skips == "pair"
+        self.hidden = hidden
+        self.lstm = nn.ModuleList(nn.LSTMCell(hidden, hidden, bias=bias) for _ in range(layers))
         self.start = nn.Parameter(torch.empty(1, hidden))
         choices = {d.name: d.n for d in space.decisions if isinstance(d, Choice)}
         self.heads = nn.ModuleDict({name: ChoiceHead(n, hidden) for name, n in choices.items()})
-        attends = any(isinstance(d, Pick | Skips) for d in space.decisions)
+        widths = {d.n for d in space.decisions if isinstance(d, Pick)} if picks == "softmax" else ()
+        self.picks = nn.ModuleDict({str(n): ChoiceHead(n, hidden) for n in sorted(widths)})
+        looks = Skips if picks == "softmax" else Pick | Skips
+        attends = any(isinstance(d, looks) for d in space.decisions)
         self.attention = Attention(hidden) if attends else None
         choice_bound = None if tanh_constant is None else tanh_constant / choice_tanh_reduce
         self.squash_choice = Squash(temperature, choice_bound)
         self.squash_node = Squash(temperature, tanh_constant)
         for parameter in self.parameters():
             nn.init.uniform_(parameter, -init_range, init_range)
-        bias = _bias("choice_bias", choice_bias, choices)
-        self.choice_bias = None if bias is None else nn.Parameter(bias)
+        prior = _bias("choice_bias", choice_bias, choices)
+        self.choice_bias = None if prior is None else nn.Parameter(prior)
         self.register_buffer("first_cell_bias", _bias("first_cell_bias", first_cell_bias, choices))
 
     def sample(self, n: int) -> Rollout:
@@ -108,6 +135,7 @@ class _Walk:
     n: int
     given_NT: Tensor | None
     cell: int = 0
+    earlier: int = 0  # nodes of the cell so far
     nodes: list[Tensor] = field(default_factory=list)  # what a pick feeds back
     keys: list[Tensor] = field(default_factory=list)  # what attention compares with
     tokens: list[Tensor] = field(default_factory=list)  # each (N, number of tokens)
@@ -116,17 +144,16 @@ class _Walk:
     divergences: list[Tensor] = field(default_factory=list)
 
     def run(self) -> Rollout:
-        hidden = self.controller.lstm.hidden_size
-        self.input = self.controller.start.expand(self.n, hidden)
-        self.state = (torch.zeros_like(self.input), torch.zeros_like(self.input))
+        self.input = self.start()
+        zeros = torch.zeros_like(self.input)
+        self.states = [(zeros, zeros) for _ in self.controller.lstm]
         self.position = 0
         for decision in self.controller.space.decisions:
             match decision:
                 case CellStart(inputs):
                     self.start_cell(inputs)
                 case NodeEnd():
-                    self.end_node(self.step())
-                    self.input = self.controller.start.expand(self.n, hidden)
+                    self.complete()
                 case Choice(name, _):
                     self.choose(self.controller.heads[name])  # type: ignore[arg-type]
                 case Pick():
@@ -140,22 +167,34 @@ class _Walk:
         )
         return Rollout(tokens, log_probs, entropies, kl)
 
+    def start(self) -> Tensor:
+        return self.controller.start.expand(self.n, self.controller.hidden)
+
     def step(self) -> Tensor:
-        hidden, memory = self.controller.lstm(self.input, self.state)
-        self.state = (hidden, memory)
+        hidden = self.input
+        for layer, cell in enumerate(self.controller.lstm):
+            self.states[layer] = cell(hidden, self.states[layer])
+            hidden = self.states[layer][0]
         return hidden
 
     def start_cell(self, inputs: int) -> None:
         self.cell += 1
-        self.nodes, self.keys = [], []
-        for _ in range(inputs):
-            state = self.step()
-            self.end_node(state, torch.zeros_like(state))
+        self.nodes, self.keys, self.earlier = [], [], inputs
+        if self.controller.attention is not None:
+            for _ in range(inputs):
+                state = self.step()
+                self.end_node(state, torch.zeros_like(state))
+
+    def complete(self) -> None:
+        self.earlier += 1
+        if self.controller.attention is not None:
+            self.end_node(self.step())
+            self.input = self.start()
 
     def end_node(self, state: Tensor, node: Tensor | None = None) -> None:
+        assert self.controller.attention is not None
         self.nodes.append(state if node is None else node)
-        if self.controller.attention is not None:
-            self.keys.append(self.controller.attention.key(state))
+        self.keys.append(self.controller.attention.key(state))
 
     def choose(self, head: ChoiceHead) -> None:
         logits = self.controller.squash_choice(self._biased(head(self.step())))
@@ -168,6 +207,11 @@ class _Walk:
         return logits if bias is None else logits + bias
 
     def pick(self) -> None:
+        if str(self.earlier) in self.controller.picks:
+            head = self.controller.picks[str(self.earlier)]
+            logits = self.controller.squash_node(head(self.step()))
+            self.input = head.embedding(self._draw(logits[:, None]).squeeze(1))  # type: ignore[operator]
+            return
         token = self._draw(self._attend(self.step())[:, None])
         nodes = torch.stack(self.nodes, dim=1)
         index = token[:, :, None].expand(-1, -1, nodes.shape[-1])
@@ -176,14 +220,15 @@ class _Walk:
     def skip(self, count: int) -> None:
         state = self.step()
         if count == 0:
-            self.input = self.controller.start.expand_as(self.input)
+            self.input = self.start()
         else:
             logit = self._attend(state)
-            skips = self._draw(torch.stack([-logit, logit], dim=-1)).to(logit.dtype)
+            off = -logit if self.controller.paired else torch.zeros_like(logit)
+            skips = self._draw(torch.stack([off, logit], dim=-1)).to(logit.dtype)
             nodes = torch.stack(self.nodes, dim=1)
             total = (skips[:, None] @ nodes).squeeze(1)
             self.input = total / (1 + skips.sum(dim=1, keepdim=True))
-            self.divergences.append(self._divergence(logit))
+            self.divergences.append(self._divergence(logit - off))
         self.end_node(state)
 
     def _attend(self, state: Tensor) -> Tensor:
@@ -191,10 +236,14 @@ class _Walk:
         keys = torch.stack(self.keys, dim=1)
         return self.controller.squash_node(self.controller.attention(keys, state))
 
-    def _divergence(self, logit: Tensor) -> Tensor:
-        """KL divergence of the skips' Bernoulli distributions from the target, summed."""
+    def _divergence(self, skip: Tensor) -> Tensor:
+        """KL divergence of the skips' Bernoulli distributions from the target, summed.
+
+        Args:
+            skip: Their logits; half of them is what the released ENAS measures.
+        """
         target = self.controller.skip_target
-        skip = logit if self.controller.released else 2 * logit  # softmax([-l, l]) = sigmoid(2 l)
+        skip = skip / 2 if self.controller.released else skip
         log_on, log_off = F.logsigmoid(skip), F.logsigmoid(-skip)
         goal_on, goal_off = math.log(target), math.log(1 - target)
         return (log_on.exp() * (log_on - goal_on) + log_off.exp() * (log_off - goal_off)).sum(dim=1)

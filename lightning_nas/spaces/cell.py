@@ -1,6 +1,7 @@
-"""The cell space of ENAS ("micro"): a normal and a reduction cell of a few blocks.
+"""The cell space of NASNet and of ENAS ("micro"): a normal and a reduction cell of a few blocks.
 
-Source: Pham et al., 2018, https://arxiv.org/abs/1802.03268, Section 2.4, and the authors' code.
+Source: Zoph et al., 2018, https://arxiv.org/abs/1707.07012, Section 3. Pham et al., 2018,
+https://arxiv.org/abs/1802.03268, Section 2.4, and the authors' code.
 """
 
 from collections.abc import Iterator, Sequence

@@ -1,6 +1,7 @@
 """Controllers: what they sample, how they score it, what the paper's numbers are."""
 
 import math
+from functools import partial
 
 import pytest
 import torch
@@ -9,9 +10,12 @@ from lightning_nas.controllers.lstm import LSTMController
 from lightning_nas.controllers.uniform import UniformController
 from lightning_nas.errors import InputError
 from lightning_nas.spaces.cell import CellSpace
+from lightning_nas.spaces.chain import ChainSpace
 from lightning_nas.spaces.macro import MacroSpace
 
-SPACES = [CellSpace(blocks=3), MacroSpace(layers=5)]
+SPACES = [CellSpace(blocks=3), MacroSpace(layers=5), ChainSpace(layers=4, strides=(1, 2, 3))]
+NAS = partial(LSTMController, hidden=35, layers=2, bias=True, skips="sigmoid", tanh_constant=None)
+NASNET = partial(LSTMController, hidden=100, bias=True, picks="softmax", tanh_constant=None)
 
 
 def count(controller):
@@ -19,7 +23,7 @@ def count(controller):
 
 
 @pytest.mark.parametrize("space", SPACES)
-@pytest.mark.parametrize("make", [LSTMController, UniformController])
+@pytest.mark.parametrize("make", [LSTMController, NAS, NASNET, UniformController])
 def test_a_score_is_the_log_probability_of_the_sample(space, make):
     torch.manual_seed(0)
     controller = make(space)
@@ -35,13 +39,15 @@ def test_a_score_is_the_log_probability_of_the_sample(space, make):
 TINY = [
     CellSpace(blocks=1, operations=["identity", "avg_pool_3x3"]),
     MacroSpace(layers=3, operations=["conv_3x3", "conv_5x5"]),
+    ChainSpace(layers=3, kernels=[1], filters=[2, 4]),
 ]
 
 
+@pytest.mark.parametrize("make", [LSTMController, NAS, NASNET])
 @pytest.mark.parametrize("space", TINY)
-def test_probabilities_of_all_architectures_add_up_to_one(space):
+def test_probabilities_of_all_architectures_add_up_to_one(space, make):
     torch.manual_seed(1)
-    controller = LSTMController(space, hidden=8, init_range=1.0)
+    controller = make(space, hidden=8, init_range=1.0)
     options = list(space.token_options())
     every = torch.cartesian_prod(*(torch.arange(n) for n in options))
     total = controller.score(every).log_prob_N.exp().sum()
@@ -50,6 +56,41 @@ def test_probabilities_of_all_architectures_add_up_to_one(space):
 
 def test_parameters_of_the_released_macro_controller():
     assert count(LSTMController(MacroSpace(layers=12), hidden=64)) == 41_856
+
+
+def test_a_skip_of_nas_has_the_papers_probability():
+    """P = sigmoid(v tanh(W_prev h_j + W_curr h_i)), written out from the anchors' states."""
+    torch.manual_seed(0)
+    space = ChainSpace(layers=2, kernels=[3], filters=[8])
+    controller = LSTMController(space, hidden=6, skips="sigmoid", tanh_constant=None, init_range=1)
+    states = []
+    controller.lstm[0].register_forward_hook(lambda _, inputs, out: states.append(out[0]))
+    rollout = controller.score(torch.tensor([[0, 0, 0, 0, 0, 0, 1]]))
+    anchor, present = states[3], states[7]  # height, width, filters, anchor; twice
+    parts = controller.attention
+    hidden = torch.tanh(anchor @ parts.key.weight.T + present @ parts.query.weight.T)
+    probability = torch.sigmoid(hidden @ parts.value.weight.T).squeeze()
+    torch.testing.assert_close(rollout.log_prob_NT[0, -1].exp(), probability)
+
+
+def test_nasnets_picks_are_softmaxes_as_wide_as_there_are_states():
+    controller = NASNET(CellSpace(blocks=3), init_range=0.0)
+    probability = controller.sample(1).log_prob_NT.exp()[0]
+    expected = [1 / n for n in (2, 2, 5, 5, 3, 3, 5, 5, 4, 4, 5, 5)]
+    torch.testing.assert_close(probability, torch.tensor(2 * expected))
+    assert controller.attention is None
+
+
+def test_layers_and_biases_of_the_lstm():
+    lstm = NAS(ChainSpace(layers=2)).lstm
+    assert [tuple(p.shape) for p in lstm.parameters()] == 2 * [(140, 35), (140, 35), (140,), (140,)]
+
+
+@pytest.mark.parametrize("setting", [{"picks": "best"}, {"skips": "none"}, {"layers": 0}])
+def test_an_unknown_way_of_deciding_is_named(setting):
+    (name,) = setting
+    with pytest.raises(InputError, match=f"controller.{name}"):
+        LSTMController(CellSpace(blocks=1), **setting)
 
 
 def test_operation_prior_of_the_released_micro_controller():
