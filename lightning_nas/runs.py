@@ -29,6 +29,7 @@ from lightning_nas.rehearsal import rehearse
 from lightning_nas.report.draw import draw
 
 log = logging.getLogger(__name__)
+ONLY_CELLS = ("cells", "auxiliary", "drop_path")  # settings of networks
 
 
 def search(cfg: DictConfig) -> None:
@@ -93,8 +94,8 @@ def train(cfg: DictConfig) -> None:
 def network_settings(cfg: DictConfig, kind: str) -> dict[str, Any]:
     """Return the settings of the network that apply to this kind of architecture."""
     settings: dict[str, Any] = OmegaConf.to_container(cfg.network, resolve=True)  # type: ignore[assignment]
-    only_cells = ("cells", "auxiliary", "drop_path")
-    return {k: v for k, v in settings.items() if kind == "cell" or k not in only_cells}
+    foreign = {"cell": (), "macro": ONLY_CELLS, "chain": (*ONLY_CELLS, "filters")}[kind]
+    return {name: value for name, value in settings.items() if name not in foreign}
 
 
 def build_data(cfg: DictConfig) -> ImageData:
