@@ -45,7 +45,8 @@ def shortened(command, run, images, runs):
         more += SHORT_SEARCH if "data" in names else ["debug=smoke"]
     elif script == "train.py":
         more += SHORT_TRAINING
-        more += ["network.cells=1", f"data.root={images}"] if "data" in names else []
+        of_data = ["network.cells=1", "data.validation=0.25", f"data.root={images}"]
+        more += of_data if "data" in names else []
     if script != "-m" and "resume" not in names:
         more += [f"paths.runs={runs}"]
     more = [word for word in more if word.split("=")[0] not in names]
