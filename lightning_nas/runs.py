@@ -16,7 +16,6 @@ from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
 from pytorch_lightning.callbacks import ProgressBar
 
-from lightning_nas.architecture import write_architecture
 from lightning_nas.callbacks.derive import DeriveArchitecture
 from lightning_nas.callbacks.saving import AtomicCheckpointIO
 from lightning_nas.data.base import ImageData
@@ -26,7 +25,7 @@ from lightning_nas.files import replace_text
 from lightning_nas.networks.build import build_network
 from lightning_nas.published import load_architecture
 from lightning_nas.rehearsal import rehearse
-from lightning_nas.report.draw import draw
+from lightning_nas.report.draw import write_with_pictures
 
 log = logging.getLogger(__name__)
 ONLY_CELLS = ("cells", "auxiliary", "drop_path")  # settings of networks
@@ -75,9 +74,8 @@ def train(cfg: DictConfig) -> None:
         (result,) = trainer.test(
             module, datamodule=data, ckpt_path=checkpoint, verbose=False, weights_only=True
         )
-        write_architecture(architecture, folder / "architecture.json")
-        for suffix in (".svg", ".png"):
-            draw(architecture, folder / f"architecture{suffix}")
+        if trainer.is_global_zero:
+            write_with_pictures(architecture, folder)
         cost = measure(network, data.channels, data.image_size)
         facts |= {
             "architecture": str(cfg.architecture),

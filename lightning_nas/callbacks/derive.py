@@ -8,11 +8,10 @@ from typing import Any
 from pytorch_lightning import Callback, LightningModule, Trainer
 from tqdm import tqdm
 
-from lightning_nas.architecture import write_architecture
 from lightning_nas.callbacks.interrupt import StopAtStep
 from lightning_nas.errors import InputError
 from lightning_nas.methods.base import Derived
-from lightning_nas.report.draw import draw
+from lightning_nas.report.draw import write_with_pictures
 
 
 class DeriveArchitecture(Callback):
@@ -51,7 +50,4 @@ class DeriveArchitecture(Callback):
         pl_module.to(trainer.strategy.root_device)  # Lightning has brought it to the CPU already
         self.derived = pl_module.derive(self.samples, progress)  # type: ignore[operator]
         if trainer.is_global_zero:
-            path = self.folder / "architecture.json"
-            write_architecture(self.derived.architecture, path)
-            for suffix in (".svg", ".png"):
-                draw(self.derived.architecture, path.with_suffix(suffix))
+            write_with_pictures(self.derived.architecture, self.folder)

@@ -135,7 +135,6 @@ class _Walk:
     n: int
     given_NT: Tensor | None
     cell: int = 0
-    earlier: int = 0  # nodes of the cell so far
     nodes: list[Tensor] = field(default_factory=list)  # what a pick feeds back
     keys: list[Tensor] = field(default_factory=list)  # what attention compares with
     tokens: list[Tensor] = field(default_factory=list)  # each (N, number of tokens)
@@ -153,11 +152,13 @@ class _Walk:
                 case CellStart(inputs):
                     self.start_cell(inputs)
                 case NodeEnd():
-                    self.complete()
+                    if self.controller.attention is not None:
+                        self.end_node(self.step())
+                        self.input = self.start()
                 case Choice(name, _):
                     self.choose(self.controller.heads[name])  # type: ignore[arg-type]
-                case Pick():
-                    self.pick()
+                case Pick(n):
+                    self.pick(n)
                 case Skips(count):
                     self.skip(count)
         zero = self.input.new_zeros(self.n)
@@ -179,17 +180,11 @@ class _Walk:
 
     def start_cell(self, inputs: int) -> None:
         self.cell += 1
-        self.nodes, self.keys, self.earlier = [], [], inputs
+        self.nodes, self.keys = [], []
         if self.controller.attention is not None:
             for _ in range(inputs):
                 state = self.step()
                 self.end_node(state, torch.zeros_like(state))
-
-    def complete(self) -> None:
-        self.earlier += 1
-        if self.controller.attention is not None:
-            self.end_node(self.step())
-            self.input = self.start()
 
     def end_node(self, state: Tensor, node: Tensor | None = None) -> None:
         assert self.controller.attention is not None
@@ -200,17 +195,19 @@ class _Walk:
         logits = self.controller.squash_choice(self._biased(head(self.step())))
         if self.cell == 1 and self.controller.first_cell_bias is not None:
             logits = logits + self.controller.first_cell_bias
+        self.take(head, logits)
+
+    def take(self, head: ChoiceHead, logits: Tensor) -> None:
         self.input = head.embedding(self._draw(logits[:, None]).squeeze(1))
 
     def _biased(self, logits: Tensor) -> Tensor:
         bias = self.controller.choice_bias
         return logits if bias is None else logits + bias
 
-    def pick(self) -> None:
-        if str(self.earlier) in self.controller.picks:
-            head = self.controller.picks[str(self.earlier)]
-            logits = self.controller.squash_node(head(self.step()))
-            self.input = head.embedding(self._draw(logits[:, None]).squeeze(1))  # type: ignore[operator]
+    def pick(self, n: int) -> None:
+        if str(n) in self.controller.picks:
+            head: ChoiceHead = self.controller.picks[str(n)]  # type: ignore[assignment]
+            self.take(head, self.controller.squash_node(head(self.step())))
             return
         token = self._draw(self._attend(self.step())[:, None])
         nodes = torch.stack(self.nodes, dim=1)

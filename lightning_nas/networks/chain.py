@@ -2,7 +2,9 @@
 
 Shapes: ``(N, C, H, W)`` images, ``(N, K)`` logits.
 
-Source: Zoph and Le, 2017, Section 3.3 and Appendix; ``nas.md`` says what the paper leaves open.
+Source: Zoph and Le, 2017, Section 3.3 and Appendix. The paper leaves open, and it is chosen here:
+convolution, batch norm, ReLU; zeros on all sides of a smaller input; a pooling halves the image and
+all that was made so far; an average over all pixels before the classifier.
 """
 
 from collections.abc import Sequence
@@ -20,9 +22,9 @@ from lightning_nas.networks.initialization import initialize
 class ConvNormRelu(nn.Module):
     """A convolution without bias, with SAME padding; batch norm; ReLU."""
 
-    def __init__(self, in_channels: int, layer: ChainLayer, stride: tuple[int, int]) -> None:
+    def __init__(self, in_channels: int, layer: ChainLayer) -> None:
         super().__init__()
-        self.conv = nn.Conv2d(in_channels, layer.filters, layer.kernel, stride, bias=False)
+        self.conv = nn.Conv2d(in_channels, layer.filters, layer.kernel, layer.stride, bias=False)
         self.norm = nn.BatchNorm2d(layer.filters)
 
     def forward(self, x: Tensor) -> Tensor:
@@ -53,8 +55,7 @@ class ChainBlock(nn.Module):
     def __init__(self, in_channels: int, layer: ChainLayer, repeats: int) -> None:
         super().__init__()
         self.layers = nn.ModuleList(
-            ConvNormRelu(in_channels + i * layer.filters, layer, layer.stride)
-            for i in range(repeats)
+            ConvNormRelu(in_channels + i * layer.filters, layer) for i in range(repeats)
         )
 
     def forward(self, x: Tensor) -> Tensor:

@@ -10,7 +10,12 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from lightning_nas.architecture import Architecture, CellArchitecture, ChainArchitecture
+from lightning_nas.architecture import (
+    Architecture,
+    CellArchitecture,
+    ChainArchitecture,
+    write_architecture,
+)
 from lightning_nas.errors import InputError
 from lightning_nas.files import replace_file
 from lightning_nas.published import PUBLISHED, load_architecture
@@ -55,6 +60,14 @@ def draw(architecture: Architecture, path: Path) -> None:
     except OSError as error:
         reason = (error.strerror or str(error)).lower()
         raise InputError(f"{path}: cannot be written ({reason})") from None
+
+
+def write_with_pictures(architecture: Architecture, folder: Path) -> None:
+    """Write ``architecture.json`` and its two pictures, as every run folder holds them."""
+    path = folder / "architecture.json"
+    write_architecture(architecture, path)
+    for suffix in FORMATS:
+        draw(architecture, path.with_suffix(suffix))
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
