@@ -5,11 +5,11 @@ python -m benchmarks.controller
 
 import argparse
 import statistics
-import time
 from collections.abc import Callable
 
 import torch
 
+from benchmarks.machine import now, parse
 from lightning_nas.controllers.lstm import LSTMController
 from lightning_nas.spaces.base import Space
 from lightning_nas.spaces.cell import CellSpace
@@ -22,11 +22,9 @@ def median_milliseconds(run: Callable[[], object], repeats: int, device: torch.d
     """Return the median time of a call, with all work that it queued."""
     times = []
     for _ in range(WARM_UP + repeats):
-        start = time.perf_counter()
+        start = now(device)
         run()
-        if device.type == "cuda":
-            torch.cuda.synchronize()
-        times.append(1e3 * (time.perf_counter() - start))
+        times.append(1e3 * (now(device) - start))
     return statistics.median(times[WARM_UP:])
 
 
@@ -34,12 +32,8 @@ def main() -> None:
     """Measure both spaces and print their times and the ratio."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--repeats", type=int, default=10, help="default: 10")
-    parser.add_argument("--threads", type=int, help="torch's threads (default: torch's choice)")
-    parser.add_argument("--device", default="cpu", help="cpu or cuda (default: cpu)")
-    arguments = parser.parse_args()
-    if arguments.threads:
-        torch.set_num_threads(arguments.threads)
-    device = torch.device(arguments.device)
+    arguments = parse(parser)
+    device = arguments.device
     spaces: dict[str, Space] = {"micro": CellSpace(blocks=5), "macro": MacroSpace(layers=12)}
     print(f"{'':<10}{'batch, ms':>12}{'one by one, ms':>16}{'ratio':>8}")
     for name, space in spaces.items():

@@ -14,6 +14,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from benchmarks.machine import parse
 from lightning_nas.layers import cpu
 
 ROUNDS, SECONDS = 5, 0.1  # a round lasts about so long
@@ -65,10 +66,7 @@ def main() -> None:
     """Measure all cases."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--batch", type=int, default=64, help="images a batch (default: 64)")
-    parser.add_argument("--threads", type=int, help="torch's threads (default: torch's choice)")
-    arguments = parser.parse_args()
-    if arguments.threads:
-        torch.set_num_threads(arguments.threads)
+    arguments = parse(parser, device=False)
     print(f"{torch.get_num_threads()} threads, batch {arguments.batch}")
     print(f"{'':<28}{'ours, ms':>10}{'torch, ms':>10}{'ratio':>8}")
     for make, shapes in CASES.items():

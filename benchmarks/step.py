@@ -9,7 +9,6 @@ forward, backward, optimiser and augmentation, and what is left: sampling, loggi
 
 import argparse
 import tempfile
-import time
 import warnings
 from collections import defaultdict
 from collections.abc import Callable, Iterator
@@ -20,6 +19,7 @@ import pytorch_lightning as pl
 import torch
 from pytorch_lightning.loggers import CSVLogger
 
+from benchmarks.machine import now, parse
 from lightning_nas.controllers.lstm import LSTMController
 from lightning_nas.data.augmentation import Augmentation
 from lightning_nas.data.synthetic import Synthetic
@@ -51,20 +51,14 @@ class Shares(pl.Callback):
         """Return ``function``, with its time added to a part."""
 
         def call(*args: Any, **kwargs: Any) -> Any:
-            start = self.now()
+            start = now(self.device)
             try:
                 return function(*args, **kwargs)
             finally:
                 if self.began:
-                    self.seconds[name] += self.now() - start
+                    self.seconds[name] += now(self.device) - start
 
         return call
-
-    def now(self) -> float:
-        """Return the time, with all queued work done."""
-        if self.device.type == "cuda":
-            torch.cuda.synchronize()
-        return time.perf_counter()
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: Any) -> None:
         """Put a clock around each part."""
@@ -81,9 +75,9 @@ class Shares(pl.Callback):
         """Begin after the warm-up, end with the last batch of the weights."""
         weights_steps = len(trainer.train_dataloader.weights)  # type: ignore[union-attr]
         if batch_idx == WARM_UP - 1:
-            self.began = self.now()
+            self.began = now(self.device)
         elif batch_idx == weights_steps - 1:
-            self.seconds["all"] = self.now() - self.began
+            self.seconds["all"] = now(self.device) - self.began
             self.steps = weights_steps - WARM_UP
             self.began = 0.0
 
@@ -137,17 +131,13 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--batch", type=int, default=64, help="images a batch (default: 64)")
     parser.add_argument("--steps", type=int, default=20, help="steps, about (default: 20)")
-    parser.add_argument("--threads", type=int, help="torch's threads (default: torch's choice)")
-    parser.add_argument("--device", default="cpu", help="cpu or cuda (default: cpu)")
-    arguments = parser.parse_args()
-    if arguments.threads:
-        torch.set_num_threads(arguments.threads)
+    arguments = parse(parser)
     warnings.filterwarnings("ignore")  # Lightning's, of so short a fit and of the clocks
-    shares = Shares(torch.device(arguments.device))
+    shares = Shares(arguments.device)
     with tempfile.TemporaryDirectory() as folder:
         trainer = pl.Trainer(
             max_epochs=1,
-            accelerator="gpu" if arguments.device == "cuda" else "cpu",
+            accelerator="gpu" if arguments.device.type == "cuda" else "cpu",
             limit_val_batches=0,
             logger=CSVLogger(folder),
             callbacks=[shares],

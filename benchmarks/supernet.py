@@ -11,7 +11,6 @@ turn; the figure is the median over architectures. Images are CIFAR's size, gene
 
 import argparse
 import statistics
-import time
 from collections.abc import Callable
 from random import Random
 
@@ -19,6 +18,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from benchmarks.machine import now, parse
 from benchmarks.port import PortCellNetwork, PortMacroNetwork
 from lightning_nas.architecture import Architecture
 from lightning_nas.modules.optimizers import SharedSGD
@@ -112,13 +112,9 @@ def scoring(network: nn.Module, images: Tensor, labels: Tensor) -> Run:
 
 def milliseconds(run: Run, architecture: Architecture, device: torch.device) -> float:
     """Return the time of one call, with all work that it queued."""
-    if device.type == "cuda":
-        torch.cuda.synchronize()
-    start = time.perf_counter()
+    start = now(device)
     run(architecture)
-    if device.type == "cuda":
-        torch.cuda.synchronize()
-    return 1e3 * (time.perf_counter() - start)
+    return 1e3 * (now(device) - start)
 
 
 def compare(ours: Run, port: Run, space: Space, steps: int, device: torch.device) -> list[float]:
@@ -166,13 +162,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--batch", type=int, help="images a batch (default: 64 and 160)")
     parser.add_argument("--steps", type=int, default=10, help="architectures (default: 10)")
-    parser.add_argument("--threads", type=int, help="torch's threads (default: torch's choice)")
-    parser.add_argument("--device", default="cpu", help="cpu or cuda (default: cpu)")
     parser.add_argument("--list", action="store_true", help="also a port that stacks no states")
-    arguments = parser.parse_args()
-    if arguments.threads:
-        torch.set_num_threads(arguments.threads)
-    device = torch.device(arguments.device)
+    arguments = parse(parser)
+    device = arguments.device
     print(f"{torch.get_num_threads()} threads, {device.type}, median of {arguments.steps}")
     print(f"{'':<52}{'ours, ms':>10}{'port, ms':>10}{'ratio':>8}")
     for batch in [arguments.batch] if arguments.batch else [64, 160]:

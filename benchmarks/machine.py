@@ -1,0 +1,31 @@
+"""What every benchmark asks of the machine: its threads, its device, and the time."""
+
+import argparse
+import time
+
+import torch
+
+
+def parse(parser: argparse.ArgumentParser, *, device: bool = True) -> argparse.Namespace:
+    """Read the command line with ``--threads`` and ``--device`` added, and set torch's threads.
+
+    Args:
+        parser: With the benchmark's own options.
+        device: Whether it can run on a GPU; then ``.device`` is a ``torch.device``.
+    """
+    parser.add_argument("--threads", type=int, help="torch's threads (default: torch's choice)")
+    if device:
+        parser.add_argument(
+            "--device", type=torch.device, default="cpu", help="cpu or cuda (default: cpu)"
+        )
+    arguments = parser.parse_args()
+    if arguments.threads:
+        torch.set_num_threads(arguments.threads)
+    return arguments
+
+
+def now(device: torch.device) -> float:
+    """Return the time in seconds, once the device has done all that was asked of it."""
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
+    return time.perf_counter()
