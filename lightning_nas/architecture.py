@@ -26,7 +26,9 @@ MACRO_OPERATIONS = (
     "avg_pool_3x3",
     "max_pool_3x3",
 )
+EDGE_OPERATIONS = ("none", "identity", "conv_1x1", "conv_3x3", "avg_pool_3x3")
 CELL_INPUTS = 2
+EDGES = ((0, 1), (0, 2), (1, 2), (0, 3), (1, 3), (2, 3))  # of an edge cell: from node, to node
 
 
 @dataclass(frozen=True)
@@ -138,7 +140,26 @@ class ChainArchitecture:
     pools: tuple[int, ...] = ()
 
 
-Architecture = CellArchitecture | MacroArchitecture | ChainArchitecture
+@dataclass(frozen=True)
+class EdgeCellArchitecture:
+    """A cell of four nodes with an operation on each edge; a node is the sum of what enters it.
+
+    Node 0 is the output of the cell before, node 3 the output of this one.
+
+    Args:
+        operations: One for each of ``EDGES``, names from ``EDGE_OPERATIONS``.
+        filters: Filters of the first stage; each of the two reductions doubles them.
+        cells: Cells in each of the three stages.
+    """
+
+    kind: ClassVar[str] = "edge_cell"
+
+    operations: tuple[str, ...]
+    filters: int = 16
+    cells: int = 5
+
+
+Architecture = CellArchitecture | MacroArchitecture | ChainArchitecture | EdgeCellArchitecture
 
 
 def unused_states(blocks: Sequence[Block]) -> tuple[int, ...]:
@@ -241,7 +262,9 @@ class _Reader:
             return self.macro_architecture(content)
         if content.get("kind") == ChainArchitecture.kind:
             return self.chain_architecture(content)
-        raise self.error("kind", content.get("kind"), "'cell', 'macro' or 'chain'")
+        if content.get("kind") == EdgeCellArchitecture.kind:
+            return self.edge_cell_architecture(content)
+        raise self.error("kind", content.get("kind"), "'cell', 'macro', 'chain' or 'edge_cell'")
 
     def cell_architecture(self, content: Mapping[str, Any]) -> CellArchitecture:
         self.only(content, "", ("version", "kind", "normal", "reduction", "cells", "filters"))
@@ -299,6 +322,19 @@ class _Reader:
             self.pair(fields.get("stride"), f"{where}.stride"),
             self.integer(fields.get("filters"), f"{where}.filters", 1),
             self.states(fields.get("inputs"), f"{where}.inputs", index - 1),
+        )
+
+    def edge_cell_architecture(self, content: Mapping[str, Any]) -> EdgeCellArchitecture:
+        self.only(content, "", ("version", "kind", "operations", "filters", "cells"))
+
+        def operation(value: object, where: str, _: int) -> str:
+            return self.one_of(value, where, EDGE_OPERATIONS)
+
+        edges = len(EDGES)
+        return EdgeCellArchitecture(
+            self.each(content.get("operations"), "operations", operation, edges, edges),
+            self.integer(content.get("filters"), "filters", 1),
+            self.integer(content.get("cells"), "cells", 1),
         )
 
     # -- fields

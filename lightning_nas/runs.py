@@ -92,7 +92,12 @@ def train(cfg: DictConfig) -> None:
 def network_settings(cfg: DictConfig, kind: str) -> dict[str, Any]:
     """Return the settings of the network that apply to this kind of architecture."""
     settings: dict[str, Any] = OmegaConf.to_container(cfg.network, resolve=True)  # type: ignore[assignment]
-    foreign = {"cell": (), "macro": ONLY_CELLS, "chain": (*ONLY_CELLS, "filters")}[kind]
+    foreign: tuple[str, ...] = {
+        "cell": (),
+        "macro": ONLY_CELLS,
+        "chain": (*ONLY_CELLS, "filters"),
+        "edge_cell": ("auxiliary", "drop_path"),
+    }[kind]
     return {name: value for name, value in settings.items() if name not in foreign}
 
 

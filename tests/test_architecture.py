@@ -10,6 +10,7 @@ from lightning_nas.architecture import from_json, to_json, write_architecture
 from lightning_nas.errors import InputError
 from lightning_nas.spaces.cell import CellSpace
 from lightning_nas.spaces.chain import ChainSpace
+from lightning_nas.spaces.edge_cell import EdgeCellSpace
 from lightning_nas.spaces.macro import MacroSpace
 
 SPACES = [
@@ -20,6 +21,7 @@ SPACES = [
     ChainSpace(layers=15),
     ChainSpace(layers=6, strides=(1, 2, 3)),
     ChainSpace(layers=13, filters=(6, 12, 24, 36), repeats=3, pools=(3, 7)),
+    EdgeCellSpace(filters=8, cells=2),
 ]
 
 

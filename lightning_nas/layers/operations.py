@@ -2,12 +2,13 @@
 
 ``CELL`` makes the operation on an edge of a cell, activation and batch norm included. An operation
 with ``reads_relu`` takes the state after its ReLU, the others the state as it is. ``MACRO`` makes
-the bare operation of a macro layer, which puts activation and batch norm around it itself.
+the bare operation of a macro layer, which puts activation and batch norm around it itself. ``EDGE``
+makes the operation on an edge of an edge cell, ReLU and batch norm included.
 """
 
 from collections.abc import Callable
 
-from torch import nn
+from torch import Tensor, nn
 
 from lightning_nas.layers.convolutions import (
     AveragePool,
@@ -15,6 +16,7 @@ from lightning_nas.layers.convolutions import (
     FactorizedReduction,
     MaxPool,
     Norm,
+    ReluConvNorm,
     SeparableConv,
 )
 
@@ -23,6 +25,14 @@ class Identity(nn.Identity):
     """The state itself."""
 
     reads_relu = False
+
+
+class Zero(nn.Module):
+    """Zeros. What lies before them still gets a gradient, of zeros, as DDP asks for."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return zeros in the shape of ``x``."""
+        return x * 0
 
 
 class StridedIdentity(FactorizedReduction):
@@ -55,5 +65,12 @@ MACRO: dict[str, Callable[[int], nn.Module]] = {  # channels
     "sep_conv_5x5": lambda channels: _separable(channels, 5),
     "avg_pool_3x3": lambda channels: AveragePool(),
     "max_pool_3x3": lambda channels: MaxPool(),
+}
+EDGE: dict[str, Callable[[int, Norm], nn.Module]] = {  # channels, norm
+    "none": lambda channels, norm: Zero(),
+    "identity": lambda channels, norm: Identity(),
+    "conv_1x1": lambda channels, norm: ReluConvNorm(channels, channels, norm),
+    "conv_3x3": lambda channels, norm: ReluConvNorm(channels, channels, norm, 3),
+    "avg_pool_3x3": lambda channels, norm: AveragePool(),
 }
 POOLINGS = ("avg_pool_3x3", "max_pool_3x3")  # in a macro layer: no batch norm after them

@@ -4,10 +4,17 @@ from typing import Any
 
 from torch import nn
 
-from lightning_nas.architecture import Architecture, CellArchitecture, ChainArchitecture
+from lightning_nas.architecture import (
+    Architecture,
+    CellArchitecture,
+    ChainArchitecture,
+    EdgeCellArchitecture,
+    MacroArchitecture,
+)
 from lightning_nas.errors import InputError
 from lightning_nas.networks.cell import CellNetwork
 from lightning_nas.networks.chain import ChainNetwork
+from lightning_nas.networks.edge_cell import EdgeCellNetwork
 from lightning_nas.networks.macro import MacroNetwork
 
 
@@ -33,7 +40,8 @@ def build_network(
         architecture: As found by a search, or published.
         num_classes: Classes, at least 1.
         filters: Filters of the first stage, even, not for chains; None = the published size.
-        cells: Normal cells in a stack, the papers' N, for cells alone; None = the published size.
+        cells: Normal cells in a stack, the papers' N, or cells in a stage of edge cells; for these
+            two alone; None = the published size.
         stem: ``cifar``, for small images.
         in_channels: Channels of the images.
         auxiliary: Add the auxiliary head, for cells alone.
@@ -60,27 +68,30 @@ def build_network(
         "dropout": dropout,
     }
     if not isinstance(architecture, CellArchitecture):
-        only_cells = {"cells": cells, "auxiliary": auxiliary, "drop_path": drop_path}
-        _refuse(architecture, only_cells)
+        _refuse(architecture, {"auxiliary": auxiliary, "drop_path": drop_path})
+    if not isinstance(architecture, CellArchitecture | EdgeCellArchitecture):
+        _refuse(architecture, {"cells": cells})
     if isinstance(architecture, ChainArchitecture):
         _refuse(architecture, {"filters": filters})
         return ChainNetwork(architecture, **common)
     filters = architecture.filters if filters is None else filters
     if filters < 2 or filters % 2:
         raise InputError(f"filters must be even, got {filters}")
-    if isinstance(architecture, CellArchitecture):
-        cells = architecture.cells if cells is None else cells
-        if cells < 1:
-            raise InputError(f"cells must be at least 1, got {cells}")
-        return CellNetwork(
-            architecture,
-            cells=cells,
-            filters=filters,
-            auxiliary=auxiliary,
-            drop_path=drop_path,
-            **common,
-        )
-    return MacroNetwork(architecture, filters=filters, **common)
+    if isinstance(architecture, MacroArchitecture):
+        return MacroNetwork(architecture, filters=filters, **common)
+    cells = architecture.cells if cells is None else cells
+    if cells < 1:
+        raise InputError(f"cells must be at least 1, got {cells}")
+    if isinstance(architecture, EdgeCellArchitecture):
+        return EdgeCellNetwork(architecture, cells=cells, filters=filters, **common)
+    return CellNetwork(
+        architecture,
+        cells=cells,
+        filters=filters,
+        auxiliary=auxiliary,
+        drop_path=drop_path,
+        **common,
+    )
 
 
 def _refuse(architecture: Architecture, settings: dict[str, Any]) -> None:

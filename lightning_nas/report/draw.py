@@ -2,7 +2,8 @@
 
 From Python ``draw``, from the command line
 ``python -m lightning_nas.report.draw enas_micro -o cell.svg``.
-Layouts are in ``draw_cell``, ``draw_macro`` and ``draw_chain``, colours in ``paint``.
+Layouts are in ``draw_cell``, ``draw_macro``, ``draw_chain`` and ``draw_edge_cell``, colours in
+``paint``.
 """
 
 import argparse
@@ -14,6 +15,7 @@ from lightning_nas.architecture import (
     Architecture,
     CellArchitecture,
     ChainArchitecture,
+    EdgeCellArchitecture,
     write_architecture,
 )
 from lightning_nas.errors import InputError
@@ -21,6 +23,7 @@ from lightning_nas.files import replace_file
 from lightning_nas.published import PUBLISHED, load_architecture
 from lightning_nas.report.draw_cell import layout_cells
 from lightning_nas.report.draw_chain import layout_chain
+from lightning_nas.report.draw_edge_cell import layout_edge_cell
 from lightning_nas.report.draw_macro import layout_macro
 from lightning_nas.report.paint import save
 from lightning_nas.report.picture import Picture
@@ -34,6 +37,8 @@ def layout(architecture: Architecture) -> Picture:
         return layout_cells(architecture)
     if isinstance(architecture, ChainArchitecture):
         return layout_chain(architecture)
+    if isinstance(architecture, EdgeCellArchitecture):
+        return layout_edge_cell(architecture)
     return layout_macro(architecture)
 
 
@@ -42,7 +47,7 @@ def draw(architecture: Architecture, path: Path) -> None:
 
     The same architecture gives the same bytes. In an SVG every node and connection is an element
     whose id is the name of its shape, see ``layout_cells``,
-    ``layout_macro`` and ``layout_chain``.
+    ``layout_macro``, ``layout_chain`` and ``layout_edge_cell``.
 
     Args:
         architecture: Of any kind and size.

@@ -50,6 +50,7 @@ class Style:
 # Faces keep apart for the colour-blind, and black text is legible on each; two kernel sizes are two
 # shades of a hue. After the "light" scheme of Paul Tol, https://sronpersonalpages.nl/~pault.
 STYLES = {
+    "conv_1x1": Style("#FFF3EC", "#CF7A58"),
     "conv_3x3": Style("#FFD9C7", "#B4532F"),
     "conv_5x5": Style("#F0926F", "#9A3E1C"),
     "sep_conv_3x3": Style("#CFE8FA", "#33729E"),

@@ -18,6 +18,7 @@ ROW, SPACE = 16.0, 16.0  # of the legend: the height of a row, the space between
 Point = tuple[float, float]
 
 OPERATION_NAMES = {
+    "conv_1x1": "convolution 1x1",
     "conv_3x3": "convolution 3x3",
     "conv_5x5": "convolution 5x5",
     "sep_conv_3x3": "separable convolution 3x3",

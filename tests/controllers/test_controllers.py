@@ -11,9 +11,15 @@ from lightning_nas.controllers.uniform import UniformController
 from lightning_nas.errors import InputError
 from lightning_nas.spaces.cell import CellSpace
 from lightning_nas.spaces.chain import ChainSpace
+from lightning_nas.spaces.edge_cell import EdgeCellSpace
 from lightning_nas.spaces.macro import MacroSpace
 
-SPACES = [CellSpace(blocks=3), MacroSpace(layers=5), ChainSpace(layers=4, strides=(1, 2, 3))]
+SPACES = [
+    CellSpace(blocks=3),
+    MacroSpace(layers=5),
+    ChainSpace(layers=4, strides=(1, 2, 3)),
+    EdgeCellSpace(),
+]
 NAS = partial(LSTMController, hidden=35, layers=2, bias=True, skips="sigmoid", tanh_constant=None)
 NASNET = partial(LSTMController, hidden=100, bias=True, picks="softmax", tanh_constant=None)
 

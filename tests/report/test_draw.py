@@ -15,6 +15,7 @@ from lightning_nas.architecture import (
     CellArchitecture,
     ChainArchitecture,
     ChainLayer,
+    EdgeCellArchitecture,
     MacroArchitecture,
     MacroLayer,
     write_architecture,
@@ -26,6 +27,7 @@ from lightning_nas.report.draw import draw, layout, main
 from lightning_nas.report.picture import text_width
 from lightning_nas.spaces.cell import CellSpace
 from lightning_nas.spaces.chain import ChainSpace
+from lightning_nas.spaces.edge_cell import EdgeCellSpace
 from lightning_nas.spaces.macro import MacroSpace
 
 RANDOM = 20
@@ -45,6 +47,9 @@ ARCHITECTURES = {
     **{f"cell{seed}": sample(CellSpace(), seed) for seed in range(RANDOM)},
     **{f"macro{seed}": sample(MacroSpace(macro_size(seed)), seed) for seed in range(RANDOM)},
     **{f"chain{seed}": sample(ChainSpace(6 + seed, pools=[1]), seed) for seed in range(RANDOM)},
+    **{f"edge cell{seed}": sample(EdgeCellSpace(), seed) for seed in range(RANDOM)},
+    "edge cell with every edge": EdgeCellArchitecture(("conv_3x3",) * 6),
+    "edge cell without edges": EdgeCellArchitecture(("none",) * 6),
     "cell of one block": sample(CellSpace(blocks=1), 0),
     "cell of eight blocks": sample(CellSpace(blocks=8), 0),
     "cell without a use for an input": CellArchitecture(
@@ -86,6 +91,9 @@ def expected_ids(architecture):
     if isinstance(architecture, ChainArchitecture):
         yield from chain_ids(architecture)
         return
+    if isinstance(architecture, EdgeCellArchitecture):
+        yield from edge_cell_ids(architecture)
+        return
     yield from ("stem", "classifier")
     for index, layer in enumerate(architecture.layers):
         yield f"layer{index}"
@@ -104,9 +112,18 @@ def chain_ids(architecture):
             yield f"skip-{index + 1}-classifier"
 
 
+def edge_cell_ids(architecture):
+    """The four nodes, and every edge but those that are none: an operation and two arrows."""
+    yield from (f"node{node}" for node in range(4))
+    edges = ["0-1", "0-2", "1-2", "0-3", "1-3", "2-3"]
+    for edge, operation in zip(edges, architecture.operations, strict=True):
+        if operation != "none":
+            yield from (f"edge-{edge}", f"node{edge[0]}-edge-{edge}", f"edge-{edge}-node{edge[2]}")
+
+
 def network_ids(ids):
     """Ids of an architecture's nodes and arrows: no texts, legend, or matplotlib's own."""
-    starts = ("normal", "reduction", "stem", "image", "layer", "classifier", "skip")
+    starts = ("normal", "reduction", "stem", "image", "layer", "classifier", "skip", "node", "edge")
     return {name for name in ids if name.startswith(starts) and not name.endswith("-text")}
 
 

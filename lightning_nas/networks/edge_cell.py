@@ -1,0 +1,108 @@
+"""The network of an edge cell: the one that NAS-Bench-201 trained for every row of its table.
+
+Shapes: ``(N, C, H, W)`` images, ``(N, K)`` logits.
+
+Source: Dong and Yang, 2020, https://arxiv.org/abs/2001.00326, Section 2.1, and the authors' code.
+Batch norms are affine, the shortcut of a residual block has none, and the linear layer has a bias:
+so the parameters are the table's. As in that code, weights begin as torch's layers do.
+"""
+
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from lightning_nas.architecture import EDGES, EdgeCellArchitecture
+from lightning_nas.layers.convolutions import Conv2d, Norm, ReluConvNorm
+from lightning_nas.layers.operations import EDGE
+from lightning_nas.networks.heads import Stem, check_image_size
+
+STAGES = 3
+
+
+class EdgeCell(nn.Module):
+    """Four nodes and the six operations between them.
+
+    Args:
+        architecture: Its operations.
+        channels: Channels in and out.
+        norm: Makes batch norms.
+    """
+
+    def __init__(self, architecture: EdgeCellArchitecture, channels: int, norm: Norm) -> None:
+        super().__init__()
+        self.edges = nn.ModuleList(EDGE[name](channels, norm) for name in architecture.operations)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return the last node."""
+        nodes = [x]
+        for (source, target), operation in zip(EDGES, self.edges, strict=True):
+            result = operation(nodes[source])
+            if target == len(nodes):
+                nodes.append(result)
+            else:
+                nodes[target] = nodes[target] + result
+        return nodes[-1]
+
+
+class ResidualReduction(nn.Module):
+    """A basic residual block that halves the resolution.
+
+    ReLU, 3x3 convolution, batch norm, twice, the first with stride 2; beside them a 2x2 average
+    and a 1x1 convolution. Zeros lie on all sides, not as SAME has them. An odd map's last row and
+    column are averaged by themselves, so that every size of image will do.
+    """
+
+    def __init__(self, in_channels: int, out_channels: int, norm: Norm) -> None:
+        super().__init__()
+        self.halve = nn.Conv2d(in_channels, out_channels, 3, stride=2, padding=1, bias=False)
+        self.norm = norm(out_channels)
+        self.conv = ReluConvNorm(out_channels, out_channels, norm, 3)
+        self.shortcut = Conv2d(in_channels, out_channels)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return ``(N, out_channels, ceil(H / 2), ceil(W / 2))``."""
+        shortcut = self.shortcut(F.avg_pool2d(x, 2, ceil_mode=True))
+        return shortcut + self.conv(self.norm(self.halve(F.relu(x))))
+
+
+class EdgeCellNetwork(nn.Module):
+    """Three stages of the same cell, residual blocks with stride 2 between them.
+
+    Args:
+        architecture: The cell.
+        num_classes: Classes.
+        channels: Channels of the images.
+        image_size: Side of the images in pixels.
+        cells: Cells in a stage, at least 1.
+        filters: Filters of the first stage; each reduction doubles them.
+        dropout: Before the classifier; the benchmark has none.
+    """
+
+    def __init__(
+        self,
+        architecture: EdgeCellArchitecture,
+        *,
+        num_classes: int,
+        channels: int = 3,
+        image_size: int = 32,
+        cells: int = 5,
+        filters: int = 16,
+        dropout: float = 0.0,
+    ) -> None:
+        super().__init__()
+        check_image_size(image_size)
+        norm = nn.BatchNorm2d
+        self.stem = Stem(channels, filters, norm)
+        self.cells = nn.Sequential()
+        for stage in range(STAGES):
+            if stage > 0:
+                self.cells.append(ResidualReduction(filters, 2 * filters, norm))
+                filters *= 2
+            self.cells.extend(EdgeCell(architecture, filters, norm) for _ in range(cells))
+        self.norm = norm(filters)
+        self.dropout = nn.Dropout(dropout)
+        self.classifier = nn.Linear(filters, num_classes)
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Return logits."""
+        x = F.relu(self.norm(self.cells(self.stem(images))))
+        return self.classifier(self.dropout(x.mean(dim=(2, 3))))

@@ -1,0 +1,55 @@
+"""The space of NAS-Bench-201: one cell, an operation on each of its six edges.
+
+Source: Dong and Yang, 2020, https://arxiv.org/abs/2001.00326, Section 2.1.
+"""
+
+from collections.abc import Sequence
+
+from lightning_nas.architecture import (
+    EDGE_OPERATIONS,
+    EDGES,
+    Architecture,
+    EdgeCellArchitecture,
+)
+from lightning_nas.errors import InputError
+from lightning_nas.spaces.base import Choice, Space
+
+
+class EdgeCellSpace(Space):
+    """Cells of four nodes, each joined to all later ones. A token is the operation on an edge.
+
+    Edges come in the order of ``EDGES``: those into node 1, then into node 2, then into node 3.
+
+    Args:
+        filters: Size written into decoded architectures: filters of the first stage.
+        cells: Likewise: cells in each of the three stages.
+
+    Raises:
+        InputError: If a number is below 1.
+
+    >>> EdgeCellSpace().length, EdgeCellSpace().size
+    (6, 15625)
+    """
+
+    def __init__(self, filters: int = 16, cells: int = 5) -> None:
+        if min(filters, cells) < 1:
+            raise InputError(f"filters and cells must be at least 1, got {filters} and {cells}")
+        self.filters = filters
+        self.cells = cells
+        self.decisions = tuple(Choice("operation", len(EDGE_OPERATIONS)) for _ in EDGES)
+
+    def __str__(self) -> str:
+        return f"cells of {len(EDGES)} edges out of {', '.join(EDGE_OPERATIONS)}"
+
+    def decode(self, tokens: Sequence[int]) -> EdgeCellArchitecture:
+        """Return the cell that ``tokens`` describe."""
+        operations = tuple(EDGE_OPERATIONS[token] for token in tokens)
+        return EdgeCellArchitecture(operations, self.filters, self.cells)
+
+    def encode(self, architecture: Architecture) -> tuple[int, ...]:
+        """Return the tokens of a cell."""
+        if not isinstance(architecture, EdgeCellArchitecture):
+            raise InputError(
+                f"a {architecture.kind} architecture does not lie in the edge cell space"
+            )
+        return tuple(EDGE_OPERATIONS.index(operation) for operation in architecture.operations)
