@@ -22,6 +22,7 @@ from lightning_nas.data.base import ImageData
 from lightning_nas.errors import InputError, users_error
 from lightning_nas.evaluation.complexity import measure
 from lightning_nas.files import replace_text
+from lightning_nas.methods.base import Derived
 from lightning_nas.networks.build import build_network
 from lightning_nas.published import load_architecture
 from lightning_nas.rehearsal import rehearse
@@ -50,7 +51,7 @@ def search(cfg: DictConfig) -> None:
             "architecture": str(folder / "architecture.json"),
         }
     if trainer.is_global_zero:
-        print_search(folder, facts)
+        print_search(folder, derive.derived)
 
 
 def train(cfg: DictConfig) -> None:
@@ -58,6 +59,7 @@ def train(cfg: DictConfig) -> None:
     with run_folder(cfg) as (folder, facts):
         architecture = load_architecture(cfg.architecture)
         data = build_data(cfg)
+        assert data is not None, "a training needs images"
         network = build_network(
             architecture,
             num_classes=data.num_classes,
@@ -101,12 +103,17 @@ def network_settings(cfg: DictConfig, kind: str) -> dict[str, Any]:
     return {name: value for name, value in settings.items() if name not in foreign}
 
 
-def build_data(cfg: DictConfig) -> ImageData:
-    """Read the images, and tell the configuration of a search what they are."""
+def build_data(cfg: DictConfig) -> ImageData | None:
+    """Read the images, and tell the configuration of a search what they are.
+
+    A search in a table has none.
+    """
+    if not cfg.get("data"):
+        return None
     data: ImageData = instantiate(cfg.data)
     data.prepare_data()
     data.setup()
-    if "supernet" in cfg:
+    if cfg.get("supernet"):
         cfg.supernet.num_classes = data.num_classes
         cfg.supernet.channels = data.channels
         cfg.supernet.image_size = data.image_size
@@ -115,8 +122,9 @@ def build_data(cfg: DictConfig) -> ImageData:
 
 def build_trainer(cfg: DictConfig) -> pl.Trainer:
     """Return Lightning's Trainer with the callbacks and loggers of the configuration."""
-    if (cfg.trainer.max_epochs or 0) < 1:
-        raise InputError(f"trainer.max_epochs must be at least 1, got {cfg.trainer.max_epochs}")
+    epochs = cfg.trainer.max_epochs
+    if epochs != -1 and (epochs or 0) < 1:
+        raise InputError(f"trainer.max_epochs must be at least 1, got {epochs}")
     loggers = [logger for logger in instantiate(cfg.logger).values() if logger is not None]
     callbacks = [call for call in instantiate(cfg.callbacks).values() if call is not None]
     return instantiate(
@@ -155,7 +163,7 @@ def run_folder(cfg: DictConfig) -> Iterator[tuple[Path, dict[str, Any]]]:
     facts: dict[str, Any] = {
         "experiment": cfg.name,
         "method": cfg.get("method_name", "train"),
-        "data": cfg.data._target_.split(".")[-2],
+        "data": cfg.data._target_.split(".")[-2] if cfg.get("data") else cfg.evaluation.dataset,
     }
     if cfg.threads:
         torch.set_num_threads(cfg.threads)
@@ -194,13 +202,11 @@ def _write_summary(folder: Path, facts: dict[str, Any], began: float) -> None:
     replace_text(folder / "summary.json", json.dumps(facts, indent=2) + "\n")
 
 
-def print_search(folder: Path, facts: dict[str, Any]) -> None:
+def print_search(folder: Path, derived: Derived) -> None:
     """Print where the result lies and how to go on."""
     shown = _shown(folder)
     print(
-        f"\nAccuracy on validation images of {facts['data']}, with the shared weights: best "
-        f"{facts['best_reward']:.1%}; {facts['derived_from']} architectures of the controller "
-        f"{facts['sampled_mean']:.1%} on average, as many random ones {facts['uniform_mean']:.1%}."
+        f"\n{derived}"
         f"\nrun folder    {shown}\npicture       {shown}/architecture.png"
         f"\ntrain it      python train.py architecture={shown}"
     )

@@ -7,6 +7,8 @@ from typing import Any
 import torch
 from pytorch_lightning import Callback, LightningModule, Trainer
 
+from lightning_nas.methods.trial_search import TrialSearch
+
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
 AGREE_EVERY = 10  # steps between the processes' asking one another, which waits for the device
 
@@ -37,6 +39,11 @@ class StopAtStep(Callback):
         """Take the signals over."""
         self._before = {signum: signal.getsignal(signum) for signum in SIGNALS}
         self._listen()
+
+    def on_fit_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Let a method whose steps take hours ask in the midst of them."""
+        if isinstance(pl_module, TrialSearch):
+            pl_module.poll = lambda: self.stop_if_asked(trainer)
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Take SIGTERM from Lightning, whose handler lets the processes wait for one another."""

@@ -108,13 +108,18 @@ class LSTMController(nn.Module):
         self.choice_bias = None if prior is None else nn.Parameter(prior)
         self.register_buffer("first_cell_bias", _bias("first_cell_bias", first_cell_bias, choices))
 
-    def sample(self, n: int) -> Rollout:
-        """Draw ``n`` architectures; gradients flow through their log-probabilities."""
-        return _Walk(self, n, None).run()
+    def sample(self, n: int, space: Space | None = None) -> Rollout:
+        """Draw ``n`` architectures; gradients flow through their log-probabilities.
 
-    def score(self, tokens_NT: Tensor) -> Rollout:
+        Args:
+            n: How many.
+            space: One that differs from the controller's in length alone; None = the controller's.
+        """
+        return _Walk(self, space or self.space, n, None).run()
+
+    def score(self, tokens_NT: Tensor, space: Space | None = None) -> Rollout:
         """Return log-probabilities and entropies of given architectures under this policy."""
-        return _Walk(self, len(tokens_NT), tokens_NT).run()
+        return _Walk(self, space or self.space, len(tokens_NT), tokens_NT).run()
 
 
 def _bias(name: str, bias: Sequence[float] | None, choices: dict[str, int]) -> Tensor | None:
@@ -132,6 +137,7 @@ class _Walk:
     """One pass over the decisions for a batch of architectures."""
 
     controller: LSTMController
+    space: Space
     n: int
     given_NT: Tensor | None
     cell: int = 0
@@ -147,7 +153,7 @@ class _Walk:
         zeros = torch.zeros_like(self.input)
         self.states = [(zeros, zeros) for _ in self.controller.lstm]
         self.position = 0
-        for decision in self.controller.space.decisions:
+        for decision in self.space.decisions:
             match decision:
                 case CellStart(inputs):
                     self.start_cell(inputs)

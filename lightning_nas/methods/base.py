@@ -15,25 +15,40 @@ class Derived:
         architecture: The best by reward.
         reward: Its reward in [0, 1].
         sampled: Rewards of the architectures that the controller sampled.
-        uniform: Rewards of as many uniformly drawn ones under the same weights.
+        uniform: Rewards of uniformly drawn ones, evaluated alike; there may be none.
+        how: How all of them were evaluated, to be read by people.
     """
 
     architecture: Architecture
     reward: float
     sampled: tuple[float, ...]
     uniform: tuple[float, ...]
+    how: str
 
     def summary(self) -> dict[str, float | int]:
         """Return plain numbers for ``summary.json``."""
-        return {
+        facts: dict[str, float | int] = {
             "best_reward": self.reward,
             "derived_from": len(self.sampled),
             "sampled_mean": statistics.fmean(self.sampled),
             "sampled_std": statistics.pstdev(self.sampled),
-            "uniform_mean": statistics.fmean(self.uniform),
-            "uniform_std": statistics.pstdev(self.uniform),
-            "uniform_best": max(self.uniform),
         }
+        if self.uniform:
+            facts |= {
+                "uniform_mean": statistics.fmean(self.uniform),
+                "uniform_std": statistics.pstdev(self.uniform),
+                "uniform_best": max(self.uniform),
+            }
+        return facts
+
+    def __str__(self) -> str:
+        lines = (
+            f"{self.how}: best {self.reward:.1%}; {len(self.sampled)} architectures of the search "
+            f"{statistics.fmean(self.sampled):.1%} on average"
+        )
+        if not self.uniform:
+            return f"{lines}."
+        return f"{lines}, {len(self.uniform)} random ones {statistics.fmean(self.uniform):.1%}."
 
 
 @dataclass(frozen=True)
@@ -63,4 +78,5 @@ def compare(
 ) -> Derived:
     """Choose the best of ``architectures`` by their rewards ``sampled``."""
     best = max(range(len(sampled)), key=sampled.__getitem__)
-    return Derived(architectures[best], sampled[best], tuple(sampled), tuple(uniform))
+    how = "Accuracy on validation images with the shared weights"
+    return Derived(architectures[best], sampled[best], tuple(sampled), tuple(uniform), how)

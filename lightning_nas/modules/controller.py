@@ -77,6 +77,31 @@ class ControllerModule(LightningModule):
         rollout: Rollout = self.controller.sample(n)  # type: ignore[operator]
         return rollout, [self.space.decode(tokens) for tokens in rollout.tokens_NT.tolist()]
 
+    def sample_in(self, space: Space) -> Rollout:
+        """Draw one architecture from a space that differs from the controller's in length alone."""
+        rollout: Rollout = self.controller.sample(1, space)  # type: ignore[operator]
+        return rollout
+
+    def score(
+        self, tokens: Sequence[Sequence[int]], spaces: Sequence[Space] | None = None
+    ) -> Rollout:
+        """Return the rollout of given architectures, with its graph; all of a length in one pass.
+
+        Args:
+            tokens: Those of each architecture.
+            spaces: The space of each; None = the controller's.
+        """
+        by_length: dict[int, list[int]] = {}
+        for place, given in enumerate(tokens):
+            by_length.setdefault(len(given), []).append(place)
+        rollouts = []
+        for places in by_length.values():
+            batch_NT = torch.tensor([tokens[place] for place in places], device=self.device)
+            space = self.space if spaces is None else spaces[places[0]]
+            rollouts.append(self.controller.score(batch_NT, space))  # type: ignore[operator]
+        order = [place for places in by_length.values() for place in places]
+        return Rollout.join(rollouts, torch.tensor(order, device=self.device))
+
     def loss(self, rollout: Rollout, reward_N: Tensor) -> tuple[Tensor, Metrics]:
         """Return the policy-gradient loss of sampled architectures, and what is to be logged.
 

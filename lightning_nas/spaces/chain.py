@@ -69,6 +69,12 @@ class ChainSpace(Space):
         }
         self.decisions = tuple(self._decisions())
 
+    def deeper(self, layers: int) -> "ChainSpace":
+        """Return the same space with so many layers more."""
+        return ChainSpace(
+            self.layers + layers, self.kernels, self.strides, self.filters, self.repeats, self.pools
+        )
+
     def __str__(self) -> str:
         fields = "; ".join(f"{name} {list(values)}" for name, values in self._fields.items())
         return f"{self.layers} convolutions out of {fields}"

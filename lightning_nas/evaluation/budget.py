@@ -1,0 +1,62 @@
+"""Costs in the reward, and the trade between accuracy and cost.
+
+Source: Tan et al., 2019, https://arxiv.org/abs/1807.11626, Equation 2.
+"""
+
+from collections.abc import Sequence
+
+from lightning_nas.errors import InputError
+from lightning_nas.evaluation.trial import Outcome, Trial
+
+COSTS = ("parameters", "multiply_adds", "latency")
+
+
+class Budget:
+    """A soft target for a cost: the reward is multiplied by ``(value / target) ** exponent``.
+
+    Args:
+        cost: ``parameters``, ``multiply_adds`` for one image, or ``latency`` in seconds.
+        target: The value at which the reward stays as it is, above 0.
+        exponent: At most 0. The source has -0.07: half the cost is worth 5 % of accuracy.
+
+    Raises:
+        InputError: If one of them is out of range.
+    """
+
+    def __init__(self, cost: str, target: float, exponent: float = -0.07) -> None:
+        if cost not in COSTS:
+            raise InputError(f"budget.cost must be one of {', '.join(COSTS)}, got {cost!r}")
+        if target <= 0 or exponent > 0:
+            raise InputError(
+                "budget.target must be above 0 and budget.exponent at most 0, "
+                f"got {target} and {exponent}"
+            )
+        self.cost = cost
+        self.target = target
+        self.exponent = exponent
+
+    def weigh(self, outcome: Outcome) -> float:
+        """Return the reward of an outcome within this budget; a penalty stays as it is.
+
+        Raises:
+            InputError: If the evaluation does not measure the cost.
+        """
+        value = getattr(outcome, self.cost)
+        if outcome.error is not None:
+            return outcome.reward
+        if not value:
+            raise InputError(
+                f"budget.cost={self.cost}: the evaluation does not measure it"
+                + (" (evaluation.latency=true does)" if self.cost == "latency" else "")
+            )
+        return outcome.reward * float(value / self.target) ** self.exponent
+
+
+def pareto_front(trials: Sequence[Trial], cost: str) -> list[Trial]:
+    """Return the trials that no other beats in both accuracy and cost, the cheapest first."""
+    measured = [t for t in trials if t.outcome.error is None and getattr(t.outcome, cost)]
+    front: list[Trial] = []
+    for trial in sorted(measured, key=lambda t: (getattr(t.outcome, cost), -t.outcome.reward)):
+        if not front or trial.outcome.reward > front[-1].outcome.reward:
+            front.append(trial)
+    return front

@@ -1,0 +1,243 @@
+"""``trials.sqlite``: every architecture of a search, written before anything is done with it.
+
+A proposal is on the disk before it is evaluated, and its outcome before a controller learns from
+it. SQLite's write-ahead log with full synchronisation keeps what was written through a kill and a
+pulled plug. One process writes; any number may read.
+"""
+
+import fcntl
+import json
+import sqlite3
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from lightning_nas.errors import InputError
+from lightning_nas.evaluation.trial import Outcome, Proposal, Trial
+
+VERSION = 1
+SCHEMA = """
+CREATE TABLE about (name TEXT PRIMARY KEY, value TEXT NOT NULL);
+CREATE TABLE trials (
+    number INTEGER PRIMARY KEY,  -- place in the order of proposals, from 0
+    arm TEXT NOT NULL,           -- policy, control, finalist, derived
+    step INTEGER NOT NULL,       -- updates of the controller before it was sampled
+    tokens TEXT NOT NULL,        -- its decisions, JSON
+    log_probs TEXT NOT NULL,     -- log-probability of each, JSON
+    architecture TEXT,           -- JSON, where it was evaluated by itself
+    proposed REAL NOT NULL,      -- seconds since 1970
+    ended INTEGER UNIQUE,        -- place in the order of endings, from 1
+    reward REAL,                 -- what the controller learns from
+    accuracy_reward REAL,        -- the same before a budget
+    accuracies TEXT,             -- on validation images, one for each epoch, JSON
+    parameters INTEGER,
+    multiply_adds INTEGER,
+    latency REAL,                -- seconds
+    seconds REAL,                -- of the evaluation
+    error TEXT,
+    same_as INTEGER              -- the earlier trial whose outcome it shares
+) STRICT;
+"""
+COLUMNS = (
+    "number, tokens, log_probs, step, arm, accuracy_reward, accuracies, parameters, "
+    "multiply_adds, latency, seconds, error, reward, ended, same_as"
+)
+
+
+class Journal:
+    """The record of one search.
+
+    Args:
+        path: The file; it is made where it is missing.
+        space: Says what the search space is: a record of another is refused.
+
+    Raises:
+        InputError: If another process writes it, it is of another space or version, or the disk
+            does not take it.
+    """
+
+    def __init__(self, path: str | Path, space: str) -> None:
+        self.path = Path(path)
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        self._lock = _lock(self.path.with_suffix(".lock"))
+        with self._explained():
+            self._database = sqlite3.connect(self.path, isolation_level=None)
+            self._database.execute("PRAGMA journal_mode=WAL")
+            self._database.execute("PRAGMA synchronous=FULL")
+            self._open({"version": str(VERSION), "space": space})
+
+    def _open(self, about: dict[str, str]) -> None:
+        tables = self._database.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]
+        if not tables:
+            with self._transaction():
+                for statement in SCHEMA.split(";\n"):
+                    self._database.execute(statement)
+                self._database.executemany("INSERT INTO about VALUES (?, ?)", about.items())
+        found = dict(self._database.execute("SELECT name, value FROM about"))
+        for name, here in about.items():
+            if found.get(name) != here:
+                raise InputError(
+                    f"{self.path} is of another {name}: {found.get(name)}; this search's: {here}; "
+                    "begin a new run, or give this one the settings that it began with"
+                )
+
+    # ---- writing ---------------------------------------------------------------------------------
+
+    def propose(self, proposals: Sequence[Proposal], architectures: Sequence[str | None]) -> None:
+        """Write proposals, all in one transaction.
+
+        Args:
+            proposals: With numbers that follow those that are there.
+            architectures: The JSON of each, or None.
+        """
+        now = time.time()
+        with self._explained(), self._transaction():
+            self._insert(proposals, architectures, now)
+
+    def end(self, number: int, outcome: Outcome, reward: float, same_as: int | None = None) -> Trial:
+        """Write what came of a proposal, and return the whole trial."""
+        with self._explained(), self._transaction():
+            self._update(number, outcome, reward, same_as)
+        (trial,) = self._trials("number = ?", number)
+        return trial
+
+    def record(self, proposals: Sequence[Proposal], outcomes: Sequence[Outcome]) -> None:
+        """Write architectures that have been evaluated already, all in one transaction."""
+        with self._explained(), self._transaction():
+            self._insert(proposals, [None] * len(proposals), time.time())
+            for proposal, outcome in zip(proposals, outcomes, strict=True):
+                self._update(proposal.number, outcome, outcome.reward, None)
+
+    def _insert(
+        self, proposals: Sequence[Proposal], architectures: Sequence[str | None], now: float
+    ) -> None:
+        self._database.executemany(
+            "INSERT INTO trials (number, arm, step, tokens, log_probs, architecture, proposed) "
+            "VALUES (?, ?, ?, ?, ?, ?, ?)",
+            [
+                (p.number, p.arm, p.step, _dump(p.tokens), _dump(p.log_probs), text, now)
+                for p, text in zip(proposals, architectures, strict=True)
+            ],
+        )
+
+    def _update(self, number: int, outcome: Outcome, reward: float, same_as: int | None) -> None:
+        updated = self._database.execute(
+            "UPDATE trials SET ended = (SELECT coalesce(max(ended), 0) + 1 FROM trials), "
+            "reward = ?, accuracy_reward = ?, accuracies = ?, parameters = ?, multiply_adds = ?, "
+            "latency = ?, seconds = ?, error = ?, same_as = ? WHERE number = ? AND ended IS NULL",
+            (
+                reward,
+                outcome.reward,
+                _dump(outcome.accuracies),
+                outcome.parameters,
+                outcome.multiply_adds,
+                outcome.latency,
+                outcome.seconds,
+                outcome.error,
+                same_as,
+                number,
+            ),
+        ).rowcount
+        assert updated == 1, f"trial {number} was not proposed, or has ended before"
+
+    # ---- reading ---------------------------------------------------------------------------------
+
+    def __len__(self) -> int:
+        """Return how many architectures were proposed."""
+        with self._explained():
+            return int(self._database.execute("SELECT count(*) FROM trials").fetchone()[0])
+
+    def ended(self, after: int = 0) -> list[Trial]:
+        """Return the trials that ended, in that order, without the first ``after``."""
+        return self._trials("ended > ? ORDER BY ended", after)
+
+    def best(self, arms: Sequence[str], count: int) -> list[Trial]:
+        """Return trials of some arms by falling reward, repeated ones and errors left out."""
+        marks = ", ".join("?" * len(arms))
+        return self._trials(
+            f"arm IN ({marks}) AND ended IS NOT NULL AND error IS NULL AND same_as IS NULL "
+            "ORDER BY reward DESC, ended LIMIT ?",
+            *arms,
+            count,
+        )
+
+    def open_proposals(self) -> list[Proposal]:
+        """Return the proposals that have not ended, in their order."""
+        with self._explained():
+            rows = self._database.execute(
+                "SELECT number, tokens, log_probs, step, arm FROM trials "
+                "WHERE ended IS NULL ORDER BY number"
+            ).fetchall()
+        return [_proposal(row) for row in rows]
+
+    def _trials(self, where: str, *values: Any) -> list[Trial]:
+        with self._explained():
+            rows = self._database.execute(
+                f"SELECT {COLUMNS} FROM trials WHERE {where}", values
+            ).fetchall()
+        return [_trial(row) for row in rows]
+
+    # ---- housekeeping ----------------------------------------------------------------------------
+
+    def close(self) -> None:
+        """Let other processes write it."""
+        self._database.close()
+        self._lock.close()
+
+    @contextmanager
+    def _transaction(self) -> Iterator[None]:
+        self._database.execute("BEGIN IMMEDIATE")
+        try:
+            yield
+        except BaseException:
+            if self._database.in_transaction:
+                self._database.execute("ROLLBACK")
+            raise
+        self._database.execute("COMMIT")
+
+    @contextmanager
+    def _explained(self) -> Iterator[None]:
+        """Turn what the disk and the file can do wrong into one line."""
+        try:
+            yield
+        except sqlite3.IntegrityError:
+            raise
+        except sqlite3.DatabaseError as error:
+            raise InputError(
+                f"{self.path}: {error}; what is in it stays as it is: make room or mend the disk, "
+                "then resume=RUN"
+            ) from error
+
+
+def _lock(path: Path) -> Any:
+    """Hold ``path`` for as long as this process lives.
+
+    ``lockf``, for a lock by ``flock`` would live on in workers that were forked.
+    """
+    try:
+        file = path.open("a")
+        fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        if isinstance(error, BlockingIOError | PermissionError) and path.exists():
+            raise InputError(
+                f"{path.parent}: another search writes into this folder; wait for it, or stop it"
+            ) from None
+        raise InputError(f"{path}: {error.strerror}") from None
+    return file
+
+
+def _dump(values: Sequence[float]) -> str:
+    return json.dumps(values, separators=(",", ":"))
+
+
+def _proposal(row: Sequence[Any]) -> Proposal:
+    number, tokens, log_probs, step, arm = row
+    return Proposal(number, tuple(json.loads(tokens)), tuple(json.loads(log_probs)), step, arm)
+
+
+def _trial(row: Sequence[Any]) -> Trial:
+    reward, accuracies, *costs = row[5:12]
+    outcome = Outcome(reward, tuple(json.loads(accuracies)), *costs)
+    return Trial(_proposal(row[:5]), outcome, *row[12:])

@@ -1,0 +1,187 @@
+"""The loop of NAS and NASNet as a loader: a stream of evaluated architectures, in batches.
+
+It keeps the executor busy, writes every step into the journal, and yields a batch as soon as
+enough trials have ended, whichever they are: a slow child delays its own result and no update.
+One batch is one epoch of Lightning's own loop, and one update of the controller.
+"""
+
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+
+from lightning_nas.architecture import Architecture, to_json
+from lightning_nas.errors import InputError
+from lightning_nas.evaluation.budget import Budget
+from lightning_nas.evaluation.executors import Executor, Poll
+from lightning_nas.evaluation.journal import Journal
+from lightning_nas.evaluation.trial import POLICY, Proposal, Trial
+
+Propose = Callable[[range], Sequence[Proposal]]  # for these numbers
+Decode = Callable[[Proposal], Architecture]
+
+
+class Rollouts:
+    """Yields batches of trials, one an epoch.
+
+    Args:
+        propose: Draws the proposals of some numbers.
+        decode: From a proposal to its architecture.
+        executor: Evaluates architectures.
+        journal: Where all is written down. What it holds already is not evaluated again.
+        samples: Architectures in all, the control arm included.
+        batch: Trials of the method's own arm that make a batch.
+        at_once: Proposals that may be drawn before the outcome of the first is known, where the
+            executor has fewer slots. A controller stands still between batches: its whole batch.
+        seed_of: From a trial's number to the seed of its evaluation.
+        observe: Told of every trial as it ends.
+        budget: Weighs rewards by cost.
+        repeat: Evaluate an architecture again that was evaluated before.
+        poll: Called now and then while it waits; may raise to stop.
+        consumed: How many of the trials in the journal were yielded before.
+
+    Attributes:
+        consumed: How many of the trials that ended have been yielded or, of another arm, passed
+            over: what to resume from.
+    """
+
+    batch_sampler = None  # Lightning reads it where a loader has a sampler
+
+    def __init__(
+        self,
+        propose: Propose,
+        decode: Decode,
+        executor: Executor,
+        journal: Journal,
+        *,
+        samples: int,
+        batch: int,
+        at_once: int | None = None,
+        seed_of: Callable[[int], int] = lambda number: number,
+        observe: Callable[[Trial], None] = lambda trial: None,
+        budget: Budget | None = None,
+        repeat: bool = False,
+        poll: Poll = lambda: None,
+        consumed: int = 0,
+    ) -> None:
+        if samples < 1 or batch < 1:
+            raise InputError(f"samples and batch must be at least 1, got {samples} and {batch}")
+        self.propose = propose
+        self.decode = decode
+        self.executor = executor
+        self.journal = journal
+        self.samples = samples
+        self.batch = batch
+        self.at_once = at_once or batch
+        self.seed_of = seed_of
+        self.observe = observe
+        self.budget = budget
+        self.repeat = repeat
+        self.poll = poll
+        self.consumed = consumed
+        self._running: dict[int, tuple[Proposal, str]] = {}
+        self._waiting: dict[str, list[Proposal]] = {}  # for the same architecture, being evaluated
+        self._known: dict[str, Trial] = {}
+        self._queue: deque[Proposal] = deque()
+        self._ended: deque[Trial] = deque()
+        self._read_journal()
+
+    def _read_journal(self) -> None:
+        self._proposed = len(self.journal)
+        for trial in self.journal.ended():
+            self._note(trial, to_json(self.decode(trial.proposal)))
+        for _ in range(self.consumed):
+            self._ended.popleft()
+        self._queue.extend(self.journal.open_proposals())
+
+    @property
+    def done(self) -> bool:
+        """Whether all architectures have been evaluated and yielded."""
+        return self._all_proposed and not (self._ended or self._pending)
+
+    @property
+    def ended(self) -> int:
+        """How many architectures have been evaluated."""
+        return self.consumed + len(self._ended)
+
+    def __len__(self) -> int:
+        """Return the batches of an epoch: one."""
+        return 1
+
+    def __iter__(self) -> Iterator[list[Trial]]:
+        """Yield one batch; a smaller one, perhaps empty, when nothing is left to evaluate."""
+        batch: list[Trial] = []
+        while len(batch) < self.batch and not self.done:
+            if not self._ended:
+                self._fill(self.batch - len(batch))
+                self._wait()
+                continue
+            trial = self._ended.popleft()
+            self.consumed += 1
+            if trial.proposal.arm == POLICY:
+                batch.append(trial)
+        yield batch
+
+    # ---- keeping the executor busy ---------------------------------------------------------------
+
+    @property
+    def _all_proposed(self) -> bool:
+        return self._proposed >= self.samples
+
+    @property
+    def _pending(self) -> int:
+        """Proposals that have not ended."""
+        return len(self._queue) + len(self._running) + sum(map(len, self._waiting.values()))
+
+    def _fill(self, missing: int) -> None:
+        """Give the executor as much as it can take; draw proposals where there are none left."""
+        while len(self._running) < self.executor.slots and not self._ended:
+            if not self._queue:
+                self._draw(missing)
+            if not self._queue:
+                return
+            self._start(self._queue.popleft())
+
+    def _draw(self, missing: int) -> None:
+        free = self.executor.slots - len(self._running)
+        ahead = min(missing, self.at_once) - self._pending
+        count = min(max(free, ahead), self.samples - self._proposed)
+        if count > 0:
+            proposals = self.propose(range(self._proposed, self._proposed + count))
+            self.journal.propose(proposals, [to_json(self.decode(p)) for p in proposals])
+            self._proposed += count
+            self._queue.extend(proposals)
+
+    def _start(self, proposal: Proposal) -> None:
+        architecture = self.decode(proposal)
+        key = to_json(architecture)
+        if not self.repeat and key in self._known:
+            self._end_as(proposal, self._known[key], key)
+        elif not self.repeat and key in self._waiting:
+            self._waiting[key].append(proposal)
+        else:
+            self._running[proposal.number] = (proposal, key)
+            self._waiting.setdefault(key, [])
+            self.executor.submit(proposal.number, architecture, self.seed_of(proposal.number))
+
+    def _wait(self) -> None:
+        """Wait for the next outcome; write it down, and for all that asked for the same."""
+        if self._ended or not self._running:
+            return
+        number, outcome = self.executor.wait(self.poll)
+        outcome.check(number)
+        proposal, key = self._running.pop(number)
+        reward = outcome.reward if self.budget is None else self.budget.weigh(outcome)
+        trial = self.journal.end(proposal.number, outcome, reward)
+        self._note(trial, key)
+        for other in self._waiting.pop(key, []):
+            self._end_as(other, trial, key)
+
+    def _end_as(self, proposal: Proposal, known: Trial, key: str) -> None:
+        first = known.number if known.same_as is None else known.same_as
+        trial = self.journal.end(proposal.number, known.outcome, known.reward, same_as=first)
+        self._note(trial, key)
+
+    def _note(self, trial: Trial, key: str) -> None:
+        if trial.outcome.error is None:  # a child that failed may do better another time
+            self._known.setdefault(key, trial)
+        self._ended.append(trial)
+        self.observe(trial)

@@ -1,0 +1,86 @@
+"""NAS: a controller writes a network layer by layer and learns by REINFORCE from its accuracy.
+
+Until so many architectures have been trained: sample one, train it from scratch, take the cube of
+its validation accuracy as reward; after every few, take a REINFORCE step on the controller. The
+networks grow deeper as the search goes on.
+
+Source: Zoph and Le, 2017, https://arxiv.org/abs/1611.01578. ``nas.md`` has the details.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from lightning_nas.errors import InputError
+from lightning_nas.evaluation.trial import Trial
+from lightning_nas.methods.trial_search import Drawn, TrialSearch, drawn, rewards_of
+from lightning_nas.modules.controller import ControllerModule
+from lightning_nas.spaces.base import Space
+from lightning_nas.spaces.chain import ChainSpace
+
+
+class NAS(TrialSearch):
+    """The controller, its children, and how it learns from them.
+
+    Args:
+        controller: The controller.
+        grow_every: Architectures after which the networks have ``grow_by`` layers more, at least 1;
+            None = they do not grow. The paper: 1,600. For the chain space alone.
+        grow_by: The paper: 2.
+        settings: Of ``TrialSearch``.
+
+    Raises:
+        InputError: If the depth is to grow in a space without layers.
+    """
+
+    def __init__(
+        self,
+        controller: ControllerModule,
+        grow_every: int | None = None,
+        grow_by: int = 2,
+        **settings: Any,
+    ) -> None:
+        super().__init__(space=controller.space, **settings)
+        if grow_every is not None and (grow_every < 1 or not isinstance(self.space, ChainSpace)):
+            raise InputError(
+                f"method.grow_every={grow_every}: at least 1, and for the chain space alone"
+            )
+        self.controller = controller
+        self.grow_every = grow_every
+        self.grow_by = grow_by
+        self._spaces = {self.space.length: self.space}
+
+    def space_at(self, number: int) -> Space:
+        """Return the space that a trial is drawn from: later ones are deeper."""
+        if self.grow_every is None:
+            return self.space
+        assert isinstance(self.space, ChainSpace)
+        space = self.space.deeper(number // self.grow_every * self.grow_by)
+        return self._spaces.setdefault(space.length, space)
+
+    def space_of(self, tokens: Sequence[int]) -> Space:
+        """Return the space that tokens were drawn from: their number tells the depth."""
+        if len(tokens) not in self._spaces:
+            for number in range(0, self.samples, self.grow_every or self.samples):
+                self.space_at(number)
+        return self._spaces[len(tokens)]
+
+    def draw(self, number: int) -> Drawn:
+        """Return an architecture of the controller."""
+        return drawn(self.controller.sample_in(self.space_at(number)))
+
+    def learn(self, trials: Sequence[Trial]) -> dict[str, Tensor]:
+        """Take one REINFORCE step."""
+        rollout = self.controller.score(
+            [trial.proposal.tokens for trial in trials],
+            [self.space_of(trial.proposal.tokens) for trial in trials],
+        )
+        loss, metrics = self.controller.loss(rollout, rewards_of(trials, self.controller))
+        self.step_on(loss, self.controller.clip_norm)
+        return metrics
+
+    def configure_optimizers(self) -> torch.optim.Optimizer:
+        """Return the controller's optimiser."""
+        return self.controller.configure_optimizers()

@@ -1,0 +1,325 @@
+"""What NAS, NASNet, random search and evolution have in common: children that are evaluated apart.
+
+A method of this family draws proposals and learns from batches of trials; here is all the rest:
+the stream of trials, the control arm, resuming, and the choice at the end.
+"""
+
+import math
+from abc import abstractmethod
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from pytorch_lightning import LightningModule
+from torch import Tensor
+
+from lightning_nas.architecture import Architecture
+from lightning_nas.controllers.rollout import Rollout
+from lightning_nas.controllers.uniform import UniformController
+from lightning_nas.data.base import ImageData
+from lightning_nas.data.seeding import seeded_generator
+from lightning_nas.errors import InputError
+from lightning_nas.evaluation.budget import Budget
+from lightning_nas.evaluation.executors import Evaluator, Executor
+from lightning_nas.evaluation.journal import Journal
+from lightning_nas.evaluation.trial import CONTROL, FINALIST, POLICY, Proposal, Trial
+from lightning_nas.loops.rollouts import Rollouts
+from lightning_nas.methods.base import Derived
+from lightning_nas.modules.controller import ControllerModule
+from lightning_nas.spaces.base import Space
+
+Drawn = tuple[tuple[int, ...], tuple[float, ...]]  # tokens, log-probabilities
+
+
+class TrialSearch(LightningModule):
+    """A search whose every architecture is evaluated by itself.
+
+    Args:
+        space: What is searched.
+        data: The images; None where the evaluation needs none.
+        evaluation: Makes the evaluator from the images.
+        executor: Makes the executor from the evaluator.
+        journal: Path of ``trials.sqlite``.
+        samples: Architectures in all.
+        batch: Trials for one update of the method.
+        control: Share of the architectures that are drawn uniformly, in [0, 1); the method never
+            learns from them.
+        budget: Weighs rewards by cost; None = accuracy alone.
+        repeat: Evaluate an architecture again that was evaluated before.
+        finalists: How many of the best are evaluated once more before the choice; 0 = none.
+        finalist_epochs: Epochs of theirs.
+        seed: Of all draws: those of trial ``n`` depend on it, ``n`` and the controller alone.
+
+    Raises:
+        InputError: If a number is out of range.
+    """
+
+    at_once: int | None = None  # see Rollouts
+
+    def __init__(
+        self,
+        space: Space,
+        data: ImageData | None,
+        evaluation: Callable[..., Evaluator],
+        executor: Callable[[Evaluator], Executor],
+        journal: str | Path,
+        samples: int,
+        batch: int = 20,
+        control: float = 0.0,
+        budget: Budget | None = None,
+        repeat: bool = False,
+        finalists: int = 0,
+        finalist_epochs: int = 100,
+        seed: int = 0,
+    ) -> None:
+        super().__init__()
+        if samples < 1 or batch < 1 or finalists < 0:
+            raise InputError(
+                "method.samples and method.batch must be at least 1 and method.finalists at least "
+                f"0, got {samples}, {batch} and {finalists}"
+            )
+        if not 0 <= control < 1:
+            raise InputError(f"method.control must lie in [0, 1), got {control}")
+        self.automatic_optimization = False
+        self.space = space
+        self.data = data
+        self.make_evaluator = evaluation
+        self.make_executor = executor
+        self.journal_path = Path(journal)
+        self.samples = samples
+        self.batch = batch
+        self.control = control
+        self.budget = budget
+        self.repeat = repeat
+        self.finalists = finalists
+        self.finalist_epochs = finalist_epochs
+        self.seed = seed
+        self.updates = 0
+        self.scored = 0
+        self.poll: Callable[[], None] = lambda: None
+        self.watch: Callable[[Trial], None] = lambda trial: None
+        self.journal: Journal | None = None
+        self.rollouts: Rollouts | None = None
+        self._consumed = 0
+
+    # ---- what a method says ----------------------------------------------------------------------
+
+    @abstractmethod
+    def draw(self, number: int) -> Drawn:
+        """Return tokens of one architecture, and the log-probability of each."""
+
+    def learn(self, trials: Sequence[Trial]) -> dict[str, Tensor]:
+        """Learn from a batch; return what is to be logged."""
+        return {}
+
+    def observe(self, trial: Trial) -> None:
+        """Take note of a trial that has ended, in the order of endings."""
+
+    def space_at(self, number: int) -> Space:
+        """Return the space that a trial is drawn from."""
+        return self.space
+
+    def space_of(self, tokens: Sequence[int]) -> Space:
+        """Return the space that tokens were drawn from."""
+        return self.space
+
+    # ---- the stream of trials --------------------------------------------------------------------
+
+    def train_dataloader(self) -> Rollouts:
+        """Return the stream of trials, which goes on where the journal ends.
+
+        Raises:
+            InputError: If the Trainer has several devices, or the journal is of another search.
+        """
+        if self.trainer.world_size > 1:
+            raise InputError(
+                "children are spread by executor=ray, the controller needs one device: "
+                "trainer.devices=1"
+            )
+        if self.data is not None:
+            self.data.trainer = None  # the children's own
+        self.journal = Journal(self.journal_path, str(self.space))
+        self.evaluator = self.make_evaluator(data=self.data)
+        self.executor = self.make_executor(self.evaluator)
+        self.rollouts = Rollouts(
+            self.propose,
+            self.architecture,
+            self.executor,
+            self.journal,
+            samples=self.samples,
+            batch=self.batch,
+            at_once=self.at_once,
+            seed_of=self.seed_of,
+            observe=self._observe,
+            budget=self.budget,
+            repeat=self.repeat,
+            poll=lambda: self.poll(),
+            consumed=self._consumed,
+        )
+        return self.rollouts
+
+    def propose(self, numbers: range) -> list[Proposal]:
+        """Draw the proposals of some trials."""
+        return [self._propose(number) for number in numbers]
+
+    def _propose(self, number: int) -> Proposal:
+        # Every trial has its own random numbers: whatever happened before a kill, what is drawn
+        # after it is what would have been drawn.
+        generator = seeded_generator("proposal", self.seed, number)
+        arm = CONTROL if torch.rand((), generator=generator) < self.control else POLICY
+        devices = [self.device] if self.device.type == "cuda" else []
+        with torch.random.fork_rng(devices), torch.no_grad():
+            torch.manual_seed(int(torch.randint(2**62, (), generator=generator)))
+            if arm == CONTROL:
+                tokens, log_probs = drawn(UniformController(self.space_at(number)).sample(1))
+            else:
+                tokens, log_probs = self.draw(number)
+        return Proposal(number, tokens, log_probs, self.updates, arm)
+
+    def architecture(self, proposal: Proposal) -> Architecture:
+        """Return what a proposal describes."""
+        return self.space_of(proposal.tokens).decode(proposal.tokens)
+
+    def seed_of(self, number: int) -> int:
+        """Return the seed of a trial's evaluation."""
+        generator = seeded_generator("evaluation", self.seed, number)
+        return int(torch.randint(2**31, (), generator=generator))
+
+    def _observe(self, trial: Trial) -> None:
+        if trial.proposal.arm == POLICY:
+            self.observe(trial)
+        self.watch(trial)
+
+    # ---- one batch -------------------------------------------------------------------------------
+
+    def transfer_batch_to_device(self, batch: Any, device: Any, dataloader_idx: int) -> Any:
+        """Leave trials as they are: they are no tensors."""
+        return batch
+
+    def training_step(self, batch: list[Trial], batch_idx: int) -> None:
+        """Learn from a batch of trials."""
+        assert self.rollouts is not None
+        if batch:
+            staleness = sum(self.updates - trial.proposal.step for trial in batch) / len(batch)
+            metrics = {
+                "reward": torch.tensor(sum(trial.reward for trial in batch) / len(batch)),
+                "best": torch.tensor(max(trial.reward for trial in batch)),
+                "staleness": torch.tensor(staleness),
+                "errors": torch.tensor(float(sum(t.outcome.error is not None for t in batch))),
+                **self.learn(batch),
+            }
+            self.updates += 1
+            for name, value in metrics.items():
+                self.log(f"controller/{name}", value, on_step=False, on_epoch=True, batch_size=1)
+        self.log("trials", float(self.rollouts.ended), on_step=False, on_epoch=True, batch_size=1)
+        if self.rollouts.done:
+            self.trainer.should_stop = True
+
+    def step_on(self, loss: Tensor, clip_norm: float | None) -> None:
+        """Take one step of the controller's optimiser on a loss."""
+        optimizer: Any = self.optimizers()
+        optimizer.zero_grad()
+        self.manual_backward(loss)
+        if clip_norm is not None:
+            self.clip_gradients(optimizer, clip_norm, "norm")
+        optimizer.step()
+
+    def configure_optimizers(self) -> Any:
+        """Return no optimiser: the method learns nothing by gradients."""
+        return None
+
+    # ---- the end ---------------------------------------------------------------------------------
+
+    def derive(self, samples: int, progress: Callable[[Iterator[Any], int], Any]) -> Derived:
+        """Choose the best of all trials, after training the finalists where there are any.
+
+        Args:
+            samples: Not looked at: all trials are at hand.
+            progress: Wraps the iteration over the finalists, for a progress bar.
+        """
+        assert self.journal is not None
+        ended = self.journal.ended()
+        rewards = {
+            arm: tuple(t.reward for t in ended if t.proposal.arm == arm) for arm in (POLICY, CONTROL)
+        }
+        ranking = self.journal.best((POLICY, CONTROL), max(self.finalists, 1))
+        if not ranking:
+            raise InputError(
+                f"no architecture could be evaluated; the first error: {ended[0].outcome.error}"
+            )
+        best = ranking[0]
+        if self.finalists:
+            list(progress(self._evaluate_longer(ranking), len(ranking)))
+            best = (self.journal.best((FINALIST,), 1) or ranking)[0]
+        self.scored = len(self.journal)
+        return Derived(
+            self.architecture(best.proposal),
+            best.reward,
+            rewards[POLICY],
+            rewards[CONTROL],
+            "Reward, each architecture evaluated by itself",
+        )
+
+    def _evaluate_longer(self, ranking: Sequence[Trial]) -> Iterator[Trial]:
+        """Evaluate the best by longer trainings; those that the journal has already, not again."""
+        assert self.journal is not None
+        if len(self.journal) == self.samples:
+            proposals = [
+                Proposal(self.samples + place, trial.proposal.tokens, (), self.updates, FINALIST)
+                for place, trial in enumerate(ranking)
+            ]
+            self.journal.propose(proposals, [None] * len(proposals))
+        waiting = self.journal.open_proposals()
+        self.executor.close()
+        executor = self.make_executor(self.evaluator.final(self.finalist_epochs))
+        try:
+            for begun, proposal in enumerate(waiting):
+                architecture = self.architecture(proposal)
+                executor.submit(proposal.number, architecture, self.seed_of(proposal.number))
+                if begun + 1 >= executor.slots:
+                    yield self._end_finalist(executor)
+            for _ in range(min(executor.slots - 1, len(waiting))):
+                yield self._end_finalist(executor)
+        finally:
+            executor.close()
+
+    def _end_finalist(self, executor: Executor) -> Trial:
+        assert self.journal is not None
+        number, outcome = executor.wait(lambda: self.poll())
+        outcome.check(number)
+        reward = outcome.reward if self.budget is None else self.budget.weigh(outcome)
+        return self.journal.end(number, outcome, reward)
+
+    # ---- housekeeping ----------------------------------------------------------------------------
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Keep how far the trials have been learnt from."""
+        assert self.rollouts is not None
+        checkpoint["trials"] = {"consumed": self.rollouts.consumed, "updates": self.updates}
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Go on after the trials that were learnt from."""
+        self._consumed = checkpoint["trials"]["consumed"]
+        self.updates = checkpoint["trials"]["updates"]
+
+    def teardown(self, stage: str) -> None:
+        """Let workers and journal go."""
+        if self.journal is not None:
+            self.executor.close()
+            self.journal.close()
+
+
+def drawn(rollout: Rollout) -> Drawn:
+    """Return the tokens and log-probabilities of the one architecture of a rollout."""
+    return tuple(rollout.tokens_NT[0].tolist()), tuple(rollout.log_prob_NT[0].tolist())
+
+
+def rewards_of(trials: Sequence[Trial], controller: ControllerModule) -> Tensor:
+    """Return the rewards ``(N,)`` of trials, on the controller's device."""
+    return torch.tensor([trial.reward for trial in trials], device=controller.device)
+
+
+def probability_of(trial: Trial) -> float:
+    """Return the log-probability with which a trial was sampled."""
+    return math.fsum(trial.proposal.log_probs)
