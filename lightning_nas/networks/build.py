@@ -9,6 +9,9 @@ from lightning_nas.errors import InputError
 from lightning_nas.networks.cell import CellNetwork
 from lightning_nas.networks.chain import ChainNetwork
 from lightning_nas.networks.macro import MacroNetwork
+from lightning_nas.networks.nasnet import NASNetCellNetwork
+
+CELL_NETWORKS = {"enas": CellNetwork, "nasnet": NASNetCellNetwork}  # by their rules
 
 
 def build_network(
@@ -72,7 +75,7 @@ def build_network(
         cells = architecture.cells if cells is None else cells
         if cells < 1:
             raise InputError(f"cells must be at least 1, got {cells}")
-        return CellNetwork(
+        return CELL_NETWORKS[architecture.rules](
             architecture,
             cells=cells,
             filters=filters,
