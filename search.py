@@ -3,7 +3,7 @@
 import hydra
 from omegaconf import DictConfig
 
-from lightning_nas.launch import command
+from lightning_nas.launch import command, one_line
 
 
 @hydra.main(version_base="1.3", config_path="configs", config_name="search")
@@ -11,7 +11,8 @@ def main(cfg: DictConfig) -> None:
     """Run the search that the configuration describes."""
     from lightning_nas.runs import search  # torch and Lightning: not needed for --help
 
-    search(cfg)
+    with one_line():
+        search(cfg)
 
 
 if __name__ == "__main__":

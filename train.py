@@ -3,7 +3,7 @@
 import hydra
 from omegaconf import DictConfig
 
-from lightning_nas.launch import command
+from lightning_nas.launch import command, one_line
 
 
 @hydra.main(version_base="1.3", config_path="configs", config_name="train")
@@ -11,7 +11,8 @@ def main(cfg: DictConfig) -> None:
     """Run the training that the configuration describes."""
     from lightning_nas.runs import train  # torch and Lightning: not needed for --help
 
-    train(cfg)
+    with one_line():
+        train(cfg)
 
 
 if __name__ == "__main__":

@@ -10,6 +10,7 @@ of the last cell, and block ``b`` makes state ``b + 2``.
 import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any, ClassVar, TypeVar
 
@@ -27,21 +28,58 @@ MACRO_OPERATIONS = (
     "max_pool_3x3",
 )
 EDGE_OPERATIONS = ("none", "identity", "conv_1x1", "conv_3x3", "avg_pool_3x3")
+NASNET_OPERATIONS = (
+    "identity",
+    "conv_1x3_3x1",
+    "conv_1x7_7x1",
+    "dil_conv_3x3",
+    "avg_pool_3x3",
+    "max_pool_3x3",
+    "max_pool_5x5",
+    "max_pool_7x7",
+    "conv_1x1",
+    "conv_3x3",
+    "sep_conv_3x3",
+    "sep_conv_5x5",
+    "sep_conv_7x7",
+)
+COMBINATIONS = ("add", "concat")
 CELL_INPUTS = 2
 EDGES = ((0, 1), (0, 2), (1, 2), (0, 3), (1, 3), (2, 3))  # of an edge cell: from node, to node
 
 
 @dataclass(frozen=True)
+class CellRules:
+    """What a paper's cells may consist of.
+
+    Args:
+        operations: Legal names of operations.
+        combinations: Legal ways to combine a block's two results.
+    """
+
+    operations: tuple[str, ...]
+    combinations: tuple[str, ...]
+
+
+CELL_RULES = {
+    "enas": CellRules(CELL_OPERATIONS, ("add",)),
+    "nasnet": CellRules(NASNET_OPERATIONS, COMBINATIONS),
+}
+
+
+@dataclass(frozen=True)
 class Block:
-    """Two operations on two earlier states, added: one new state of a cell.
+    """Two operations on two earlier states, combined: one new state of a cell.
 
     Args:
         inputs: The two states that are read; they may be the same one.
-        operations: What is applied to each, names from ``CELL_OPERATIONS``.
+        operations: What is applied to each, names that ``CELL_RULES`` allow.
+        combination: ``add``: element by element; ``concat``: in depth.
     """
 
     inputs: tuple[int, int]
     operations: tuple[str, str]
+    combination: str = "add"
 
 
 @dataclass(frozen=True)
@@ -67,6 +105,7 @@ class CellArchitecture:
         reduction: The cell that halves it.
         cells: The papers' N: normal cells in each of the three stacks.
         filters: The papers' F: filters of the first stack.
+        rules: Whose rules join the cells into a network, ``enas`` or ``nasnet``.
     """
 
     kind: ClassVar[str] = "cell"
@@ -75,6 +114,7 @@ class CellArchitecture:
     reduction: Cell
     cells: int = 5
     filters: int = 36
+    rules: str = "enas"
 
 
 @dataclass(frozen=True)
@@ -267,36 +307,45 @@ class _Reader:
         raise self.error("kind", content.get("kind"), "'cell', 'macro', 'chain' or 'edge_cell'")
 
     def cell_architecture(self, content: Mapping[str, Any]) -> CellArchitecture:
-        self.only(content, "", ("version", "kind", "normal", "reduction", "cells", "filters"))
+        names = ("version", "kind", "normal", "reduction", "cells", "filters", "rules")
+        self.only(content, "", names)
+        rules = self.one_of(content.get("rules", "enas"), "rules", tuple(CELL_RULES))
         return CellArchitecture(
-            normal=self.cell(content.get("normal"), "normal"),
-            reduction=self.cell(content.get("reduction"), "reduction"),
+            normal=self.cell(content.get("normal"), "normal", CELL_RULES[rules]),
+            reduction=self.cell(content.get("reduction"), "reduction", CELL_RULES[rules]),
             cells=self.integer(content.get("cells"), "cells", 1),
             filters=self.integer(content.get("filters"), "filters", 1),
+            rules=rules,
         )
 
-    def cell(self, content: object, where: str) -> Cell:
+    def cell(self, content: object, where: str, rules: CellRules) -> Cell:
         fields = self.mapping(content, where, ("blocks", "outputs"))
-        blocks = self.each(fields.get("blocks"), f"{where}.blocks", self.block, least=1)
+        block = partial(self.block, rules=rules)
+        blocks = self.each(fields.get("blocks"), f"{where}.blocks", block, least=1)
         last = CELL_INPUTS + len(blocks) - 1
         outputs = self.states(fields.get("outputs"), f"{where}.outputs", last)
         if not outputs:
             raise self.error(f"{where}.outputs", [], "at least one state")
         return Cell(blocks, outputs)
 
-    def block(self, content: object, where: str, index: int) -> Block:
-        fields = self.mapping(content, where, ("inputs", "operations"))
+    def block(self, content: object, where: str, index: int, rules: CellRules) -> Block:
+        fields = self.mapping(content, where, ("inputs", "operations", "combination"))
         last = CELL_INPUTS + index - 1
 
         def state(value: object, where: str, _: int) -> int:
             return self.integer(value, where, 0, last)
 
         def operation(value: object, where: str, _: int) -> str:
-            return self.one_of(value, where, CELL_OPERATIONS)
+            return self.one_of(value, where, rules.operations)
 
         inputs = self.each(fields.get("inputs"), f"{where}.inputs", state, 2, 2)
         operations = self.each(fields.get("operations"), f"{where}.operations", operation, 2, 2)
-        return Block((inputs[0], inputs[1]), (operations[0], operations[1]))
+        combination = fields.get("combination", "add")
+        return Block(
+            (inputs[0], inputs[1]),
+            (operations[0], operations[1]),
+            self.one_of(combination, f"{where}.combination", rules.combinations),
+        )
 
     def macro_architecture(self, content: Mapping[str, Any]) -> MacroArchitecture:
         self.only(content, "", ("version", "kind", "layers", "filters"))

@@ -5,7 +5,8 @@ import re
 import signal
 import sys
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 from hydra.errors import HydraException, InstantiationException
 from omegaconf.errors import OmegaConfBaseException
@@ -41,6 +42,18 @@ def command(main: Callable[[], None]) -> None:
             sys.exit(0)
         print(f"interrupted by {error}; go on with resume=RUN", file=sys.stderr)
         sys.exit(code)
+
+
+@contextmanager
+def one_line() -> Iterator[None]:
+    """Report a user's error before Hydra sees it, which would add a line of its own."""
+    try:
+        yield
+    except Exception as error:
+        shown = users_error(error)
+        if shown is None:
+            raise
+        fail(shown)
 
 
 def fail(error: BaseException) -> None:

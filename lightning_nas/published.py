@@ -108,6 +108,35 @@ _ENAS_PAPER_CELLS = CellArchitecture(
     filters=36,
 )
 
+_SEP7, _MAX = "sep_conv_7x7", "max_pool_3x3"
+
+# The released code has the newer input as state 0, and lists outputs that blocks read, too.
+_NASNET_A = CellArchitecture(
+    normal=Cell(
+        (
+            _block((_SEP5, 1), (_SEP3, 0)),
+            _block((_SEP5, 0), (_SEP3, 0)),
+            _block((_AVG, 1), (_ID, 0)),
+            _block((_AVG, 0), (_AVG, 0)),
+            _block((_SEP3, 1), (_ID, 1)),
+        ),
+        outputs=(0, 2, 3, 4, 5, 6),
+    ),
+    reduction=Cell(
+        (
+            _block((_SEP5, 1), (_SEP7, 0)),
+            _block((_MAX, 1), (_SEP7, 0)),
+            _block((_AVG, 1), (_SEP5, 0)),
+            _block((_ID, 3), (_AVG, 2)),
+            _block((_SEP3, 2), (_MAX, 1)),
+        ),
+        outputs=(3, 4, 5, 6),
+    ),
+    cells=6,
+    filters=32,
+    rules="nasnet",
+)
+
 # A line a layer, from the image: height, width, filters, then what it reads beside the layer
 # before it, numbered from 1.
 _NAS = """
@@ -149,6 +178,15 @@ PUBLISHED: dict[str, Published] = {
         link="https://arxiv.org/abs/1611.01578",
         differences="read off the drawing; averaged over all pixels before the classifier, which "
         "the paper does not say but its 4.2M parameters do: 4,201,630",
+    ),
+    "nasnet_a": Published(
+        _NASNET_A,
+        paper="Zoph et al., Learning Transferable Architectures for Scalable Image Recognition, "
+        "CVPR 2018",
+        figure="Figure 4: NASNet-A, here 6 @ 768 of Table 1, 3.3M parameters",
+        link="https://arxiv.org/abs/1707.07012",
+        differences="outputs as the released code lists them: the older input is among them in the "
+        "normal cell; 3,346,538 parameters",
     ),
     "enas_micro": Published(
         _released_cells(_ENAS_MICRO_NORMAL, _ENAS_MICRO_REDUCTION),

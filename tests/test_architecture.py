@@ -1,21 +1,31 @@
 """Architectures survive their file, and a bad file is refused with the field named."""
 
 import json
+import math
 import random
 
 import pytest
 
 from lightning_nas import load_architecture
-from lightning_nas.architecture import from_json, to_json, write_architecture
+from lightning_nas.architecture import (
+    COMBINATIONS,
+    NASNET_OPERATIONS,
+    from_json,
+    to_json,
+    write_architecture,
+)
 from lightning_nas.errors import InputError
 from lightning_nas.spaces.cell import CellSpace
 from lightning_nas.spaces.chain import ChainSpace
 from lightning_nas.spaces.edge_cell import EdgeCellSpace
 from lightning_nas.spaces.macro import MacroSpace
 
+NASNET = CellSpace(5, NASNET_OPERATIONS, combinations=COMBINATIONS, rules="nasnet")
 SPACES = [
     CellSpace(blocks=5),
     CellSpace(blocks=1),
+    NASNET,
+    CellSpace(2, ("conv_1x1", "identity"), combinations=["concat"], rules="nasnet"),
     MacroSpace(layers=12),
     MacroSpace(layers=1),
     ChainSpace(layers=15),
@@ -48,6 +58,15 @@ def test_sizes_and_lengths_of_the_papers():
     assert f"{MacroSpace(layers=12).size:.2e}" == "1.61e+29"
     assert CellSpace(blocks=5).length == 40
     assert f"{CellSpace(blocks=5).size:.2e}" == "2.56e+25"
+    assert NASNET.length == 50
+    assert f"{math.isqrt(NASNET.size):.3e}" == "2.287e+18"
+    assert f"{NASNET.size:.1e}" == "5.2e+36"
+
+
+def test_ten_thousand_architectures_of_nasnet_come_back_the_same():
+    for seed in range(10_000):
+        tokens = random_tokens(NASNET, seed)
+        assert NASNET.encode(NASNET.decode(tokens)) == tokens
 
 
 def test_the_released_macro_architecture_has_the_known_counts():
@@ -72,6 +91,15 @@ def test_the_released_macro_architecture_has_the_known_counts():
         (lambda c: c["normal"]["blocks"][0]["operations"].__setitem__(1, "x"), "operations[1]"),
         (lambda c: c["normal"].update(outputs=[]), "normal.outputs"),
         (lambda c: c["reduction"].update(outputs=[3, 2]), "reduction.outputs"),
+        (lambda c: c.update(rules="amoeba"), 'rules is "amoeba"'),
+        (
+            lambda c: c["normal"]["blocks"][0]["operations"].__setitem__(1, "conv_1x1"),
+            'normal.blocks[0].operations[1] is "conv_1x1"; legal: one of sep_conv_3x3',
+        ),
+        (
+            lambda c: c["normal"]["blocks"][2].update(combination="concat"),
+            'normal.blocks[2].combination is "concat"; legal: one of add',
+        ),
     ],
 )
 def test_the_bad_field_is_named(change, named):
@@ -82,6 +110,26 @@ def test_the_bad_field_is_named(change, named):
     assert "file.json" in str(error.value)
     assert named in str(error.value)
     assert "\n" not in str(error.value)
+
+
+def test_files_from_before_there_were_rules_are_read():
+    content = json.loads(to_json(load_architecture("enas_micro")))
+    assert content.pop("rules") == "enas"
+    for cell in ("normal", "reduction"):
+        assert [block.pop("combination") for block in content[cell]["blocks"]] == ["add"] * 5
+    assert from_json(json.dumps(content)) == load_architecture("enas_micro")
+
+
+def test_nasnets_rules_allow_its_operations_and_both_combinations():
+    content = json.loads(to_json(load_architecture("nasnet_a")))
+    block = content["normal"]["blocks"][0]
+    block.update(operations=["conv_1x7_7x1", "max_pool_7x7"], combination="concat")
+    first = from_json(json.dumps(content)).normal.blocks[0]
+    assert first.operations == ("conv_1x7_7x1", "max_pool_7x7")
+    assert first.combination == "concat"
+    block.update(combination="multiply")
+    with pytest.raises(InputError, match=r"blocks\[0\].combination is .*one of add, concat"):
+        from_json(json.dumps(content))
 
 
 def test_a_truncated_file_and_an_unknown_name_are_refused():

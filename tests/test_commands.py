@@ -237,6 +237,7 @@ def test_a_users_error_is_one_line(script, arguments, said, tmp_path):
     assert len(lines) == 1
     assert said in lines[0]
     assert "Traceback" not in errors
+    assert "Error executing" not in errors  # Hydra's own line
     assert not folder.exists()
 
 

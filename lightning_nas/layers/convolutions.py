@@ -12,6 +12,11 @@ from torch import Tensor, nn
 from lightning_nas.layers import cpu
 
 Norm = Callable[..., nn.Module]  # channels, perhaps epsilon -> a normalisation layer
+PerAxis = int | tuple[int, int]  # for both axes, or vertical and horizontal
+
+
+def _pair(value: PerAxis) -> tuple[int, int]:
+    return (value, value) if isinstance(value, int) else value
 
 
 def same_padding(size: int, kernel: int, stride: int) -> tuple[int, int]:
@@ -26,38 +31,49 @@ def same_padding(size: int, kernel: int, stride: int) -> tuple[int, int]:
     return total // 2, total - total // 2
 
 
-def pad_same(x: Tensor, kernel: int, stride: int, value: float = 0.0) -> Tensor:
+def pad_same(x: Tensor, kernel: PerAxis, stride: PerAxis, value: float = 0.0) -> Tensor:
     """Pad the two last axes of ``x`` so that an unpadded window of ``kernel`` acts as SAME."""
-    top, bottom = same_padding(x.shape[-2], kernel, stride)
-    left, right = same_padding(x.shape[-1], kernel, stride)
+    (height, width), (down, across) = _pair(kernel), _pair(stride)
+    top, bottom = same_padding(x.shape[-2], height, down)
+    left, right = same_padding(x.shape[-1], width, across)
     return F.pad(x, (left, right, top, bottom), value=value)
 
 
 class Conv2d(nn.Conv2d):
-    """A square convolution without bias, of odd ``kernel``, with SAME padding.
+    """A convolution without bias, with SAME padding.
 
     Args:
         in_channels: Channels in.
         out_channels: Channels out.
-        kernel: Side of the window, odd.
+        kernel: PerAxis of the window, odd.
         stride: 1 or 2.
         groups: ``in_channels`` makes it depthwise.
+        dilation: Distance of the pixels that a window reads; 1 where there are groups.
     """
 
     def __init__(
-        self, in_channels: int, out_channels: int, kernel: int = 1, stride: int = 1, groups: int = 1
+        self,
+        in_channels: int,
+        out_channels: int,
+        kernel: PerAxis = 1,
+        stride: PerAxis = 1,
+        groups: int = 1,
+        dilation: int = 1,
     ) -> None:
-        padding = kernel // 2 if stride == 1 else 0
+        height, width = ((side - 1) * dilation + 1 for side in _pair(kernel))
+        strided = _pair(stride) != (1, 1)
+        padding = (0, 0) if strided else (height // 2, width // 2)
         super().__init__(
-            in_channels, out_channels, kernel, stride, padding, groups=groups, bias=False
+            in_channels, out_channels, kernel, stride, padding, dilation, groups, bias=False
         )
+        self.window = height, width
+        self.strided = strided
 
     def forward(self, x: Tensor) -> Tensor:
         """Convolve ``x``."""
-        kernel, stride = self.kernel_size[0], self.stride[0]
-        if stride > 1:
-            return super().forward(pad_same(x, kernel, stride))
-        if kernel == 1 and cpu.is_small(x):
+        if self.strided:
+            return super().forward(pad_same(x, self.window, self.stride))  # type: ignore[arg-type]
+        if self.window == (1, 1) and cpu.is_small(x):
             return cpu.pointwise(x, self.weight)
         if self.groups > 1 and cpu.splits(x, self.weight):
             return cpu.Depthwise5x5.apply(x, self.weight)
@@ -65,17 +81,19 @@ class Conv2d(nn.Conv2d):
 
 
 class SeparableConv(nn.Module):
-    """ReLU, depthwise, pointwise, batch norm, twice; only the first has a stride.
+    """ReLU, depthwise, pointwise, batch norm, twice; the first changes resolution and channels.
 
     The first ReLU is the caller's: every operation that reads one state shares it.
     """
 
     reads_relu = True
 
-    def __init__(self, channels: int, kernel: int, stride: int, norm: Norm) -> None:
+    def __init__(
+        self, in_channels: int, channels: int, kernel: int, stride: int, norm: Norm
+    ) -> None:
         super().__init__()
-        self.depthwise_1 = Conv2d(channels, channels, kernel, stride, groups=channels)
-        self.pointwise_1 = Conv2d(channels, channels)
+        self.depthwise_1 = Conv2d(in_channels, in_channels, kernel, stride, groups=in_channels)
+        self.pointwise_1 = Conv2d(in_channels, channels)
         self.norm_1 = norm(channels)
         self.depthwise_2 = Conv2d(channels, channels, kernel, groups=channels)
         self.pointwise_2 = Conv2d(channels, channels)
@@ -87,17 +105,55 @@ class SeparableConv(nn.Module):
         return self.norm_2(self.pointwise_2(self.depthwise_2(F.relu(x))))
 
 
-class ReluConvNorm(nn.Module):
-    """ReLU, convolution, batch norm."""
+class ConvNorm(nn.Module):
+    """Convolution, batch norm. A ReLU before them is the caller's."""
 
-    def __init__(self, in_channels: int, out_channels: int, norm: Norm, kernel: int = 1) -> None:
+    reads_relu = True
+
+    def __init__(
+        self,
+        in_channels: int,
+        out_channels: int,
+        norm: Norm,
+        kernel: PerAxis = 1,
+        stride: PerAxis = 1,
+        dilation: int = 1,
+    ) -> None:
         super().__init__()
-        self.conv = Conv2d(in_channels, out_channels, kernel)
+        self.conv = Conv2d(in_channels, out_channels, kernel, stride, dilation=dilation)
         self.norm = norm(out_channels)
 
     def forward(self, x: Tensor) -> Tensor:
+        """Return the result for ``x``."""
+        return self.norm(self.conv(x))
+
+
+class ReluConvNorm(ConvNorm):
+    """ReLU, convolution, batch norm."""
+
+    reads_relu = False
+
+    def forward(self, x: Tensor) -> Tensor:
         """Return the result for a state as it is."""
-        return self.norm(self.conv(F.relu(x)))
+        return super().forward(F.relu(x))
+
+
+class AsymmetricConv(nn.Sequential):
+    """ReLU, 1 x k, batch norm, ReLU, k x 1, batch norm; each strides along its own axis.
+
+    The first ReLU is the caller's. Source: the paper names the windows alone; the rest is as its
+    authors' later code of AmoebaNet has it.
+    """
+
+    reads_relu = True
+
+    def __init__(
+        self, in_channels: int, channels: int, kernel: int, stride: int, norm: Norm
+    ) -> None:
+        super().__init__(
+            ConvNorm(in_channels, channels, norm, (1, kernel), (1, stride)),
+            ReluConvNorm(channels, channels, norm, (kernel, 1), (stride, 1)),
+        )
 
 
 class FactorizedReduction(nn.Module):
@@ -171,16 +227,18 @@ def _border(height: int, width: int, like: Tensor) -> Tensor:
 
 
 class MaxPool(nn.Module):
-    """A 3x3 maximum."""
+    """A maximum over a square window of an odd side."""
 
     reads_relu = False
 
-    def __init__(self, stride: int = 1) -> None:
+    def __init__(self, stride: int = 1, kernel: int = 3) -> None:
         super().__init__()
         self.stride = stride
+        self.kernel = kernel
 
     def forward(self, x: Tensor) -> Tensor:
         """Pool ``x``."""
         if self.stride == 1:
-            return F.max_pool2d(x, 3, 1, 1)
-        return F.max_pool2d(pad_same(x, 3, self.stride, float("-inf")), 3, self.stride)
+            return F.max_pool2d(x, self.kernel, 1, self.kernel // 2)
+        x = pad_same(x, self.kernel, self.stride, float("-inf"))
+        return F.max_pool2d(x, self.kernel, self.stride)

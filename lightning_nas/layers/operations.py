@@ -1,18 +1,22 @@
 """The operations of the spaces, by name: the only place where a name becomes a layer.
 
-``CELL`` makes the operation on an edge of a cell, activation and batch norm included. An operation
-with ``reads_relu`` takes the state after its ReLU, the others the state as it is. ``MACRO`` makes
-the bare operation of a macro layer, which puts activation and batch norm around it itself. ``EDGE``
-makes the operation on an edge of an edge cell, ReLU and batch norm included.
+``CELL`` makes the operation on an edge of an ENAS cell, activation and batch norm included,
+``NASNET`` that of a NASNet cell. An operation with ``reads_relu`` takes the state after its ReLU,
+the others the state as it is. ``MACRO`` makes the bare operation of a macro layer, which puts
+activation and batch norm around it itself. ``EDGE`` makes the operation on an edge of an edge cell,
+ReLU and batch norm included.
 """
 
 from collections.abc import Callable
+from functools import partial
 
 from torch import Tensor, nn
 
 from lightning_nas.layers.convolutions import (
+    AsymmetricConv,
     AveragePool,
     Conv2d,
+    ConvNorm,
     FactorizedReduction,
     MaxPool,
     Norm,
@@ -51,11 +55,52 @@ def _separable(channels: int, kernel: int) -> nn.Module:
 
 
 CELL: dict[str, Callable[[int, int, Norm], nn.Module]] = {  # channels, stride, norm
-    "sep_conv_3x3": lambda channels, stride, norm: SeparableConv(channels, 3, stride, norm),
-    "sep_conv_5x5": lambda channels, stride, norm: SeparableConv(channels, 5, stride, norm),
+    "sep_conv_3x3": lambda channels, stride, norm: SeparableConv(
+        channels, channels, 3, stride, norm
+    ),
+    "sep_conv_5x5": lambda channels, stride, norm: SeparableConv(
+        channels, channels, 5, stride, norm
+    ),
     "avg_pool_3x3": lambda channels, stride, norm: AveragePool(stride),
     "max_pool_3x3": lambda channels, stride, norm: MaxPool(stride),
     "identity": _identity,
+}
+
+
+class ProjectedPool(nn.Sequential):
+    """A pooling of a state as it is, then 1x1 and batch norm without a ReLU."""
+
+    reads_relu = False
+
+
+def _nasnet_identity(in_channels: int, channels: int, stride: int, norm: Norm) -> nn.Module:
+    if stride == 1 and in_channels == channels:
+        return Identity()
+    return ConvNorm(in_channels, channels, norm, stride=stride)
+
+
+def _pool(
+    in_channels: int, channels: int, stride: int, norm: Norm, layer: Callable[[int], nn.Module]
+) -> nn.Module:
+    if in_channels == channels:
+        return layer(stride)
+    return ProjectedPool(layer(stride), ConvNorm(in_channels, channels, norm))
+
+
+NASNET: dict[str, Callable[..., nn.Module]] = {  # in_channels, channels, stride=, norm=
+    "identity": _nasnet_identity,
+    "conv_1x3_3x1": partial(AsymmetricConv, kernel=3),
+    "conv_1x7_7x1": partial(AsymmetricConv, kernel=7),
+    "dil_conv_3x3": partial(ConvNorm, kernel=3, dilation=2),
+    "avg_pool_3x3": partial(_pool, layer=AveragePool),
+    "max_pool_3x3": partial(_pool, layer=MaxPool),
+    "max_pool_5x5": partial(_pool, layer=partial(MaxPool, kernel=5)),
+    "max_pool_7x7": partial(_pool, layer=partial(MaxPool, kernel=7)),
+    "conv_1x1": ConvNorm,
+    "conv_3x3": partial(ConvNorm, kernel=3),
+    "sep_conv_3x3": partial(SeparableConv, kernel=3),
+    "sep_conv_5x5": partial(SeparableConv, kernel=5),
+    "sep_conv_7x7": partial(SeparableConv, kernel=7),
 }
 
 MACRO: dict[str, Callable[[int], nn.Module]] = {  # channels

@@ -16,6 +16,9 @@ from lightning_nas.networks.cell import CellNetwork
 from lightning_nas.networks.chain import ChainNetwork
 from lightning_nas.networks.edge_cell import EdgeCellNetwork
 from lightning_nas.networks.macro import MacroNetwork
+from lightning_nas.networks.nasnet import NASNetCellNetwork
+
+CELL_NETWORKS = {"enas": CellNetwork, "nasnet": NASNetCellNetwork}  # by their rules
 
 
 def build_network(
@@ -84,7 +87,7 @@ def build_network(
         raise InputError(f"cells must be at least 1, got {cells}")
     if isinstance(architecture, EdgeCellArchitecture):
         return EdgeCellNetwork(architecture, cells=cells, filters=filters, **common)
-    return CellNetwork(
+    return CELL_NETWORKS[architecture.rules](
         architecture,
         cells=cells,
         filters=filters,

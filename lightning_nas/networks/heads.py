@@ -23,12 +23,12 @@ class Stem(nn.Sequential):
 
 
 class Classifier(nn.Module):
-    """Global average pooling, dropout, and a linear layer without bias."""
+    """Global average pooling, dropout, and a linear layer."""
 
-    def __init__(self, channels: int, num_classes: int, dropout: float) -> None:
+    def __init__(self, channels: int, num_classes: int, dropout: float, bias: bool = False) -> None:
         super().__init__()
         self.dropout = nn.Dropout(dropout)
-        self.linear = nn.Linear(channels, num_classes, bias=False)
+        self.linear = nn.Linear(channels, num_classes, bias=bias)
 
     def forward(self, x: Tensor) -> Tensor:
         """Return logits."""
@@ -39,56 +39,75 @@ class AuxiliaryHead(nn.Module):
     """A second classifier on a map in the middle of a network, for training only.
 
     Average pooling 5 by stride 3, 1x1 convolution to 128, a convolution as large as the map that is
-    left to 768, and a linear layer without bias. Source: the released code of ENAS.
+    left to 768, and a linear layer. Source: the released code of ENAS and of NASNet.
 
     Args:
         channels: Channels of the map that it reads.
         size: Side of that map in pixels, at least 5.
         num_classes: Classes.
         norm: Makes its batch norms.
+        padded: Whether the last convolution has SAME padding, as in ENAS. In NASNet it has none.
+        bias: Of the linear layer: NASNet's has one, that of ENAS has none.
     """
 
     smallest = 5
 
-    def __init__(self, channels: int, size: int, num_classes: int, norm: Norm) -> None:
+    def __init__(
+        self,
+        channels: int,
+        size: int,
+        num_classes: int,
+        norm: Norm,
+        padded: bool = True,
+        bias: bool = False,
+    ) -> None:
         super().__init__()
+        self.padded = padded
         left = (size - 5) // 3 + 1
         self.project = Conv2d(channels, 128)
         self.norm_1 = norm(128)
         self.conv = nn.Conv2d(128, 768, left, bias=False)
         self.norm_2 = norm(768)
-        self.linear = nn.Linear(768, num_classes, bias=False)
+        self.linear = nn.Linear(768, num_classes, bias=bias)
 
     def forward(self, x: Tensor) -> Tensor:
         """Return auxiliary logits."""
         x = F.avg_pool2d(F.relu(x), 5, 3)
         x = F.relu(self.norm_1(self.project(x)))
-        x = F.relu(self.norm_2(self.conv(pad_same(x, self.conv.kernel_size[0], 1))))
+        x = pad_same(x, self.conv.kernel_size[0], 1) if self.padded else x
+        x = F.relu(self.norm_2(self.conv(x)))
         return self.linear(x.mean(dim=(2, 3)))
 
 
 def auxiliary_head(
-    channels: int, image_size: int, num_classes: int, norm: Norm
+    channels: int,
+    image_size: int,
+    num_classes: int,
+    norm: Norm,
+    reductions: int = REDUCTIONS,
+    **options: bool,
 ) -> nn.Module | None:
-    """Return the head that reads the map after both reductions, or None where that is too small.
+    """Return the head that reads the map after the reductions, or None where that is too small.
 
     Args:
         channels: Channels of the map.
-        image_size: Side of the network's images; the map's is a quarter of it.
+        image_size: Side of the network's images.
         num_classes: Classes.
         norm: Makes its batch norms.
+        reductions: How often the map's side was halved.
+        options: ``padded`` and ``bias`` of ``AuxiliaryHead``.
     """
-    size = -(-image_size // 2**REDUCTIONS)
+    size = -(-image_size // 2**reductions)
     if size < AuxiliaryHead.smallest:
         log.warning(
             "auxiliary head left off: its map has %d px, it needs %d (images of %d px or more); "
             "auxiliary=false says so beforehand",
             size,
             AuxiliaryHead.smallest,
-            (AuxiliaryHead.smallest - 1) * 2**REDUCTIONS + 1,
+            (AuxiliaryHead.smallest - 1) * 2**reductions + 1,
         )
         return None
-    return AuxiliaryHead(channels, size, num_classes, norm)
+    return AuxiliaryHead(channels, size, num_classes, norm, **options)
 
 
 def check_image_size(image_size: int) -> None:

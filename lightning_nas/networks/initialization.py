@@ -1,5 +1,6 @@
 """The weights that networks begin with."""
 
+import math
 from typing import Literal, get_args
 
 import torch
@@ -34,6 +35,22 @@ def initialize(network: nn.Module, initialization: str = "he") -> None:
             nn.init.kaiming_normal_(module.weight)
     if initialization == "identity":
         _near_identity(network)
+
+
+@torch.no_grad()
+def initialize_fan_out(network: nn.Module) -> None:
+    """Set the weights of convolutions and linear layers as the released code of NASNet does.
+
+    They are He-normal by the outputs that an input reaches, a depthwise convolution's those of one
+    channel; biases are zero.
+    """
+    for module in network.modules():
+        if isinstance(module, nn.Conv2d | nn.Linear):
+            groups = module.groups if isinstance(module, nn.Conv2d) else 1
+            fan_out = module.weight[:, 0].numel() / groups
+            module.weight.normal_(std=math.sqrt(2 / fan_out))
+            if module.bias is not None:
+                module.bias.zero_()
 
 
 def _near_identity(network: nn.Module) -> None:

@@ -150,6 +150,8 @@ class SharedCellNetwork(nn.Module):
             raise InputError(f"cells must be >= 1 and filters even, got {cells} and {filters}")
         if reduction not in ("strided", "factorized"):
             raise InputError(f"reduction must be strided or factorized, got {reduction!r}")
+        if not set(operations) <= set(CELL):
+            raise InputError(f"operations must be out of {', '.join(CELL)}, got {list(operations)}")
         self.statistics = BatchStatistics(batch_norm)
         norm = self.statistics.norm
         self.factorized = reduction == "factorized"

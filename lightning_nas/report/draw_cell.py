@@ -27,8 +27,9 @@ from lightning_nas.report.picture import (
 
 BETWEEN = 44.0  # the two cells
 TITLE, BELOW = 24.0, 18.0  # spaces above and below the cells
-END, CONCAT, OPERATION, ADD = (84.0, 28.0), (64.0, 20.0), (47.0, 20.0), (36.0, 18.0)
-BLOCK = (102.0, 60.0)  # two operations side by side, an addition below
+END, CONCAT, OPERATION = (84.0, 28.0), (64.0, 20.0), (47.0, 20.0)
+COMBINATIONS = {"add": (36.0, 18.0), "concat": (46.0, 18.0)}
+BLOCK = (102.0, 60.0)  # two operations side by side, their combination below
 PORTS = (
     '<<TABLE BORDER="0" CELLBORDER="0" CELLSPACING="0" CELLPADDING="0"><TR>'
     '<TD PORT="{}" WIDTH="{width:.0f}" HEIGHT="{height:.0f}"></TD>'
@@ -44,7 +45,7 @@ def layout_cells(architecture: CellArchitecture) -> Picture:
     """Return the picture of an architecture's two cells.
 
     Names of shapes: ``normal-input0`` (the older), ``normal-input1``, ``normal-block3-left``,
-    ``-right``, ``-add``, ``normal-concat``, ``normal-output``, and for arrows
+    ``-right``, ``-add`` (or ``-concat``), ``normal-concat``, ``normal-output``, and for arrows
     ``normal-edge-input0-block3-left``; likewise ``reduction-``.
     """
     cells = {"normal": architecture.normal, "reduction": architecture.reduction}
@@ -123,21 +124,24 @@ def _boxes(cell: Cell, sides: Sequence[Sequence[str]], centres: dict[str, Point]
         yield Box(f"input{state}", f"input{state}", text, x, y + LIFT, *END, note)
     for index, block in enumerate(cell.blocks):
         x, y = centres[f"block{index}"]
-        top, bottom = y + (BLOCK[1] - OPERATION[1]) / 2, y - (BLOCK[1] - ADD[1]) / 2
+        size = COMBINATIONS[block.combination]
+        top, bottom = y + (BLOCK[1] - OPERATION[1]) / 2, y - (BLOCK[1] - size[1]) / 2
         for side, operation in zip(LEFT_RIGHT, block.operations, strict=True):
             place = x + (sides[index].index(side) - 0.5) * BLOCK[0] / 2
             name = f"block{index}-{side}"
             yield Box(name, operation, short_name(operation), place, top, *OPERATION)
-        yield Box(f"block{index}-add", "join", "add", x, bottom, *ADD)
+        name = f"block{index}-{block.combination}"
+        yield Box(name, "join", block.combination, x, bottom, *size)
     yield Box("concat", "join", "concat", *centres["concat"], *CONCAT)
     yield Box("output", "end", "h[i+1]", *centres["output"], *END, "this cell")
 
 
 def _arrows(cell: Cell, graph: pygraphviz.AGraph, boxes: dict[str, Box]) -> Iterator[Line]:
     """Yield the arrows between inputs, blocks and output, those of one source side by side."""
+    feet = {f"block{i}": f"block{i}-{b.combination}" for i, b in enumerate(cell.blocks)}
     edges = {}
     for source, target, port in _edges(cell):
-        start = f"{source}-add" if source.startswith("block") else source
+        start = feet.get(source, source)
         end = f"{target}-{port}" if port else target
         edges[start, end] = _points(graph.get_edge(source, target, port).attr["pos"])
     starts = spread([(boxes[s], boxes[e]) for s, e in edges], top=False)
@@ -151,13 +155,13 @@ def _arrows(cell: Cell, graph: pygraphviz.AGraph, boxes: dict[str, Box]) -> Iter
 
 
 def _inner_arrows(cell: Cell, boxes: dict[str, Box]) -> Iterator[Line]:
-    """Yield the arrows from operations to the addition of their block."""
-    for index in range(len(cell.blocks)):
-        add = boxes[f"block{index}-add"]
+    """Yield the arrows from operations to the combination of their block."""
+    for index, block in enumerate(cell.blocks):
+        join = boxes[f"block{index}-{block.combination}"]
         for side in LEFT_RIGHT:
             box = boxes[f"block{index}-{side}"]
-            tip = add.x + (box.x - add.x) * 0.35, add.extent[3]
-            yield Line(f"{box.name}-{add.name}", ((box.x, box.extent[1]), tip), DARK, arrow=True)
+            tip = join.x + (box.x - join.x) * 0.35, join.extent[3]
+            yield Line(f"{box.name}-{join.name}", ((box.x, box.extent[1]), tip), DARK, arrow=True)
 
 
 # ---- Graphviz -----------------------------------------------------------------------------------

@@ -47,16 +47,22 @@ class Style:
     text: str = INK
 
 
-# Faces keep apart for the colour-blind, and black text is legible on each; two kernel sizes are two
-# shades of a hue. After the "light" scheme of Paul Tol, https://sronpersonalpages.nl/~pault.
+# Faces keep apart for the colour-blind, and black text is legible on each; kernel sizes are shades
+# of a hue. After the "light" scheme of Paul Tol, https://sronpersonalpages.nl/~pault.
 STYLES = {
-    "conv_1x1": Style("#FFF3EC", "#CF7A58"),
+    "conv_1x1": Style("#FFF1E9", "#C77F62"),
     "conv_3x3": Style("#FFD9C7", "#B4532F"),
     "conv_5x5": Style("#F0926F", "#9A3E1C"),
+    "conv_1x3_3x1": Style("#F3D3E4", "#93406F"),
+    "conv_1x7_7x1": Style("#DE9CC4", "#7E2C5B"),
+    "dil_conv_3x3": Style("#D5C9EC", "#5F4696"),
     "sep_conv_3x3": Style("#CFE8FA", "#33729E"),
     "sep_conv_5x5": Style("#86B4E4", "#265A8C"),
+    "sep_conv_7x7": Style("#5A8FCB", "#1A426B"),
     "avg_pool_3x3": Style("#F3E39B", "#8F7A12"),
     "max_pool_3x3": Style("#62C3A5", "#1F735A"),
+    "max_pool_5x5": Style("#45AC8D", "#185A47"),
+    "max_pool_7x7": Style("#359F7F", "#104334"),
     "identity": Style("#E4E4E4", "#777777"),
     "input0": Style(OLDER, OLDER, "#FFFFFF"),
     "input1": Style(NEWER, NEWER, "#FFFFFF"),

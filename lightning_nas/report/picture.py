@@ -21,12 +21,19 @@ OPERATION_NAMES = {
     "conv_1x1": "convolution 1x1",
     "conv_3x3": "convolution 3x3",
     "conv_5x5": "convolution 5x5",
+    "conv_1x3_3x1": "convolutions 1x3 and 3x1",
+    "conv_1x7_7x1": "convolutions 1x7 and 7x1",
+    "dil_conv_3x3": "dilated convolution 3x3",
     "sep_conv_3x3": "separable convolution 3x3",
     "sep_conv_5x5": "separable convolution 5x5",
+    "sep_conv_7x7": "separable convolution 7x7",
     "avg_pool_3x3": "average pooling 3x3",
     "max_pool_3x3": "max pooling 3x3",
+    "max_pool_5x5": "max pooling 5x5",
+    "max_pool_7x7": "max pooling 7x7",
     "identity": "identity",
 }
+SHORT_NAMES = {"identity": "id", "conv_1x3_3x1": "1x3 3x1", "conv_1x7_7x1": "1x7 7x1"}
 
 
 @dataclass(frozen=True)
@@ -110,9 +117,10 @@ def short_name(operation: str) -> str:
     >>> short_name("sep_conv_5x5"), short_name("max_pool_3x3"), short_name("identity")
     ('sep 5x5', 'max 3x3', 'id')
     """
-    if operation == "identity":
-        return "id"
-    return operation.replace("sep_conv", "sep").replace("_pool", "").replace("_", " ")
+    if operation in SHORT_NAMES:
+        return SHORT_NAMES[operation]
+    *kind, window = operation.split("_")
+    return f"{kind[0]} {window}"
 
 
 def text_width(text: str, size: float) -> float:

@@ -9,6 +9,7 @@ from collections.abc import Iterator, Sequence
 from lightning_nas.architecture import (
     CELL_INPUTS,
     CELL_OPERATIONS,
+    CELL_RULES,
     Architecture,
     Block,
     Cell,
@@ -23,20 +24,25 @@ class CellSpace(Space):
     """Cells of ``blocks`` blocks; a block picks two earlier states and an operation for each.
 
     The tokens of a block are, in order: first input, second input, first operation, second
-    operation; the normal cell's blocks come first, then the reduction cell's. Outputs are the
-    states that no block reads.
+    operation and, where there is more than one, the combination; the normal cell's blocks come
+    first, then the reduction cell's. Outputs are the states that no block reads.
 
     Args:
         blocks: Blocks in a cell, at least 1 (the paper's nodes less the two inputs).
-        operations: Names from ``CELL_OPERATIONS``, in the order of their numbers.
+        operations: Names that the rules allow, in the order of their numbers.
         cells: Size written into decoded architectures: normal cells in a stack, the paper's N.
         filters: Likewise: filters of the first stack, the paper's F.
+        combinations: How a block may combine its two results, likewise in order.
+        rules: Whose cells these are, ``enas`` or ``nasnet``.
 
     Raises:
-        InputError: If a number is below 1 or an operation is unknown.
+        InputError: If a number is below 1, or a name is unknown or given twice.
 
     >>> CellSpace(blocks=5).length
     40
+    >>> from lightning_nas.architecture import COMBINATIONS, NASNET_OPERATIONS
+    >>> CellSpace(5, NASNET_OPERATIONS, combinations=COMBINATIONS, rules="nasnet").length
+    50
     """
 
     def __init__(
@@ -45,24 +51,28 @@ class CellSpace(Space):
         operations: Sequence[str] = CELL_OPERATIONS,
         cells: int = 5,
         filters: int = 36,
+        combinations: Sequence[str] = ("add",),
+        rules: str = "enas",
     ) -> None:
         if min(blocks, cells, filters) < 1:
             raise InputError(
                 f"blocks, cells and filters must be at least 1, got {blocks}, {cells}, {filters}"
             )
-        for operation in operations:
-            if operation not in CELL_OPERATIONS:
-                raise InputError(
-                    f"space.operations has {operation!r}; legal: {', '.join(CELL_OPERATIONS)}"
-                )
+        if rules not in CELL_RULES:
+            raise InputError(f"space.rules must be {' or '.join(CELL_RULES)}, got {rules!r}")
+        _check_names("operations", operations, CELL_RULES[rules].operations)
+        _check_names("combinations", combinations, CELL_RULES[rules].combinations)
         self.blocks = blocks
         self.operations = tuple(operations)
+        self.combinations = tuple(combinations)
+        self.rules = rules
         self.cells = cells
         self.filters = filters
         self.decisions = (*self._cell_decisions(), *self._cell_decisions())
 
     def __str__(self) -> str:
-        return f"cells of {self.blocks} blocks out of {', '.join(self.operations)}"
+        text = f"cells of {self.blocks} blocks out of {', '.join(self.operations)}"
+        return text if self.rules == "enas" else f"{text}; {', '.join(self.combinations)}"
 
     def _cell_decisions(self) -> Iterator[Decision]:
         yield CellStart(CELL_INPUTS)
@@ -71,6 +81,8 @@ class CellSpace(Space):
             yield Pick(CELL_INPUTS + block)
             yield Choice("operation", len(self.operations))
             yield Choice("operation", len(self.operations))
+            if len(self.combinations) > 1:
+                yield Choice("combination", len(self.combinations))
             yield NodeEnd()
 
     def decode(self, tokens: Sequence[int]) -> CellArchitecture:
@@ -81,22 +93,31 @@ class CellSpace(Space):
             self._decode_cell(tokens[half:]),
             self.cells,
             self.filters,
+            self.rules,
         )
 
     def _decode_cell(self, tokens: Sequence[int]) -> Cell:
+        step = len(tokens) // self.blocks
         blocks = tuple(
-            Block(
-                (tokens[i], tokens[i + 1]),
-                (self.operations[tokens[i + 2]], self.operations[tokens[i + 3]]),
-            )
-            for i in range(0, len(tokens), 4)
+            self._decode_block(*tokens[i : i + step]) for i in range(0, len(tokens), step)
         )
         return Cell(blocks, unused_states(blocks))
+
+    def _decode_block(
+        self, first: int, second: int, left: int, right: int, combination: int = 0
+    ) -> Block:
+        return Block(
+            (first, second),
+            (self.operations[left], self.operations[right]),
+            self.combinations[combination],
+        )
 
     def encode(self, architecture: Architecture) -> tuple[int, ...]:
         """Return the tokens of a pair of cells."""
         if not isinstance(architecture, CellArchitecture):
             raise InputError(f"a {architecture.kind} architecture does not lie in the cell space")
+        if architecture.rules != self.rules:
+            raise InputError(f"the architecture's rules are {architecture.rules}, not {self.rules}")
         normal, reduction = architecture.normal, architecture.reduction
         return (*self._encode_cell(normal, "normal"), *self._encode_cell(reduction, "reduction"))
 
@@ -109,7 +130,20 @@ class CellSpace(Space):
             yield from block.inputs
             for operation in block.operations:
                 if operation not in self.operations:
-                    raise InputError(
-                        f"{name}.blocks[{index}] has {operation!r}, which is not in the space"
-                    )
+                    raise _outside(name, index, operation)
                 yield self.operations.index(operation)
+            if block.combination not in self.combinations:
+                raise _outside(name, index, block.combination)
+            if len(self.combinations) > 1:
+                yield self.combinations.index(block.combination)
+
+
+def _check_names(name: str, given: Sequence[str], legal: Sequence[str]) -> None:
+    if not given or len(set(given)) < len(given) or not set(given) <= set(legal):
+        raise InputError(
+            f"space.{name} must be different names out of {', '.join(legal)}, got {list(given)}"
+        )
+
+
+def _outside(cell: str, block: int, name: str) -> InputError:
+    return InputError(f"{cell}.blocks[{block}] has {name!r}, which is not in the space")

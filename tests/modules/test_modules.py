@@ -8,12 +8,14 @@ import torch
 from torch.utils.data import DataLoader
 
 from lightning_nas import build_network, load_architecture
+from lightning_nas.architecture import CellArchitecture
 from lightning_nas.controllers.lstm import LSTMController
 from lightning_nas.modules.controller import ControllerModule
 from lightning_nas.modules.optimizers import SharedSGD
 from lightning_nas.modules.supernet import SupernetModule
 from lightning_nas.networks.shared_macro import SharedMacroNetwork
 from lightning_nas.policy.baseline import MovingAverageBaseline
+from lightning_nas.published import PUBLISHED
 from lightning_nas.spaces.macro import MacroSpace
 from tests.small import CONSTANT, synthetic, trainer
 
@@ -26,6 +28,8 @@ from tests.small import CONSTANT, synthetic, trainer
         ("enas_micro_paper", {}, 4_052_556),
         ("enas_macro", {}, 30_947_424),
         ("nas_2017", {}, 4_201_630),
+        ("nasnet_a", {}, 3_346_538),
+        ("nasnet_a", {"auxiliary": True}, 3_346_538 + 1_631_498),
     ],
 )
 def test_published_sizes(name, settings, parameters):
@@ -33,9 +37,10 @@ def test_published_sizes(name, settings, parameters):
     assert sum(parameter.numel() for parameter in network.parameters()) == parameters
 
 
-@pytest.mark.parametrize("name", ["enas_micro", "enas_micro_paper", "enas_macro", "nas_2017"])
+@pytest.mark.parametrize("name", PUBLISHED)
 def test_every_parameter_is_reached(name):
-    settings = {"auxiliary": True, "cells": 1} if "micro" in name else {}
+    cells = isinstance(load_architecture(name), CellArchitecture)
+    settings = {"auxiliary": True, "cells": 1} if cells else {}
     settings |= {} if name == "nas_2017" else {"filters": 4}
     network = build_network(load_architecture(name), num_classes=3, **settings)
     output = network(torch.randn(2, 3, 32, 32))

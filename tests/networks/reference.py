@@ -1,8 +1,8 @@
-"""The search networks once more, slow and plain: what the fast ones are tested against.
+"""The search networks and NASNet's once more, slow and plain: what the fast are tested against.
 
 Written after the released code, for one architecture at a time, without a line of
 ``lightning_nas.layers`` or ``lightning_nas.networks``: functions over a dictionary of weights,
-which they find by the names that a supernet gives them. What has to be calibrated is read off the
+which they find by the names that the network gives them. What has to be calibrated is read off the
 maps as they come, as the released code does. Shapes: ``(N, C, H, W)`` images, ``(N, K)`` logits.
 """
 
@@ -48,18 +48,18 @@ def norm(x: Tensor, weights: Weights, name: str, eps: float = 1e-5) -> Tensor:
     return (x - mean) / (variance + eps).sqrt() * scale[:, None, None] + shift[:, None, None]
 
 
-def windows(x: Tensor, stride: int, value: float) -> Tensor:
-    """Return the 3x3 windows, ``(N, C, H', W', 9)``."""
-    padded = same_pad(x, 3, stride, value)
-    return padded.unfold(2, 3, stride).unfold(3, 3, stride).flatten(-2)
+def windows(x: Tensor, stride: int, value: float, kernel: int = 3) -> Tensor:
+    """Return the square windows, ``(N, C, H', W', kernel * kernel)``."""
+    padded = same_pad(x, kernel, stride, value)
+    return padded.unfold(2, kernel, stride).unfold(3, kernel, stride).flatten(-2)
 
 
 def average_pool(x: Tensor, stride: int) -> Tensor:
     return windows(x, stride, 0.0).sum(-1) / windows(torch.ones_like(x), stride, 0.0).sum(-1)
 
 
-def max_pool(x: Tensor, stride: int) -> Tensor:
-    return windows(x, stride, float("-inf")).max(-1).values
+def max_pool(x: Tensor, stride: int, kernel: int = 3) -> Tensor:
+    return windows(x, stride, float("-inf"), kernel).max(-1).values
 
 
 def factorized_reduction(x: Tensor, weights: Weights, name: str) -> Tensor:
@@ -169,6 +169,110 @@ def cell_network(
         if index == 2 * cells + 2 and "auxiliary.linear.weight" in weights:
             auxiliary_logits = auxiliary(x, weights)
     return linear(F.relu(x), weights["classifier.linear.weight"]), auxiliary_logits
+
+
+# ---- NASNet -------------------------------------------------------------------------------------
+
+
+def padded_conv(x: Tensor, weight: Tensor, down: int, across: int, dilation: int = 1) -> Tensor:
+    """Convolve after padding each axis by itself: TensorFlow's SAME for any window."""
+    pads: list[int] = []
+    for size, kernel, stride in zip(
+        x.shape[:1:-1], weight.shape[:1:-1], (across, down), strict=True
+    ):
+        reach = (kernel - 1) * dilation + 1
+        total = max(((size + stride - 1) // stride - 1) * stride + reach - size, 0)
+        pads += [total // 2, total - total // 2]
+    return F.conv2d(F.pad(x, pads), weight, stride=(down, across), dilation=dilation)
+
+
+def nasnet_operation(
+    x: Tensor, weights: Weights, name: str, operation: str, stride: int, filters: int
+) -> Tensor:
+    def conv_norm(x: Tensor, part: str, down: int, across: int, dilation: int = 1) -> Tensor:
+        weight = weights[f"{name}.{part}conv.weight"]
+        x = padded_conv(x, weight, down, across, dilation)
+        return norm(x, weights, f"{name}.{part}norm")
+
+    if operation == "identity" and stride == 1 and x.shape[1] == filters:
+        return x
+    kind = operation.split("_")[0]
+    if kind in ("avg", "max"):
+        kernel = int(operation[-1])
+        x = average_pool(x, stride) if kind == "avg" else max_pool(x, stride, kernel)
+        return x if x.shape[1] == filters else conv_norm(x, "1.", 1, 1)
+    x = F.relu(x)
+    if kind == "sep":
+        for stack in (1, 2):
+            depthwise = weights[f"{name}.depthwise_{stack}.weight"]
+            x = conv(F.relu(x), depthwise, stride if stack == 1 else 1, groups=len(depthwise))
+            x = conv(x, weights[f"{name}.pointwise_{stack}.weight"])
+            x = norm(x, weights, f"{name}.norm_{stack}")
+        return x
+    if operation in ("conv_1x3_3x1", "conv_1x7_7x1"):
+        return conv_norm(F.relu(conv_norm(x, "0.", 1, stride)), "1.", stride, 1)
+    return conv_norm(x, "", stride, stride, 2 if kind == "dil" else 1)
+
+
+def nasnet_cell(
+    older: Tensor | None, newer: Tensor, cell: Cell, weights: Weights, name: str, stride: int
+) -> Tensor:
+    """Return a cell's output; without an older input, it is the newer one as it is."""
+    base = relu_conv_norm(newer, weights, f"{name}.base")
+    filters = base.shape[1]
+    if older is None:
+        older = newer
+    elif older.shape[-1] != newer.shape[-1]:
+        older = factorized_reduction(F.relu(older), weights, f"{name}.older.1")
+    elif older.shape[1] != filters:
+        older = relu_conv_norm(older, weights, f"{name}.older")
+    states = [older, base]
+    for index, block in enumerate(cell.blocks):
+        results = []
+        for side, (state, operation) in enumerate(zip(block.inputs, block.operations, strict=True)):
+            step = stride if state < 2 else 1
+            edge = f"{name}.operations.{index}.{side}"
+            results.append(nasnet_operation(states[state], weights, edge, operation, step, filters))
+        states.append(torch.cat(results, 1) if block.combination == "concat" else sum(results))
+    outputs = []
+    for state in cell.outputs:
+        x, fit = states[state], f"{name}.fit_outputs.{state}"
+        if x.shape[-1] != states[-1].shape[-1]:
+            x = factorized_reduction(x, weights, fit)
+        elif x.shape[1] != filters:
+            x = norm(conv(x, weights[f"{fit}.conv.weight"]), weights, f"{fit}.norm")
+        outputs.append(x)
+    return torch.cat(outputs, dim=1)
+
+
+def nasnet_auxiliary(x: Tensor, weights: Weights) -> Tensor:
+    x = F.relu(x).unfold(2, 5, 3).unfold(3, 5, 3).mean(dim=(-1, -2))
+    x = F.relu(norm(conv(x, weights["auxiliary.project.weight"]), weights, "auxiliary.norm_1"))
+    x = torch.einsum("nchw,kchw->nk", x, weights["auxiliary.conv.weight"])[:, :, None, None]
+    x = F.relu(norm(x, weights, "auxiliary.norm_2"))
+    return linear(x, weights["auxiliary.linear.weight"]) + weights["auxiliary.linear.bias"]
+
+
+def nasnet(
+    images: Tensor, architecture: CellArchitecture, weights: Weights, cells: int
+) -> tuple[Tensor, Tensor | None]:
+    """Return logits and auxiliary logits, these only where ``weights`` has the head."""
+    x = stem(images, weights)
+    layers: list[Tensor | None] = [None, x]
+    auxiliary_logits = None
+    index = 0
+    for number in range(3 * cells):
+        if number in (cells, 2 * cells):
+            x = nasnet_cell(layers[-2], x, architecture.reduction, weights, f"cells.{index}", 2)
+            layers.append(x)
+            index += 1
+        x = nasnet_cell(layers[-2], x, architecture.normal, weights, f"cells.{index}", 1)
+        layers.append(x)
+        index += 1
+        if number == 2 * cells - 1 and "auxiliary.linear.weight" in weights:
+            auxiliary_logits = nasnet_auxiliary(x, weights)
+    logits = linear(F.relu(x), weights["classifier.linear.weight"])
+    return logits + weights["classifier.linear.bias"], auxiliary_logits
 
 
 # ---- macro --------------------------------------------------------------------------------------

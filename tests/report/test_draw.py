@@ -10,6 +10,8 @@ from itertools import combinations, pairwise
 import pytest
 
 from lightning_nas.architecture import (
+    COMBINATIONS,
+    NASNET_OPERATIONS,
     Block,
     Cell,
     CellArchitecture,
@@ -31,6 +33,7 @@ from lightning_nas.spaces.edge_cell import EdgeCellSpace
 from lightning_nas.spaces.macro import MacroSpace
 
 RANDOM = 20
+NASNET = CellSpace(5, NASNET_OPERATIONS, combinations=COMBINATIONS, rules="nasnet")
 
 
 def sample(space, seed):
@@ -45,6 +48,7 @@ def macro_size(seed):
 ARCHITECTURES = {
     **{name: published.architecture for name, published in PUBLISHED.items()},
     **{f"cell{seed}": sample(CellSpace(), seed) for seed in range(RANDOM)},
+    **{f"nasnet{seed}": sample(NASNET, seed) for seed in range(RANDOM)},
     **{f"macro{seed}": sample(MacroSpace(macro_size(seed)), seed) for seed in range(RANDOM)},
     **{f"chain{seed}": sample(ChainSpace(6 + seed, pools=[1]), seed) for seed in range(RANDOM)},
     **{f"edge cell{seed}": sample(EdgeCellSpace(), seed) for seed in range(RANDOM)},
@@ -67,19 +71,20 @@ def svg_ids(path):
     return {element.get("id") for element in ET.parse(path).iter() if element.get("id")}
 
 
-def state(index):
-    return f"input{index}" if index < 2 else f"block{index - 2}-add"
-
-
 def cell_ids(cell):
     """Every node and arrow of a cell, written down from its meaning."""
+
+    def state(index):
+        return f"input{index}" if index < 2 else joins[index - 2]
+
+    joins = [f"block{index}-{block.combination}" for index, block in enumerate(cell.blocks)]
     yield from ("input0", "input1", "concat", "output", "edge-concat-output")
     for index, block in enumerate(cell.blocks):
-        yield f"block{index}-add"
+        yield joins[index]
         for side, source in zip(("left", "right"), block.inputs, strict=True):
             yield f"block{index}-{side}"
             yield f"edge-{state(source)}-block{index}-{side}"
-            yield f"edge-block{index}-{side}-block{index}-add"
+            yield f"edge-block{index}-{side}-{joins[index]}"
     yield from (f"edge-{state(output)}-concat" for output in cell.outputs)
 
 
@@ -228,6 +233,14 @@ def test_text_of_an_svg_is_text(tmp_path):
     texts = [e.text for e in ET.parse(tmp_path / "cells.svg").iter() if e.tag.endswith("}text")]
     assert {"normal cell", "reduction cell", "h[i-1]", "h[i]", "concat", "avg 3x3"} <= set(texts)
     assert texts.count("add") == 10
+    assert texts.count("concat") == 2
+
+
+def test_texts_fit_their_boxes():
+    cells = [Cell((Block((0, 1), (name, name), "concat"),), (2,)) for name in NASNET_OPERATIONS]
+    for cell in cells:
+        for box in layout(CellArchitecture(cell, cell, rules="nasnet")).boxes:
+            assert text_width(box.text, 9) < box.width - 4
 
 
 @pytest.mark.parametrize("name", PUBLISHED)
