@@ -71,6 +71,8 @@ class Conv2d(nn.Conv2d):
 
     def forward(self, x: Tensor) -> Tensor:
         """Convolve ``x``."""
+        if self.strided and self.window == (1, 1):
+            return F.conv2d(every(x, self.stride[0], self.stride[1]), self.weight, groups=self.groups)
         if self.strided:
             return super().forward(pad_same(x, self.window, self.stride))  # type: ignore[arg-type]
         if self.window == (1, 1) and cpu.is_small(x):
@@ -177,13 +179,18 @@ class FactorizedReduction(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """Return ``(N, out_channels, ceil(H / 2), ceil(W / 2))``."""
         shifted = F.pad(x[..., 1:, 1:], (0, 1, 0, 1))
-        joined = torch.cat([self.path_1(_halve(x)), self.path_2(_halve(shifted))], dim=1)
+        joined = torch.cat([self.path_1(every(x, 2, 2)), self.path_2(every(shifted, 2, 2))], dim=1)
         return self.norm(joined)
 
 
-def _halve(x: Tensor) -> Tensor:
-    """Every other pixel, in a layout that convolutions take without a copy of their own."""
-    return x[..., ::2, ::2].contiguous(memory_format=torch.channels_last)
+def every(x: Tensor, down: int, across: int) -> Tensor:
+    """Return every so many rows and columns: all that a 1x1 convolution with strides reads.
+
+    On a CPU such a convolution with strides writes beyond its memory where it has few channels
+    (torch 2.14, channels_last); without them it is right. The layout is one that convolutions take
+    without a copy of their own.
+    """
+    return x[..., ::down, ::across].contiguous(memory_format=torch.channels_last)
 
 
 class AveragePool(nn.Module):

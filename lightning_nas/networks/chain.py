@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from lightning_nas.architecture import ChainArchitecture, ChainLayer, loose_layers
 from lightning_nas.errors import InputError
-from lightning_nas.layers.convolutions import same_padding
+from lightning_nas.layers.convolutions import every, same_padding
 from lightning_nas.networks.initialization import initialize
 
 
@@ -29,6 +29,9 @@ class ConvNormRelu(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Return ``(N, filters, ceil(H / stride), ceil(W / stride))``."""
+        if self.conv.kernel_size == (1, 1) and self.conv.stride != (1, 1):
+            x = F.conv2d(every(x, *self.conv.stride), self.conv.weight)
+            return F.relu(self.norm(x))
         pads = [
             same_padding(size, kernel, stride)
             for size, kernel, stride in zip(
