@@ -2,18 +2,70 @@
 
 import math
 import resource
+from typing import Any
 
 import torch
 from hydra.utils import instantiate
 from omegaconf import DictConfig
 
 from lightning_nas.methods.enas import ENAS
+from lightning_nas.methods.trial_search import TrialSearch
 
 GIB = 2**30
+CHILDREN = 3  # that are timed
 LONG = 12 * 3600  # seconds of a search that one would rather not run on a CPU
 
 
-def rehearse(method: ENAS, cfg: DictConfig) -> str:
+def rehearse(method: ENAS | TrialSearch, cfg: DictConfig) -> str:
+    """Return the lines that say what a search would need."""
+    if isinstance(method, TrialSearch):
+        return _rehearse_children(method)
+    return _rehearse_steps(method, cfg)
+
+
+def _rehearse_children(method: TrialSearch) -> str:
+    """Time a few batches of a few children that the method proposes first."""
+    evaluator: Any = method.make_evaluator(data=method.data)
+    lines = {"space": _size(method.space.size), "architectures": f"{method.samples:,}"}
+    if not hasattr(evaluator, "steps_of"):
+        lines["whole search"] = "seconds: outcomes are read from a table"
+        return _table(lines)
+    proposals = method.propose(range(CHILDREN))
+    children = [evaluator.steps_of(method.architecture(proposal)) for proposal in proposals]
+    child = sum(child.seconds for child in children) / CHILDREN
+    first = children[0]
+    memory = _peak_memory(first.device)
+    sizes = sorted(child.parameters for child in children)
+    lines |= {
+        "a child": f"{_hours(child)}: {first.epochs} epochs of {first.train_batches:,} batches of "
+        f"{method.data.batch_size if method.data else 0} images (mean of {CHILDREN})",
+        "parameters": f"{sizes[0]:,} to {sizes[-1]:,}",
+        "memory": f"{memory / GIB:.1f} GiB at the peak on {first.device.type}",
+        "whole search": f"{_hours(method.samples * child)} of one {_hardware(first.device)}; "
+        "divide by the children that train at once",
+        "advice": _advice_on_children(method.samples * child),
+    }
+    return _table(lines)
+
+
+def _advice_on_children(seconds: float) -> str:
+    if seconds > LONG:
+        return (
+            "more devices (executor=ray), fewer architectures (method.samples), shorter trainings "
+            "(evaluation.epochs) or fewer images"
+        )
+    return "this machine will do"
+
+
+def _size(space: int) -> str:
+    return f"10^{math.log10(space):.1f} architectures"
+
+
+def _table(lines: dict[str, str]) -> str:
+    return "\n".join(f"{name:<17}{line}" for name, line in lines.items())
+
+
+def _rehearse_steps(method: ENAS, cfg: DictConfig) -> str:
     """Time a few steps and return the lines that say what the whole search would need.
 
     Args:
@@ -32,7 +84,7 @@ def rehearse(method: ENAS, cfg: DictConfig) -> str:
     seconds = estimate.seconds(epochs, 2 * samples)
     memory = _peak_memory(device)
     lines = {
-        "space": f"10^{math.log10(estimate.space):.1f} architectures",
+        "space": _size(estimate.space),
         "parameters": f"{estimate.parameters:,} that are trained",
         **{
             f"{name} step": f"{1e3 * one:,.0f} ms, {times:,} times an epoch"
@@ -43,7 +95,7 @@ def rehearse(method: ENAS, cfg: DictConfig) -> str:
         f"({samples} of the controller, {samples} at random), on {_hardware(device)}",
         "advice": _advice(device, seconds, memory),
     }
-    return "\n".join(f"{name:<17}{line}" for name, line in lines.items())
+    return _table(lines)
 
 
 def _peak_memory(device: torch.device) -> int:
@@ -55,7 +107,9 @@ def _peak_memory(device: torch.device) -> int:
 def _hours(seconds: float) -> str:
     if seconds < 120:
         return f"{seconds:.0f} seconds"
-    return f"{seconds / 60:.0f} minutes" if seconds < 3600 else f"{seconds / 3600:.1f} hours"
+    if seconds < 3600:
+        return f"{seconds / 60:.0f} minutes"
+    return f"{seconds / 3600:.1f} hours" if seconds < 100 * 3600 else f"{seconds / 86400:,.0f} days"
 
 
 def _hardware(device: torch.device) -> str:

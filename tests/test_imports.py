@@ -19,7 +19,7 @@ LAYERS = [
 ]
 RANK = {name: rank for rank, names in enumerate(LAYERS) for name in names}
 PURE = {"architecture", "published", "spaces"}  # an architecture is data: no torch
-LIGHTNING = {"data", "modules", "methods", "callbacks", "runs"}
+LIGHTNING = {"data", "modules", "evaluation", "methods", "callbacks", "runs"}
 FILES = [path for path in sorted(ROOT.rglob("*.py")) if path != ROOT / "__init__.py"]
 
 

@@ -96,7 +96,9 @@ class Journal:
         with self._explained(), self._transaction():
             self._insert(proposals, architectures, now)
 
-    def end(self, number: int, outcome: Outcome, reward: float, same_as: int | None = None) -> Trial:
+    def end(
+        self, number: int, outcome: Outcome, reward: float, same_as: int | None = None
+    ) -> Trial:
         """Write what came of a proposal, and return the whole trial."""
         with self._explained(), self._transaction():
             self._update(number, outcome, reward, same_as)

@@ -57,8 +57,7 @@ class Outcome:
         """Raise InputError where the reward is none; the trial is named."""
         if not (math.isfinite(self.reward) and 0 <= self.reward <= 1):
             raise InputError(
-                f"trial {number}: its evaluation returned a reward of {self.reward}; "
-                "legal: 0 to 1"
+                f"trial {number}: its evaluation returned a reward of {self.reward}; legal: 0 to 1"
             )
 
 

@@ -72,7 +72,9 @@ class Conv2d(nn.Conv2d):
     def forward(self, x: Tensor) -> Tensor:
         """Convolve ``x``."""
         if self.strided and self.window == (1, 1):
-            return F.conv2d(every(x, self.stride[0], self.stride[1]), self.weight, groups=self.groups)
+            return F.conv2d(
+                every(x, self.stride[0], self.stride[1]), self.weight, groups=self.groups
+            )
         if self.strided:
             return super().forward(pad_same(x, self.window, self.stride))  # type: ignore[arg-type]
         if self.window == (1, 1) and cpu.is_small(x):

@@ -241,7 +241,8 @@ class TrialSearch(LightningModule):
         assert self.journal is not None
         ended = self.journal.ended()
         rewards = {
-            arm: tuple(t.reward for t in ended if t.proposal.arm == arm) for arm in (POLICY, CONTROL)
+            arm: tuple(t.reward for t in ended if t.proposal.arm == arm)
+            for arm in (POLICY, CONTROL)
         }
         ranking = self.journal.best((POLICY, CONTROL), max(self.finalists, 1))
         if not ranking:

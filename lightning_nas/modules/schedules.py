@@ -1,4 +1,4 @@
-"""Learning rates over a training, by the share of it that is done: they fit any number of epochs."""
+"""Learning rates over a training, whatever its number of epochs."""
 
 from collections.abc import Sequence
 

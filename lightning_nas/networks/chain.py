@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from lightning_nas.architecture import ChainArchitecture, ChainLayer, loose_layers
 from lightning_nas.errors import InputError
-from lightning_nas.layers.convolutions import every, same_padding
+from lightning_nas.layers.convolutions import Conv2d
 from lightning_nas.networks.initialization import initialize
 
 
@@ -24,26 +24,12 @@ class ConvNormRelu(nn.Module):
 
     def __init__(self, in_channels: int, layer: ChainLayer) -> None:
         super().__init__()
-        self.conv = nn.Conv2d(in_channels, layer.filters, layer.kernel, layer.stride, bias=False)
+        self.conv = Conv2d(in_channels, layer.filters, layer.kernel, layer.stride)
         self.norm = nn.BatchNorm2d(layer.filters)
 
     def forward(self, x: Tensor) -> Tensor:
         """Return ``(N, filters, ceil(H / stride), ceil(W / stride))``."""
-        if self.conv.kernel_size == (1, 1) and self.conv.stride != (1, 1):
-            x = F.conv2d(every(x, *self.conv.stride), self.conv.weight)
-            return F.relu(self.norm(x))
-        pads = [
-            same_padding(size, kernel, stride)
-            for size, kernel, stride in zip(
-                x.shape[2:], self.conv.kernel_size, self.conv.stride, strict=True
-            )
-        ]
-        if all(before == after for before, after in pads):  # the convolution pads without a copy
-            padding = (pads[0][0], pads[1][0])
-            x = F.conv2d(x, self.conv.weight, stride=self.conv.stride, padding=padding)
-        else:
-            x = self.conv(F.pad(x, (*pads[1], *pads[0])))
-        return F.relu(self.norm(x))
+        return F.relu(self.norm(self.conv(x)))
 
 
 class ChainBlock(nn.Module):

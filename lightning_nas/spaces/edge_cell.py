@@ -19,6 +19,7 @@ class EdgeCellSpace(Space):
     """Cells of four nodes, each joined to all later ones. A token is the operation on an edge.
 
     Edges come in the order of ``EDGES``: those into node 1, then into node 2, then into node 3.
+    Each is a decision of its own kind, for none can take another's place.
 
     Args:
         filters: Size written into decoded architectures: filters of the first stage.
@@ -36,7 +37,10 @@ class EdgeCellSpace(Space):
             raise InputError(f"filters and cells must be at least 1, got {filters} and {cells}")
         self.filters = filters
         self.cells = cells
-        self.decisions = tuple(Choice("operation", len(EDGE_OPERATIONS)) for _ in EDGES)
+        self.decisions = tuple(
+            Choice(f"operation {source} to {target}", len(EDGE_OPERATIONS))
+            for source, target in EDGES
+        )
 
     def __str__(self) -> str:
         return f"cells of {len(EDGES)} edges out of {', '.join(EDGE_OPERATIONS)}"

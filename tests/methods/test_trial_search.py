@@ -1,0 +1,216 @@
+"""NAS, NASNet, random search and evolution on rewards that are known beforehand."""
+
+import statistics
+from functools import partial
+
+import pytest
+import torch
+from small import trainer
+
+from lightning_nas.controllers.lstm import LSTMController
+from lightning_nas.errors import InputError
+from lightning_nas.evaluation.executors import SerialExecutor
+from lightning_nas.evaluation.trial import CONTROL, FINALIST, POLICY, Outcome
+from lightning_nas.methods.evolution import Evolution
+from lightning_nas.methods.nas import NAS
+from lightning_nas.methods.nasnet import NASNet
+from lightning_nas.methods.random_search import RandomSearch
+from lightning_nas.modules.controller import ControllerModule
+from lightning_nas.policy.baseline import MovingAverageBaseline
+from lightning_nas.spaces.chain import ChainSpace
+from lightning_nas.spaces.edge_cell import EdgeCellSpace
+
+EDGES = EdgeCellSpace()
+BEST = (3, 1, 4, 0, 2, 3)  # planted
+
+
+class Planted:
+    """The reward is the share of decisions that are those of the planted architecture."""
+
+    def __init__(self, space=EDGES, best=BEST):
+        self.space, self.best = space, best
+        self.finals = []
+
+    def __call__(self, architecture, seed, poll):
+        tokens = self.space.encode(architecture)
+        return Outcome(sum(a == b for a, b in zip(tokens, self.best, strict=True)) / len(tokens))
+
+    def final(self, epochs):
+        def longer(architecture, seed, poll):
+            self.finals.append((architecture, epochs))
+            return Outcome(0.25 + 0.01 * len(self.finals))
+
+        return longer
+
+
+class Depth:
+    """Rewards deep networks, and cannot be told apart from its own finals."""
+
+    def __call__(self, architecture, seed, poll):
+        return Outcome(len(architecture.layers) / 100)
+
+
+def controller(space, lr=0.02, **settings):
+    policy = LSTMController(space, hidden=24, bias=True, tanh_constant=None, **settings)
+    return ControllerModule(
+        policy, MovingAverageBaseline(0.8), partial(torch.optim.Adam, lr=lr), entropy_weight=0.0
+    )
+
+
+def method(name, folder, seed=0, evaluator=None, samples=150, space=EDGES, **settings):
+    torch.manual_seed(seed)
+    common = {
+        "data": None,
+        "evaluation": lambda data: evaluator or Planted(),
+        "executor": SerialExecutor,
+        "journal": folder / "trials.sqlite",
+        "samples": samples,
+        "batch": 10,
+        "seed": seed,
+    } | settings
+    if name == "nas":
+        return NAS(controller(space, layers=2, skips="sigmoid"), **common)
+    if name == "nasnet":
+        return NASNet(controller(space, picks="softmax"), **common)
+    if name == "evolution":
+        return Evolution(population=20, tournament=5, space=space, **common)
+    return RandomSearch(space=space, **common)
+
+
+def searched(name, folder, **settings):
+    """Return the method after its search, and what it derived, with the journal still open."""
+    search = method(name, folder, **settings)
+    search.teardown = lambda stage: None
+    trainer(folder, -1, log_every_n_steps=1).fit(search)
+    derived = search.derive(1, lambda items, total: items)
+    return search, derived
+
+
+METHODS = ["nas", "nasnet", "random_search", "evolution"]
+
+
+@pytest.mark.parametrize("name", METHODS)
+def test_a_search_evaluates_as_many_as_asked_and_hands_over_the_best(name, tmp_path):
+    search, derived = searched(name, tmp_path, samples=35)
+    ended = search.journal.ended()
+    assert [trial.number for trial in ended] == list(range(35))
+    assert search.updates == 4
+    assert derived.reward == max(trial.reward for trial in ended)
+    assert Planted()(derived.architecture, 0, None).reward == derived.reward
+
+
+@pytest.mark.parametrize("name", ["nas", "nasnet", "evolution"])
+def test_what_learns_gets_better(name, tmp_path):
+    _, derived = searched(name, tmp_path, samples=300)
+    first, last = derived.sampled[:60], derived.sampled[-60:]
+    assert statistics.fmean(last) > statistics.fmean(first) + 0.2
+
+
+def test_the_same_seed_proposes_the_same_and_another_another(tmp_path):
+    tokens = [
+        [t.proposal for t in searched("nasnet", tmp_path / f"{i}", seed=seed, samples=30)[0]
+         .journal.ended()]
+        for i, seed in enumerate((1, 1, 2))
+    ]  # fmt: skip
+    assert tokens[0] == tokens[1] != tokens[2]
+
+
+def test_log_probabilities_are_those_under_which_the_architecture_was_drawn(tmp_path):
+    search = method("nasnet", tmp_path, samples=10)
+    proposals = search.propose(range(10))
+    rollout = search.controller.score([proposal.tokens for proposal in proposals])
+    for proposal, log_probs in zip(proposals, rollout.log_prob_NT.tolist(), strict=True):
+        assert proposal.log_probs == pytest.approx(log_probs, abs=1e-5)
+
+
+def test_the_control_arm_is_drawn_uniformly_and_teaches_nothing(tmp_path):
+    search, derived = searched("nasnet", tmp_path, samples=300, control=0.3)
+    arms = [trial.proposal.arm for trial in search.journal.ended()]
+    assert 60 < arms.count(CONTROL) < 120
+    assert arms.count(POLICY) + arms.count(CONTROL) == 300
+    uniform = [t for t in search.journal.ended() if t.proposal.arm == CONTROL]
+    assert all(t.proposal.log_probs == pytest.approx([-1.6094] * 6, abs=1e-3) for t in uniform)
+    assert statistics.fmean(derived.sampled) > statistics.fmean(derived.uniform) + 0.1
+
+
+def test_finalists_are_the_best_and_the_choice_is_theirs(tmp_path):
+    evaluator = Planted()
+    search, derived = searched(
+        "evolution", tmp_path, evaluator=evaluator, finalists=3, finalist_epochs=7, samples=60
+    )
+    best = search.journal.best((POLICY,), 3)
+    assert [architecture for architecture, _ in evaluator.finals] == [
+        search.architecture(trial.proposal) for trial in best
+    ]
+    assert {epochs for _, epochs in evaluator.finals} == {7}
+    finalists = search.journal.best((FINALIST,), 9)
+    assert len(finalists) == 3
+    assert derived.reward == pytest.approx(0.28)  # the last was the best
+    assert derived.architecture == evaluator.finals[-1][0]
+
+
+def test_the_networks_of_nas_grow_by_two_layers_as_published(tmp_path):
+    space = ChainSpace(layers=6)
+    search = method("nas", tmp_path, space=space, samples=12_800, grow_every=1600)
+    depths = {number: search.space_at(number).layers for number in (0, 1599, 1600, 12_799)}
+    assert depths == {0: 6, 1599: 6, 1600: 8, 12_799: 20}
+
+
+def test_a_batch_of_networks_of_several_depths_is_learnt_from(tmp_path):
+    space = ChainSpace(layers=2)
+    search, _ = searched(
+        "nas", tmp_path, space=space, evaluator=Depth(), samples=30, grow_every=7, grow_by=1
+    )
+    layers = [len(search.architecture(t.proposal).layers) for t in search.journal.ended()]
+    assert layers == [2 + number // 7 for number in range(30)]
+    trials = search.journal.ended()[:20]
+    rollout = search.controller.score(
+        [t.proposal.tokens for t in trials], [search.space_of(t.proposal.tokens) for t in trials]
+    )
+    for place, trial in enumerate(trials):
+        alone = search.controller.score(
+            [trial.proposal.tokens], [search.space_of(trial.proposal.tokens)]
+        )
+        assert rollout.log_prob_N[place].item() == pytest.approx(alone.log_prob_N.item(), abs=1e-4)
+
+
+def test_depth_grows_in_the_chain_space_alone(tmp_path):
+    with pytest.raises(InputError, match="chain space alone"):
+        method("nas", tmp_path, grow_every=10)
+
+
+def test_a_child_of_evolution_differs_from_a_living_one_by_one_decision(tmp_path):
+    search, _ = searched("evolution", tmp_path, samples=80)
+    tokens = [trial.proposal.tokens for trial in search.journal.ended()]
+    for number in range(20, 80):
+        living = tokens[number - 20 : number]
+        distances = [sum(a != b for a, b in zip(tokens[number], t, strict=True)) for t in living]
+        assert 1 in distances
+
+
+@pytest.mark.parametrize(
+    ("name", "settings"),
+    [
+        ("nasnet", {"control": 1.0}),
+        ("nasnet", {"samples": 0}),
+        ("nasnet", {"finalists": -1}),
+        ("random_search", {"batch": 0}),
+    ],
+)
+def test_numbers_out_of_range_are_refused(name, settings, tmp_path):
+    with pytest.raises(InputError, match=f"method.*{next(iter(settings))}"):
+        method(name, tmp_path, **settings)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["nas", "nasnet", "evolution"])
+def test_the_planted_architecture_is_found_more_often_than_by_chance(name, tmp_path):
+    found = {
+        kind: sum(
+            searched(kind, tmp_path / f"{kind}{seed}", seed=seed, samples=400)[1].reward == 1
+            for seed in range(20)
+        )
+        for kind in (name, "random_search")
+    }
+    assert found[name] >= 15
+    assert found[name] > found["random_search"]
