@@ -23,6 +23,7 @@ from lightning_nas.errors import InputError, users_error
 from lightning_nas.evaluation.complexity import measure
 from lightning_nas.files import replace_text
 from lightning_nas.methods.base import Derived
+from lightning_nas.methods.trial_search import TrialSearch
 from lightning_nas.networks.build import build_network
 from lightning_nas.published import load_architecture
 from lightning_nas.rehearsal import rehearse
@@ -41,6 +42,8 @@ def search(cfg: DictConfig) -> None:
             print(rehearse(method, cfg))
             return
         trainer = build_trainer(cfg)
+        if isinstance(method, TrialSearch):  # before Lightning starts a process for each
+            method.check(trainer.num_devices * trainer.num_nodes)
         log_configuration(trainer, cfg)
         derive = next(c for c in trainer.callbacks if isinstance(c, DeriveArchitecture))  # type: ignore[attr-defined]
         trainer.fit(method, ckpt_path=checkpoint_of(cfg), weights_only=True)

@@ -126,21 +126,30 @@ class TrialSearch(LightningModule):
 
     # ---- the stream of trials --------------------------------------------------------------------
 
+    @staticmethod
+    def check(devices: int) -> None:
+        """Refuse several devices for the controller.
+
+        Raises:
+            InputError: If there are more than one.
+        """
+        if devices > 1:
+            raise InputError(
+                "children are spread by executor=ray, the controller needs one device: "
+                "trainer.devices=1"
+            )
+
     def train_dataloader(self) -> Rollouts:
         """Return the stream of trials, which goes on where the journal ends.
 
         Raises:
             InputError: If the Trainer has several devices, or the journal is of another search.
         """
-        if self.trainer.world_size > 1:
-            raise InputError(
-                "children are spread by executor=ray, the controller needs one device: "
-                "trainer.devices=1"
-            )
+        self.check(self.trainer.world_size)
         if self.data is not None:
             self.data.trainer = None  # the children's own
-        self.journal = Journal(self.journal_path, str(self.space))
         self.evaluator = self.make_evaluator(data=self.data)
+        self.journal = Journal(self.journal_path, str(self.space))
         self.executor = self.make_executor(self.evaluator)
         self.rollouts = Rollouts(
             self.propose,
