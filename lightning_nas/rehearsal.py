@@ -25,7 +25,7 @@ def rehearse(method: ENAS | TrialSearch, cfg: DictConfig) -> str:
 
 def _rehearse_children(method: TrialSearch) -> str:
     """Time a few batches of a few children that the method proposes first."""
-    evaluator: Any = method.make_evaluator(data=method.data)
+    evaluator: Any = method.evaluator
     lines = {"space": _size(method.space.size), "architectures": f"{method.samples:,}"}
     if not hasattr(evaluator, "steps_of"):
         lines["whole search"] = "seconds: outcomes are read from a table"

@@ -84,7 +84,7 @@ class TrialSearch(LightningModule):
         self.automatic_optimization = False
         self.space = space
         self.data = data
-        self.make_evaluator = evaluation
+        self.evaluator = evaluation(data=data)
         self.make_executor = executor
         self.journal_path = Path(journal)
         self.samples = samples
@@ -148,7 +148,6 @@ class TrialSearch(LightningModule):
         self.check(self.trainer.world_size)
         if self.data is not None:
             self.data.trainer = None  # the children's own
-        self.evaluator = self.make_evaluator(data=self.data)
         self.journal = Journal(self.journal_path, str(self.space))
         self.executor = self.make_executor(self.evaluator)
         self.rollouts = Rollouts(
