@@ -41,8 +41,7 @@ def _rehearse_children(method: TrialSearch) -> str:
         f"{method.data.batch_size if method.data else 0} images (mean of {CHILDREN})",
         "parameters": f"{sizes[0]:,} to {sizes[-1]:,}",
         "memory": f"{memory / GIB:.1f} GiB at the peak on {first.device.type}",
-        "whole search": f"{_hours(method.samples * child)} of one {_hardware(first.device)}; "
-        "divide by the children that train at once",
+        "whole search": f"{_hours(method.samples * child)} of one {_hardware(first.device)}",
         "advice": _advice_on_children(method.samples * child),
     }
     return _table(lines)
@@ -51,8 +50,8 @@ def _rehearse_children(method: TrialSearch) -> str:
 def _advice_on_children(seconds: float) -> str:
     if seconds > LONG:
         return (
-            "more devices (executor=ray), fewer architectures (method.samples), shorter trainings "
-            "(evaluation.epochs) or fewer images"
+            "fewer architectures (method.samples), shorter trainings (evaluation.epochs) or fewer "
+            "images"
         )
     return "this machine will do"
 

@@ -135,7 +135,7 @@ class TrialSearch(LightningModule):
         """
         if devices > 1:
             raise InputError(
-                "children are spread by executor=ray, the controller needs one device: "
+                "children train one after another, the controller needs one device: "
                 "trainer.devices=1"
             )
 
