@@ -82,7 +82,10 @@ def test_ctrl_c_does_not_wait_for_the_batch_and_saves_the_work(unbroken, tmp_pat
     assert "Traceback" not in errors
 
 
-@pytest.mark.parametrize("method", ["nasnet", "random_search", "evolution"])
+@pytest.mark.parametrize(
+    "method",
+    ["nasnet", *(pytest.param(m, marks=pytest.mark.slow) for m in ("random_search", "evolution"))],
+)
 def test_every_method_searches_the_table(method, tmp_path):
     arguments = ["experiment=nas_bench_201", f"method={method}", "method.samples=30", "logger=csv"]
     status, _, errors = run("search.py", *arguments, f"hydra.run.dir={tmp_path}")
@@ -91,7 +94,9 @@ def test_every_method_searches_the_table(method, tmp_path):
     assert "Trials" in errors  # the bar
 
 
-@pytest.mark.parametrize("experiment", ["nas_digits", "nas_bench_201"])
+@pytest.mark.parametrize(
+    "experiment", ["nas_digits", pytest.param("nas_bench_201", marks=pytest.mark.slow)]
+)
 def test_a_dry_run_says_what_it_would_need_and_leaves_nothing(experiment, tmp_path):
     folder = tmp_path / "run"
     arguments = [f"experiment={experiment}", "dry_run=true", "logger=csv"]
@@ -121,6 +126,7 @@ def test_a_users_error_is_one_line(arguments, said, tmp_path):
     assert not folder.exists()
 
 
+@pytest.mark.slow
 def test_two_searches_on_one_folder_are_refused(tmp_path):
     first = start("search.py", *SMALL, "evaluation.epochs=200", f"hydra.run.dir={tmp_path}")
     until(tmp_path, 1)
