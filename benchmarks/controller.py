@@ -9,8 +9,9 @@ from collections.abc import Callable
 
 import torch
 
-from benchmarks.machine import now, parse
+from benchmarks.machine import parse
 from lightning_nas.controllers.lstm import LSTMController
+from lightning_nas.evaluation.complexity import now
 from lightning_nas.spaces.base import Space
 from lightning_nas.spaces.cell import CellSpace
 from lightning_nas.spaces.macro import MacroSpace

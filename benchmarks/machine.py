@@ -1,7 +1,6 @@
-"""What every benchmark asks of the machine: its threads, its device, and the time."""
+"""What every benchmark asks of the machine: its threads and its device."""
 
 import argparse
-import time
 
 import torch
 
@@ -22,10 +21,3 @@ def parse(parser: argparse.ArgumentParser, *, device: bool = True) -> argparse.N
     if arguments.threads:
         torch.set_num_threads(arguments.threads)
     return arguments
-
-
-def now(device: torch.device) -> float:
-    """Return the time in seconds, once the device has done all that was asked of it."""
-    if device.type == "cuda":
-        torch.cuda.synchronize(device)
-    return time.perf_counter()

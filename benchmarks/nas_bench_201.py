@@ -16,6 +16,7 @@ import pytorch_lightning as pl
 import torch
 from tqdm import tqdm
 
+from benchmarks.machine import parse
 from lightning_nas.controllers.lstm import LSTMController
 from lightning_nas.evaluation.executors import SerialExecutor
 from lightning_nas.evaluation.tabular import TabularBenchmark
@@ -94,8 +95,8 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=20)
     parser.add_argument("--queries", type=int, default=200)
     parser.add_argument("--methods", nargs="*", default=["nas", "nasnet", "random", "evolution"])
-    options = parser.parse_args()
-    torch.set_num_threads(1)
+    parser.set_defaults(threads=1)
+    options = parse(parser, device=False)
     logging.getLogger("pytorch_lightning").setLevel(logging.ERROR)
     warnings.filterwarnings("ignore")
     table = TabularBenchmark(options.dataset)

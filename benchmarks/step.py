@@ -19,10 +19,11 @@ import pytorch_lightning as pl
 import torch
 from pytorch_lightning.loggers import CSVLogger
 
-from benchmarks.machine import now, parse
+from benchmarks.machine import parse
 from lightning_nas.controllers.lstm import LSTMController
 from lightning_nas.data.augmentation import Augmentation
 from lightning_nas.data.synthetic import Synthetic
+from lightning_nas.evaluation.complexity import now
 from lightning_nas.methods.enas import ENAS
 from lightning_nas.modules.controller import ControllerModule
 from lightning_nas.modules.optimizers import SharedSGD

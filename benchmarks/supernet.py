@@ -18,9 +18,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from benchmarks.machine import now, parse
+from benchmarks.machine import parse
 from benchmarks.port import PortCellNetwork, PortMacroNetwork
 from lightning_nas.architecture import Architecture
+from lightning_nas.evaluation.complexity import now
 from lightning_nas.modules.optimizers import SharedSGD
 from lightning_nas.networks.shared_cell import SharedCellNetwork
 from lightning_nas.networks.shared_macro import SharedMacroNetwork

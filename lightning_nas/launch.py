@@ -23,17 +23,11 @@ def command(main: Callable[[], None]) -> None:
     warnings.filterwarnings("ignore", ".*LeafSpec.*", FutureWarning)  # Lightning 2.6, torch 2.14
     os.environ.setdefault("HYDRA_FULL_ERROR", "1")  # Hydra hands exceptions on instead of printing
     try:
-        sys.argv[1:] = complete(sys.argv[1:])
-        main()
+        with one_line():
+            sys.argv[1:] = complete(sys.argv[1:])
+            main()
     except KeyboardInterrupt:
         sys.exit(128 + signal.SIGINT)  # before there was anything to save
-    except Exception as error:
-        shown = users_error(error)
-        if isinstance(error, CONFIGURATION) and not isinstance(error, InstantiationException):
-            shown = error
-        if shown is None:
-            raise
-        fail(shown)
     except BaseException as error:
         code = getattr(error, "exit_code", None)  # Interrupted, which needs Lightning to import
         if code is None:
@@ -46,11 +40,17 @@ def command(main: Callable[[], None]) -> None:
 
 @contextmanager
 def one_line() -> Iterator[None]:
-    """Report a user's error before Hydra sees it, which would add a line of its own."""
+    """Print a user's error as one line and exit with status 2.
+
+    What a command does with its configuration is wrapped on its own, too, for Hydra puts a line
+    before an error that it sees.
+    """
     try:
         yield
     except Exception as error:
         shown = users_error(error)
+        if isinstance(error, CONFIGURATION) and not isinstance(error, InstantiationException):
+            shown = error
         if shown is None:
             raise
         fail(shown)

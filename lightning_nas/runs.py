@@ -36,7 +36,7 @@ ONLY_CELLS = ("cells", "auxiliary", "drop_path")  # settings of networks
 def search(cfg: DictConfig) -> None:
     """Search, derive, and say what can be done with what was found."""
     with run_folder(cfg) as (folder, facts):
-        data = build_data(cfg)
+        data = build_data(cfg) if cfg.get("data") else None  # a table needs none
         method = instantiate(cfg.method, data=data)
         if cfg.dry_run:
             print(rehearse(method, cfg))
@@ -62,7 +62,6 @@ def train(cfg: DictConfig) -> None:
     with run_folder(cfg) as (folder, facts):
         architecture = load_architecture(cfg.architecture)
         data = build_data(cfg)
-        assert data is not None, "a training needs images"
         network = build_network(
             architecture,
             num_classes=data.num_classes,
@@ -106,13 +105,8 @@ def network_settings(cfg: DictConfig, kind: str) -> dict[str, Any]:
     return {name: value for name, value in settings.items() if name not in foreign}
 
 
-def build_data(cfg: DictConfig) -> ImageData | None:
-    """Read the images, and tell the configuration of a search what they are.
-
-    A search in a table has none.
-    """
-    if not cfg.get("data"):
-        return None
+def build_data(cfg: DictConfig) -> ImageData:
+    """Read the images, and tell the configuration of a search what they are."""
     data: ImageData = instantiate(cfg.data)
     data.prepare_data()
     data.setup()

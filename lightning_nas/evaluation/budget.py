@@ -1,12 +1,10 @@
-"""Costs in the reward, and the trade between accuracy and cost.
+"""Costs in the reward.
 
 Source: Tan et al., 2019, https://arxiv.org/abs/1807.11626, Equation 2.
 """
 
-from collections.abc import Sequence
-
 from lightning_nas.errors import InputError
-from lightning_nas.evaluation.trial import Outcome, Trial
+from lightning_nas.evaluation.trial import Outcome
 
 COSTS = ("parameters", "multiply_adds", "latency")
 
@@ -50,13 +48,3 @@ class Budget:
                 + (" (evaluation.latency=true does)" if self.cost == "latency" else "")
             )
         return outcome.reward * float(value / self.target) ** self.exponent
-
-
-def pareto_front(trials: Sequence[Trial], cost: str) -> list[Trial]:
-    """Return the trials that no other beats in both accuracy and cost, the cheapest first."""
-    measured = [t for t in trials if t.outcome.error is None and getattr(t.outcome, cost)]
-    front: list[Trial] = []
-    for trial in sorted(measured, key=lambda t: (getattr(t.outcome, cost), -t.outcome.reward)):
-        if not front or trial.outcome.reward > front[-1].outcome.reward:
-            front.append(trial)
-    return front

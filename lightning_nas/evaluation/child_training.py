@@ -10,7 +10,6 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
 from functools import partial
 from types import FrameType
 from typing import Any
@@ -22,6 +21,7 @@ from pytorch_lightning.callbacks import Callback
 from lightning_nas.architecture import Architecture
 from lightning_nas.data.base import ImageData
 from lightning_nas.errors import InputError
+from lightning_nas.evaluation.child_steps import ChildSteps, Stopwatch
 from lightning_nas.evaluation.complexity import latency, measure
 from lightning_nas.evaluation.executors import Poll
 from lightning_nas.evaluation.trial import Outcome
@@ -131,13 +131,13 @@ class ChildTraining:
         longer.epochs = epochs
         return longer
 
-    def steps_of(self, architecture: Architecture, batches: int = 3) -> "ChildSteps":
+    def steps_of(self, architecture: Architecture, batches: int = 3) -> ChildSteps:
         """Time a few batches of a child, after as many that are not timed."""
         short = copy.copy(self)
         short.epochs, short.time_limit = 2, None
         limits = {"limit_train_batches": batches, "limit_val_batches": batches}
         short.trainer = self.trainer | limits
-        watch = _Stopwatch()
+        watch = Stopwatch()
         cost: dict[str, Any] = {}
         short._train(architecture, watch, cost)
         return ChildSteps(
@@ -186,70 +186,6 @@ class ChildTraining:
             device = trainer.strategy.root_device
             shape = (self.data.batch_size, self.data.channels, *2 * (self.data.image_size,))
             cost["latency"] = latency(network.to(device), shape)
-
-
-@dataclass(frozen=True)
-class ChildSteps:
-    """What a child costs, from a few batches that were timed.
-
-    Args:
-        parameters: Of its network.
-        multiply_adds: For one image.
-        train: Seconds of a training batch.
-        validation: Seconds of a validation batch.
-        train_batches: In an epoch.
-        validation_batches: In an epoch.
-        epochs: Of a training.
-        device: On which it trains.
-    """
-
-    parameters: int
-    multiply_adds: int
-    train: float
-    validation: float
-    train_batches: int
-    validation_batches: int
-    epochs: int
-    device: torch.device
-
-    @property
-    def seconds(self) -> float:
-        """Seconds of a whole training."""
-        epoch = self.train * self.train_batches + self.validation * self.validation_batches
-        return self.epochs * epoch
-
-
-class _Stopwatch(Callback):
-    """Times the batches of the second epoch, as wall time between the first and the last."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.ends: dict[str, list[float]] = {"train": [], "validation": []}
-        self.device = torch.device("cpu")
-
-    def on_train_batch_start(self, trainer: pl.Trainer, *args: Any, **kwargs: Any) -> None:
-        self.device = trainer.strategy.root_device
-        self._note("train", trainer)
-
-    def on_train_batch_end(self, trainer: pl.Trainer, *args: Any, **kwargs: Any) -> None:
-        self._note("train", trainer)
-
-    def on_validation_batch_start(self, trainer: pl.Trainer, *args: Any, **kwargs: Any) -> None:
-        self._note("validation", trainer)
-
-    def on_validation_batch_end(self, trainer: pl.Trainer, *args: Any, **kwargs: Any) -> None:
-        self._note("validation", trainer)
-
-    def _note(self, phase: str, trainer: pl.Trainer) -> None:
-        if trainer.current_epoch:
-            if self.device.type == "cuda":
-                torch.cuda.synchronize(self.device)
-            self.ends[phase].append(time.monotonic())
-
-    def seconds(self, phase: str) -> float:
-        """Return the seconds of a batch."""
-        ends = self.ends[phase]
-        return (ends[-1] - ends[0]) / (len(ends) / 2)
 
 
 class _Epochs(Callback):

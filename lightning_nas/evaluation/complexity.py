@@ -56,6 +56,13 @@ def measure(network: nn.Module, channels: int, image_size: int) -> Complexity:
     return Complexity(parameters, sum(counts))
 
 
+def now(device: torch.device) -> float:
+    """Return the time in seconds, once the device has done all that was asked of it."""
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
+    return time.perf_counter()
+
+
 def latency(network: nn.Module, shape: tuple[int, ...], repeats: int = 5) -> float:
     """Return the seconds that a network takes for one batch: the median of a few, after one.
 
@@ -72,11 +79,9 @@ def latency(network: nn.Module, shape: tuple[int, ...], repeats: int = 5) -> flo
         network.eval()
         with torch.inference_mode():
             for _ in range(1 + repeats):
-                began = time.perf_counter()
+                began = now(device)
                 network(images)
-                if device.type == "cuda":
-                    torch.cuda.synchronize(device)
-                seconds.append(time.perf_counter() - began)
+                seconds.append(now(device) - began)
     finally:
         network.train(training)
     return statistics.median(seconds[1:])

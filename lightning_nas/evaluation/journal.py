@@ -22,7 +22,7 @@ SCHEMA = """
 CREATE TABLE about (name TEXT PRIMARY KEY, value TEXT NOT NULL);
 CREATE TABLE trials (
     number INTEGER PRIMARY KEY,  -- place in the order of proposals, from 0
-    arm TEXT NOT NULL,           -- policy, control, finalist, derived
+    arm TEXT NOT NULL,           -- policy, control, finalist
     step INTEGER NOT NULL,       -- updates of the controller before it was sampled
     tokens TEXT NOT NULL,        -- its decisions, JSON
     log_probs TEXT NOT NULL,     -- log-probability of each, JSON
@@ -93,56 +93,43 @@ class Journal:
             architectures: The JSON of each, or None.
         """
         now = time.time()
+        rows = [
+            (p.number, p.arm, p.step, _dump(p.tokens), _dump(p.log_probs), text, now)
+            for p, text in zip(proposals, architectures, strict=True)
+        ]
         with self._explained(), self._transaction():
-            self._insert(proposals, architectures, now)
+            self._database.executemany(
+                "INSERT INTO trials (number, arm, step, tokens, log_probs, architecture, proposed) "
+                "VALUES (?, ?, ?, ?, ?, ?, ?)",
+                rows,
+            )
 
     def end(
         self, number: int, outcome: Outcome, reward: float, same_as: int | None = None
     ) -> Trial:
         """Write what came of a proposal, and return the whole trial."""
         with self._explained(), self._transaction():
-            self._update(number, outcome, reward, same_as)
+            updated = self._database.execute(
+                "UPDATE trials SET ended = (SELECT coalesce(max(ended), 0) + 1 FROM trials), "
+                "reward = ?, accuracy_reward = ?, accuracies = ?, parameters = ?, "
+                "multiply_adds = ?, latency = ?, seconds = ?, error = ?, same_as = ? "
+                "WHERE number = ? AND ended IS NULL",
+                (
+                    reward,
+                    outcome.reward,
+                    _dump(outcome.accuracies),
+                    outcome.parameters,
+                    outcome.multiply_adds,
+                    outcome.latency,
+                    outcome.seconds,
+                    outcome.error,
+                    same_as,
+                    number,
+                ),
+            ).rowcount
+            assert updated == 1, f"trial {number} was not proposed, or has ended before"
         (trial,) = self._trials("number = ?", number)
         return trial
-
-    def record(self, proposals: Sequence[Proposal], outcomes: Sequence[Outcome]) -> None:
-        """Write architectures that have been evaluated already, all in one transaction."""
-        with self._explained(), self._transaction():
-            self._insert(proposals, [None] * len(proposals), time.time())
-            for proposal, outcome in zip(proposals, outcomes, strict=True):
-                self._update(proposal.number, outcome, outcome.reward, None)
-
-    def _insert(
-        self, proposals: Sequence[Proposal], architectures: Sequence[str | None], now: float
-    ) -> None:
-        self._database.executemany(
-            "INSERT INTO trials (number, arm, step, tokens, log_probs, architecture, proposed) "
-            "VALUES (?, ?, ?, ?, ?, ?, ?)",
-            [
-                (p.number, p.arm, p.step, _dump(p.tokens), _dump(p.log_probs), text, now)
-                for p, text in zip(proposals, architectures, strict=True)
-            ],
-        )
-
-    def _update(self, number: int, outcome: Outcome, reward: float, same_as: int | None) -> None:
-        updated = self._database.execute(
-            "UPDATE trials SET ended = (SELECT coalesce(max(ended), 0) + 1 FROM trials), "
-            "reward = ?, accuracy_reward = ?, accuracies = ?, parameters = ?, multiply_adds = ?, "
-            "latency = ?, seconds = ?, error = ?, same_as = ? WHERE number = ? AND ended IS NULL",
-            (
-                reward,
-                outcome.reward,
-                _dump(outcome.accuracies),
-                outcome.parameters,
-                outcome.multiply_adds,
-                outcome.latency,
-                outcome.seconds,
-                outcome.error,
-                same_as,
-                number,
-            ),
-        ).rowcount
-        assert updated == 1, f"trial {number} was not proposed, or has ended before"
 
     # ---- reading ---------------------------------------------------------------------------------
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from lightning_nas.errors import InputError
 
-POLICY, CONTROL, FINALIST, DERIVED = "policy", "control", "finalist", "derived"
+POLICY, CONTROL, FINALIST = "policy", "control", "finalist"
 
 
 @dataclass(frozen=True)
@@ -21,7 +21,7 @@ class Proposal:
         log_probs: Log-probability of each decision as it was sampled; empty where none was.
         step: Updates of the controller before it was sampled.
         arm: ``policy``: drawn by the method. ``control``: drawn uniformly, beside it. ``finalist``:
-            among the best, trained for longer at the end. ``derived``: ranked at the end.
+            among the best, trained for longer at the end.
     """
 
     number: int
@@ -29,6 +29,11 @@ class Proposal:
     log_probs: tuple[float, ...] = ()
     step: int = 0
     arm: str = POLICY
+
+    @property
+    def log_prob(self) -> float:
+        """Log-probability with which it was sampled."""
+        return math.fsum(self.log_probs)
 
 
 @dataclass(frozen=True)

@@ -45,8 +45,8 @@ class Conv2d(nn.Conv2d):
     Args:
         in_channels: Channels in.
         out_channels: Channels out.
-        kernel: PerAxis of the window, odd.
-        stride: 1 or 2.
+        kernel: Side of the window, or its height and width, odd.
+        stride: For both axes, or vertical and horizontal.
         groups: ``in_channels`` makes it depthwise.
         dilation: Distance of the pixels that a window reads; 1 where there are groups.
     """

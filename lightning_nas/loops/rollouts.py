@@ -28,7 +28,8 @@ class Rollouts:
         executor: Evaluates architectures.
         journal: Where all is written down. What it holds already is not evaluated again.
         samples: Architectures in all, the control arm included.
-        batch: Trials of the method's own arm that make a batch.
+        batch: Trials that make a batch.
+        arm: The arm whose trials are yielded.
         at_once: Proposals that may be drawn before the outcome of the first is known, where the
             executor has fewer slots. A controller stands still between batches: its whole batch.
         seed_of: From a trial's number to the seed of its evaluation.
@@ -54,6 +55,7 @@ class Rollouts:
         *,
         samples: int,
         batch: int,
+        arm: str = POLICY,
         at_once: int | None = None,
         seed_of: Callable[[int], int] = lambda number: number,
         observe: Callable[[Trial], None] = lambda trial: None,
@@ -70,6 +72,7 @@ class Rollouts:
         self.journal = journal
         self.samples = samples
         self.batch = batch
+        self.arm = arm
         self.at_once = at_once or batch
         self.seed_of = seed_of
         self.observe = observe
@@ -116,7 +119,7 @@ class Rollouts:
                 continue
             trial = self._ended.popleft()
             self.consumed += 1
-            if trial.proposal.arm == POLICY:
+            if trial.proposal.arm == self.arm:
                 batch.append(trial)
         yield batch
 

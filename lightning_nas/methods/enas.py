@@ -23,10 +23,12 @@ from lightning_nas.architecture import Architecture
 from lightning_nas.controllers.uniform import UniformController
 from lightning_nas.data.base import ImageData
 from lightning_nas.errors import InputError
+from lightning_nas.evaluation.complexity import now
 from lightning_nas.loops.alternating import Alternating, Phase
 from lightning_nas.methods.base import Derived, Estimate, compare
 from lightning_nas.modules.checkpoint import check, note
 from lightning_nas.modules.controller import ControllerModule
+from lightning_nas.modules.manual import take_step
 from lightning_nas.modules.optimizers import SharedSGD
 from lightning_nas.modules.supernet import Metrics, SupernetModule
 
@@ -147,30 +149,22 @@ class ENAS(LightningModule):
         if self._last_of_phase(batch_idx):
             if phase == "weights":
                 self._average_statistics()
-            now = time.monotonic()
-            self._seconds[phase] = now - self._phase_began
-            self._phase_began = now
+            ended = time.monotonic()
+            self._seconds[phase] = ended - self._phase_began
+            self._phase_began = ended
         self._log(phase, metrics)
 
     def _weights_step(self, images: Tensor, labels: Tensor) -> Metrics:
-        optimizer = self._optimizer(0)
         loss, metrics = self.supernet.loss(images, labels, self._next_architecture())
-        optimizer.zero_grad()
-        self.manual_backward(loss)
-        optimizer.step()
+        take_step(self, self._optimizer(0), loss)
         return metrics
 
     def _controller_step(self, images: Tensor, labels: Tensor) -> Metrics:
-        optimizer = self._optimizer(1)
         rollout, architectures = self.controller.sample(self.controller.samples)
         reward_N = self.supernet.score(images, labels, architectures)
         self.scored += len(architectures)
         loss, metrics = self.controller.loss(rollout, reward_N)
-        optimizer.zero_grad()
-        self.manual_backward(loss)
-        if self.controller.clip_norm is not None:
-            self.clip_gradients(optimizer, self.controller.clip_norm, "norm")
-        optimizer.step()
+        take_step(self, self._optimizer(1), loss, self.controller.clip_norm)
         return metrics
 
     def _next_architecture(self) -> Architecture:
@@ -299,15 +293,9 @@ class ENAS(LightningModule):
     def _seconds_of(self, step: Callable[[], None], repeats: int) -> float:
         for index in range(1 + repeats):
             if index == 1:  # the first has set up what the others find
-                began = self._now()
+                began = now(self.device)
             step()
-        return (self._now() - began) / repeats
-
-    def _now(self) -> float:
-        """Return the time, once the device has done all that was asked of it."""
-        if self.device.type == "cuda":
-            torch.cuda.synchronize(self.device)
-        return time.monotonic()
+        return (now(self.device) - began) / repeats
 
     # ---- housekeeping ----------------------------------------------------------------------------
 

@@ -10,18 +10,17 @@ Source: Zoph and Le, 2017, https://arxiv.org/abs/1611.01578. ``nas.md`` has the 
 from collections.abc import Sequence
 from typing import Any
 
-import torch
 from torch import Tensor
 
 from lightning_nas.errors import InputError
 from lightning_nas.evaluation.trial import Trial
-from lightning_nas.methods.trial_search import Drawn, TrialSearch, drawn, rewards_of
+from lightning_nas.methods.controller_search import ControllerSearch
 from lightning_nas.modules.controller import ControllerModule
 from lightning_nas.spaces.base import Space
 from lightning_nas.spaces.chain import ChainSpace
 
 
-class NAS(TrialSearch):
+class NAS(ControllerSearch):
     """The controller, its children, and how it learns from them.
 
     Args:
@@ -42,12 +41,11 @@ class NAS(TrialSearch):
         grow_by: int = 2,
         **settings: Any,
     ) -> None:
-        super().__init__(space=controller.space, **settings)
+        super().__init__(controller, **settings)
         if grow_every is not None and (grow_every < 1 or not isinstance(self.space, ChainSpace)):
             raise InputError(
                 f"method.grow_every={grow_every}: at least 1, and for the chain space alone"
             )
-        self.controller = controller
         self.grow_every = grow_every
         self.grow_by = grow_by
         self._spaces = {self.space.length: self.space}
@@ -67,20 +65,12 @@ class NAS(TrialSearch):
                 self.space_at(number)
         return self._spaces[len(tokens)]
 
-    def draw(self, number: int) -> Drawn:
-        """Return an architecture of the controller."""
-        return drawn(self.controller.sample_in(self.space_at(number)))
-
     def learn(self, trials: Sequence[Trial]) -> dict[str, Tensor]:
         """Take one REINFORCE step."""
         rollout = self.controller.score(
             [trial.proposal.tokens for trial in trials],
             [self.space_of(trial.proposal.tokens) for trial in trials],
         )
-        loss, metrics = self.controller.loss(rollout, rewards_of(trials, self.controller))
-        self.step_on(loss, self.controller.clip_norm)
+        loss, metrics = self.controller.loss(rollout, self.rewards_of(trials))
+        self.step_on(loss)
         return metrics
-
-    def configure_optimizers(self) -> torch.optim.Optimizer:
-        """Return the controller's optimiser."""
-        return self.controller.configure_optimizers()

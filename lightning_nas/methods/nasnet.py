@@ -10,23 +10,16 @@ Source: Zoph et al., 2018, https://arxiv.org/abs/1707.07012. ``nasnet.md`` has t
 from collections.abc import Sequence
 from typing import Any
 
-import torch
 from torch import Tensor
 
 from lightning_nas.errors import InputError
 from lightning_nas.evaluation.trial import Trial
-from lightning_nas.methods.trial_search import (
-    Drawn,
-    TrialSearch,
-    drawn,
-    probability_of,
-    rewards_of,
-)
+from lightning_nas.methods.controller_search import ControllerSearch
 from lightning_nas.modules.controller import ControllerModule
 from lightning_nas.policy.ppo import ppo_loss
 
 
-class NASNet(TrialSearch):
+class NASNet(ControllerSearch):
     """The controller, its children, and how it learns from them.
 
     Args:
@@ -46,37 +39,28 @@ class NASNet(TrialSearch):
         passes: int = 4,
         **settings: Any,
     ) -> None:
-        super().__init__(space=controller.space, **settings)
+        super().__init__(controller, **settings)
         if not 0 < clip < 1 or passes < 1:
             raise InputError(
                 "method.clip must lie in (0, 1) and method.passes be at least 1, "
                 f"got {clip} and {passes}"
             )
-        self.controller = controller
         self.clip = clip
         self.passes = passes
-
-    def draw(self, number: int) -> Drawn:
-        """Return an architecture of the controller."""
-        return drawn(self.controller.sample(1)[0])
 
     def learn(self, trials: Sequence[Trial]) -> dict[str, Tensor]:
         """Take some steps of PPO on a batch."""
         controller = self.controller
-        reward_N = rewards_of(trials, controller)
+        reward_N = self.rewards_of(trials)
         advantage_N = controller.baseline(reward_N)
-        old_log_prob_N = reward_N.new_tensor([probability_of(trial) for trial in trials])
+        old_log_prob_N = reward_N.new_tensor([trial.proposal.log_prob for trial in trials])
         for _ in range(self.passes):
             rollout = controller.score([trial.proposal.tokens for trial in trials])
             entropy = rollout.entropy_N.mean()
             surrogate = ppo_loss(rollout.log_prob_N, old_log_prob_N, advantage_N, self.clip)
-            self.step_on(surrogate - controller.entropy_weight * entropy, controller.clip_norm)
+            self.step_on(surrogate - controller.entropy_weight * entropy)
         return {
             "loss": surrogate.detach(),
             "entropy": entropy.detach(),
             "baseline": controller.baseline.average.clone(),
         }
-
-    def configure_optimizers(self) -> torch.optim.Optimizer:
-        """Return the controller's optimiser."""
-        return self.controller.configure_optimizers()

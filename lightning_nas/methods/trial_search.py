@@ -4,7 +4,6 @@ A method of this family draws proposals and learns from batches of trials; here 
 the stream of trials, the control arm, resuming, and the choice at the end.
 """
 
-import math
 from abc import abstractmethod
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -26,7 +25,6 @@ from lightning_nas.evaluation.journal import Journal
 from lightning_nas.evaluation.trial import CONTROL, FINALIST, POLICY, Proposal, Trial
 from lightning_nas.loops.rollouts import Rollouts
 from lightning_nas.methods.base import Derived
-from lightning_nas.modules.controller import ControllerModule
 from lightning_nas.spaces.base import Space
 
 Drawn = tuple[tuple[int, ...], tuple[float, ...]]  # tokens, log-probabilities
@@ -224,15 +222,6 @@ class TrialSearch(LightningModule):
         if self.rollouts.done:
             self.trainer.should_stop = True
 
-    def step_on(self, loss: Tensor, clip_norm: float | None) -> None:
-        """Take one step of the controller's optimiser on a loss."""
-        optimizer: Any = self.optimizers()
-        optimizer.zero_grad()
-        self.manual_backward(loss)
-        if clip_norm is not None:
-            self.clip_gradients(optimizer, clip_norm, "norm")
-        optimizer.step()
-
     def configure_optimizers(self) -> Any:
         """Return no optimiser: the method learns nothing by gradients."""
         return None
@@ -273,32 +262,33 @@ class TrialSearch(LightningModule):
     def _evaluate_longer(self, ranking: Sequence[Trial]) -> Iterator[Trial]:
         """Evaluate the best by longer trainings; those that the journal has already, not again."""
         assert self.journal is not None
-        if len(self.journal) == self.samples:
-            proposals = [
-                Proposal(self.samples + place, trial.proposal.tokens, (), self.updates, FINALIST)
-                for place, trial in enumerate(ranking)
-            ]
-            self.journal.propose(proposals, [None] * len(proposals))
-        waiting = self.journal.open_proposals()
-        self.executor.close()
-        executor = self.make_executor(self.evaluator.final(self.finalist_epochs))
-        try:
-            for begun, proposal in enumerate(waiting):
-                architecture = self.architecture(proposal)
-                executor.submit(proposal.number, architecture, self.seed_of(proposal.number))
-                if begun + 1 >= executor.slots:
-                    yield self._end_finalist(executor)
-            for _ in range(min(executor.slots - 1, len(waiting))):
-                yield self._end_finalist(executor)
-        finally:
-            executor.close()
+        ended = self.journal.ended()
+        proposals = [*(trial.proposal for trial in ended), *self.journal.open_proposals()]
+        first = sum(proposal.arm != FINALIST for proposal in proposals)
 
-    def _end_finalist(self, executor: Executor) -> Trial:
-        assert self.journal is not None
-        number, outcome = executor.wait(lambda: self.poll())
-        outcome.check(number)
-        reward = outcome.reward if self.budget is None else self.budget.weigh(outcome)
-        return self.journal.end(number, outcome, reward)
+        def propose(numbers: range) -> list[Proposal]:
+            tokens = {number: ranking[number - first].proposal.tokens for number in numbers}
+            return [Proposal(n, given, (), self.updates, FINALIST) for n, given in tokens.items()]
+
+        self.executor.close()
+        self.executor = self.make_executor(self.evaluator.final(self.finalist_epochs))
+        stream = Rollouts(
+            propose,
+            self.architecture,
+            self.executor,
+            self.journal,
+            samples=first + len(ranking),
+            batch=1,
+            arm=FINALIST,
+            seed_of=self.seed_of,
+            budget=self.budget,
+            repeat=True,
+            poll=lambda: self.poll(),
+            consumed=len(ended),
+        )
+        while not stream.done:
+            for batch in stream:
+                yield from batch
 
     # ---- housekeeping ----------------------------------------------------------------------------
 
@@ -322,13 +312,3 @@ class TrialSearch(LightningModule):
 def drawn(rollout: Rollout) -> Drawn:
     """Return the tokens and log-probabilities of the one architecture of a rollout."""
     return tuple(rollout.tokens_NT[0].tolist()), tuple(rollout.log_prob_NT[0].tolist())
-
-
-def rewards_of(trials: Sequence[Trial], controller: ControllerModule) -> Tensor:
-    """Return the rewards ``(N,)`` of trials, on the controller's device."""
-    return torch.tensor([trial.reward for trial in trials], device=controller.device)
-
-
-def probability_of(trial: Trial) -> float:
-    """Return the log-probability with which a trial was sampled."""
-    return math.fsum(trial.proposal.log_probs)
