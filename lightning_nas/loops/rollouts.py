@@ -13,7 +13,7 @@ from lightning_nas.errors import InputError
 from lightning_nas.evaluation.budget import Budget
 from lightning_nas.evaluation.executors import Executor, Poll
 from lightning_nas.evaluation.journal import Journal
-from lightning_nas.evaluation.trial import POLICY, Proposal, Trial
+from lightning_nas.evaluation.trial import FINALIST, POLICY, Proposal, Trial
 
 Propose = Callable[[range], Sequence[Proposal]]  # for these numbers
 Decode = Callable[[Proposal], Architecture]
@@ -93,7 +93,11 @@ class Rollouts:
             self._note(trial, to_json(self.decode(trial.proposal)))
         for _ in range(self.consumed):
             self._ended.popleft()
-        self._queue.extend(self.journal.open_proposals())
+        self._queue.extend(
+            proposal
+            for proposal in self.journal.open_proposals()
+            if (proposal.arm == FINALIST) == (self.arm == FINALIST)  # which are trained longer
+        )
 
     @property
     def done(self) -> bool:

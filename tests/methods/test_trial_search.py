@@ -149,6 +149,33 @@ def test_finalists_are_the_best_and_the_choice_is_theirs(tmp_path):
     assert derived.architecture == evaluator.finals[-1][0]
 
 
+def test_finalists_that_were_broken_off_are_trained_longer_all_the_same(tmp_path):
+    class Broken(Planted):
+        def final(self, epochs):
+            def longer(architecture, seed, poll):
+                if self.finals:
+                    raise KeyboardInterrupt
+                self.finals.append((architecture, epochs))
+                return Outcome(0.9)
+
+            return longer
+
+    settings = {"samples": 30, "finalists": 3}
+    first = method("random_search", tmp_path, evaluator=Broken(), **settings)
+    first.teardown = lambda stage: None
+    trainer(tmp_path, -1, log_every_n_steps=1).fit(first)
+    with pytest.raises(KeyboardInterrupt):
+        first.derive(1, lambda items, total: items)
+    first.journal.close()
+    evaluator = Planted()
+    search, derived = searched("random_search", tmp_path, evaluator=evaluator, **settings)
+    best = [search.architecture(t.proposal) for t in search.journal.best((POLICY,), 3)]
+    assert [architecture for architecture, _ in evaluator.finals] == best[1:]
+    rewards = [trial.reward for trial in search.journal.best((FINALIST,), 9)]
+    assert rewards == pytest.approx([0.9, 0.27, 0.26])
+    assert derived.architecture == best[0]
+
+
 def test_the_networks_of_nas_grow_by_two_layers_as_published(tmp_path):
     space = ChainSpace(layers=6)
     search = method("nas", tmp_path, space=space, samples=12_800, grow_every=1600)
