@@ -125,6 +125,7 @@ def test_ctrl_c_and_sigterm_leave_a_run_that_can_go_on(more, signum, status, tmp
     assert "resume=RUN" in errors
 
 
+@pytest.mark.slow
 def test_ctrl_c_stops_all_runs_of_a_sweep(tmp_path):
     settings = [*SMALL, "trainer.max_epochs=500", f"hydra.sweep.dir={tmp_path}"]
     process = start("search.py", "-m", *settings, "hydra.sweep.subdir=${hydra:job.num}", "seed=1,2")
@@ -136,6 +137,7 @@ def test_ctrl_c_stops_all_runs_of_a_sweep(tmp_path):
     assert not (tmp_path / "1").exists()
 
 
+@pytest.mark.slow
 def test_ctrl_c_while_deriving_leaves_it_to_the_resumed_run(tmp_path):
     broken, unbroken = tmp_path / "broken", tmp_path / "unbroken"
     arguments = [*SMALL, "trainer.max_epochs=1", f"hydra.run.dir={broken}"]
@@ -181,15 +183,37 @@ def test_a_checkpoint_of_something_else_is_one_line(setting, said, searched):
     [
         ("search.py", ["experiment=enas_micro_cifr"], "enas_micro_cifar"),
         ("search.py", ["data=digit"], "digits"),
-        ("search.py", ["supernet.batch_norm=none"], "batch_norm must be one of"),
-        ("search.py", ["supernet.initialization=zero"], "initialization must be he or identity"),
+        pytest.param(
+            "search.py",
+            ["supernet.batch_norm=none"],
+            "batch_norm must be one of",
+            marks=pytest.mark.slow,
+        ),
+        pytest.param(
+            "search.py",
+            ["supernet.initialization=zero"],
+            "initialization must be he or identity",
+            marks=pytest.mark.slow,
+        ),
         ("search.py", ["callbacks.derive.samples=0"], "callbacks.derive.samples"),
-        ("search.py", ["data=image_folder", "data.root=/no/such/folder"], "/no/such/folder"),
-        ("search.py", ["data=synthetic", "data.image_size=2"], "too small"),
+        pytest.param(
+            "search.py",
+            ["data=image_folder", "data.root=/no/such/folder"],
+            "/no/such/folder",
+            marks=pytest.mark.slow,
+        ),
+        pytest.param(
+            "search.py",
+            ["data=synthetic", "data.image_size=2"],
+            "too small",
+            marks=pytest.mark.slow,
+        ),
         ("search.py", ["resume=/no/such/run"], "no run folder"),
         ("search.py", ["debug=smoke", "trainer.limit_train_batches=2"], "limit_train_batches"),
         ("search.py", ["debug=smoke", "trainer.gradient_clip_val=1"], "gradient_clip_val"),
-        ("search.py", ["debug=smoke", "trainer.precision=8"], "8"),
+        pytest.param(
+            "search.py", ["debug=smoke", "trainer.precision=8"], "8", marks=pytest.mark.slow
+        ),
         ("train.py", ["architecture=nowhere.json"], "nowhere.json"),
     ],
 )
@@ -207,7 +231,13 @@ def test_a_users_error_is_one_line(script, arguments, said, tmp_path):
     assert not folder.exists()
 
 
-@pytest.mark.parametrize("more", [[], ["trainer.devices=2", "trainer.strategy=ddp"]])
+@pytest.mark.parametrize(
+    "more",
+    [
+        [],
+        pytest.param(["trainer.devices=2", "trainer.strategy=ddp"], marks=pytest.mark.slow),
+    ],
+)
 def test_a_dry_run_says_what_a_search_would_need_and_leaves_nothing(more, tmp_path):
     folder = tmp_path / "run"
     arguments = [*SMALL, "dry_run=true", f"hydra.run.dir={folder}", *more]
