@@ -33,7 +33,7 @@ def _rehearse_children(method: TrialSearch) -> str:
     proposals = method.propose(range(CHILDREN))
     children = [evaluator.steps_of(method.architecture(proposal)) for proposal in proposals]
     child = sum(child.seconds for child in children) / CHILDREN
-    first = children[0]
+    first, whole = children[0], method.samples * child
     memory = _peak_memory(first.device)
     sizes = sorted(child.parameters for child in children)
     lines |= {
@@ -41,19 +41,23 @@ def _rehearse_children(method: TrialSearch) -> str:
         f"{method.data.batch_size if method.data else 0} images (mean of {CHILDREN})",
         "parameters": f"{sizes[0]:,} to {sizes[-1]:,}",
         "memory": f"{memory / GIB:.1f} GiB at the peak on {first.device.type}",
-        "whole search": f"{_hours(method.samples * child)} of one {_hardware(first.device)}",
-        "advice": _advice_on_children(method.samples * child),
+        "whole search": f"{_hours(whole)} of {_hardware(first.device)}",
     }
-    return _table(lines)
+    executor = method.make_executor(evaluator)
+    slots = executor.slots
+    executor.close()
+    if slots > 1:
+        lines["side by side"] = f"{_hours(whole / slots)}, {slots} children at once"
+    return _table(lines | {"advice": _advice_on_children(whole / slots)})
 
 
 def _advice_on_children(seconds: float) -> str:
     if seconds > LONG:
         return (
-            "fewer architectures (method.samples), shorter trainings (evaluation.epochs) or fewer "
-            "images"
+            "children side by side (executor=ray executor.address=HOST:PORT), fewer architectures "
+            "(method.samples), shorter trainings (evaluation.epochs) or fewer images"
         )
-    return "this machine will do"
+    return "this will do"
 
 
 def _size(space: int) -> str:

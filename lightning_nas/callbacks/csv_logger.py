@@ -52,7 +52,9 @@ class MetricsFile(Logger):
 
     @rank_zero_only
     def save(self) -> None:
-        """Write the file, in one step."""
+        """Write the file, in one step, once there is something to write."""
+        if not self.rows:
+            return
         names = dict.fromkeys(name for row in self.rows for name in row)
         text = io.StringIO()
         writer = csv.DictWriter(text, list(names), restval="")

@@ -1,4 +1,4 @@
-"""Where architectures are evaluated: one after another, in this process.
+"""Where architectures are evaluated; the simplest place is this process, one after another.
 
 An executor takes architectures and gives outcomes back as they end, in any order.
 """

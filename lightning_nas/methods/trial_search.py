@@ -97,6 +97,7 @@ class TrialSearch(LightningModule):
         self.scored = 0
         self.poll: Callable[[], None] = lambda: None
         self.watch: Callable[[Trial], None] = lambda trial: None
+        self.executor: Executor | None = None
         self.journal: Journal | None = None
         self.rollouts: Rollouts | None = None
         self._consumed = 0
@@ -133,8 +134,8 @@ class TrialSearch(LightningModule):
         """
         if devices > 1:
             raise InputError(
-                "children train one after another, the controller needs one device: "
-                "trainer.devices=1"
+                "the controller needs one device (trainer.devices=1); "
+                "children train side by side with executor=ray"
             )
 
     def train_dataloader(self) -> Rollouts:
@@ -146,8 +147,8 @@ class TrialSearch(LightningModule):
         self.check(self.trainer.world_size)
         if self.data is not None:
             self.data.trainer = None  # the children's own
-        self.journal = Journal(self.journal_path, str(self.space))
         self.executor = self.make_executor(self.evaluator)
+        self.journal = Journal(self.journal_path, str(self.space))
         self.rollouts = Rollouts(
             self.propose,
             self.architecture,
@@ -261,6 +262,7 @@ class TrialSearch(LightningModule):
 
     def _evaluate_longer(self, ranking: Sequence[Trial]) -> Iterator[Trial]:
         """Evaluate the best by longer trainings; those that the journal has already, not again."""
+        assert self.executor is not None
         assert self.journal is not None
         ended = self.journal.ended()
         proposals = [*(trial.proposal for trial in ended), *self.journal.open_proposals()]
@@ -304,9 +306,9 @@ class TrialSearch(LightningModule):
 
     def teardown(self, stage: str) -> None:
         """Let workers and journal go."""
-        if self.journal is not None:
-            self.executor.close()
-            self.journal.close()
+        for opened in (self.executor, self.journal):
+            if opened is not None:
+                opened.close()
 
 
 def drawn(rollout: Rollout) -> Drawn:

@@ -1,0 +1,244 @@
+"""Where architectures are evaluated: on the workers of Ray, on this machine or on a cluster.
+
+A worker is a process that stays: torch is imported and the images are unpacked once, not for every
+child. One that dies takes its own child along and nothing else.
+"""
+
+import os
+import socket
+import sys
+import tempfile
+import time
+import uuid
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+try:
+    import ray
+    from ray import exceptions
+except ImportError:
+    ray = None  # type: ignore[assignment]
+
+from lightning_nas.architecture import Architecture
+from lightning_nas.errors import InputError
+from lightning_nas.evaluation.executors import Evaluator, Poll
+from lightning_nas.evaluation.trial import Outcome
+
+PACKAGE = "ray==2.60.0"
+PROBE = 5.0  # seconds until a cluster that does not answer counts as unreachable
+LOOK = 0.5  # seconds between looks at the clock and at signals
+GRACE = 60.0  # seconds over its time limit until a child that does not end itself is ended by force
+
+
+@dataclass
+class _Child:
+    """One that is in flight."""
+
+    number: int
+    architecture: Architecture
+    seed: int
+    deaths: int = 0  # of workers that had it
+    began: float | None = None  # where it waits for a worker, its time does not run
+
+    def seconds(self) -> float:
+        return 0.0 if self.began is None else time.monotonic() - self.began
+
+
+class RayExecutor:
+    """Evaluates architectures on Ray's workers, as many at once as there is room for.
+
+    A Ray that runs in this process already is used as it is.
+
+    Args:
+        evaluate: From an architecture to its outcome; it is sent to every worker once.
+        address: ``local``: workers on this machine, that end with this process. ``auto``: the
+            cluster that this machine belongs to. ``HOST:PORT``: a cluster's head; its machines need
+            the packages of requirements.txt, this package is sent to them.
+        slots: Children at once, at least 1; None = as many as there is room for now.
+        cpus: Of a child, above 0.
+        gpus: Of a child; a fraction lets several share one. None = 1 where there are any.
+        retries: How often a child whose worker died is begun again.
+        penalty: Reward of one that ran out of memory, out of time, or of retries, in [0, 1].
+        time_limit: Seconds a child may take, which it sees to itself; a minute later its worker is
+            ended. None = no limit.
+
+    Raises:
+        InputError: If Ray is not installed, the cluster does not answer within five seconds, or it
+            has no room for a child.
+    """
+
+    def __init__(
+        self,
+        evaluate: Evaluator,
+        address: str = "local",
+        slots: int | None = None,
+        cpus: float = 1,
+        gpus: float | None = None,
+        retries: int = 2,
+        penalty: float = 0.0,
+        time_limit: float | None = None,
+    ) -> None:
+        if ray is None:
+            raise InputError(f"Ray is not installed: pip install {PACKAGE}")
+        if (slots is not None and slots < 1) or cpus <= 0 or (gpus or 0) < 0 or retries < 0:
+            raise InputError(
+                "executor.slots must be at least 1, cpus above 0, gpus and retries at least 0, "
+                f"got {slots}, {cpus}, {gpus} and {retries}"
+            )
+        self.retries = retries
+        self.penalty = penalty
+        self.time_limit = time_limit
+        self._running: dict[Any, _Child] = {}  # by the stream of what comes back
+        self._begun_here = not ray.is_initialized()
+        if self._begun_here:
+            _begin(address, None if slots is None else slots * cpus)
+        try:
+            there = ray.cluster_resources()
+            gpus = min(1, there.get("GPU", 0)) if gpus is None else gpus
+            self.slots = slots or _room(there, cpus, gpus)
+        except BaseException:
+            self.close()
+            raise
+        # Its key tells a worker whether it has this one already.
+        self._evaluator = (uuid.uuid4().hex, [ray.put(evaluate)])
+        self._evaluate = ray.remote(
+            num_cpus=cpus,
+            num_gpus=gpus,
+            max_retries=0,  # Ray's own would not know why, and never end where memory is short
+            max_calls=0,  # for on a GPU the default is a new process for every child
+            num_returns="streaming",
+        )(_evaluate)
+
+    def submit(self, number: int, architecture: Architecture, seed: int) -> None:
+        """Send an architecture to a worker."""
+        self._send(_Child(number, architecture, seed))
+
+    def _send(self, child: _Child) -> None:
+        stream = self._evaluate.remote(*self._evaluator, child.architecture, child.seed)
+        self._running[stream] = child
+
+    def wait(self, poll: Poll) -> tuple[int, Outcome]:
+        """Return the number and the outcome of the next that ends."""
+        while True:
+            poll()
+            ready, _ = ray.wait(list(self._running), timeout=LOOK)
+            for stream in ready:
+                child = self._running[stream]
+                outcome = self._next_of(stream, child)
+                if outcome is not None:
+                    del self._running[stream]
+                    return child.number, outcome
+            self._end_overdue()
+
+    def _next_of(self, stream: Any, child: _Child) -> Outcome | None:
+        """Take what a child's worker says; None where that is not its outcome."""
+        try:
+            outcome: Outcome | None = ray.get(next(stream))
+        except (exceptions.WorkerCrashedError, exceptions.NodeDiedError):
+            child.deaths += 1
+            if child.deaths > self.retries:
+                return self._failed(child, f"its worker died, {child.deaths} times")
+            del self._running[stream]
+            child.began = None
+            self._send(child)
+            return None
+        except exceptions.OutOfMemoryError:
+            return self._failed(child, "out of memory")
+        except exceptions.TaskCancelledError:
+            return self._failed(child, f"longer than {self.time_limit:g} s")
+        except exceptions.RayTaskError as error:
+            if isinstance(error.cause, InputError):
+                raise error.cause from None
+            raise
+        if outcome is None:
+            child.began = time.monotonic()
+        return outcome
+
+    def _failed(self, child: _Child, why: str) -> Outcome:
+        return Outcome(self.penalty, seconds=round(child.seconds(), 3), error=why)
+
+    def _end_overdue(self) -> None:
+        if self.time_limit is None:
+            return
+        for stream, child in self._running.items():
+            if child.seconds() > self.time_limit + GRACE:
+                ray.cancel(stream, force=True)
+
+    def close(self) -> None:
+        """Give up what is in flight, and let Ray go if it was begun here."""
+        if self._begun_here:
+            ray.shutdown()
+        else:
+            for stream in self._running:
+                ray.cancel(stream, force=True)
+        self._running.clear()
+
+
+_evaluators: dict[str, Evaluator] = {}  # that this worker has; one
+
+
+def _evaluate(
+    key: str, held: list[Any], architecture: Architecture, seed: int
+) -> Iterator[Outcome | None]:
+    """Say that it begins, then evaluate: this runs on a worker."""
+    if key not in _evaluators:
+        _evaluators.clear()
+        _evaluators[key] = ray.get(held[0])
+    yield None
+    yield _evaluators[key](architecture, seed, lambda: None)
+
+
+def _begin(address: str, cpus: float | None) -> None:
+    """Start Ray here, or join a cluster."""
+    settings: dict[str, Any] = {"log_to_driver": False, "logging_level": "ERROR"}
+    if address == "local":
+        paths = os.pathsep.join(path or os.getcwd() for path in sys.path)
+        settings |= {
+            "num_cpus": None if cpus is None else max(1, round(cpus)),
+            "include_dashboard": False,
+            "runtime_env": {"env_vars": {"PYTHONPATH": paths}},
+        }
+    else:
+        address = _reachable(address)
+        settings["runtime_env"] = {"py_modules": [str(Path(__file__).parents[1])]}
+    try:
+        ray.init(address, **settings)
+    except (ConnectionError, RuntimeError, exceptions.RayError) as error:
+        raise InputError(f"executor.address={address}: {' '.join(str(error).split())}") from error
+
+
+def _reachable(address: str) -> str:
+    """Return the head's HOST:PORT, which answers: Ray itself would try for minutes."""
+    found = address
+    if address == "auto":
+        file = Path(os.environ.get("RAY_TMPDIR", tempfile.gettempdir())) / "ray/ray_current_cluster"
+        found = os.environ.get("RAY_ADDRESS") or (file.read_text() if file.exists() else "")
+        if not found:
+            raise InputError(
+                "executor.address=auto: no cluster runs on this machine: ray start --head, or "
+                "executor.address=HOST:PORT"
+            )
+    host, _, port = found.strip().rpartition(":")
+    if not host or "/" in host or not port.isdigit():
+        raise InputError(f"executor.address={address}: legal: local, auto, HOST:PORT, not {found}")
+    try:
+        socket.create_connection((host.strip("[]"), int(port)), PROBE).close()
+    except OSError as error:
+        raise InputError(
+            f"executor.address={address}: no cluster answers at {found}: {error.strerror or error}"
+        ) from error
+    return found.strip()
+
+
+def _room(there: dict[str, float], cpus: float, gpus: float) -> int:
+    """Return how many children there is room for."""
+    have = there.get("CPU", 0), there.get("GPU", 0)
+    room = min(int(have[0] / cpus), int(have[1] / gpus) if gpus else sys.maxsize)
+    if not room:
+        raise InputError(
+            f"no room for a child of {cpus:g} CPUs and {gpus:g} GPUs (executor.cpus, "
+            f"executor.gpus): Ray has {have[0]:g} and {have[1]:g}"
+        )
+    return room

@@ -1,0 +1,225 @@
+"""Children on the workers of a real Ray: what comes back, and what is lost when one dies."""
+
+import os
+import signal
+import sys
+import time
+from functools import partial
+
+import pytest
+import ray
+import torch
+from small import synthetic
+
+from lightning_nas.errors import InputError
+from lightning_nas.evaluation import ray_executor
+from lightning_nas.evaluation.child_training import ChildTraining
+from lightning_nas.evaluation.executors import SerialExecutor
+from lightning_nas.evaluation.ray_executor import RayExecutor
+from lightning_nas.evaluation.trial import Outcome
+from lightning_nas.modules.child import ChildModule
+from lightning_nas.modules.schedules import cosine
+from lightning_nas.spaces.chain import ChainSpace
+
+
+class Behaves:
+    """Does what its architecture, a word here, says."""
+
+    def __init__(self, folder):
+        self.folder = folder
+
+    def __call__(self, what, seed, poll):
+        with (self.folder / what).open("a") as file:
+            file.write("begun\n")
+        match what:
+            case "waits":
+                while not (self.folder / "go").exists():
+                    time.sleep(0.02)
+            case "hangs":
+                time.sleep(60)
+            case "dies once" if len(begun(self.folder, what)) == 1:
+                os.kill(os.getpid(), signal.SIGKILL)
+            case "dies":
+                os.kill(os.getpid(), signal.SIGKILL)
+            case "is defective":
+                raise KeyError("a defect")
+            case "cannot be built":
+                raise InputError("images of 2 pixels are too small")
+        return Outcome(seed / 100, seconds=float(os.getpid()))
+
+
+def begun(folder, what):
+    path = folder / what
+    return path.read_text().splitlines() if path.exists() else []
+
+
+def nothing():
+    pass
+
+
+@pytest.fixture(scope="module")
+def running():
+    environment = {"PYTHONPATH": os.pathsep.join(sys.path), "OMP_NUM_THREADS": "1"}
+    ray.init(
+        num_cpus=2,
+        include_dashboard=False,
+        log_to_driver=False,
+        runtime_env={"env_vars": environment},
+    )
+    yield
+    ray.shutdown()
+
+
+def ended(executor, *words):
+    """Return what came of all, by word, in the order in which they ended."""
+    for number, word in enumerate(words):
+        executor.submit(number, word, seed=number)
+    outcomes = [executor.wait(nothing) for _ in words]
+    return {words[number]: outcome for number, outcome in outcomes}
+
+
+# ---- what is refused before any child, while no Ray runs -----------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("settings", "said"),
+    [
+        ({"address": "127.0.0.1:1"}, "no cluster answers at 127.0.0.1:1"),
+        ({"address": "nonsense"}, "legal: local, auto, HOST:PORT"),
+        ({"address": "ray://head:10001"}, "legal: local, auto, HOST:PORT"),
+        ({"address": "auto"}, "no cluster runs on this machine"),
+        ({"slots": 0}, "executor.slots must be at least 1"),
+        ({"retries": -1}, "retries at least 0"),
+    ],
+)
+def test_a_cluster_that_cannot_be_had_is_refused(settings, said, tmp_path, monkeypatch):
+    monkeypatch.setenv("RAY_TMPDIR", str(tmp_path))
+    monkeypatch.delenv("RAY_ADDRESS", raising=False)
+    with pytest.raises(InputError, match=said):
+        RayExecutor(Behaves(tmp_path), **settings)
+    assert not ray.is_initialized()
+
+
+def test_a_cluster_that_does_not_answer_is_given_up_soon(tmp_path, monkeypatch):
+    monkeypatch.setattr(ray_executor, "PROBE", 0.3)
+    began = time.monotonic()
+    with pytest.raises(InputError, match="no cluster answers"):
+        RayExecutor(Behaves(tmp_path), address="192.0.2.77:6379")  # of nobody, RFC 5737
+    assert time.monotonic() - began < 5
+
+
+def test_without_ray_there_is_advice(tmp_path, monkeypatch):
+    monkeypatch.setattr(ray_executor, "ray", None)
+    with pytest.raises(InputError, match="pip install ray=="):
+        RayExecutor(Behaves(tmp_path))
+
+
+# ---- on a Ray that runs --------------------------------------------------------------------------
+
+
+def test_there_are_as_many_slots_as_there_is_room_for(running, tmp_path):
+    assert RayExecutor(Behaves(tmp_path)).slots == 2
+    assert RayExecutor(Behaves(tmp_path), cpus=2).slots == 1
+    assert RayExecutor(Behaves(tmp_path), cpus=0.5).slots == 4
+    assert RayExecutor(Behaves(tmp_path), slots=7).slots == 7
+
+
+def test_a_child_for_which_there_is_no_room_is_refused(running, tmp_path):
+    with pytest.raises(InputError, match="no room for a child of 1 CPUs and 1 GPUs"):
+        RayExecutor(Behaves(tmp_path), gpus=1)
+
+
+def test_who_ends_first_comes_back_first(running, tmp_path):
+    executor = RayExecutor(Behaves(tmp_path))
+    executor.submit(0, "waits", seed=3)
+    executor.submit(1, "works", seed=4)
+    number, outcome = executor.wait(nothing)
+    assert (number, outcome.reward) == (1, 0.04)
+    (tmp_path / "go").touch()
+    number, outcome = executor.wait(nothing)
+    assert (number, outcome.reward) == (0, 0.03)
+
+
+def test_a_worker_stays_between_children(running, tmp_path):
+    executor = RayExecutor(Behaves(tmp_path), cpus=2)
+    processes = {ended(executor, "works")["works"].seconds for _ in range(3)}
+    assert len(processes) == 1
+    assert os.getpid() not in processes
+
+
+def test_another_evaluator_on_the_same_workers_is_another(running, tmp_path):
+    first, second = tmp_path / "first", tmp_path / "second"
+    for folder in (first, second):
+        folder.mkdir()
+        ended(RayExecutor(Behaves(folder)), "works")
+    assert begun(first, "works") == begun(second, "works") == ["begun"]
+
+
+def test_a_child_whose_worker_was_killed_is_begun_again(running, tmp_path):
+    outcomes = ended(RayExecutor(Behaves(tmp_path)), "dies once", "works")
+    assert outcomes["dies once"].error is None
+    assert outcomes["works"].error is None
+    assert len(begun(tmp_path, "dies once")) == 2
+
+
+def test_one_whose_workers_keep_dying_has_the_penalty_and_the_others_go_on(running, tmp_path):
+    outcomes = ended(RayExecutor(Behaves(tmp_path), retries=2, penalty=0.1), "dies", "works")
+    assert outcomes["dies"].error == "its worker died, 3 times"
+    assert outcomes["dies"].reward == 0.1
+    assert len(begun(tmp_path, "dies")) == 3
+    assert outcomes["works"].reward == 0.01
+
+
+def test_a_child_that_hangs_is_ended_by_force(running, tmp_path, monkeypatch):
+    monkeypatch.setattr(ray_executor, "GRACE", 0.5)
+    began = time.monotonic()
+    outcomes = ended(RayExecutor(Behaves(tmp_path), time_limit=0.5), "hangs", "works")
+    assert outcomes["hangs"].error == "longer than 0.5 s"
+    assert outcomes["works"].error is None
+    assert time.monotonic() - began < 30
+
+
+def test_a_defect_of_the_program_is_no_penalty(running, tmp_path):
+    with pytest.raises(KeyError, match="a defect"):
+        ended(RayExecutor(Behaves(tmp_path)), "is defective")
+
+
+def test_a_users_error_on_a_worker_is_the_same_one_line(running, tmp_path):
+    with pytest.raises(InputError) as caught:
+        ended(RayExecutor(Behaves(tmp_path)), "cannot be built")
+    assert str(caught.value) == "images of 2 pixels are too small"
+
+
+def test_the_search_is_asked_whether_to_stop_while_it_waits(running, tmp_path):
+    def poll():
+        raise InterruptedError
+
+    executor = RayExecutor(Behaves(tmp_path))
+    executor.submit(0, "hangs", seed=0)
+    with pytest.raises(InterruptedError):
+        executor.wait(poll)
+    executor.close()
+    assert RayExecutor(Behaves(tmp_path), cpus=2).slots == 1
+    assert ended(RayExecutor(Behaves(tmp_path), cpus=2), "works")["works"].reward == 0
+
+
+def test_outcomes_are_the_same_as_in_this_process(running):
+    space = ChainSpace(layers=2, filters=(2, 4))
+    tokens = [[0, 1, 0, 1, 1, 1, 0], [2, 1, 1, 0, 0, 1, 1]]
+    architectures = [space.decode(given) for given in tokens]
+    evaluate = ChildTraining(
+        synthetic(128),
+        partial(ChildModule, optimizer=partial(torch.optim.SGD, lr=0.1)),
+        cosine,
+        epochs=2,
+        trainer={"accelerator": "cpu"},
+        network={},
+        threads=1,
+    )
+    found = []
+    for executor in (SerialExecutor(evaluate), RayExecutor(evaluate)):
+        for number, architecture in enumerate(architectures):
+            executor.submit(number, architecture, seed=number)
+        outcomes = dict(executor.wait(nothing) for _ in architectures)
+        found.append([(o.reward, o.accuracies, o.parameters) for _, o in sorted(outcomes.items())])
+    assert found[0] == found[1]
