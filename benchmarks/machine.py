@@ -1,6 +1,8 @@
 """What every benchmark asks of the machine: its threads and its device."""
 
 import argparse
+import logging
+import warnings
 
 import torch
 
@@ -21,3 +23,9 @@ def parse(parser: argparse.ArgumentParser, *, device: bool = True) -> argparse.N
     if arguments.threads:
         torch.set_num_threads(arguments.threads)
     return arguments
+
+
+def quiet() -> None:
+    """Keep Lightning from telling of its hardware and of short fits, once for every Trainer."""
+    logging.getLogger("pytorch_lightning").setLevel(logging.ERROR)
+    warnings.filterwarnings("ignore")

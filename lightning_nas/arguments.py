@@ -94,7 +94,7 @@ def _run_of(architecture: str | None) -> Path | None:
     if architecture is None:
         return None
     path = Path(architecture)
-    for folder in (path, path.parent):
+    for folder in (path, path.parent, path.parent.parent):  # RUN/top/2.json
         if (folder / ".hydra" / "hydra.yaml").exists():
             return folder
     return None

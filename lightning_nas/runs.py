@@ -28,6 +28,7 @@ from lightning_nas.networks.build import build_network
 from lightning_nas.published import load_architecture
 from lightning_nas.rehearsal import rehearse
 from lightning_nas.report.draw import write_with_pictures
+from lightning_nas.report.table import top_lines
 
 log = logging.getLogger(__name__)
 ONLY_CELLS = ("cells", "auxiliary", "drop_path")  # settings of networks
@@ -203,7 +204,7 @@ def print_search(folder: Path, derived: Derived) -> None:
     """Print where the result lies and how to go on."""
     shown = _shown(folder)
     print(
-        f"\n{derived}"
+        f"\n{derived}\n\n{top_lines(derived.top)}\n"
         f"\nrun folder    {shown}\npicture       {shown}/architecture.png"
         f"\ntrain it      python train.py architecture={shown}"
     )

@@ -29,7 +29,14 @@ def synthetic(images, batch_size=16):
     return data
 
 
-def enas(kind="macro", images=128, controller_steps=3, batch_norm="batch", supernet=SupernetModule):
+def enas(
+    kind="macro",
+    images=128,
+    controller_steps=3,
+    batch_norm="batch",
+    supernet=SupernetModule,
+    **more,
+):
     """The method with its pair; ``supernet`` is the class of the shared weights."""
     settings = {"num_classes": 4, "image_size": 8, "filters": 4, "batch_norm": batch_norm}
     if kind == "macro":
@@ -45,7 +52,8 @@ def enas(kind="macro", images=128, controller_steps=3, batch_norm="batch", super
         partial(torch.optim.Adam, lr=0.01),
         samples=2,
     )
-    return ENAS(weights, controller, synthetic(images), controller_steps, controller_batch=8)
+    data = synthetic(images)
+    return ENAS(weights, controller, data, controller_steps, controller_batch=8, **more)
 
 
 def trainer(folder, epochs, callbacks=(), **settings):

@@ -12,10 +12,11 @@ from lightning_nas.callbacks.interrupt import StopAtStep
 from lightning_nas.errors import InputError
 from lightning_nas.methods.base import Derived
 from lightning_nas.report.draw import write_with_pictures
+from lightning_nas.report.table import write_tables
 
 
 class DeriveArchitecture(Callback):
-    """When the fit ends, lets the method derive and writes ``architecture.json`` and pictures.
+    """When the fit ends, lets the method derive and writes the architecture, pictures, tables.
 
     Args:
         folder: The run folder.
@@ -51,3 +52,4 @@ class DeriveArchitecture(Callback):
         self.derived = pl_module.derive(self.samples, progress)  # type: ignore[operator]
         if trainer.is_global_zero:
             write_with_pictures(self.derived.architecture, self.folder)
+            write_tables(self.derived, self.folder)

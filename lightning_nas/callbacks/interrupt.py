@@ -7,6 +7,7 @@ from typing import Any
 import torch
 from pytorch_lightning import Callback, LightningModule, Trainer
 
+from lightning_nas.methods.enas import ENAS
 from lightning_nas.methods.trial_search import TrialSearch
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
@@ -42,7 +43,7 @@ class StopAtStep(Callback):
 
     def on_fit_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Let a method whose steps take hours ask in the midst of them."""
-        if isinstance(pl_module, TrialSearch):
+        if isinstance(pl_module, ENAS | TrialSearch):
             pl_module.poll = lambda: self.stop_if_asked(trainer)
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:

@@ -4,6 +4,7 @@ A data set only says how its images are read. Which of them come when is decided
 """
 
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 from pytorch_lightning import LightningDataModule
@@ -80,6 +81,10 @@ class ImageData(LightningDataModule):
         self.std = std
         self._ready = False
         self._memory: MemorySource | None = None
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Leave behind what belongs to this process: its Trainer, and images on its device."""
+        return self.__dict__ | {"trainer": None, "_memory": None}
 
     def read(self) -> LabelledImages:
         """Return the images of all splits. Each data set has its own."""

@@ -3,8 +3,10 @@
 Source: Tan et al., 2019, https://arxiv.org/abs/1807.11626, Equation 2.
 """
 
+from collections.abc import Iterable
+
 from lightning_nas.errors import InputError
-from lightning_nas.evaluation.trial import Outcome
+from lightning_nas.evaluation.trial import Outcome, Trial
 
 COSTS = ("parameters", "multiply_adds", "latency")
 
@@ -48,3 +50,18 @@ class Budget:
                 + (" (evaluation.latency=true does)" if self.cost == "latency" else "")
             )
         return outcome.reward * float(value / self.target) ** self.exponent
+
+
+def pareto_front(trials: Iterable[Trial], cost: str) -> list[Trial]:
+    """Return the trials that no other beats in both accuracy and cost, the cheapest first.
+
+    Args:
+        trials: Those with an error, or whose cost is not known, are passed over.
+        cost: One of ``COSTS``. Accuracy is the reward before a budget.
+    """
+    known = [t for t in trials if t.outcome.error is None and getattr(t.outcome, cost)]
+    front: list[Trial] = []
+    for trial in sorted(known, key=lambda t: (getattr(t.outcome, cost), -t.outcome.reward)):
+        if not front or trial.outcome.reward > front[-1].outcome.reward:
+            front.append(trial)
+    return front

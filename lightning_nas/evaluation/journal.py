@@ -22,7 +22,7 @@ SCHEMA = """
 CREATE TABLE about (name TEXT PRIMARY KEY, value TEXT NOT NULL);
 CREATE TABLE trials (
     number INTEGER PRIMARY KEY,  -- place in the order of proposals, from 0
-    arm TEXT NOT NULL,           -- policy, control, finalist
+    arm TEXT NOT NULL,           -- policy, control, derived, finalist
     step INTEGER NOT NULL,       -- updates of the controller before it was sampled
     tokens TEXT NOT NULL,        -- its decisions, JSON
     log_probs TEXT NOT NULL,     -- log-probability of each, JSON
@@ -92,44 +92,71 @@ class Journal:
             proposals: With numbers that follow those that are there.
             architectures: The JSON of each, or None.
         """
-        now = time.time()
-        rows = [
-            (p.number, p.arm, p.step, _dump(p.tokens), _dump(p.log_probs), text, now)
-            for p, text in zip(proposals, architectures, strict=True)
-        ]
         with self._explained(), self._transaction():
-            self._database.executemany(
-                "INSERT INTO trials (number, arm, step, tokens, log_probs, architecture, proposed) "
-                "VALUES (?, ?, ?, ?, ?, ?, ?)",
-                rows,
-            )
+            self._insert(proposals, architectures)
+
+    def _insert(self, proposals: Sequence[Proposal], architectures: Sequence[str | None]) -> None:
+        now = time.time()
+        self._database.executemany(
+            "INSERT INTO trials (number, arm, step, tokens, log_probs, architecture, proposed) "
+            "VALUES (?, ?, ?, ?, ?, ?, ?)",
+            [
+                (p.number, p.arm, p.step, _dump(p.tokens), _dump(p.log_probs), text, now)
+                for p, text in zip(proposals, architectures, strict=True)
+            ],
+        )
 
     def end(
         self, number: int, outcome: Outcome, reward: float, same_as: int | None = None
     ) -> Trial:
         """Write what came of a proposal, and return the whole trial."""
         with self._explained(), self._transaction():
-            updated = self._database.execute(
-                "UPDATE trials SET ended = (SELECT coalesce(max(ended), 0) + 1 FROM trials), "
-                "reward = ?, accuracy_reward = ?, accuracies = ?, parameters = ?, "
-                "multiply_adds = ?, latency = ?, seconds = ?, error = ?, same_as = ? "
-                "WHERE number = ? AND ended IS NULL",
-                (
-                    reward,
-                    outcome.reward,
-                    _dump(outcome.accuracies),
-                    outcome.parameters,
-                    outcome.multiply_adds,
-                    outcome.latency,
-                    outcome.seconds,
-                    outcome.error,
-                    same_as,
-                    number,
-                ),
-            ).rowcount
-            assert updated == 1, f"trial {number} was not proposed, or has ended before"
+            self._end(number, outcome, reward, same_as)
         (trial,) = self._trials("number = ?", number)
         return trial
+
+    def _end(self, number: int, outcome: Outcome, reward: float, same_as: int | None) -> None:
+        updated = self._database.execute(
+            "UPDATE trials SET ended = (SELECT coalesce(max(ended), 0) + 1 FROM trials), "
+            "reward = ?, accuracy_reward = ?, accuracies = ?, parameters = ?, "
+            "multiply_adds = ?, latency = ?, seconds = ?, error = ?, same_as = ? "
+            "WHERE number = ? AND ended IS NULL",
+            (
+                reward,
+                outcome.reward,
+                _dump(outcome.accuracies),
+                outcome.parameters,
+                outcome.multiply_adds,
+                outcome.latency,
+                outcome.seconds,
+                outcome.error,
+                same_as,
+                number,
+            ),
+        ).rowcount
+        assert updated == 1, f"trial {number} was not proposed, or has ended before"
+
+    def record(self, trials: Sequence[Trial]) -> None:
+        """Write trials that have ended already, in one transaction, in place of all from there on.
+
+        What a search that goes on finds again, the same architectures under the same numbers,
+        stays, with all that follows.
+
+        Args:
+            trials: With numbers that follow one another.
+        """
+        first = trials[0].number
+        with self._explained(), self._transaction():
+            there = self._database.execute(
+                "SELECT tokens FROM trials WHERE number >= ? ORDER BY number LIMIT ?",
+                (first, len(trials)),
+            ).fetchall()
+            if [tokens for (tokens,) in there] == [_dump(t.proposal.tokens) for t in trials]:
+                return
+            self._database.execute("DELETE FROM trials WHERE number >= ?", (first,))
+            self._insert([trial.proposal for trial in trials], [None] * len(trials))
+            for trial in trials:
+                self._end(trial.number, trial.outcome, trial.reward, trial.same_as)
 
     # ---- reading ---------------------------------------------------------------------------------
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from lightning_nas.errors import InputError
 
-POLICY, CONTROL, FINALIST = "policy", "control", "finalist"
+POLICY, CONTROL, DERIVED, FINALIST = "policy", "control", "derived", "finalist"
 
 
 @dataclass(frozen=True)
@@ -20,8 +20,9 @@ class Proposal:
         tokens: The decisions that describe it.
         log_probs: Log-probability of each decision as it was sampled; empty where none was.
         step: Updates of the controller before it was sampled.
-        arm: ``policy``: drawn by the method. ``control``: drawn uniformly, beside it. ``finalist``:
-            among the best, trained for longer at the end.
+        arm: ``policy``: drawn by the method. ``control``: drawn uniformly, beside it. ``derived``:
+            drawn by ENAS's controller at the end. ``finalist``: among the best, trained for longer
+            at the end.
     """
 
     number: int

@@ -5,6 +5,17 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from lightning_nas.architecture import Architecture
+from lightning_nas.evaluation.trial import Trial
+
+LISTED = 5  # of the best that are written and shown, where no more finalists are asked for
+
+
+@dataclass(frozen=True)
+class Ranked:
+    """An architecture among the best, and what is known of it."""
+
+    architecture: Architecture
+    trial: Trial
 
 
 @dataclass(frozen=True)
@@ -12,27 +23,40 @@ class Derived:
     """The architecture that a search chose, and how its controller did against chance.
 
     Args:
-        architecture: The best by reward.
-        reward: Its reward in [0, 1].
+        top: The best by reward, the chosen one first; where finalists were trained, those.
         sampled: Rewards of the architectures that the controller sampled.
         uniform: Rewards of uniformly drawn ones, evaluated alike; there may be none.
         how: How all of them were evaluated, to be read by people.
+        front: Those that no other beats in both accuracy and cost, the cheapest first.
     """
 
-    architecture: Architecture
-    reward: float
+    top: tuple[Ranked, ...]
     sampled: tuple[float, ...]
     uniform: tuple[float, ...]
     how: str
+    front: tuple[Ranked, ...] = ()
+
+    @property
+    def architecture(self) -> Architecture:
+        """The chosen one."""
+        return self.top[0].architecture
+
+    @property
+    def reward(self) -> float:
+        """Its reward; a budget's may be above 1."""
+        return self.top[0].trial.reward
 
     def summary(self) -> dict[str, float | int]:
         """Return plain numbers for ``summary.json``."""
         facts: dict[str, float | int] = {
             "best_reward": self.reward,
             "derived_from": len(self.sampled),
-            "sampled_mean": statistics.fmean(self.sampled),
-            "sampled_std": statistics.pstdev(self.sampled),
         }
+        if self.sampled:
+            facts |= {
+                "sampled_mean": statistics.fmean(self.sampled),
+                "sampled_std": statistics.pstdev(self.sampled),
+            }
         if self.uniform:
             facts |= {
                 "uniform_mean": statistics.fmean(self.uniform),
@@ -42,13 +66,15 @@ class Derived:
         return facts
 
     def __str__(self) -> str:
-        lines = (
-            f"{self.how}: best {self.reward:.1%}; {len(self.sampled)} architectures of the search "
-            f"{statistics.fmean(self.sampled):.1%} on average"
-        )
-        if not self.uniform:
-            return f"{lines}."
-        return f"{lines}, {len(self.uniform)} random ones {statistics.fmean(self.uniform):.1%}."
+        means = [
+            f"{len(rewards)} {whose} {statistics.fmean(rewards):.1%} on average"
+            for whose, rewards in (
+                ("architectures of the search", self.sampled),
+                ("random ones", self.uniform),
+            )
+            if rewards
+        ]
+        return f"{self.how}: best {self.reward:.1%}; {', '.join(means)}."
 
 
 @dataclass(frozen=True)
@@ -73,10 +99,9 @@ class Estimate:
         return epochs * epoch + derived * self.deriving
 
 
-def compare(
-    architectures: Sequence[Architecture], sampled: Sequence[float], uniform: Sequence[float]
-) -> Derived:
-    """Choose the best of ``architectures`` by their rewards ``sampled``."""
-    best = max(range(len(sampled)), key=sampled.__getitem__)
-    how = "Accuracy on validation images with the shared weights"
-    return Derived(architectures[best], sampled[best], tuple(sampled), tuple(uniform), how)
+def best_of(trials: Sequence[Trial], count: int) -> list[Trial]:
+    """Return the best of trials by falling reward, every architecture once."""
+    distinct: dict[tuple[int, ...], Trial] = {}
+    for trial in sorted(trials, key=lambda trial: -trial.reward):
+        distinct.setdefault(trial.proposal.tokens, trial)
+    return list(distinct.values())[:count]

@@ -11,7 +11,8 @@ Source: Pham et al., 2018, https://arxiv.org/abs/1802.03268. ``enas.md`` has the
 import math
 import time
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -24,8 +25,13 @@ from lightning_nas.controllers.uniform import UniformController
 from lightning_nas.data.base import ImageData
 from lightning_nas.errors import InputError
 from lightning_nas.evaluation.complexity import now
+from lightning_nas.evaluation.executors import Evaluator, Executor
+from lightning_nas.evaluation.journal import Journal
+from lightning_nas.evaluation.trial import CONTROL, DERIVED, FINALIST, Proposal, Trial
 from lightning_nas.loops.alternating import Alternating, Phase
-from lightning_nas.methods.base import Derived, Estimate, compare
+from lightning_nas.loops.finalists import finalists
+from lightning_nas.methods.base import LISTED, Derived, Estimate, Ranked, best_of
+from lightning_nas.methods.samples import Samples, as_trials
 from lightning_nas.modules.checkpoint import check, note
 from lightning_nas.modules.controller import ControllerModule
 from lightning_nas.modules.manual import take_step
@@ -48,9 +54,15 @@ class ENAS(LightningModule):
         controller_steps: Controller steps an epoch.
         controller_batch: Validation images for each sampled architecture; None = ``data``'s batch.
         calibration_images: Training images on which statistics are recalibrated, where they are.
+        journal: Path of ``trials.sqlite``, where all that the controller samples is written down;
+            None = nowhere.
+        evaluation: Makes what trains an architecture from scratch, from the images: for finalists.
+        executor: Makes what does so for several.
+        finalists: How many of the best are trained from scratch before the choice; 0 = none.
+        finalist_epochs: Epochs of theirs.
 
     Raises:
-        InputError: If the number of steps is negative.
+        InputError: If a number is negative.
     """
 
     def __init__(
@@ -61,10 +73,18 @@ class ENAS(LightningModule):
         controller_steps: int = 30,
         controller_batch: int | None = None,
         calibration_images: int = 512,
+        journal: str | Path | None = None,
+        evaluation: Callable[..., Evaluator] | None = None,
+        executor: Callable[[Evaluator], Executor] | None = None,
+        finalists: int = 0,
+        finalist_epochs: int = 100,
     ) -> None:
         super().__init__()
-        if controller_steps < 0:
-            raise InputError(f"method.controller_steps must be >= 0, got {controller_steps}")
+        if controller_steps < 0 or finalists < 0:
+            raise InputError(
+                "method.controller_steps and method.finalists must be >= 0, "
+                f"got {controller_steps} and {finalists}"
+            )
         self.automatic_optimization = False
         self.supernet = supernet
         self.controller = controller
@@ -72,7 +92,15 @@ class ENAS(LightningModule):
         self.controller_steps = controller_steps if controller.learns else 0
         self.controller_batch = controller_batch or data.batch_size
         self.calibration_images = calibration_images
+        self.journal_path = journal
+        self.journal: Journal | None = None
+        self.make_evaluator = evaluation
+        self.make_executor = executor
+        self.finalists = finalists
+        self.finalist_epochs = finalist_epochs
+        self.poll: Callable[[], None] = lambda: None
         self.scored = 0
+        self._samples = Samples()
         self._ahead: deque[Architecture] = deque()
         self._seconds: dict[str, float] = {}
         self._phase_began = 0.0
@@ -97,8 +125,19 @@ class ENAS(LightningModule):
         return self.data.val_dataloader()
 
     def on_fit_start(self) -> None:
-        """Take the images on which statistics are recalibrated."""
+        """Take the images on which statistics are recalibrated, and open the journal.
+
+        Raises:
+            InputError: If finalists are to be trained beside several processes.
+        """
+        if self.finalists and self.trainer.world_size > 1:
+            raise InputError(
+                "method.finalists needs one device: search without them, then "
+                f"resume=RUN trainer.devices=1 method.finalists={self.finalists}"
+            )
         self._take_calibration_images()
+        if self.journal_path is not None and self.trainer.is_global_zero:
+            self.journal = Journal(self.journal_path, str(self.controller.space))
 
     def _take_calibration_images(self) -> None:
         if self.supernet.statistics.mode == "recalibrated":
@@ -162,7 +201,7 @@ class ENAS(LightningModule):
     def _controller_step(self, images: Tensor, labels: Tensor) -> Metrics:
         rollout, architectures = self.controller.sample(self.controller.samples)
         reward_N = self.supernet.score(images, labels, architectures)
-        self.scored += len(architectures)
+        self._samples.add(rollout, reward_N)
         loss, metrics = self.controller.loss(rollout, reward_N)
         take_step(self, self._optimizer(1), loss, self.controller.clip_norm)
         return metrics
@@ -189,7 +228,13 @@ class ENAS(LightningModule):
                 buffer.copy_(part.view_as(buffer))
 
     def on_train_epoch_end(self) -> None:
-        """Step the schedule, report the phases' seconds, stop where nothing can be learnt."""
+        """Write down what was sampled, step the schedule, report the phases' seconds.
+
+        Raises:
+            InputError: If nothing can be learnt any more.
+        """
+        updates = self.current_epoch * self.controller_steps
+        self._record(self._samples.take(self.scored, updates, self._from_all_processes))
         schedule: Any = self.lr_schedulers()
         lr = self._optimizer(0).param_groups[0]["lr"]
         schedule.step()
@@ -202,6 +247,15 @@ class ENAS(LightningModule):
         if self.controller_steps:
             self.log("controller/seconds", self._seconds["controller"])
         self._check_gradients()
+
+    def _record(self, trials: Sequence[Trial]) -> None:
+        if self.journal is not None and trials:
+            self.journal.record(trials)
+        self.scored += len(trials)
+
+    def _from_all_processes(self, values: Tensor) -> Tensor:
+        gathered: Tensor = self.all_gather(values)  # type: ignore[assignment]
+        return gathered.reshape(-1, *values.shape[1:])
 
     def validation_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> None:
         """Score a freshly sampled architecture a batch: how good the average sample is."""
@@ -216,22 +270,68 @@ class ENAS(LightningModule):
     ) -> Derived:
         """Sample architectures and as many uniform ones, rank all on the whole validation split.
 
+        The finalists, where there are any, are then trained from scratch.
+
         Args:
             samples: How many of each, at least 1.
             progress: Wraps the iteration over all of them, for a progress bar.
         """
-        space = self.controller.space
-        sampled = self.controller.sample(samples)[0].tokens_NT
-        uniform = UniformController(space).sample(samples).tokens_NT.to(sampled.device)
+        space, updates = self.controller.space, self.current_epoch * self.controller_steps
+        sampled = self.controller.sample(samples)[0]
+        uniform = UniformController(space).sample(samples)
+        drawn = torch.cat([sampled.tokens_NT, uniform.tokens_NT.to(self.device)])
         # All processes rank the same architectures, each on its share of the images.
-        every = self.trainer.strategy.broadcast(torch.cat([sampled, uniform]).tolist())
-        architectures = [space.decode(tokens) for tokens in every]
+        tokens = self.trainer.strategy.broadcast(drawn.tolist())
+        architectures = [space.decode(given) for given in tokens]
         batches = [self._cast(batch) for batch in self.data.val_dataloader()]
         with self.trainer.precision_plugin.forward_context():
             scores = list(progress(self.supernet.rank(batches, architectures), 2 * samples))
         accuracies = self._over_all_images(torch.stack(scores), sum(len(y) for _, y in batches))
-        self.scored += len(accuracies)
-        return compare(architectures[:samples], accuracies[:samples], accuracies[samples:])
+        trials = [
+            trial
+            for place, (rollout, arm) in enumerate(((sampled, DERIVED), (uniform, CONTROL)))
+            for trial in as_trials(
+                self.scored + place * samples,
+                tokens[place * samples :][:samples],
+                rollout.log_prob_NT.tolist(),
+                accuracies[place * samples :][:samples],
+                [updates] * samples,
+                arm,
+            )
+        ]
+        self._record(trials)
+        best = best_of(trials[:samples], max(self.finalists, LISTED))
+        how = "Accuracy on validation images with the shared weights"
+        if self.finalists:
+            best = self._train_longer(best[: self.finalists], progress)
+            how = f"{how}, of the best after {self.finalist_epochs} epochs from scratch"
+        return Derived(
+            tuple(Ranked(space.decode(trial.proposal.tokens), trial) for trial in best),
+            tuple(accuracies[:samples]),
+            tuple(accuracies[samples:]),
+            how,
+        )
+
+    def _train_longer(
+        self, best: Sequence[Trial], progress: Callable[[Iterator[Any], int], Iterator[Any]]
+    ) -> list[Trial]:
+        assert self.journal is not None, "finalists are written into the journal"
+        assert self.make_evaluator is not None
+        assert self.make_executor is not None
+        evaluator = self.make_evaluator(data=self.data).final(self.finalist_epochs)
+        executor = self.make_executor(evaluator)
+        try:
+            proposals = [trial.proposal for trial in best]
+            stream = finalists(
+                proposals, self._decode, executor, self.journal, poll=lambda: self.poll()
+            )
+            list(progress(stream, len(best)))
+        finally:
+            executor.close()
+        return self.journal.best((FINALIST,), len(best)) or list(best)
+
+    def _decode(self, proposal: Proposal) -> Architecture:
+        return self.controller.space.decode(proposal.tokens)
 
     def _over_all_images(self, scores_N: Tensor, images: int) -> list[float]:
         """Join the processes' accuracies, each on so many images: the shares may differ by one."""
@@ -354,6 +454,11 @@ class ENAS(LightningModule):
         """
         check(checkpoint, self, **self._made_for)
         self.scored = checkpoint["scored"]
+
+    def teardown(self, stage: str) -> None:
+        """Let the journal go."""
+        if self.journal is not None:
+            self.journal.close()
 
     @property
     def _made_for(self) -> dict[str, str | int]:

@@ -19,14 +19,16 @@ from lightning_nas.controllers.uniform import UniformController
 from lightning_nas.data.base import ImageData
 from lightning_nas.data.seeding import seeded_generator
 from lightning_nas.errors import InputError
-from lightning_nas.evaluation.budget import Budget
+from lightning_nas.evaluation.budget import Budget, pareto_front
 from lightning_nas.evaluation.executors import Evaluator, Executor
 from lightning_nas.evaluation.journal import Journal
 from lightning_nas.evaluation.trial import CONTROL, FINALIST, POLICY, Proposal, Trial
+from lightning_nas.loops.finalists import finalists
 from lightning_nas.loops.rollouts import Rollouts
-from lightning_nas.methods.base import Derived
+from lightning_nas.methods.base import LISTED, Derived, Ranked
 from lightning_nas.spaces.base import Space
 
+ARMS = (POLICY, CONTROL)
 Drawn = tuple[tuple[int, ...], tuple[float, ...]]  # tokens, log-probabilities
 
 
@@ -237,60 +239,46 @@ class TrialSearch(LightningModule):
             progress: Wraps the iteration over the finalists, for a progress bar.
         """
         assert self.journal is not None
-        ended = self.journal.ended()
-        rewards = {
-            arm: tuple(t.reward for t in ended if t.proposal.arm == arm)
-            for arm in (POLICY, CONTROL)
-        }
-        ranking = self.journal.best((POLICY, CONTROL), max(self.finalists, 1))
-        if not ranking:
+        ended = [t for t in self.journal.ended() if t.proposal.arm in (POLICY, CONTROL)]
+        rewards = {arm: tuple(t.reward for t in ended if t.proposal.arm == arm) for arm in ARMS}
+        best = self.journal.best(ARMS, max(self.finalists, LISTED))
+        if not best:
             raise InputError(
                 f"no architecture could be evaluated; the first error: {ended[0].outcome.error}"
             )
-        best = ranking[0]
         if self.finalists:
-            list(progress(self._evaluate_longer(ranking), len(ranking)))
-            best = (self.journal.best((FINALIST,), 1) or ranking)[0]
+            best = self._train_longer(best[: self.finalists], progress)
         self.scored = len(self.journal)
+        cost = "parameters" if self.budget is None else self.budget.cost
         return Derived(
-            self.architecture(best.proposal),
-            best.reward,
+            self._ranked(best),
             rewards[POLICY],
             rewards[CONTROL],
             "Reward, each architecture evaluated by itself",
+            self._ranked(pareto_front(ended, cost)),
         )
 
-    def _evaluate_longer(self, ranking: Sequence[Trial]) -> Iterator[Trial]:
-        """Evaluate the best by longer trainings; those that the journal has already, not again."""
+    def _ranked(self, trials: Sequence[Trial]) -> tuple[Ranked, ...]:
+        return tuple(Ranked(self.architecture(trial.proposal), trial) for trial in trials)
+
+    def _train_longer(
+        self, best: Sequence[Trial], progress: Callable[[Iterator[Any], int], Any]
+    ) -> list[Trial]:
         assert self.executor is not None
         assert self.journal is not None
-        ended = self.journal.ended()
-        proposals = [*(trial.proposal for trial in ended), *self.journal.open_proposals()]
-        first = sum(proposal.arm != FINALIST for proposal in proposals)
-
-        def propose(numbers: range) -> list[Proposal]:
-            tokens = {number: ranking[number - first].proposal.tokens for number in numbers}
-            return [Proposal(n, given, (), self.updates, FINALIST) for n, given in tokens.items()]
-
         self.executor.close()
         self.executor = self.make_executor(self.evaluator.final(self.finalist_epochs))
-        stream = Rollouts(
-            propose,
+        stream = finalists(
+            [trial.proposal for trial in best],
             self.architecture,
             self.executor,
             self.journal,
-            samples=first + len(ranking),
-            batch=1,
-            arm=FINALIST,
             seed_of=self.seed_of,
             budget=self.budget,
-            repeat=True,
             poll=lambda: self.poll(),
-            consumed=len(ended),
         )
-        while not stream.done:
-            for batch in stream:
-                yield from batch
+        list(progress(stream, len(best)))
+        return self.journal.best((FINALIST,), len(best)) or list(best)
 
     # ---- housekeeping ----------------------------------------------------------------------------
 

@@ -11,7 +11,7 @@ import pytest
 
 from lightning_nas.errors import InputError
 from lightning_nas.evaluation.journal import Journal
-from lightning_nas.evaluation.trial import CONTROL, FINALIST, POLICY, Outcome, Proposal
+from lightning_nas.evaluation.trial import CONTROL, FINALIST, POLICY, Outcome, Proposal, Trial
 
 GOOD = Outcome(0.5, (0.4, 0.5), 1000, 2000, None, 3.5)
 
@@ -53,6 +53,33 @@ def test_the_best_leave_errors_repeats_and_other_arms_out(tmp_path):
     journal.end(3, GOOD, 0.7)
     journal.end(4, GOOD, 0.8)
     assert [trial.number for trial in journal.best((POLICY, CONTROL), 5)] == [3, 1]
+
+
+def recorded(journal, numbers, reward=0.5):
+    journal.record([Trial(Proposal(n, (n, 1)), GOOD, reward, n + 1) for n in numbers])
+
+
+def test_trials_that_have_ended_are_written_at_once(tmp_path):
+    journal = opened(tmp_path)
+    recorded(journal, range(3))
+    recorded(journal, range(3, 5), reward=0.75)
+    assert [trial.number for trial in journal.ended()] == [0, 1, 2, 3, 4]
+    assert [trial.order for trial in journal.ended()] == [1, 2, 3, 4, 5]
+    assert journal.ended()[4].reward == 0.75
+
+
+def test_what_is_found_again_stays_with_all_that_follows(tmp_path):
+    journal = opened(tmp_path)
+    recorded(journal, range(4))
+    recorded(journal, range(2), reward=0.9)
+    assert [trial.reward for trial in journal.ended()] == [0.5] * 4
+
+
+def test_what_is_found_otherwise_replaces_all_that_follows(tmp_path):
+    journal = opened(tmp_path)
+    recorded(journal, range(4))
+    journal.record([Trial(Proposal(1, (7, 7)), GOOD, 0.9, 2)])
+    assert [trial.proposal.tokens for trial in journal.ended()] == [(0, 1), (7, 7)]
 
 
 def test_a_journal_of_another_space_is_refused_and_stays_as_it_is(tmp_path):
@@ -106,7 +133,7 @@ def test_two_searches_cannot_write_one_journal(tmp_path):
 def test_what_was_written_outlives_a_kill(tmp_path):
     code = f"""
         from lightning_nas.evaluation.journal import Journal
-        from lightning_nas.evaluation.trial import Outcome, Proposal
+        from lightning_nas.evaluation.trial import Outcome, Proposal, Trial
         journal = Journal({str(tmp_path / "trials.sqlite")!r}, "a space")
         for number in range(10_000):
             journal.propose([Proposal(number, (number,))], [None])

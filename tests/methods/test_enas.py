@@ -9,8 +9,11 @@ import torch
 from pytorch_lightning.loggers import CSVLogger
 
 from lightning_nas.callbacks.derive import DeriveArchitecture
-from lightning_nas.callbacks.saving import SaveEpoch
+from lightning_nas.callbacks.saving import RandomStates, SaveEpoch
 from lightning_nas.errors import InputError
+from lightning_nas.evaluation.executors import SerialExecutor
+from lightning_nas.evaluation.trial import CONTROL, DERIVED, FINALIST, POLICY, Outcome
+from lightning_nas.methods.base import best_of
 from lightning_nas.methods.enas import LONGEST_ROW
 from lightning_nas.modules.supernet import SupernetModule
 from tests.small import enas, trainer
@@ -63,6 +66,86 @@ def test_what_was_searched_in_any_precision_is_derived(precision, tmp_path):
     trainer(tmp_path, 1, [derive], precision=precision).fit(module)
     assert 0 <= derive.derived.reward <= 1
     assert (tmp_path / "architecture.json").exists()
+
+
+class Depths:
+    """Evaluates from scratch: the more skips, the better; counts how often, and for how long."""
+
+    def __init__(self, data):
+        self.trained = []
+
+    def final(self, epochs):
+        def longer(architecture, seed, poll):
+            self.trained.append(epochs)
+            return Outcome(sum(map(len, (layer.skips for layer in architecture.layers))) / 10)
+
+        return longer
+
+
+def searched(folder, epochs=2, checkpoint=None, **settings):
+    """Return the method after a search with a journal, which stays open."""
+    pl.seed_everything(0, verbose=False)
+    module = enas(journal=folder / "trials.sqlite", **settings)
+    module.teardown = lambda stage: None
+    derive = DeriveArchitecture(folder, samples=5)
+    call = [RandomStates(), derive, SaveEpoch(folder)]
+    trainer(folder, epochs, call, enable_checkpointing=True).fit(
+        module, ckpt_path=checkpoint, weights_only=True
+    )
+    return module, derive.derived
+
+
+def test_all_that_the_controller_sampled_is_in_the_journal(tmp_path):
+    module, derived = searched(tmp_path)
+    trials = module.journal.ended()
+    arms = [trial.proposal.arm for trial in trials]
+    assert arms == [POLICY] * 12 + [DERIVED] * 5 + [CONTROL] * 5
+    assert [trial.proposal.step for trial in trials[:12]] == [n // 2 for n in range(12)]
+    assert [trial.reward for trial in trials[12:17]] == list(derived.sampled)
+    assert derived.reward == max(derived.sampled)
+    last = trials[12:17]
+    rollout = module.controller.score([trial.proposal.tokens for trial in last])
+    for trial, log_prob in zip(last, rollout.log_prob_N.tolist(), strict=True):
+        assert trial.proposal.log_prob == pytest.approx(log_prob, abs=1e-4)
+    assert module.scored == 22
+
+
+def test_a_resumed_search_writes_nothing_twice(tmp_path):
+    first, _ = searched(tmp_path / "broken", epochs=1)
+    first.journal.close()
+    resumed, derived = searched(
+        tmp_path / "broken", epochs=2, checkpoint=tmp_path / "broken" / "last.ckpt"
+    )
+    unbroken, whole = searched(tmp_path / "unbroken", epochs=2)
+    assert resumed.journal.ended() == unbroken.journal.ended()
+    assert derived == whole
+
+
+def test_the_finalists_are_trained_from_scratch_and_the_choice_is_theirs(tmp_path):
+    evaluator = Depths(None)
+    module, derived = searched(
+        tmp_path,
+        evaluation=lambda data: evaluator,
+        executor=SerialExecutor,
+        finalists=2,
+        finalist_epochs=7,
+    )
+    assert evaluator.trained == [7, 7]
+    finalists = module.journal.best((FINALIST,), 9)
+    best = {trial.proposal.tokens for trial in best_of(module.journal.ended()[12:17], 2)}
+    assert {trial.proposal.tokens for trial in finalists} == best
+    assert derived.reward == max(trial.reward for trial in finalists)
+    assert derived.top[0].architecture == derived.architecture
+    module.journal.close()
+    searched(
+        tmp_path,
+        checkpoint=tmp_path / "last.ckpt",
+        evaluation=lambda data: evaluator,
+        executor=SerialExecutor,
+        finalists=2,
+        finalist_epochs=7,
+    )
+    assert evaluator.trained == [7, 7]  # those that the journal has are not trained again
 
 
 class Breaks(SupernetModule):

@@ -1,0 +1,65 @@
+"""Architectures that ENAS's controller samples, as trials for the journal."""
+
+from collections.abc import Callable, Sequence
+
+import torch
+from torch import Tensor
+
+from lightning_nas.controllers.rollout import Rollout
+from lightning_nas.evaluation.trial import POLICY, Outcome, Proposal, Trial
+
+Gather = Callable[[Tensor], Tensor]  # of all processes, one after another along the first dimension
+
+
+class Samples:
+    """Those of an epoch's controller steps; they stay on the device until its end."""
+
+    def __init__(self) -> None:
+        self._steps: list[tuple[Tensor, Tensor, Tensor]] = []
+
+    def __len__(self) -> int:
+        """Return the number of steps."""
+        return len(self._steps)
+
+    def add(self, rollout: Rollout, reward_N: Tensor) -> None:
+        """Take those of one step."""
+        self._steps.append((rollout.tokens_NT, rollout.log_prob_NT.detach(), reward_N))
+
+    def take(self, first: int, updates: int, gather: Gather) -> list[Trial]:
+        """Return the trials of all processes, and forget them.
+
+        Args:
+            first: Number of the first trial.
+            updates: Of the controller before the first step.
+            gather: Called by all processes.
+        """
+        if not self._steps:
+            return []
+        tokens_NT, log_prob_NT, reward_N = map(torch.cat, zip(*self._steps, strict=True))
+        step_N = updates + torch.arange(len(self), device=reward_N.device).repeat_interleave(
+            len(reward_N) // len(self)
+        )
+        self._steps.clear()
+        rollout = (gather(tokens_NT).tolist(), gather(log_prob_NT).tolist())
+        return as_trials(first, *rollout, gather(reward_N).tolist(), gather(step_N).tolist())
+
+
+def as_trials(
+    first: int,
+    tokens: Sequence[Sequence[int]],
+    log_probs: Sequence[Sequence[float]],
+    rewards: Sequence[float],
+    steps: Sequence[int],
+    arm: str = POLICY,
+) -> list[Trial]:
+    """Return trials of architectures whose accuracy with the shared weights is their reward."""
+    columns = zip(tokens, log_probs, rewards, steps, strict=True)
+    return [
+        Trial(
+            Proposal(number, tuple(token), tuple(log_prob), step, arm),
+            Outcome(reward, (reward,)),
+            reward,
+            order=number + 1,
+        )
+        for number, (token, log_prob, reward, step) in enumerate(columns, start=first)
+    ]

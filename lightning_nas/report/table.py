@@ -1,0 +1,57 @@
+"""What a search found as tables: ``top.csv``, ``pareto.csv``, and the lines that are printed."""
+
+import csv
+import io
+import shutil
+from collections.abc import Sequence
+from pathlib import Path
+
+from lightning_nas.architecture import write_architecture
+from lightning_nas.files import replace_text
+from lightning_nas.methods.base import Derived, Ranked
+
+COLUMNS = ("trial", "reward", "accuracy", "parameters", "multiply_adds", "latency", "architecture")
+
+
+def write_tables(derived: Derived, folder: Path) -> None:
+    """Write the best, and the Pareto front where there is one, each with its architectures.
+
+    ``top/1.json`` is the first line of ``top.csv``, and so on.
+    """
+    for name, ranked in (("top", derived.top), ("pareto", derived.front)):
+        shutil.rmtree(folder / name, ignore_errors=True)  # of before the run was resumed
+        if ranked:
+            _write(name, ranked, folder)
+
+
+def _write(name: str, ranked: Sequence[Ranked], folder: Path) -> None:
+    text = io.StringIO()
+    writer = csv.writer(text)
+    writer.writerow(COLUMNS)
+    for place, one in enumerate(ranked, start=1):
+        file = Path(name) / f"{place}.json"
+        write_architecture(one.architecture, folder / file)
+        outcome = one.trial.outcome
+        writer.writerow(
+            [
+                one.trial.number,
+                one.trial.reward,
+                outcome.accuracies[-1] if outcome.accuracies else None,
+                outcome.parameters,
+                outcome.multiply_adds,
+                outcome.latency,
+                file,
+            ]
+        )
+    replace_text(folder / f"{name}.csv", text.getvalue())
+
+
+def top_lines(top: Sequence[Ranked]) -> str:
+    """Return the best as lines for a terminal."""
+    lines = [f"{'the best':<14}{'trial':>7}{'reward':>9}{'parameters':>13}"]
+    for place, one in enumerate(top, start=1):
+        parameters = one.trial.outcome.parameters
+        shown = "" if parameters is None else f"{parameters:,}"
+        name = f"top/{place}.json"
+        lines.append(f"{name:<14}{one.trial.number:>7}{one.trial.reward:>9.2%}{shown:>13}".rstrip())
+    return "\n".join(lines)

@@ -1,0 +1,51 @@
+"""The tables that a search leaves, and the lines that it prints."""
+
+import csv
+
+from lightning_nas.evaluation.trial import Outcome, Proposal, Trial
+from lightning_nas.methods.base import Derived, Ranked
+from lightning_nas.published import load_architecture
+from lightning_nas.report.table import top_lines, write_tables
+
+ARCHITECTURES = [load_architecture(name) for name in ("enas_micro", "nasnet_a", "nas_2017")]
+
+
+def ranked(place, parameters=1_234_567):
+    outcome = Outcome(0.9 - place / 10, (0.5, 0.9 - place / 10), parameters, 10 * parameters)
+    proposal = Proposal(7 * place, (place,))
+    return Ranked(ARCHITECTURES[place], Trial(proposal, outcome, outcome.reward, place + 1))
+
+
+def derived(top, front):
+    return Derived(tuple(map(ranked, top)), (0.5,), (), "Reward", tuple(map(ranked, front)))
+
+
+def read(path):
+    with path.open(newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def test_every_line_of_a_table_has_its_architecture(tmp_path):
+    write_tables(derived([0, 1, 2], [2, 0]), tmp_path)
+    for name, places in (("top", [0, 1, 2]), ("pareto", [2, 0])):
+        rows = read(tmp_path / f"{name}.csv")
+        assert [int(row["trial"]) for row in rows] == [7 * place for place in places]
+        for row, place in zip(rows, places, strict=True):
+            assert load_architecture(tmp_path / row["architecture"]) == ARCHITECTURES[place]
+            assert float(row["accuracy"]) == 0.9 - place / 10
+            assert row["parameters"] == "1234567"
+
+
+def test_a_shorter_table_leaves_nothing_of_a_longer_one(tmp_path):
+    write_tables(derived([0, 1, 2], [0]), tmp_path)
+    write_tables(derived([1], []), tmp_path)
+    assert [path.name for path in (tmp_path / "top").iterdir()] == ["1.json"]
+
+
+def test_the_best_are_shown_with_what_they_cost():
+    first, *rest = top_lines([ranked(0), ranked(1)]).splitlines()
+    assert first.split() == ["the", "best", "trial", "reward", "parameters"]
+    assert [line.split() for line in rest] == [
+        ["top/1.json", "0", "90.00%", "1,234,567"],
+        ["top/2.json", "7", "80.00%", "1,234,567"],
+    ]
