@@ -76,11 +76,6 @@ def test_the_published_network_equals_the_reference():
     assert_equals_reference(published, size=18, cells=2, auxiliary=True)
 
 
-def test_random_architectures_build():
-    for architecture in RANDOM:
-        assert small(architecture).classifier.linear.out_features == 3
-
-
 @pytest.mark.parametrize("kind", ["normal", "reduction"])
 def test_random_architectures_have_whatever_there_is(kind):
     cells = [getattr(architecture, kind) for architecture in RANDOM[:30]]
