@@ -34,13 +34,15 @@ def _rehearse_children(method: TrialSearch) -> str:
     children = [evaluator.steps_of(method.architecture(proposal)) for proposal in proposals]
     child = sum(child.seconds for child in children) / CHILDREN
     first, whole = children[0], method.samples * child
+    arithmetic = method.samples * sum(child.all_multiply_adds for child in children) / CHILDREN
     memory = _peak_memory(first.device)
     sizes = sorted(child.parameters for child in children)
     lines |= {
         "a child": f"{_hours(child)}: {first.epochs} epochs of {first.train_batches:,} batches of "
-        f"{method.data.batch_size if method.data else 0} images (mean of {CHILDREN})",
+        f"{first.batch_size} images (mean of {CHILDREN})",
         "parameters": f"{sizes[0]:,} to {sizes[-1]:,}",
         "memory": f"{memory / GIB:.1f} GiB at the peak on {first.device.type}",
+        "arithmetic": f"{arithmetic:.1e} multiply-adds, for other hardware than this",
         "whole search": f"{_hours(whole)} of {_hardware(first.device)}",
     }
     executor = method.make_executor(evaluator)

@@ -19,6 +19,7 @@ class ChildSteps:
         multiply_adds: For one image.
         train: Seconds of a training batch.
         validation: Seconds of a validation batch.
+        batch_size: Images of a batch.
         train_batches: In an epoch.
         validation_batches: In an epoch.
         epochs: Of a training.
@@ -29,6 +30,7 @@ class ChildSteps:
     multiply_adds: int
     train: float
     validation: float
+    batch_size: int
     train_batches: int
     validation_batches: int
     epochs: int
@@ -39,6 +41,12 @@ class ChildSteps:
         """Seconds of a whole training."""
         epoch = self.train * self.train_batches + self.validation * self.validation_batches
         return self.epochs * epoch
+
+    @property
+    def all_multiply_adds(self) -> int:
+        """Of a whole training; backward is taken for twice as many as forward."""
+        batches = 3 * self.train_batches + self.validation_batches
+        return self.epochs * batches * self.batch_size * self.multiply_adds
 
 
 class Stopwatch(Callback):

@@ -145,6 +145,7 @@ class ChildTraining:
             multiply_adds=cost["multiply_adds"],
             train=watch.seconds("train"),
             validation=watch.seconds("validation"),
+            batch_size=self.data.batch_size,
             train_batches=len(self.data.train_dataloader()),
             validation_batches=len(self.data.val_dataloader()),
             epochs=self.epochs,
