@@ -5,11 +5,11 @@ after a virtual duration, log-normal, and is worth the share of its operations t
 convolutions. The virtual clock jumps to the end of the next child, and runs on by the real time
 that the search uses between two of them: a search that is too slow leaves workers idle.
 
-What bounds it is the search's own work, one trial after another on one thread: about a third is the
-controller's draw, two fifths are a twentieth of an update (four gradient steps), and a fifth the
-journal's two transactions, which wait for the disk; decoding is 3 %. So many workers stay busy as
-draws and updates fit into the duration of one child. The default of 10 s shows where that ends; the
-paper's 500 workers and 20,000 children in four days leave more than two hours for each.
+What bounds it is the search's own work, one trial after another on one thread. The controller takes
+most of it: its draw about as much as a twentieth of an update, which is four gradient steps. The
+journal's two transactions wait for the disk, up to a quarter of the whole; decoding is 3 %. So many
+workers stay busy as draws and updates fit into the duration of one child. The default of 10 s shows
+where that ends; the paper's 500 workers and 20,000 children in four days leave two hours for each.
 
 Counted from when all workers have their first child to when the last child begins: the first draw,
 of one child for each worker, and the last children, which nothing follows, are left out. Columns:
