@@ -169,6 +169,14 @@ class Journal:
         """Return the trials that ended, in that order, without the first ``after``."""
         return self._trials("ended > ? ORDER BY ended", after)
 
+    def architectures(self) -> list[str]:
+        """Return the JSON of the trials that ended, in the order of ``ended``."""
+        with self._explained():
+            rows = self._database.execute(
+                "SELECT architecture FROM trials WHERE ended IS NOT NULL ORDER BY ended"
+            ).fetchall()
+        return [text for (text,) in rows]
+
     def best(self, arms: Sequence[str], count: int) -> list[Trial]:
         """Return trials of some arms by falling reward, repeated ones and errors left out."""
         marks = ", ".join("?" * len(arms))

@@ -7,6 +7,7 @@ One batch is one epoch of Lightning's own loop, and one update of the controller
 
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
+from typing import NamedTuple
 
 from lightning_nas.architecture import Architecture, to_json
 from lightning_nas.errors import InputError
@@ -17,6 +18,14 @@ from lightning_nas.evaluation.trial import FINALIST, POLICY, Proposal, Trial
 
 Propose = Callable[[range], Sequence[Proposal]]  # for these numbers
 Decode = Callable[[Proposal], Architecture]
+
+
+class _Job(NamedTuple):
+    """A proposal that is to be evaluated, decoded once."""
+
+    proposal: Proposal
+    architecture: Architecture
+    key: str  # its JSON, by which it is known again
 
 
 class Rollouts:
@@ -80,21 +89,21 @@ class Rollouts:
         self.repeat = repeat
         self.poll = poll
         self.consumed = consumed
-        self._running: dict[int, tuple[Proposal, str]] = {}
+        self._running: dict[int, _Job] = {}
         self._waiting: dict[str, list[Proposal]] = {}  # for the same architecture, being evaluated
         self._known: dict[str, Trial] = {}
-        self._queue: deque[Proposal] = deque()
+        self._queue: deque[_Job] = deque()
         self._ended: deque[Trial] = deque()
         self._read_journal()
 
     def _read_journal(self) -> None:
         self._proposed = len(self.journal)
-        for trial in self.journal.ended():
-            self._note(trial, to_json(self.decode(trial.proposal)))
+        for trial, key in zip(self.journal.ended(), self.journal.architectures(), strict=True):
+            self._note(trial, key)
         for _ in range(self.consumed):
             self._ended.popleft()
         self._queue.extend(
-            proposal
+            self._job(proposal)
             for proposal in self.journal.open_proposals()
             if (proposal.arm == FINALIST) == (self.arm == FINALIST)  # which are trained longer
         )
@@ -153,19 +162,23 @@ class Rollouts:
         count = min(max(free, ahead), self.samples - self._proposed)
         if count > 0:
             proposals = self.propose(range(self._proposed, self._proposed + count))
-            self.journal.propose(proposals, [to_json(self.decode(p)) for p in proposals])
+            jobs = [self._job(proposal) for proposal in proposals]
+            self.journal.propose(proposals, [job.key for job in jobs])
             self._proposed += count
-            self._queue.extend(proposals)
+            self._queue.extend(jobs)
 
-    def _start(self, proposal: Proposal) -> None:
+    def _job(self, proposal: Proposal) -> _Job:
         architecture = self.decode(proposal)
-        key = to_json(architecture)
+        return _Job(proposal, architecture, to_json(architecture))
+
+    def _start(self, job: _Job) -> None:
+        proposal, architecture, key = job
         if not self.repeat and key in self._known:
             self._end_as(proposal, self._known[key], key)
         elif not self.repeat and key in self._waiting:
             self._waiting[key].append(proposal)
         else:
-            self._running[proposal.number] = (proposal, key)
+            self._running[proposal.number] = job
             self._waiting.setdefault(key, [])
             self.executor.submit(proposal.number, architecture, self.seed_of(proposal.number))
 
@@ -175,9 +188,9 @@ class Rollouts:
             return
         number, outcome = self.executor.wait(self.poll)
         outcome.check(number)
-        proposal, key = self._running.pop(number)
+        key = self._running.pop(number).key
         reward = outcome.reward if self.budget is None else self.budget.weigh(outcome)
-        trial = self.journal.end(proposal.number, outcome, reward)
+        trial = self.journal.end(number, outcome, reward)
         self._note(trial, key)
         for other in self._waiting.pop(key, []):
             self._end_as(other, trial, key)

@@ -186,6 +186,24 @@ def test_a_stream_goes_on_where_the_journal_ends(ended, tmp_path):
     assert evaluate.seen == [tokens_of(number) for number in range(ended, 10)]
 
 
+def test_an_architecture_is_decoded_once_and_known_again_from_the_journal(tmp_path, monkeypatch):
+    decoded = []
+    decode = SPACE.decode
+    monkeypatch.setattr(SPACE, "decode", lambda tokens: decoded.append(tokens) or decode(tokens))
+    first = rollouts(tmp_path, samples=5)
+    epochs(first)
+    first.journal.close()
+    assert decoded == [tokens_of(number) for number in range(5)]
+    decoded.clear()
+    evaluate = Evaluations()
+    same = lambda numbers: [Proposal(n, tokens_of(n % 5)) for n in numbers]  # noqa: E731
+    second = rollouts(tmp_path, evaluate, propose=same)
+    assert decoded == []
+    epochs(second)
+    assert [trial.same_as for trial in second.journal.ended(after=5)] == list(range(5))
+    assert evaluate.seen == []
+
+
 def test_proposals_are_on_the_disk_before_they_are_evaluated(tmp_path):
     class Looking(Evaluations):
         def __call__(self, architecture, seed, poll):

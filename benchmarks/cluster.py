@@ -1,0 +1,213 @@
+"""How many workers one search keeps busy: NASNet over a simulated cluster.
+
+The search is real: controller, journal, stream of trials, Trainer. Its children are not: each ends
+after a virtual duration, log-normal, and is worth the share of its operations that are separable
+convolutions. The virtual clock jumps to the end of the next child, and runs on by the real time
+that the search uses between two of them: a search that is too slow leaves workers idle.
+
+What bounds it is the search's own work, one trial after another on one thread. The controller takes
+most of it: its draw about as much as a twentieth of an update, which is four gradient steps. The
+journal's two transactions wait for the disk, up to a quarter of the whole; decoding is 3 %. So many
+workers stay busy as draws and updates fit into the duration of one child. The default of 10 s shows
+where that ends; the paper's 500 workers and 20,000 children in four days leave two hours for each.
+
+Counted from when all workers have their first child to when the last child begins: the first draw,
+of one child for each worker, and the last children, which nothing follows, are left out. Columns:
+trials; share of the workers' time that is training; updates between a sample's draw and its use;
+trials a second, as it went and as the search alone could; its work as a share of time.
+
+    python -m benchmarks.cluster
+    python -m benchmarks.cluster --workers 500 --trials 20000 --seconds 60
+"""
+
+import argparse
+import heapq
+import logging
+import math
+import random
+import statistics
+import tempfile
+import time
+import warnings
+from collections.abc import Sequence
+from functools import partial
+from pathlib import Path
+
+import pytorch_lightning as pl
+import torch
+from torch import Tensor
+
+from benchmarks.machine import parse
+from lightning_nas.architecture import (
+    COMBINATIONS,
+    NASNET_OPERATIONS,
+    Architecture,
+    CellArchitecture,
+)
+from lightning_nas.controllers.lstm import LSTMController
+from lightning_nas.evaluation.executors import Evaluator, Poll
+from lightning_nas.evaluation.trial import Outcome, Trial
+from lightning_nas.methods.nasnet import NASNet
+from lightning_nas.modules.controller import ControllerModule
+from lightning_nas.policy.baseline import MovingAverageBaseline
+from lightning_nas.spaces.cell import CellSpace
+
+SPACE = CellSpace(5, NASNET_OPERATIONS, combinations=COMBINATIONS, rules="nasnet")
+BATCH, ROUNDS, LEAST = 20, 4, 200  # trials of a run: as many for each worker, and at least
+
+
+class Separable:
+    """The reward of an architecture: the share of its operations that are separable."""
+
+    def __call__(self, architecture: Architecture, seed: int, poll: Poll) -> Outcome:
+        """Look at an architecture."""
+        assert isinstance(architecture, CellArchitecture)
+        blocks = (*architecture.normal.blocks, *architecture.reduction.blocks)
+        names = [name for block in blocks for name in block.operations]
+        return Outcome(sum(name.startswith("sep") for name in names) / len(names))
+
+    def final(self, epochs: int) -> Evaluator:
+        """Return itself: there is nothing more exact."""
+        return self
+
+
+class SimulatedExecutor:
+    """Workers whose children take virtual time.
+
+    Args:
+        evaluate: From an architecture to its outcome, at once.
+        slots: Workers.
+        seconds: Mean duration of a child.
+        sigma: Standard deviation of the logarithm of the durations.
+
+    Attributes:
+        now: Virtual seconds since the beginning.
+        work: Those of them that the search itself has used; they are real.
+        children: Beginning and end of each, in virtual seconds, as they began.
+        worked: ``work`` when each began.
+    """
+
+    def __init__(self, evaluate: Evaluator, slots: int, seconds: float, sigma: float) -> None:
+        self.evaluate = evaluate
+        self.slots = slots
+        self.sigma = sigma
+        self.mu = math.log(seconds) - sigma**2 / 2  # such that the mean is as asked
+        self.durations = random.Random(0)
+        self.now = self.work = 0.0
+        self.children: list[tuple[float, float]] = []
+        self.worked: list[float] = []
+        self._running: list[tuple[float, int, Outcome]] = []  # a heap: the next to end is first
+        self._left = time.perf_counter()  # when the search was last given control
+
+    def _count_work(self) -> None:
+        used = time.perf_counter() - self._left
+        self.now += used
+        self.work += used
+
+    def submit(self, number: int, architecture: Architecture, seed: int) -> None:
+        """Let a worker begin."""
+        self._count_work()
+        end = self.now + self.durations.lognormvariate(self.mu, self.sigma)
+        outcome = self.evaluate(architecture, seed, lambda: None)
+        heapq.heappush(self._running, (end, number, outcome))
+        self.children.append((self.now, end))
+        self.worked.append(self.work)
+        self._left = time.perf_counter()
+
+    def wait(self, poll: Poll) -> tuple[int, Outcome]:
+        """Jump to the end of the next child, unless the search is late for it."""
+        self._count_work()
+        end, number, outcome = heapq.heappop(self._running)
+        self.now = max(self.now, end)
+        self._left = time.perf_counter()
+        return number, outcome
+
+    def close(self) -> None:
+        """Forget what is running."""
+        self._running.clear()
+
+
+class Watched(NASNet):
+    """NASNet that keeps the staleness of each sample: updates between drawing and learning."""
+
+    def on_fit_start(self) -> None:
+        """Begin to count."""
+        self.staleness: list[int] = []
+
+    def learn(self, trials: Sequence[Trial]) -> dict[str, Tensor]:
+        """Learn as ever; the first draw, all of it of step 0, is not counted."""
+        later = [trial.proposal for trial in trials if trial.number >= self.executor.slots]
+        self.staleness += [self.updates - proposal.step for proposal in later]
+        return super().learn(trials)
+
+
+def search(workers: int, trials: int, seconds: float, sigma: float, folder: str) -> Watched:
+    """Return a search after its end."""
+    torch.manual_seed(0)
+    lstm = LSTMController(SPACE, hidden=100, bias=True, picks="softmax", tanh_constant=None)
+    controller = ControllerModule(
+        lstm,
+        MovingAverageBaseline(0.95),
+        partial(torch.optim.Adam, lr=3.5e-4),
+        entropy_weight=1e-5,
+    )
+    method = Watched(
+        controller,
+        data=None,
+        evaluation=lambda data: Separable(),
+        executor=partial(SimulatedExecutor, slots=workers, seconds=seconds, sigma=sigma),
+        journal=Path(folder) / "trials.sqlite",
+        samples=trials,
+        batch=BATCH,
+    )
+    trainer = pl.Trainer(
+        max_epochs=-1,
+        accelerator="cpu",
+        logger=False,
+        enable_checkpointing=False,
+        enable_progress_bar=False,
+        enable_model_summary=False,
+        default_root_dir=folder,
+    )
+    trainer.fit(method)
+    return method
+
+
+def row(executor: SimulatedExecutor, staleness: Sequence[int]) -> str:
+    """Return a line of the table."""
+    workers = executor.slots
+    (first, _), (last, _) = executor.children[workers - 1], executor.children[-1]
+    trained = sum(max(0.0, min(end, last) - max(begin, first)) for begin, end in executor.children)
+    work = executor.worked[-1] - executor.worked[workers - 1]
+    trials = len(executor.children) - workers
+    return (
+        f"{workers:>7}{trials:>8}{trained / workers / (last - first):>8.1%}"
+        f"{statistics.fmean(staleness):>12.1f}{trials / (last - first):>12.2f}"
+        f"{trials / work:>14.1f}{work / (last - first):>8.1%}"
+    )
+
+
+def main() -> None:
+    """Print a table."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--workers", type=int, nargs="*", default=[1, 10, 50, 100, 200, 500])
+    parser.add_argument("--trials", type=int, help=f"default: {ROUNDS} a worker, {LEAST} at least")
+    parser.add_argument("--seconds", type=float, default=10, help="of a child, mean (default: 10)")
+    parser.add_argument("--sigma", type=float, default=0.5, help="of its logarithm (default: 0.5)")
+    parser.set_defaults(threads=1)
+    arguments = parse(parser, device=False)
+    logging.getLogger("pytorch_lightning").setLevel(logging.ERROR)
+    warnings.filterwarnings("ignore")
+    if arguments.trials and arguments.trials <= max(arguments.workers):
+        parser.error("--trials: more than --workers")
+    print(f"{'workers':>7}{'trials':>8}{'busy':>8}{'staleness':>12}{'trials/s':>12}", end="")
+    print(f"{'at most, /s':>14}{'work':>8}")
+    for workers in arguments.workers:
+        trials = arguments.trials or max(LEAST, ROUNDS * workers)
+        with tempfile.TemporaryDirectory() as folder:
+            method = search(workers, trials, arguments.seconds, arguments.sigma, folder)
+        print(row(method.executor, method.staleness), flush=True)  # type: ignore[arg-type]
+
+
+if __name__ == "__main__":
+    main()
