@@ -22,13 +22,11 @@ trials a second, as it went and as the search alone could; its work as a share o
 
 import argparse
 import heapq
-import logging
 import math
 import random
 import statistics
 import tempfile
 import time
-import warnings
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
@@ -37,7 +35,7 @@ import pytorch_lightning as pl
 import torch
 from torch import Tensor
 
-from benchmarks.machine import parse
+from benchmarks.machine import parse, quiet
 from lightning_nas.architecture import (
     COMBINATIONS,
     NASNET_OPERATIONS,
@@ -196,8 +194,7 @@ def main() -> None:
     parser.add_argument("--sigma", type=float, default=0.5, help="of its logarithm (default: 0.5)")
     parser.set_defaults(threads=1)
     arguments = parse(parser, device=False)
-    logging.getLogger("pytorch_lightning").setLevel(logging.ERROR)
-    warnings.filterwarnings("ignore")
+    quiet()
     if arguments.trials and arguments.trials <= max(arguments.workers):
         parser.error("--trials: more than --workers")
     print(f"{'workers':>7}{'trials':>8}{'busy':>8}{'staleness':>12}{'trials/s':>12}", end="")
