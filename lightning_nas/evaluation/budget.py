@@ -15,7 +15,8 @@ class Budget:
     """A soft target for a cost: the reward is multiplied by ``(value / target) ** exponent``.
 
     Args:
-        cost: ``parameters``, ``multiply_adds`` for one image, or ``latency`` in seconds.
+        cost: ``parameters``, ``multiply_adds`` for one image, or ``latency`` in seconds; None = the
+            reward stays as it is.
         target: The value at which the reward stays as it is, above 0.
         exponent: At most 0. The source has -0.07: half the cost is worth 5 % of accuracy.
 
@@ -23,10 +24,12 @@ class Budget:
         InputError: If one of them is out of range.
     """
 
-    def __init__(self, cost: str, target: float, exponent: float = -0.07) -> None:
-        if cost not in COSTS:
+    def __init__(
+        self, cost: str | None = None, target: float | None = None, exponent: float = -0.07
+    ) -> None:
+        if cost is not None and cost not in COSTS:
             raise InputError(f"budget.cost must be one of {', '.join(COSTS)}, got {cost!r}")
-        if target <= 0 or exponent > 0:
+        if cost is not None and (target is None or target <= 0 or exponent > 0):
             raise InputError(
                 "budget.target must be above 0 and budget.exponent at most 0, "
                 f"got {target} and {exponent}"
@@ -41,9 +44,9 @@ class Budget:
         Raises:
             InputError: If the evaluation does not measure the cost.
         """
-        value = getattr(outcome, self.cost)
-        if outcome.error is not None:
+        if self.cost is None or outcome.error is not None:
             return outcome.reward
+        value = getattr(outcome, self.cost)
         if not value:
             raise InputError(
                 f"budget.cost={self.cost}: the evaluation does not measure it"

@@ -16,6 +16,7 @@ from lightning_nas.evaluation.executors import Executor, Poll
 from lightning_nas.evaluation.journal import Journal
 from lightning_nas.evaluation.trial import FINALIST, POLICY, Proposal, Trial
 
+NO_BUDGET = Budget()
 Propose = Callable[[range], Sequence[Proposal]]  # for these numbers
 Decode = Callable[[Proposal], Architecture]
 
@@ -68,7 +69,7 @@ class Rollouts:
         at_once: int | None = None,
         seed_of: Callable[[int], int] = lambda number: number,
         observe: Callable[[Trial], None] = lambda trial: None,
-        budget: Budget | None = None,
+        budget: Budget = NO_BUDGET,
         repeat: bool = False,
         poll: Poll = lambda: None,
         consumed: int = 0,
@@ -189,7 +190,7 @@ class Rollouts:
         number, outcome = self.executor.wait(self.poll)
         outcome.check(number)
         key = self._running.pop(number).key
-        reward = outcome.reward if self.budget is None else self.budget.weigh(outcome)
+        reward = self.budget.weigh(outcome)
         trial = self.journal.end(number, outcome, reward)
         self._note(trial, key)
         for other in self._waiting.pop(key, []):

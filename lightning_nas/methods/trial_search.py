@@ -19,7 +19,7 @@ from lightning_nas.controllers.uniform import UniformController
 from lightning_nas.data.base import ImageData
 from lightning_nas.data.seeding import seeded_generator
 from lightning_nas.errors import InputError
-from lightning_nas.evaluation.budget import Budget, pareto_front
+from lightning_nas.evaluation.budget import COSTS, Budget, pareto_front
 from lightning_nas.evaluation.executors import Evaluator, Executor
 from lightning_nas.evaluation.journal import Journal
 from lightning_nas.evaluation.trial import CONTROL, FINALIST, POLICY, Proposal, Trial
@@ -45,7 +45,7 @@ class TrialSearch(LightningModule):
         batch: Trials for one update of the method.
         control: Share of the architectures that are drawn uniformly, in [0, 1); the method never
             learns from them.
-        budget: Weighs rewards by cost; None = accuracy alone.
+        budget: Weighs rewards by cost; None = does not.
         repeat: Evaluate an architecture again that was evaluated before.
         finalists: How many of the best are evaluated once more before the choice; 0 = none.
         finalist_epochs: Epochs of theirs.
@@ -90,7 +90,7 @@ class TrialSearch(LightningModule):
         self.samples = samples
         self.batch = batch
         self.control = control
-        self.budget = budget
+        self.budget = budget or Budget()
         self.repeat = repeat
         self.finalists = finalists
         self.finalist_epochs = finalist_epochs
@@ -249,13 +249,12 @@ class TrialSearch(LightningModule):
         if self.finalists:
             best = self._train_longer(best[: self.finalists], progress)
         self.scored = len(self.journal)
-        cost = "parameters" if self.budget is None else self.budget.cost
         return Derived(
             self._ranked(best),
             rewards[POLICY],
             rewards[CONTROL],
             "Reward, each architecture evaluated by itself",
-            self._ranked(pareto_front(ended, cost)),
+            self._ranked(pareto_front(ended, self.budget.cost or COSTS[0])),
         )
 
     def _ranked(self, trials: Sequence[Trial]) -> tuple[Ranked, ...]:

@@ -26,7 +26,8 @@ def test_a_penalty_stays_as_it_is():
 
 
 @pytest.mark.parametrize(
-    "settings", [("size", 1.0), ("parameters", 0.0), ("latency", 1.0, 0.5)]
+    "settings",
+    [("size", 1.0), ("parameters", None), ("parameters", 0.0), ("latency", 1.0, 0.5)],
 )  # fmt: skip
 def test_settings_out_of_range_are_refused(settings):
     with pytest.raises(InputError, match="budget"):
