@@ -2,6 +2,7 @@
 
 import math
 import resource
+import statistics
 from typing import Any
 
 import torch
@@ -24,22 +25,23 @@ def rehearse(method: ENAS | TrialSearch, cfg: DictConfig) -> str:
 
 
 def _rehearse_children(method: TrialSearch) -> str:
-    """Time a few batches of a few children that the method proposes first."""
+    """Time a few batches of a few children, of before, in and after the middle of the search."""
     evaluator: Any = method.evaluator
     lines = {"space": _size(method.space.size), "architectures": f"{method.samples:,}"}
     if not hasattr(evaluator, "steps_of"):
         lines["whole search"] = "seconds: outcomes are read from a table"
         return _table(lines)
-    proposals = method.propose(range(CHILDREN))
+    apart = max(1, method.samples // CHILDREN)
+    proposals = method.propose(range(apart // 2, method.samples, apart)[:CHILDREN])
     children = [evaluator.steps_of(method.architecture(proposal)) for proposal in proposals]
-    child = sum(child.seconds for child in children) / CHILDREN
+    child = statistics.fmean(child.seconds for child in children)
     first, whole = children[0], method.samples * child
-    arithmetic = method.samples * sum(child.all_multiply_adds for child in children) / CHILDREN
+    arithmetic = method.samples * statistics.fmean(c.all_multiply_adds for c in children)
     memory = _peak_memory(first.device)
     sizes = sorted(child.parameters for child in children)
     lines |= {
         "a child": f"{_hours(child)}: {first.epochs} epochs of {first.train_batches:,} batches of "
-        f"{first.batch_size} images (mean of {CHILDREN})",
+        f"{first.batch_size} images (mean of {len(children)})",
         "parameters": f"{sizes[0]:,} to {sizes[-1]:,}",
         "memory": f"{memory / GIB:.1f} GiB at the peak on {first.device.type}",
         "arithmetic": f"{arithmetic:.1e} multiply-adds, for other hardware than this",
