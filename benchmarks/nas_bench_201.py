@@ -57,7 +57,7 @@ def method(name: str, seed: int, queries: int, table: TabularBenchmark, folder: 
     if name == "nas":
         return NAS(controller(0.01, 0.0, **NAS_POLICY), **common)
     if name == "nasnet":
-        return NASNet(controller(0.01, 1e-5, **NASNET_POLICY), **common)
+        return NASNet(controller(0.01, 0.1, **NASNET_POLICY), normalise=True, **common)
     if name == "evolution":
         return Evolution(20, 5, space=SPACE, **common)
     return RandomSearch(SPACE, **common)  # type: ignore[arg-type]
@@ -93,6 +93,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--dataset", default="cifar10")
     parser.add_argument("--seeds", type=int, default=20)
+    parser.add_argument("--first-seed", type=int, default=0)
     parser.add_argument("--queries", type=int, default=200)
     parser.add_argument("--methods", nargs="*", default=["nas", "nasnet", "random", "evolution"])
     parser.set_defaults(threads=1)
@@ -101,11 +102,9 @@ def main() -> None:
     warnings.filterwarnings("ignore")
     table = TabularBenchmark(options.dataset)
     print(f"{options.dataset}: best of the table {table.best():.2%}")
+    seeds = range(options.first_seed, options.first_seed + options.seeds)
     for name in options.methods:
-        found = [
-            searched(name, seed, options.queries, table)
-            for seed in tqdm(range(options.seeds), name)
-        ]
+        found = [searched(name, seed, options.queries, table) for seed in tqdm(seeds, name)]
         error = statistics.stdev(found) / len(found) ** 0.5
         print(f"{name:<10} {statistics.fmean(found):.3%} +- {error:.3%}", flush=True)
 

@@ -16,7 +16,7 @@ from lightning_nas.errors import InputError
 from lightning_nas.evaluation.trial import Trial
 from lightning_nas.methods.controller_search import ControllerSearch
 from lightning_nas.modules.controller import ControllerModule
-from lightning_nas.policy.ppo import ppo_loss
+from lightning_nas.policy.ppo import normalised, ppo_loss
 
 
 class NASNet(ControllerSearch):
@@ -26,6 +26,8 @@ class NASNet(ControllerSearch):
         controller: The controller.
         clip: How far the ratio of probabilities may move from 1 and still pay, in (0, 1).
         passes: Steps on each batch, at least 1.
+        normalise: Bring a batch's advantages to mean 0 and deviation 1; not in the paper. Needs
+            batches of at least 2.
         settings: Of ``TrialSearch``.
 
     Raises:
@@ -37,6 +39,7 @@ class NASNet(ControllerSearch):
         controller: ControllerModule,
         clip: float = 0.2,
         passes: int = 4,
+        normalise: bool = False,
         **settings: Any,
     ) -> None:
         super().__init__(controller, **settings)
@@ -45,14 +48,19 @@ class NASNet(ControllerSearch):
                 "method.clip must lie in (0, 1) and method.passes be at least 1, "
                 f"got {clip} and {passes}"
             )
+        if normalise and self.batch < 2:
+            raise InputError("method.normalise needs a method.batch of at least 2, got 1")
         self.clip = clip
         self.passes = passes
+        self.normalise = normalise
 
     def learn(self, trials: Sequence[Trial]) -> dict[str, Tensor]:
         """Take some steps of PPO on a batch."""
         controller = self.controller
         reward_N = self.rewards_of(trials)
         advantage_N = controller.baseline(reward_N)
+        if self.normalise:
+            advantage_N = normalised(advantage_N)
         old_log_prob_N = reward_N.new_tensor([trial.proposal.log_prob for trial in trials])
         for _ in range(self.passes):
             rollout = controller.score([trial.proposal.tokens for trial in trials])

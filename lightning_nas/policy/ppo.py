@@ -26,3 +26,13 @@ def ppo_loss(
     advantage_N = advantage_N.detach()
     clipped_N = ratio_N.clamp(1 - clip, 1 + clip)
     return -torch.minimum(ratio_N * advantage_N, clipped_N * advantage_N).mean()
+
+
+def normalised(advantage_N: Tensor) -> Tensor:
+    """Return advantages with mean 0 and deviation 1; equal ones become 0. No baseline matters then.
+
+    >>> normalised(torch.tensor([0.25, 0.75]))
+    tensor([-1.0000,  1.0000])
+    """
+    # 1e-5: above the rounding of equal rewards in [0, 1], below any difference that counts
+    return (advantage_N - advantage_N.mean()) / (advantage_N.std(correction=0) + 1e-5)

@@ -221,6 +221,7 @@ def test_a_child_of_evolution_differs_from_a_living_one_by_one_decision(tmp_path
         ("nasnet", {"control": 1.0}),
         ("nasnet", {"samples": 0}),
         ("nasnet", {"finalists": -1}),
+        ("nasnet", {"normalise": True, "batch": 1}),
         ("random_search", {"batch": 0}),
     ],
 )

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from lightning_nas.policy.ppo import ppo_loss
+from lightning_nas.policy.ppo import normalised, ppo_loss
 from lightning_nas.policy.reinforce import reinforce_loss
 
 
@@ -43,3 +43,17 @@ def test_no_gradient_once_the_policy_has_moved_far_enough(advantage):
     log_prob_N = torch.tensor([0.5 * advantage], requires_grad=True)
     ppo_loss(log_prob_N, torch.zeros(1), torch.tensor([advantage]), clip=0.2).backward()
     assert log_prob_N.grad.item() == 0
+
+
+def test_normalised_advantages_do_not_depend_on_scale_or_baseline():
+    torch.manual_seed(0)
+    reward_N = torch.rand(10)
+    advantage_N = normalised(reward_N)
+    torch.testing.assert_close(advantage_N.mean(), torch.tensor(0.0))
+    torch.testing.assert_close(advantage_N.square().mean(), torch.tensor(1.0), rtol=0, atol=1e-3)
+    torch.testing.assert_close(normalised(0.1 * reward_N - 3), advantage_N, rtol=0, atol=1e-2)
+
+
+@pytest.mark.parametrize("n", [1, 3, 10])
+def test_equal_rewards_have_no_advantage(n):
+    assert normalised(torch.full((n,), 0.9146)).abs().max() < 0.01
