@@ -5,10 +5,8 @@ the mean over its trainings. ``python -m benchmarks.nas_bench_201 --seeds 200 --
 """
 
 import argparse
-import logging
 import statistics
 import tempfile
-import warnings
 from functools import partial
 from pathlib import Path
 
@@ -16,7 +14,7 @@ import pytorch_lightning as pl
 import torch
 from tqdm import tqdm
 
-from benchmarks.machine import parse
+from benchmarks.machine import parse, quiet
 from lightning_nas.controllers.lstm import LSTMController
 from lightning_nas.evaluation.executors import SerialExecutor
 from lightning_nas.evaluation.tabular import TabularBenchmark
@@ -98,8 +96,7 @@ def main() -> None:
     parser.add_argument("--methods", nargs="*", default=["nas", "nasnet", "random", "evolution"])
     parser.set_defaults(threads=1)
     options = parse(parser, device=False)
-    logging.getLogger("pytorch_lightning").setLevel(logging.ERROR)
-    warnings.filterwarnings("ignore")
+    quiet()
     table = TabularBenchmark(options.dataset)
     print(f"{options.dataset}: best of the table {table.best():.2%}")
     seeds = range(options.first_seed, options.first_seed + options.seeds)
