@@ -4,12 +4,12 @@ A worker is a process that stays: torch is imported and the images are unpacked 
 child. One that dies takes its own child along and nothing else.
 """
 
+import math
 import os
 import socket
 import sys
 import tempfile
 import time
-import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -39,7 +39,9 @@ class _Child:
     number: int
     architecture: Architecture
     seed: int
+    worker: Any
     deaths: int = 0  # of workers that had it
+    overdue: bool = False
     began: float | None = None  # where it waits for a worker, its time does not run
 
     def seconds(self) -> float:
@@ -99,95 +101,105 @@ class RayExecutor:
             gpus = min(1, there.get("GPU", 0)) if gpus is None else gpus
             self.slots = slots or _room(there, cpus, gpus)
         except BaseException:
-            self.close()
+            if self._begun_here:
+                ray.shutdown()
             raise
-        # Its key tells a worker whether it has this one already.
-        self._evaluator = (uuid.uuid4().hex, [ray.put(evaluate)])
-        self._evaluate = ray.remote(
-            num_cpus=cpus,
-            num_gpus=gpus,
-            max_retries=0,  # Ray's own would not know why, and never end where memory is short
-            max_calls=0,  # for on a GPU the default is a new process for every child
-            num_returns="streaming",
-        )(_evaluate)
+        self._evaluate = ray.put(evaluate)
+        # An actor and no task: a process keeps the GPU that it began with, and so does an actor.
+        self._new_worker = ray.remote(num_cpus=cpus, num_gpus=gpus, max_restarts=0)(_Worker).remote
+        self._idle: list[Any] = []
 
     def submit(self, number: int, architecture: Architecture, seed: int) -> None:
         """Send an architecture to a worker."""
-        self._send(_Child(number, architecture, seed))
+        worker = self._idle.pop() if self._idle else self._new_worker([self._evaluate])
+        self._send(_Child(number, architecture, seed, worker))
 
     def _send(self, child: _Child) -> None:
-        stream = self._evaluate.remote(*self._evaluator, child.architecture, child.seed)
-        self._running[stream] = child
+        train = child.worker.train.options(num_returns="streaming")
+        self._running[train.remote(child.architecture, child.seed)] = child
 
     def wait(self, poll: Poll) -> tuple[int, Outcome]:
         """Return the number and the outcome of the next that ends."""
         while True:
             poll()
-            ready, _ = ray.wait(list(self._running), timeout=LOOK)
+            ready: list[Any] = ray.wait(list(self._running), timeout=LOOK)[0]
             for stream in ready:
-                child = self._running[stream]
-                outcome = self._next_of(stream, child)
+                child = self._running.pop(stream)
+                try:
+                    outcome: Outcome | None = ray.get(next(stream))
+                except exceptions.RayError as error:
+                    outcome = self._failed(child, error)
+                else:
+                    if outcome is None:
+                        child.began = time.monotonic()
+                        self._running[stream] = child
+                    else:
+                        self._idle.append(child.worker)
                 if outcome is not None:
-                    del self._running[stream]
                     return child.number, outcome
             self._end_overdue()
 
-    def _next_of(self, stream: Any, child: _Child) -> Outcome | None:
-        """Take what a child's worker says; None where that is not its outcome."""
-        try:
-            outcome: Outcome | None = ray.get(next(stream))
-        except (exceptions.WorkerCrashedError, exceptions.NodeDiedError):
-            child.deaths += 1
-            if child.deaths > self.retries:
-                return self._failed(child, f"its worker died, {child.deaths} times")
-            del self._running[stream]
-            child.began = None
-            self._send(child)
-            return None
-        except exceptions.OutOfMemoryError:
-            return self._failed(child, "out of memory")
-        except exceptions.TaskCancelledError:
-            return self._failed(child, f"longer than {self.time_limit:g} s")
-        except exceptions.RayTaskError as error:
+    def _failed(self, child: _Child, error: Exception) -> Outcome | None:
+        """Begin a child again whose worker died; return its outcome if that is hopeless.
+
+        Raises:
+            Exception: What the evaluation raised, which no other worker would do better.
+        """
+        if isinstance(error, exceptions.RayTaskError):
             if isinstance(error.cause, InputError):
                 raise error.cause from None
-            raise
-        if outcome is None:
-            child.began = time.monotonic()
-        return outcome
-
-    def _failed(self, child: _Child, why: str) -> Outcome:
+            raise error
+        if child.overdue:
+            why = f"longer than {self.time_limit:g} s"
+        elif isinstance(error, exceptions.OutOfMemoryError):
+            why = "out of memory"
+        elif not isinstance(error, exceptions.RayActorError):
+            raise error
+        else:
+            child.deaths += 1
+            if child.deaths <= self.retries:
+                child.worker, child.began = self._new_worker([self._evaluate]), None
+                self._send(child)
+                return None
+            why = f"its worker died, {child.deaths} times"
         return Outcome(self.penalty, seconds=round(child.seconds(), 3), error=why)
 
     def _end_overdue(self) -> None:
         if self.time_limit is None:
             return
-        for stream, child in self._running.items():
-            if child.seconds() > self.time_limit + GRACE:
-                ray.cancel(stream, force=True)
+        for child in self._running.values():
+            if child.seconds() > self.time_limit + GRACE and not child.overdue:
+                child.overdue = True
+                ray.kill(child.worker)
 
     def close(self) -> None:
         """Give up what is in flight, and let Ray go if it was begun here."""
         if self._begun_here:
             ray.shutdown()
         else:
-            for stream in self._running:
-                ray.cancel(stream, force=True)
+            for worker in [*self._idle, *(child.worker for child in self._running.values())]:
+                ray.kill(worker)
+        self._idle.clear()
         self._running.clear()
 
 
-_evaluators: dict[str, Evaluator] = {}  # that this worker has; one
+class _Worker:
+    """A process that evaluates one architecture after another.
 
+    Args:
+        held: A reference to the evaluator.
+    """
 
-def _evaluate(
-    key: str, held: list[Any], architecture: Architecture, seed: int
-) -> Iterator[Outcome | None]:
-    """Say that it begins, then evaluate: this runs on a worker."""
-    if key not in _evaluators:
-        _evaluators.clear()
-        _evaluators[key] = ray.get(held[0])
-    yield None
-    yield _evaluators[key](architecture, seed, lambda: None)
+    def __init__(self, held: list[Any]) -> None:
+        self.held = held
+        self.evaluate: Evaluator | None = None
+
+    def train(self, architecture: Architecture, seed: int) -> Iterator[Outcome | None]:
+        """Say that it begins, then evaluate."""
+        if self.evaluate is None:
+            self.evaluate = ray.get(self.held[0])
+        yield None
+        yield self.evaluate(architecture, seed, lambda: None)
 
 
 def _begin(address: str, cpus: float | None) -> None:
@@ -196,7 +208,7 @@ def _begin(address: str, cpus: float | None) -> None:
     if address == "local":
         paths = os.pathsep.join(path or os.getcwd() for path in sys.path)
         settings |= {
-            "num_cpus": None if cpus is None else max(1, round(cpus)),
+            "num_cpus": None if cpus is None else math.ceil(cpus),
             "include_dashboard": False,
             "runtime_env": {"env_vars": {"PYTHONPATH": paths}},
         }

@@ -1,7 +1,6 @@
 """Children on the workers of a real Ray: what comes back, and what is lost when one dies."""
 
 import os
-import signal
 import sys
 import time
 from functools import partial
@@ -9,6 +8,7 @@ from functools import partial
 import pytest
 import ray
 import torch
+from behaves import Behaves, begun
 from small import synthetic
 
 from lightning_nas.errors import InputError
@@ -16,41 +16,9 @@ from lightning_nas.evaluation import ray_executor
 from lightning_nas.evaluation.child_training import ChildTraining
 from lightning_nas.evaluation.executors import SerialExecutor
 from lightning_nas.evaluation.ray_executor import RayExecutor
-from lightning_nas.evaluation.trial import Outcome
 from lightning_nas.modules.child import ChildModule
 from lightning_nas.modules.schedules import cosine
 from lightning_nas.spaces.chain import ChainSpace
-
-
-class Behaves:
-    """Does what its architecture, a word here, says."""
-
-    def __init__(self, folder):
-        self.folder = folder
-
-    def __call__(self, what, seed, poll):
-        with (self.folder / what).open("a") as file:
-            file.write("begun\n")
-        match what:
-            case "waits":
-                while not (self.folder / "go").exists():
-                    time.sleep(0.02)
-            case "hangs":
-                time.sleep(60)
-            case "dies once" if len(begun(self.folder, what)) == 1:
-                os.kill(os.getpid(), signal.SIGKILL)
-            case "dies":
-                os.kill(os.getpid(), signal.SIGKILL)
-            case "is defective":
-                raise KeyError("a defect")
-            case "cannot be built":
-                raise InputError("images of 2 pixels are too small")
-        return Outcome(seed / 100, seconds=float(os.getpid()))
-
-
-def begun(folder, what):
-    path = folder / what
-    return path.read_text().splitlines() if path.exists() else []
 
 
 def nothing():
