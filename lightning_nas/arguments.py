@@ -31,7 +31,17 @@ def complete(arguments: list[str]) -> list[str]:
             f"{processes} processes were started from outside: give them one folder "
             "(hydra.run.dir=RUN)"
         )
+    folder = _value(arguments, "hydra.run.dir")
+    if _is_taken(folder) and os.environ.get("LOCAL_RANK", "0") == "0":
+        raise InputError(f"hydra.run.dir={folder} holds a run: resume={folder}, or another folder")
     return as_found(arguments)
+
+
+def _is_taken(folder: str | None) -> bool:
+    """Whether a folder holds a run; those that Lightning starts for one come with -cp."""
+    return folder is not None and any(
+        (Path(folder) / name).exists() for name in ("trials.sqlite", "checkpoints")
+    )
 
 
 def resumed(arguments: list[str]) -> list[str]:

@@ -27,16 +27,26 @@ def rehearse(method: ENAS | TrialSearch, cfg: DictConfig) -> str:
 def _rehearse_children(method: TrialSearch) -> str:
     """Time a few batches of a few children, of before, in and after the middle of the search."""
     evaluator: Any = method.evaluator
-    lines = {"space": _size(method.space.size), "architectures": f"{method.samples:,}"}
+    lines = {
+        "space": _size(method.space_at(method.samples - 1).size),
+        "architectures": f"{method.samples:,}",
+    }
     if not hasattr(evaluator, "steps_of"):
         lines["whole search"] = "seconds: outcomes are read from a table"
         return _table(lines)
+    executor = method.make_executor(evaluator)
+    slots = executor.slots
+    executor.close()
+    if executor.threads and not evaluator.threads:
+        torch.set_num_threads(executor.threads)
     apart = max(1, method.samples // CHILDREN)
     proposals = method.propose(range(apart // 2, method.samples, apart)[:CHILDREN])
     children = [evaluator.steps_of(method.architecture(proposal)) for proposal in proposals]
     child = statistics.fmean(child.seconds for child in children)
-    first, whole = children[0], method.samples * child
-    arithmetic = method.samples * statistics.fmean(c.all_multiply_adds for c in children)
+    first = children[0]
+    trainings = method.samples + method.finalists * method.finalist_epochs / first.epochs
+    whole = trainings * child
+    arithmetic = trainings * statistics.fmean(c.all_multiply_adds for c in children)
     memory = _peak_memory(first.device)
     sizes = sorted(child.parameters for child in children)
     lines |= {
@@ -47,9 +57,6 @@ def _rehearse_children(method: TrialSearch) -> str:
         "arithmetic": f"{arithmetic:.1e} multiply-adds, for other hardware than this",
         "whole search": f"{_hours(whole)} of {_hardware(first.device)}",
     }
-    executor = method.make_executor(evaluator)
-    slots = executor.slots
-    executor.close()
     if slots > 1:
         lines["side by side"] = f"{_hours(whole / slots)}, {slots} children at once"
     return _table(lines | {"advice": _advice_on_children(whole / slots)})

@@ -47,7 +47,10 @@ def search(cfg: DictConfig) -> None:
             method.check(trainer.num_devices * trainer.num_nodes)
         log_configuration(trainer, cfg)
         derive = next(c for c in trainer.callbacks if isinstance(c, DeriveArchitecture))  # type: ignore[attr-defined]
-        trainer.fit(method, ckpt_path=checkpoint_of(cfg), weights_only=True)
+        try:
+            trainer.fit(method, ckpt_path=checkpoint_of(cfg), weights_only=True)
+        finally:
+            method.teardown("fit")  # Lightning does so only after a fit that succeeds
         assert derive.derived is not None
         facts |= {
             "architectures": method.scored,

@@ -1,5 +1,6 @@
 """Searches whose children train on the workers of Ray, as a user runs them."""
 
+import json
 import os
 import signal
 import subprocess
@@ -21,7 +22,7 @@ def workers_of(search):
     for line in listed.splitlines():
         process, parent, name = line.split(None, 2)
         parents[int(process)] = int(parent)
-        if "ray::" in name and "_evaluate" in name:
+        if "ray::_Worker.train" in name:
             training.append(int(process))
 
     def below(process):
@@ -68,6 +69,7 @@ def test_a_killed_worker_loses_its_own_child_alone(tmp_path):
     assert [row for row in after if row in before] == before
     assert len(after) == 14
     assert all(row[6] is None for row in after)  # no error: the child was begun again
+    assert all(len(json.loads(row[5])) == 30 for row in after)
 
 
 @pytest.mark.slow

@@ -129,6 +129,25 @@ def test_a_users_error_is_one_line(arguments, said, tmp_path):
 
 
 @pytest.mark.slow
+def test_sigterm_in_a_child_stops_and_saves(tmp_path):
+    process = start("search.py", *SMALL, "evaluation.epochs=200", f"hydra.run.dir={tmp_path}")
+    until(tmp_path, 1)
+    process.send_signal(signal.SIGTERM)
+    _, errors = process.communicate(timeout=30)
+    assert process.returncode == 143, errors
+    assert status_of(tmp_path) == "interrupted"
+    assert "resume=RUN" in errors
+
+
+def test_a_folder_that_holds_a_search_is_no_place_for_another(unbroken):
+    before = {path: path.stat().st_mtime for path in unbroken.rglob("*")}
+    status, _, errors = run("search.py", *SMALL, "seed=7", f"hydra.run.dir={unbroken}")
+    assert status == 2
+    assert f"holds a run: resume={unbroken}" in errors
+    assert {path: path.stat().st_mtime for path in unbroken.rglob("*")} == before
+
+
+@pytest.mark.slow
 def test_two_searches_on_one_folder_are_refused(tmp_path):
     first = start("search.py", *SMALL, "evaluation.epochs=200", f"hydra.run.dir={tmp_path}")
     until(tmp_path, 1)

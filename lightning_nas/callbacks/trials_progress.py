@@ -6,7 +6,7 @@ from pytorch_lightning import Callback, LightningModule, Trainer
 from tqdm import tqdm
 
 from lightning_nas.evaluation.trial import Trial
-from lightning_nas.methods.trial_search import TrialSearch
+from lightning_nas.methods.trial_search import ARMS, TrialSearch
 
 
 class TrialsProgress(Callback):
@@ -18,7 +18,8 @@ class TrialsProgress(Callback):
         assert pl_module.rollouts is not None
         ended = pl_module.rollouts.ended
         self.bar = tqdm(total=pl_module.samples, initial=ended, desc="Trials", file=sys.stderr)
-        self.best = 0.0
+        assert pl_module.journal is not None
+        self.best = max((t.reward for t in pl_module.journal.best(ARMS, 1)), default=0.0)
         pl_module.watch = self._show
 
     def _show(self, trial: Trial) -> None:

@@ -28,7 +28,7 @@ from lightning_nas.evaluation.trial import Outcome
 from lightning_nas.modules.child import ChildModule
 from lightning_nas.networks.build import build_network
 
-OUT_OF_MEMORY = "DefaultCPUAllocator"  # torch's error on a CPU has no class of its own
+OUT_OF_MEMORY = ("DefaultCPUAllocator", "ALLOC_FAILED")  # plain RuntimeErrors: a CPU's, cuBLAS's
 
 
 class ChildTraining:
@@ -107,11 +107,14 @@ class ChildTraining:
             torch.manual_seed(seed)
             try:
                 self._train(architecture, epochs, cost)
-            except TimeoutError:
+            except SystemExit:  # Lightning's, of a SIGTERM; the search says how to go on
+                poll()
+                raise
+            except _OverTimeError:
                 error = f"longer than {self.time_limit:g} s"
             except FloatingPointError as failure:
                 error = str(failure)
-            except RuntimeError as failure:
+            except (RuntimeError, MemoryError) as failure:
                 if not _out_of_memory(failure):
                     raise
                 error = "out of memory"
@@ -126,9 +129,11 @@ class ChildTraining:
         )
 
     def final(self, epochs: int) -> "ChildTraining":
-        """Return the same with trainings of ``epochs``, for the best at the end."""
+        """Return the same with trainings of ``epochs``, and as much more time, for the best."""
         longer = copy.copy(self)
         longer.epochs = epochs
+        if self.time_limit is not None:
+            longer.time_limit = self.time_limit * epochs / self.epochs
         return longer
 
     def steps_of(self, architecture: Architecture, batches: int = 3) -> ChildSteps:
@@ -186,7 +191,12 @@ class ChildTraining:
         if self.measures_latency:
             device = trainer.strategy.root_device
             shape = (self.data.batch_size, self.data.channels, *2 * (self.data.image_size,))
-            cost["latency"] = latency(network.to(device), shape)
+            with trainer.precision_plugin.forward_context():
+                cost["latency"] = latency(network.to(device), shape)
+
+
+class _OverTimeError(Exception):
+    """A child has had its time; a TimeoutError may be of a file system."""
 
 
 class _Epochs(Callback):
@@ -204,6 +214,7 @@ class _Epochs(Callback):
         self._look_at_the_clock()
 
     def on_validation_batch_end(self, *args: Any, **kwargs: Any) -> None:
+        self.poll()
         self._look_at_the_clock()
 
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
@@ -214,12 +225,12 @@ class _Epochs(Callback):
 
     def _look_at_the_clock(self) -> None:
         if self.time_limit is not None and time.monotonic() - self.began > self.time_limit:
-            raise TimeoutError
+            raise _OverTimeError
 
 
 @contextmanager
 def _alarm(seconds: float | None) -> Iterator[None]:
-    """Raise TimeoutError a second after the time is over, in the midst of whatever hangs.
+    """Raise _OverTimeError a second after the time is over, in the midst of whatever hangs.
 
     Where this is not the main thread, the look at the clock between batches has to do.
     """
@@ -228,7 +239,7 @@ def _alarm(seconds: float | None) -> Iterator[None]:
         return
 
     def ring(signum: int, frame: FrameType | None) -> None:
-        raise TimeoutError
+        raise _OverTimeError
 
     before = signal.signal(signal.SIGALRM, ring)
     signal.setitimer(signal.ITIMER_REAL, seconds + 1)
@@ -239,5 +250,7 @@ def _alarm(seconds: float | None) -> Iterator[None]:
         signal.signal(signal.SIGALRM, before)
 
 
-def _out_of_memory(failure: RuntimeError) -> bool:
-    return isinstance(failure, torch.OutOfMemoryError) or OUT_OF_MEMORY in str(failure)
+def _out_of_memory(failure: Exception) -> bool:
+    if isinstance(failure, torch.OutOfMemoryError | MemoryError):
+        return True
+    return any(said in str(failure) for said in OUT_OF_MEMORY)

@@ -71,8 +71,10 @@ def latency(network: nn.Module, shape: tuple[int, ...], repeats: int = 5) -> flo
         shape: Of the images, ``(N, C, H, W)``.
         repeats: How many are timed.
     """
-    device = next(network.parameters()).device
-    images = torch.zeros(shape, device=device).to(memory_format=torch.channels_last)
+    weight = next(network.parameters())
+    device = weight.device
+    images = torch.zeros(shape, device=device, dtype=weight.dtype)
+    images = images.to(memory_format=torch.channels_last)
     training = network.training
     seconds = []
     try:

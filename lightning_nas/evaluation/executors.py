@@ -28,9 +28,11 @@ class Executor(Protocol):
 
     Attributes:
         slots: How many at once; no more are to be submitted.
+        threads: torch's threads for each, where the evaluator does not say; None = this process's.
     """
 
     slots: int
+    threads: int | None
 
     def submit(self, number: int, architecture: Architecture, seed: int) -> None:
         """Begin with an architecture, or queue it."""
@@ -50,6 +52,7 @@ class SerialExecutor:
     """
 
     slots = 1
+    threads = None
 
     def __init__(self, evaluate: Evaluator) -> None:
         self.evaluate = evaluate

@@ -178,14 +178,17 @@ class Journal:
         return [text for (text,) in rows]
 
     def best(self, arms: Sequence[str], count: int) -> list[Trial]:
-        """Return trials of some arms by falling reward, repeated ones and errors left out."""
+        """Return trials of some arms by falling reward: no errors, every architecture once."""
         marks = ", ".join("?" * len(arms))
-        return self._trials(
+        found = self._trials(
             f"arm IN ({marks}) AND ended IS NOT NULL AND error IS NULL AND same_as IS NULL "
-            "ORDER BY reward DESC, ended LIMIT ?",
+            "ORDER BY reward DESC, ended",
             *arms,
-            count,
         )
+        distinct: dict[tuple[int, ...], Trial] = {}
+        for trial in found:
+            distinct.setdefault(trial.proposal.tokens, trial)
+        return list(distinct.values())[:count]
 
     def open_proposals(self) -> list[Proposal]:
         """Return the proposals that have not ended, in their order."""

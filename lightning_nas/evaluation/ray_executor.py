@@ -7,6 +7,7 @@ child. One that dies takes its own child along and nothing else.
 import math
 import os
 import socket
+import subprocess
 import sys
 import tempfile
 import time
@@ -27,7 +28,8 @@ from lightning_nas.evaluation.executors import Evaluator, Poll
 from lightning_nas.evaluation.trial import Outcome
 
 PACKAGE = "ray==2.60.0"
-PROBE = 5.0  # seconds until a cluster that does not answer counts as unreachable
+PROBE = 5.0  # seconds until a cluster that does not answer counts as unreachable,
+JOIN = 15.0  # and one that answers, but not as Ray does
 LOOK = 0.5  # seconds between looks at the clock and at signals
 GRACE = 60.0  # seconds over its time limit until a child that does not end itself is ended by force
 
@@ -51,7 +53,9 @@ class _Child:
 class RayExecutor:
     """Evaluates architectures on Ray's workers, as many at once as there is room for.
 
-    A Ray that runs in this process already is used as it is.
+    A child that runs out of memory, or of retries, has the evaluator's penalty, and so has one that
+    is over the evaluator's time limit by a minute: it is to see to its time itself. A Ray that runs
+    in this process already is used as it is.
 
     Args:
         evaluate: From an architecture to its outcome; it is sent to every worker once.
@@ -62,9 +66,6 @@ class RayExecutor:
         cpus: Of a child, above 0.
         gpus: Of a child; a fraction lets several share one. None = 1 where there are any.
         retries: How often a child whose worker died is begun again.
-        penalty: Reward of one that ran out of memory, out of time, or of retries, in [0, 1].
-        time_limit: Seconds a child may take, which it sees to itself; a minute later its worker is
-            ended. None = no limit.
 
     Raises:
         InputError: If Ray is not installed, the cluster does not answer within five seconds, or it
@@ -79,8 +80,6 @@ class RayExecutor:
         cpus: float = 1,
         gpus: float | None = None,
         retries: int = 2,
-        penalty: float = 0.0,
-        time_limit: float | None = None,
     ) -> None:
         if ray is None:
             raise InputError(f"Ray is not installed: pip install {PACKAGE}")
@@ -90,8 +89,9 @@ class RayExecutor:
                 f"got {slots}, {cpus}, {gpus} and {retries}"
             )
         self.retries = retries
-        self.penalty = penalty
-        self.time_limit = time_limit
+        self.threads = max(1, int(cpus))  # torch's, on a worker
+        self.penalty = getattr(evaluate, "penalty", 0.0)
+        self.time_limit: float | None = getattr(evaluate, "time_limit", None)
         self._running: dict[Any, _Child] = {}  # by the stream of what comes back
         self._begun_here = not ray.is_initialized()
         if self._begun_here:
@@ -240,6 +240,15 @@ def _reachable(address: str) -> str:
     except OSError as error:
         raise InputError(
             f"executor.address={address}: no cluster answers at {found}: {error.strerror or error}"
+        ) from error
+    try:
+        join = [sys.executable, "-c", "import ray, sys; ray.init(sys.argv[1])", found.strip()]
+        subprocess.run(join, timeout=JOIN, capture_output=True, check=True)
+    except subprocess.SubprocessError as error:
+        said = (getattr(error, "stderr", None) or b"").decode()
+        advice = ": it asks for a token, export RAY_AUTH_MODE=token" if "AuthToken" in said else ""
+        raise InputError(
+            f"executor.address={address}: no Ray cluster that can be joined at {found}{advice}"
         ) from error
     return found.strip()
 

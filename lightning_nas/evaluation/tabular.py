@@ -136,8 +136,8 @@ class MeanOfTrainings:
 
     def __call__(self, architecture: Architecture, seed: int, poll: Poll = lambda: None) -> Outcome:
         """Return the mean as the outcome of an evaluation."""
-        mean = self.table.mean_accuracy(architecture)
-        return Outcome(mean, (mean,))
+        mean, one = self.table.mean_accuracy(architecture), self.table.query(architecture, seed)
+        return Outcome(mean, (mean,), one.parameters, seconds=one.seconds)
 
     def final(self, epochs: int) -> "MeanOfTrainings":
         """Return the same: there is nothing more exact."""

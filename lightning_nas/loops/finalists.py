@@ -10,31 +10,36 @@ from lightning_nas.loops.rollouts import Decode, Rollouts
 
 
 def finalists(
-    best: Sequence[Proposal], decode: Decode, executor: Executor, journal: Journal, **settings: Any
+    best: Sequence[Trial], decode: Decode, executor: Executor, journal: Journal, **settings: Any
 ) -> Iterator[Trial]:
     """Evaluate the best once more; those that the journal has already as finalists, not again.
 
     Args:
-        best: As they were proposed.
+        best: Trials of the search, which has ended.
         decode: From a proposal to its architecture.
         executor: Of longer trainings.
-        journal: Of the search, which has ended.
+        journal: Of the search.
         settings: Of ``Rollouts``.
     """
     ended = journal.ended()
-    proposals = [*(trial.proposal for trial in ended), *journal.open_proposals()]
-    first = sum(proposal.arm != FINALIST for proposal in proposals)
+    ours = [trial for trial in ended if trial.proposal.arm == FINALIST]
+    begun = [p for p in journal.open_proposals() if p.arm == FINALIST]
+    known = {t.proposal.tokens: t for t in ours if t.outcome.error is None}
+    there = known.keys() | {proposal.tokens for proposal in begun}
+    missing = [trial.proposal for trial in best if trial.proposal.tokens not in there]
+    first, wanted = len(journal), {trial.proposal.tokens for trial in best}
 
     def again(number: int) -> Proposal:
-        chosen = best[number - first]
+        chosen = missing[number - first]
         return Proposal(number, chosen.tokens, (), chosen.step, FINALIST)
 
+    yield from (trial for tokens, trial in known.items() if tokens in wanted)
     stream = Rollouts(
         lambda numbers: [again(number) for number in numbers],
         decode,
         executor,
         journal,
-        samples=first + len(best),
+        samples=len(ours) + len(begun) + len(missing),
         batch=1,
         arm=FINALIST,
         repeat=True,
@@ -43,4 +48,4 @@ def finalists(
     )
     while not stream.done:
         for batch in stream:
-            yield from batch
+            yield from (trial for trial in batch if trial.proposal.tokens in wanted)

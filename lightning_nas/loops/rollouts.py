@@ -37,7 +37,7 @@ class Rollouts:
         decode: From a proposal to its architecture.
         executor: Evaluates architectures.
         journal: Where all is written down. What it holds already is not evaluated again.
-        samples: Architectures in all, the control arm included.
+        samples: Architectures in all, the control arm included; finalists are counted apart.
         batch: Trials that make a batch.
         arm: The arm whose trials are yielded.
         at_once: Proposals that may be drawn before the outcome of the first is known, where the
@@ -49,9 +49,13 @@ class Rollouts:
         poll: Called now and then while it waits; may raise to stop.
         consumed: How many of the trials in the journal were yielded before.
 
+    Raises:
+        InputError: If a number is below 1, or the journal has fewer trials than were yielded.
+
     Attributes:
         consumed: How many of the trials that ended have been yielded or, of another arm, passed
             over: what to resume from.
+        ended: How many architectures of this stream have been evaluated.
     """
 
     batch_sampler = None  # Lightning reads it where a loader has a sampler
@@ -90,6 +94,7 @@ class Rollouts:
         self.repeat = repeat
         self.poll = poll
         self.consumed = consumed
+        self.ended = 0
         self._running: dict[int, _Job] = {}
         self._waiting: dict[str, list[Proposal]] = {}  # for the same architecture, being evaluated
         self._known: dict[str, Trial] = {}
@@ -98,26 +103,28 @@ class Rollouts:
         self._read_journal()
 
     def _read_journal(self) -> None:
-        self._proposed = len(self.journal)
-        for trial, key in zip(self.journal.ended(), self.journal.architectures(), strict=True):
+        ended, waiting = self.journal.ended(), self.journal.open_proposals()
+        if len(ended) < self.consumed:
+            raise InputError(
+                f"{self.journal.path} has {len(ended)} trials that have ended, the checkpoint has "
+                f"seen {self.consumed}: bring the whole folder, the file that ends in -wal too"
+            )
+        self._number = len(self.journal)
+        self._proposed = sum(map(self._own, (*(trial.proposal for trial in ended), *waiting)))
+        for trial, key in zip(ended, self.journal.architectures(), strict=True):
             self._note(trial, key)
         for _ in range(self.consumed):
             self._ended.popleft()
-        self._queue.extend(
-            self._job(proposal)
-            for proposal in self.journal.open_proposals()
-            if (proposal.arm == FINALIST) == (self.arm == FINALIST)  # which are trained longer
-        )
+        self._queue.extend(self._job(proposal) for proposal in waiting if self._own(proposal))
+
+    def _own(self, proposal: Proposal) -> bool:
+        """Whether a proposal is of this stream: finalists, which train longer, have their own."""
+        return (proposal.arm == FINALIST) == (self.arm == FINALIST)
 
     @property
     def done(self) -> bool:
         """Whether all architectures have been evaluated and yielded."""
-        return self._all_proposed and not (self._ended or self._pending)
-
-    @property
-    def ended(self) -> int:
-        """How many architectures have been evaluated."""
-        return self.consumed + len(self._ended)
+        return self._proposed >= self.samples and not (self._ended or self._pending)
 
     def __len__(self) -> int:
         """Return the batches of an epoch: one."""
@@ -140,10 +147,6 @@ class Rollouts:
     # ---- keeping the executor busy ---------------------------------------------------------------
 
     @property
-    def _all_proposed(self) -> bool:
-        return self._proposed >= self.samples
-
-    @property
     def _pending(self) -> int:
         """Proposals that have not ended."""
         return len(self._queue) + len(self._running) + sum(map(len, self._waiting.values()))
@@ -162,9 +165,10 @@ class Rollouts:
         ahead = min(missing, self.at_once) - self._pending
         count = min(max(free, ahead), self.samples - self._proposed)
         if count > 0:
-            proposals = self.propose(range(self._proposed, self._proposed + count))
+            proposals = self.propose(range(self._number, self._number + count))
             jobs = [self._job(proposal) for proposal in proposals]
             self.journal.propose(proposals, [job.key for job in jobs])
+            self._number += count
             self._proposed += count
             self._queue.extend(jobs)
 
@@ -204,5 +208,6 @@ class Rollouts:
     def _note(self, trial: Trial, key: str) -> None:
         if trial.outcome.error is None:  # a child that failed may do better another time
             self._known.setdefault(key, trial)
+        self.ended += self._own(trial.proposal)
         self._ended.append(trial)
         self.observe(trial)

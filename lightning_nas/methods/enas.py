@@ -27,10 +27,10 @@ from lightning_nas.errors import InputError
 from lightning_nas.evaluation.complexity import now
 from lightning_nas.evaluation.executors import Evaluator, Executor
 from lightning_nas.evaluation.journal import Journal
-from lightning_nas.evaluation.trial import CONTROL, DERIVED, FINALIST, Proposal, Trial
+from lightning_nas.evaluation.trial import CONTROL, DERIVED, Proposal, Trial
 from lightning_nas.loops.alternating import Alternating, Phase
 from lightning_nas.loops.finalists import finalists
-from lightning_nas.methods.base import LISTED, Derived, Estimate, Ranked, best_of
+from lightning_nas.methods.base import LISTED, Derived, Estimate, Ranked, best_of, chosen
 from lightning_nas.methods.samples import Samples, as_trials
 from lightning_nas.modules.checkpoint import check, note
 from lightning_nas.modules.controller import ControllerModule
@@ -80,10 +80,11 @@ class ENAS(LightningModule):
         finalist_epochs: int = 100,
     ) -> None:
         super().__init__()
-        if controller_steps < 0 or finalists < 0:
+        if controller_steps < 0 or finalists < 0 or finalist_epochs < 1:
             raise InputError(
-                "method.controller_steps and method.finalists must be >= 0, "
-                f"got {controller_steps} and {finalists}"
+                "method.controller_steps and method.finalists must be >= 0 and "
+                f"method.finalist_epochs >= 1, got {controller_steps}, {finalists} and "
+                f"{finalist_epochs}"
             )
         self.automatic_optimization = False
         self.supernet = supernet
@@ -321,14 +322,10 @@ class ENAS(LightningModule):
         evaluator = self.make_evaluator(data=self.data).final(self.finalist_epochs)
         executor = self.make_executor(evaluator)
         try:
-            proposals = [trial.proposal for trial in best]
-            stream = finalists(
-                proposals, self._decode, executor, self.journal, poll=lambda: self.poll()
-            )
-            list(progress(stream, len(best)))
+            stream = finalists(best, self._decode, executor, self.journal, poll=lambda: self.poll())
+            return chosen(progress(stream, len(best)))
         finally:
             executor.close()
-        return self.journal.best((FINALIST,), len(best)) or list(best)
 
     def _decode(self, proposal: Proposal) -> Architecture:
         return self.controller.space.decode(proposal.tokens)

@@ -63,6 +63,11 @@ class NAS(ControllerSearch):
         if len(tokens) not in self._spaces:
             for number in range(0, self.samples, self.grow_every or self.samples):
                 self.space_at(number)
+        if len(tokens) not in self._spaces:
+            raise InputError(
+                f"the journal has an architecture of {len(tokens)} decisions, which "
+                f"method.grow_every={self.grow_every} does not lead to"
+            )
         return self._spaces[len(tokens)]
 
     def learn(self, trials: Sequence[Trial]) -> dict[str, Tensor]:

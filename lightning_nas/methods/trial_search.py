@@ -22,10 +22,10 @@ from lightning_nas.errors import InputError
 from lightning_nas.evaluation.budget import COSTS, Budget, pareto_front
 from lightning_nas.evaluation.executors import Evaluator, Executor
 from lightning_nas.evaluation.journal import Journal
-from lightning_nas.evaluation.trial import CONTROL, FINALIST, POLICY, Proposal, Trial
+from lightning_nas.evaluation.trial import CONTROL, POLICY, Proposal, Trial
 from lightning_nas.loops.finalists import finalists
 from lightning_nas.loops.rollouts import Rollouts
-from lightning_nas.methods.base import LISTED, Derived, Ranked
+from lightning_nas.methods.base import LISTED, Derived, Ranked, chosen
 from lightning_nas.spaces.base import Space
 
 ARMS = (POLICY, CONTROL)
@@ -74,10 +74,11 @@ class TrialSearch(LightningModule):
         seed: int = 0,
     ) -> None:
         super().__init__()
-        if samples < 1 or batch < 1 or finalists < 0:
+        if samples < 1 or batch < 1 or finalists < 0 or finalist_epochs < 1:
             raise InputError(
-                "method.samples and method.batch must be at least 1 and method.finalists at least "
-                f"0, got {samples}, {batch} and {finalists}"
+                "method.samples, method.batch and method.finalist_epochs must be at least 1 and "
+                "method.finalists at least 0, "
+                f"got {samples}, {batch}, {finalist_epochs} and {finalists}"
             )
         if not 0 <= control < 1:
             raise InputError(f"method.control must lie in [0, 1), got {control}")
@@ -268,7 +269,7 @@ class TrialSearch(LightningModule):
         self.executor.close()
         self.executor = self.make_executor(self.evaluator.final(self.finalist_epochs))
         stream = finalists(
-            [trial.proposal for trial in best],
+            best,
             self.architecture,
             self.executor,
             self.journal,
@@ -276,8 +277,7 @@ class TrialSearch(LightningModule):
             budget=self.budget,
             poll=lambda: self.poll(),
         )
-        list(progress(stream, len(best)))
-        return self.journal.best((FINALIST,), len(best)) or list(best)
+        return chosen(progress(stream, len(best)))
 
     # ---- housekeeping ----------------------------------------------------------------------------
 

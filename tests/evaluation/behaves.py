@@ -11,8 +11,10 @@ from lightning_nas.evaluation.trial import Outcome
 class Behaves:
     """Does what its architecture, a word here, says."""
 
-    def __init__(self, folder):
+    def __init__(self, folder, penalty=0.0, time_limit=None):
         self.folder = folder
+        self.penalty = penalty
+        self.time_limit = time_limit
 
     def __call__(self, what, seed, poll):
         with (self.folder / what).open("a") as file:

@@ -136,6 +136,16 @@ def test_latency_is_measured_where_it_is_asked_for():
     assert training(epochs=1, latency=True)(SMALL, 0).latency > 0
 
 
+@pytest.mark.parametrize("precision", ["64-true", "bf16-true"])
+def test_latency_is_measured_in_any_precision(precision):
+    settings = {"accelerator": "cpu", "precision": precision}
+    assert training(epochs=1, latency=True, trainer=settings)(SMALL, 0).latency > 0
+
+
+def test_finalists_have_as_much_more_time():
+    assert training(epochs=2, time_limit=10.0).final(6).time_limit == 30.0
+
+
 def test_finalists_train_longer():
     evaluate = training(epochs=1)
     assert len(evaluate.final(4)(SMALL, 0).accuracies) == 4

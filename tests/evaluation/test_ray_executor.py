@@ -131,17 +131,17 @@ def test_a_child_whose_worker_was_killed_is_begun_again(running, tmp_path):
 
 
 def test_one_whose_workers_keep_dying_has_the_penalty_and_the_others_go_on(running, tmp_path):
-    outcomes = ended(RayExecutor(Behaves(tmp_path), retries=2, penalty=0.1), "dies", "works")
-    assert outcomes["dies"].error == "its worker died, 3 times"
+    outcomes = ended(RayExecutor(Behaves(tmp_path, penalty=0.1), retries=1), "dies", "works")
+    assert outcomes["dies"].error == "its worker died, 2 times"
     assert outcomes["dies"].reward == 0.1
-    assert len(begun(tmp_path, "dies")) == 3
+    assert len(begun(tmp_path, "dies")) == 2
     assert outcomes["works"].reward == 0.01
 
 
 def test_a_child_that_hangs_is_ended_by_force(running, tmp_path, monkeypatch):
     monkeypatch.setattr(ray_executor, "GRACE", 0.5)
     began = time.monotonic()
-    outcomes = ended(RayExecutor(Behaves(tmp_path), time_limit=0.5), "hangs", "works")
+    outcomes = ended(RayExecutor(Behaves(tmp_path, time_limit=0.5)), "hangs", "works")
     assert outcomes["hangs"].error == "longer than 0.5 s"
     assert outcomes["works"].error is None
     assert time.monotonic() - began < 30

@@ -204,6 +204,11 @@ def test_an_architecture_is_decoded_once_and_known_again_from_the_journal(tmp_pa
     assert evaluate.seen == []
 
 
+def test_a_journal_that_has_lost_trials_is_refused(tmp_path):
+    with pytest.raises(InputError, match="has 0 trials that have ended, the checkpoint has seen 4"):
+        rollouts(tmp_path, consumed=4)
+
+
 def test_proposals_are_on_the_disk_before_they_are_evaluated(tmp_path):
     class Looking(Evaluations):
         def __call__(self, architecture, seed, poll):

@@ -176,6 +176,29 @@ def test_finalists_that_were_broken_off_are_trained_longer_all_the_same(tmp_path
     assert derived.architecture == best[0]
 
 
+def test_a_search_that_goes_on_after_its_finalists_has_finalists_anew(tmp_path):
+    first, _ = searched("random_search", tmp_path, samples=20, finalists=2)
+    first.journal.close()
+    again = method("random_search", tmp_path, samples=150, finalists=2)
+    again.teardown = lambda stage: None
+    again._consumed = 20  # as the checkpoint of the first has it
+    trainer(tmp_path, -1, log_every_n_steps=1).fit(again)
+    derived = again.derive(1, lambda items, total: items)
+    trials = again.journal.ended()
+    assert sum(trial.proposal.arm == POLICY for trial in trials) == 150
+    best = {trial.proposal.tokens for trial in again.journal.best((POLICY,), 2)}
+    assert {again.space.encode(ranked.architecture) for ranked in derived.top} == best
+
+
+def test_finalists_that_all_fail_are_said_aloud(tmp_path):
+    class Failing(Planted):
+        def final(self, epochs):
+            return lambda architecture, seed, poll: Outcome(0.0, error="out of memory")
+
+    with pytest.raises(InputError, match="all 2 finalists failed, the first: out of memory"):
+        searched("random_search", tmp_path, evaluator=Failing(), samples=20, finalists=2)
+
+
 def test_the_networks_of_nas_grow_by_two_layers_as_published(tmp_path):
     space = ChainSpace(layers=6)
     search = method("nas", tmp_path, space=space, samples=12_800, grow_every=1600)
@@ -221,6 +244,7 @@ def test_a_child_of_evolution_differs_from_a_living_one_by_one_decision(tmp_path
         ("nasnet", {"control": 1.0}),
         ("nasnet", {"samples": 0}),
         ("nasnet", {"finalists": -1}),
+        ("nasnet", {"finalist_epochs": 0}),
         ("nasnet", {"normalise": True, "batch": 1}),
         ("random_search", {"batch": 0}),
     ],
