@@ -16,6 +16,7 @@ from lightning_nas.errors import InputError
 from lightning_nas.evaluation.trial import Trial
 from lightning_nas.methods.controller_search import ControllerSearch
 from lightning_nas.modules.controller import ControllerModule
+from lightning_nas.policy.reinforce import importance
 from lightning_nas.spaces.base import Space
 from lightning_nas.spaces.chain import ChainSpace
 
@@ -28,6 +29,8 @@ class NAS(ControllerSearch):
         grow_every: Architectures after which the networks have ``grow_by`` layers more, at least 1;
             None = they do not grow. The paper: 1,600. For the chain space alone.
         grow_by: The paper: 2.
+        importance: Let a sample of before an update count by the ratio of its probabilities now and
+            then, at most 1. Where children end in the order of their proposals, there is none.
         settings: Of ``TrialSearch``.
 
     Raises:
@@ -39,6 +42,7 @@ class NAS(ControllerSearch):
         controller: ControllerModule,
         grow_every: int | None = None,
         grow_by: int = 2,
+        importance: bool = True,
         **settings: Any,
     ) -> None:
         super().__init__(controller, **settings)
@@ -48,6 +52,7 @@ class NAS(ControllerSearch):
             )
         self.grow_every = grow_every
         self.grow_by = grow_by
+        self.importance = importance
         self._spaces = {self.space.length: self.space}
 
     def space_at(self, number: int) -> Space:
@@ -76,6 +81,9 @@ class NAS(ControllerSearch):
             [trial.proposal.tokens for trial in trials],
             [self.space_of(trial.proposal.tokens) for trial in trials],
         )
-        loss, metrics = self.controller.loss(rollout, self.rewards_of(trials))
+        reward_N = self.rewards_of(trials)
+        sampled_N = reward_N.new_tensor([trial.proposal.log_prob for trial in trials])
+        weight_N = importance(rollout.log_prob_N, sampled_N) if self.importance else None
+        loss, metrics = self.controller.loss(rollout, reward_N, weight_N)
         self.step_on(loss)
         return metrics

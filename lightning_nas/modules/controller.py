@@ -102,7 +102,9 @@ class ControllerModule(LightningModule):
         order = [place for places in by_length.values() for place in places]
         return Rollout.join(rollouts, torch.tensor(order, device=self.device))
 
-    def loss(self, rollout: Rollout, reward_N: Tensor) -> tuple[Tensor, Metrics]:
+    def loss(
+        self, rollout: Rollout, reward_N: Tensor, weight_N: Tensor | None = None
+    ) -> tuple[Tensor, Metrics]:
         """Return the policy-gradient loss of sampled architectures, and what is to be logged.
 
         The baseline takes in the rewards, under DDP those of all processes alike.
@@ -110,9 +112,12 @@ class ControllerModule(LightningModule):
         Args:
             rollout: As sampled, with its graph.
             reward_N: Their rewards in [0, 1]; the entropy bonus is added here.
+            weight_N: How much each counts; None = 1.
         """
         total_N = reward_N.float() + self.entropy_weight * rollout.entropy_N.detach()
         advantage_N = self.baseline.advantage(total_N)
+        if weight_N is not None:
+            advantage_N = advantage_N * weight_N
         self.baseline.update(self._from_all_processes(total_N))
         skip_kl = rollout.skip_kl_N.mean()
         loss = reinforce_loss(rollout.log_prob_N, advantage_N) + self.skip_kl_weight * skip_kl
