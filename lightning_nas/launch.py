@@ -21,6 +21,7 @@ CONFIGURATION = (HydraException, OmegaConfBaseException)
 def command(main: Callable[[], None]) -> None:
     """Run a command; a user's error becomes one line on stderr and exit status 2."""
     warnings.filterwarnings("ignore", ".*LeafSpec.*", FutureWarning)  # Lightning 2.6, torch 2.14
+    warnings.filterwarnings("ignore", ".*configure_optimizers. returned .None")  # random search
     os.environ.setdefault("HYDRA_FULL_ERROR", "1")  # Hydra hands exceptions on instead of printing
     try:
         with one_line():
@@ -34,7 +35,8 @@ def command(main: Callable[[], None]) -> None:
             raise
         if not _is_first():  # Lightning kills the first, which may be busy, where another fails
             sys.exit(0)
-        print(f"interrupted by {error}; go on with resume=RUN", file=sys.stderr)
+        command = f"python {sys.argv[0]} resume={error.run}"  # type: ignore[attr-defined]
+        print(f"interrupted by {error}; go on with {command}", file=sys.stderr)
         sys.exit(code)
 
 

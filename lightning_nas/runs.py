@@ -17,6 +17,7 @@ from omegaconf import DictConfig, OmegaConf
 from pytorch_lightning.callbacks import ProgressBar
 
 from lightning_nas.callbacks.derive import DeriveArchitecture
+from lightning_nas.callbacks.interrupt import Interrupted
 from lightning_nas.callbacks.saving import AtomicCheckpointIO
 from lightning_nas.data.base import ImageData
 from lightning_nas.errors import InputError, users_error
@@ -166,6 +167,8 @@ def run_folder(cfg: DictConfig) -> Iterator[tuple[Path, dict[str, Any]]]:
         "method": cfg.get("method_name", "train"),
         "data": cfg.data._target_.split(".")[-2] if cfg.get("data") else cfg.evaluation.dataset,
     }
+    # hardware and advertisements, of every Trainer; a child has one of its own
+    logging.getLogger("pytorch_lightning.utilities.rank_zero").setLevel(logging.WARNING)
     if cfg.threads:
         torch.set_num_threads(cfg.threads)
     pl.seed_everything(cfg.seed, verbose=False)
@@ -176,6 +179,8 @@ def run_folder(cfg: DictConfig) -> Iterator[tuple[Path, dict[str, Any]]]:
         facts |= {"status": "complete"}
     except BaseException as error:
         facts |= {"status": "interrupted"}
+        if isinstance(error, Interrupted):
+            error.run = str(_shown(folder))
         if users_error(error) is not None:
             disposable, untouched = not cfg.resume, untouched or bool(cfg.resume)
         raise

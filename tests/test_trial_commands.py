@@ -78,7 +78,7 @@ def test_ctrl_c_does_not_wait_for_the_batch_and_saves_the_work(unbroken, tmp_pat
     _, errors = process.communicate(timeout=30)
     assert process.returncode == 130, errors
     assert status_of(tmp_path) == "interrupted"
-    assert "resume=RUN" in errors
+    assert f"resume={tmp_path}" in errors
     assert "Traceback" not in errors
 
 
@@ -136,7 +136,7 @@ def test_sigterm_in_a_child_stops_and_saves(tmp_path):
     _, errors = process.communicate(timeout=30)
     assert process.returncode == 143, errors
     assert status_of(tmp_path) == "interrupted"
-    assert "resume=RUN" in errors
+    assert f"resume={tmp_path}" in errors
 
 
 def test_a_folder_that_holds_a_search_is_no_place_for_another(unbroken):

@@ -21,7 +21,13 @@ class Interrupted(BaseException):
 
     Args:
         signum: The signal.
+
+    Attributes:
+        exit_code: Of the command.
+        run: The run folder, to be read by people.
     """
+
+    run = "RUN"
 
     def __init__(self, signum: int) -> None:
         super().__init__(signal.Signals(signum).name)

@@ -28,10 +28,10 @@ class Budget:
         self, cost: str | None = None, target: float | None = None, exponent: float = -0.07
     ) -> None:
         if cost is not None and cost not in COSTS:
-            raise InputError(f"budget.cost must be one of {', '.join(COSTS)}, got {cost!r}")
+            raise InputError(f"method.budget.cost must be one of {', '.join(COSTS)}, got {cost!r}")
         if cost is not None and (target is None or target <= 0 or exponent > 0):
             raise InputError(
-                "budget.target must be above 0 and budget.exponent at most 0, "
+                "method.budget.target must be above 0 and method.budget.exponent at most 0, "
                 f"got {target} and {exponent}"
             )
         self.cost = cost
@@ -49,7 +49,7 @@ class Budget:
         value = getattr(outcome, self.cost)
         if not value:
             raise InputError(
-                f"budget.cost={self.cost}: the evaluation does not measure it"
+                f"method.budget.cost={self.cost}: the evaluation does not measure it"
                 + (" (evaluation.latency=true does)" if self.cost == "latency" else "")
             )
         return outcome.reward * float(value / self.target) ** self.exponent

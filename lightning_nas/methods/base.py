@@ -68,14 +68,14 @@ class Derived:
 
     def __str__(self) -> str:
         means = [
-            f"{len(rewards)} {whose} {statistics.fmean(rewards):.1%} on average"
+            f"{len(rewards)} {whose} {statistics.fmean(rewards):.4f} on average"
             for whose, rewards in (
                 ("architectures of the search", self.sampled),
                 ("random ones", self.uniform),
             )
             if rewards
         ]
-        return f"{self.how}: best {self.reward:.1%}; {', '.join(means)}."
+        return f"{self.how}: best {self.reward:.4f}; {', '.join(means)}."
 
 
 @dataclass(frozen=True)

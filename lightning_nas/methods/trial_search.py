@@ -247,14 +247,16 @@ class TrialSearch(LightningModule):
             raise InputError(
                 f"no architecture could be evaluated; the first error: {ended[0].outcome.error}"
             )
+        how = "Reward, each architecture evaluated by itself"
         if self.finalists:
+            how = f"{how}, the best once more"
             best = self._train_longer(best[: self.finalists], progress)
         self.scored = len(self.journal)
         return Derived(
             self._ranked(best),
             rewards[POLICY],
             rewards[CONTROL],
-            "Reward, each architecture evaluated by itself",
+            how,
             self._ranked(pareto_front(ended, self.budget.cost or COSTS[0])),
         )
 

@@ -10,13 +10,15 @@ from lightning_nas.architecture import write_architecture
 from lightning_nas.files import replace_text
 from lightning_nas.methods.base import Derived, Ranked
 
+SHOWN = 10
 COLUMNS = ("trial", "reward", "accuracy", "parameters", "multiply_adds", "latency", "architecture")
 
 
 def write_tables(derived: Derived, folder: Path) -> None:
     """Write the best, and the Pareto front where there is one, each with its architectures.
 
-    ``top/1.json`` is the first line of ``top.csv``, and so on.
+    ``top/1.json`` is the first line of ``top.csv``, and so on. Accuracy is that after the last
+    epoch; the front is of the reward before a budget and of its cost, by default the parameters.
     """
     for name, ranked in (("top", derived.top), ("pareto", derived.front)):
         shutil.rmtree(folder / name, ignore_errors=True)  # of before the run was resumed
@@ -47,11 +49,13 @@ def _write(name: str, ranked: Sequence[Ranked], folder: Path) -> None:
 
 
 def top_lines(top: Sequence[Ranked]) -> str:
-    """Return the best as lines for a terminal."""
-    lines = [f"{'the best':<14}{'trial':>7}{'reward':>9}{'parameters':>13}"]
-    for place, one in enumerate(top, start=1):
-        parameters = one.trial.outcome.parameters
-        shown = "" if parameters is None else f"{parameters:,}"
+    """Return the best as lines for a terminal, ten at most."""
+    lines = [f"{'the best':<14}{'trial':>7}{'reward':>9}{'accuracy':>10}{'parameters':>13}"]
+    for place, one in enumerate(top[:SHOWN], start=1):
+        outcome = one.trial.outcome
+        accuracy = f"{outcome.accuracies[-1]:.2%}" if outcome.accuracies else ""
+        parameters = "" if outcome.parameters is None else f"{outcome.parameters:,}"
         name = f"top/{place}.json"
-        lines.append(f"{name:<14}{one.trial.number:>7}{one.trial.reward:>9.2%}{shown:>13}".rstrip())
+        line = f"{name:<14}{one.trial.number:>7}{one.trial.reward:>9.4f}{accuracy:>10}"
+        lines.append(f"{line}{parameters:>13}".rstrip())
     return "\n".join(lines)

@@ -44,8 +44,8 @@ def test_a_shorter_table_leaves_nothing_of_a_longer_one(tmp_path):
 
 def test_the_best_are_shown_with_what_they_cost():
     first, *rest = top_lines([ranked(0), ranked(1)]).splitlines()
-    assert first.split() == ["the", "best", "trial", "reward", "parameters"]
+    assert first.split() == ["the", "best", "trial", "reward", "accuracy", "parameters"]
     assert [line.split() for line in rest] == [
-        ["top/1.json", "0", "90.00%", "1,234,567"],
-        ["top/2.json", "7", "80.00%", "1,234,567"],
+        ["top/1.json", "0", "0.9000", "90.00%", "1,234,567"],
+        ["top/2.json", "7", "0.8000", "80.00%", "1,234,567"],
     ]
