@@ -12,12 +12,11 @@ import argparse
 import tempfile
 import time
 
-import pytorch_lightning as pl
 from hydra.utils import instantiate
 from tqdm import tqdm
 
 from benchmarks.experiment import experiment
-from benchmarks.machine import quiet
+from benchmarks.machine import fit, quiet
 from lightning_nas.evaluation.trial import Trial
 from lightning_nas.methods.trial_search import TrialSearch
 from lightning_nas.runs import build_data
@@ -38,14 +37,7 @@ def measured(settings: list[str], early: int, late: int) -> tuple[float, float]:
         cfg = experiment(settings, folder)
         method: TrialSearch = instantiate(cfg.method, data=build_data(cfg))
         method.watch = watch
-        pl.Trainer(
-            max_epochs=-1,
-            accelerator="cpu",
-            logger=False,
-            enable_checkpointing=False,
-            enable_progress_bar=False,
-            enable_model_summary=False,
-        ).fit(method)
+        fit(method, folder)
     bar.close()
     wall = ends[late - 1] - ends[early - 1]
     return 3600 * (late - early) / wall, sum(seconds[early:late]) / wall

@@ -31,11 +31,10 @@ from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 
-import pytorch_lightning as pl
 import torch
 from torch import Tensor
 
-from benchmarks.machine import parse, quiet
+from benchmarks.machine import fit, parse, quiet
 from lightning_nas.architecture import (
     COMBINATIONS,
     NASNET_OPERATIONS,
@@ -158,16 +157,7 @@ def search(workers: int, trials: int, seconds: float, sigma: float, folder: str)
         samples=trials,
         batch=BATCH,
     )
-    trainer = pl.Trainer(
-        max_epochs=-1,
-        accelerator="cpu",
-        logger=False,
-        enable_checkpointing=False,
-        enable_progress_bar=False,
-        enable_model_summary=False,
-        default_root_dir=folder,
-    )
-    trainer.fit(method)
+    fit(method, folder)
     return method
 
 

@@ -4,6 +4,7 @@ import argparse
 import logging
 import warnings
 
+import pytorch_lightning as pl
 import torch
 
 
@@ -29,3 +30,16 @@ def quiet() -> None:
     """Keep Lightning from telling of its hardware and of short fits, once for every Trainer."""
     logging.getLogger("pytorch_lightning").setLevel(logging.ERROR)
     warnings.filterwarnings("ignore")
+
+
+def fit(search: pl.LightningModule, folder: str) -> None:
+    """Run a whole search of trials that says nothing and writes into ``folder`` alone."""
+    pl.Trainer(
+        max_epochs=-1,
+        accelerator="cpu",
+        logger=False,
+        enable_checkpointing=False,
+        enable_progress_bar=False,
+        enable_model_summary=False,
+        default_root_dir=folder,
+    ).fit(search)

@@ -10,11 +10,10 @@ import tempfile
 from functools import partial
 from pathlib import Path
 
-import pytorch_lightning as pl
 import torch
 from tqdm import tqdm
 
-from benchmarks.machine import parse, quiet
+from benchmarks.machine import fit, parse, quiet
 from lightning_nas.controllers.lstm import LSTMController
 from lightning_nas.evaluation.executors import SerialExecutor
 from lightning_nas.evaluation.tabular import TabularBenchmark
@@ -66,15 +65,6 @@ def searched(name: str, seed: int, queries: int, table: TabularBenchmark) -> flo
     torch.manual_seed(seed)
     with tempfile.TemporaryDirectory() as folder:
         search = method(name, seed, queries, table, folder)
-        trainer = pl.Trainer(
-            max_epochs=-1,
-            accelerator="cpu",
-            logger=False,
-            enable_checkpointing=False,
-            enable_progress_bar=False,
-            enable_model_summary=False,
-            default_root_dir=folder,
-        )
         found: list[float] = []
 
         def choose() -> None:
@@ -82,7 +72,7 @@ def searched(name: str, seed: int, queries: int, table: TabularBenchmark) -> flo
             found.append(table.mean_accuracy(derived.architecture))
 
         search.on_fit_end = choose  # type: ignore[method-assign]
-        trainer.fit(search)
+        fit(search, folder)
     return found[0]
 
 

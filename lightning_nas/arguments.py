@@ -38,7 +38,7 @@ def complete(arguments: list[str]) -> list[str]:
 
 
 def _is_taken(folder: str | None) -> bool:
-    """Whether a folder holds a run; those that Lightning starts for one come with -cp."""
+    """Whether a folder holds a run; of several processes, the first alone is to ask."""
     return folder is not None and any(
         (Path(folder) / name).exists() for name in ("trials.sqlite", "checkpoints")
     )

@@ -71,12 +71,16 @@ def test_a_killed_search_goes_on_where_it_was(ended, unbroken, tmp_path):
     assert architectures[0] == architectures[1]
 
 
-def test_ctrl_c_does_not_wait_for_the_batch_and_saves_the_work(unbroken, tmp_path):
+@pytest.mark.parametrize(
+    ("signum", "status"),
+    [(signal.SIGINT, 130), pytest.param(signal.SIGTERM, 143, marks=pytest.mark.slow)],
+)
+def test_a_signal_does_not_wait_for_the_batch_and_saves_the_work(signum, status, tmp_path):
     process = start("search.py", *SMALL, "evaluation.epochs=200", f"hydra.run.dir={tmp_path}")
     until(tmp_path, 1)
-    process.send_signal(signal.SIGINT)
+    process.send_signal(signum)
     _, errors = process.communicate(timeout=30)
-    assert process.returncode == 130, errors
+    assert process.returncode == status, errors
     assert status_of(tmp_path) == "interrupted"
     assert f"resume={tmp_path}" in errors
     assert "Traceback" not in errors
@@ -126,17 +130,6 @@ def test_a_users_error_is_one_line(arguments, said, tmp_path):
     assert said in line
     assert "Traceback" not in errors
     assert not folder.exists()
-
-
-@pytest.mark.slow
-def test_sigterm_in_a_child_stops_and_saves(tmp_path):
-    process = start("search.py", *SMALL, "evaluation.epochs=200", f"hydra.run.dir={tmp_path}")
-    until(tmp_path, 1)
-    process.send_signal(signal.SIGTERM)
-    _, errors = process.communicate(timeout=30)
-    assert process.returncode == 143, errors
-    assert status_of(tmp_path) == "interrupted"
-    assert f"resume={tmp_path}" in errors
 
 
 def test_a_folder_that_holds_a_search_is_no_place_for_another(unbroken):

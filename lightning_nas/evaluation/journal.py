@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from lightning_nas.errors import InputError
-from lightning_nas.evaluation.trial import Outcome, Proposal, Trial
+from lightning_nas.evaluation.trial import Outcome, Proposal, Trial, best_of
 
 VERSION = 1
 SCHEMA = """
@@ -182,13 +182,10 @@ class Journal:
         marks = ", ".join("?" * len(arms))
         found = self._trials(
             f"arm IN ({marks}) AND ended IS NOT NULL AND error IS NULL AND same_as IS NULL "
-            "ORDER BY reward DESC, ended",
+            "ORDER BY ended",
             *arms,
         )
-        distinct: dict[tuple[int, ...], Trial] = {}
-        for trial in found:
-            distinct.setdefault(trial.proposal.tokens, trial)
-        return list(distinct.values())[:count]
+        return best_of(found, count)
 
     def open_proposals(self) -> list[Proposal]:
         """Return the proposals that have not ended, in their order."""

@@ -68,8 +68,8 @@ class RayExecutor:
         retries: How often a child whose worker died is begun again.
 
     Raises:
-        InputError: If Ray is not installed, the cluster does not answer within five seconds, or it
-            has no room for a child.
+        InputError: If Ray is not installed, the cluster does not answer within five seconds, what
+            answers is no Ray that can be joined within fifteen, or it has no room for a child.
     """
 
     def __init__(
@@ -92,6 +92,7 @@ class RayExecutor:
         self.threads = max(1, int(cpus))  # torch's, on a worker
         self.penalty = getattr(evaluate, "penalty", 0.0)
         self.time_limit: float | None = getattr(evaluate, "time_limit", None)
+        self._idle: list[Any] = []  # workers
         self._running: dict[Any, _Child] = {}  # by the stream of what comes back
         self._begun_here = not ray.is_initialized()
         if self._begun_here:
@@ -101,13 +102,11 @@ class RayExecutor:
             gpus = min(1, there.get("GPU", 0)) if gpus is None else gpus
             self.slots = slots or _room(there, cpus, gpus)
         except BaseException:
-            if self._begun_here:
-                ray.shutdown()
+            self.close()
             raise
         self._evaluate = ray.put(evaluate)
         # An actor and no task: a process keeps the GPU that it began with, and so does an actor.
         self._new_worker = ray.remote(num_cpus=cpus, num_gpus=gpus, max_restarts=0)(_Worker).remote
-        self._idle: list[Any] = []
 
     def submit(self, number: int, architecture: Architecture, seed: int) -> None:
         """Send an architecture to a worker."""

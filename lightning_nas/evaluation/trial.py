@@ -4,6 +4,7 @@ Plain data that can be pickled, sent and stored. No torch here.
 """
 
 import math
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from lightning_nas.errors import InputError
@@ -89,3 +90,11 @@ class Trial:
     def number(self) -> int:
         """Its place in the search."""
         return self.proposal.number
+
+
+def best_of(trials: Iterable[Trial], count: int) -> list[Trial]:
+    """Return the best of trials by falling reward, every architecture once."""
+    distinct: dict[tuple[int, ...], Trial] = {}
+    for trial in sorted(trials, key=lambda trial: -trial.reward):
+        distinct.setdefault(trial.proposal.tokens, trial)
+    return list(distinct.values())[:count]

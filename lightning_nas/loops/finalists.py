@@ -1,26 +1,58 @@
 """The papers' last step: the best of a search are trained once more, for longer."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
+from lightning_nas.errors import InputError
 from lightning_nas.evaluation.executors import Executor
 from lightning_nas.evaluation.journal import Journal
-from lightning_nas.evaluation.trial import FINALIST, Proposal, Trial
+from lightning_nas.evaluation.trial import FINALIST, Proposal, Trial, best_of
 from lightning_nas.loops.rollouts import Decode, Rollouts
 
+Progress = Callable[[Iterator[Any], int], Iterator[Any]]  # wraps so many, for a progress bar
 
-def finalists(
-    best: Sequence[Trial], decode: Decode, executor: Executor, journal: Journal, **settings: Any
-) -> Iterator[Trial]:
+
+def train_finalists(
+    best: Sequence[Trial],
+    decode: Decode,
+    executor: Executor,
+    journal: Journal,
+    progress: Progress,
+    **settings: Any,
+) -> list[Trial]:
     """Evaluate the best once more; those that the journal has already as finalists, not again.
 
     Args:
         best: Trials of the search, which has ended.
         decode: From a proposal to its architecture.
-        executor: Of longer trainings.
+        executor: Of longer trainings; it is closed.
         journal: Of the search.
+        progress: Wraps the iteration over them.
         settings: Of ``Rollouts``.
+
+    Returns:
+        The finalists by falling reward, those that failed left out.
+
+    Raises:
+        InputError: If all failed.
     """
+    try:
+        stream = _evaluated(best, decode, executor, journal, **settings)
+        trials = list(progress(stream, len(best)))
+    finally:
+        executor.close()
+    good = [trial for trial in trials if trial.outcome.error is None]
+    if not good:
+        raise InputError(
+            f"all {len(trials)} finalists failed, the first: {trials[0].outcome.error}; "
+            "the search is over: resume=RUN with method.finalists=0 takes the best of it"
+        )
+    return best_of(good, len(good))
+
+
+def _evaluated(
+    best: Sequence[Trial], decode: Decode, executor: Executor, journal: Journal, **settings: Any
+) -> Iterator[Trial]:
     ended = journal.ended()
     ours = [trial for trial in ended if trial.proposal.arm == FINALIST]
     begun = [p for p in journal.open_proposals() if p.arm == FINALIST]

@@ -1,12 +1,11 @@
 """What every method hands over at the end of a search."""
 
 import statistics
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from lightning_nas.architecture import Architecture
-from lightning_nas.errors import InputError
-from lightning_nas.evaluation.trial import Trial
+from lightning_nas.evaluation.trial import Proposal, Trial
 
 LISTED = 5  # of the best that are written and shown, where no more finalists are asked for
 
@@ -100,25 +99,8 @@ class Estimate:
         return epochs * epoch + derived * self.deriving
 
 
-def best_of(trials: Sequence[Trial], count: int) -> list[Trial]:
-    """Return the best of trials by falling reward, every architecture once."""
-    distinct: dict[tuple[int, ...], Trial] = {}
-    for trial in sorted(trials, key=lambda trial: -trial.reward):
-        distinct.setdefault(trial.proposal.tokens, trial)
-    return list(distinct.values())[:count]
-
-
-def chosen(finalists: Iterable[Trial]) -> list[Trial]:
-    """Return finalists by falling reward, those that failed left out.
-
-    Raises:
-        InputError: If all failed.
-    """
-    trials = list(finalists)
-    good = [trial for trial in trials if trial.outcome.error is None]
-    if not good:
-        raise InputError(
-            f"all {len(trials)} finalists failed, the first: {trials[0].outcome.error}; "
-            "the search is over: resume=RUN with method.finalists=0 takes the best of it"
-        )
-    return best_of(good, len(good))
+def ranked(
+    trials: Iterable[Trial], decode: Callable[[Proposal], Architecture]
+) -> tuple[Ranked, ...]:
+    """Return trials with their architectures, in their order."""
+    return tuple(Ranked(decode(trial.proposal), trial) for trial in trials)

@@ -11,7 +11,7 @@ Source: Pham et al., 2018, https://arxiv.org/abs/1802.03268. ``enas.md`` has the
 import math
 import time
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -27,10 +27,10 @@ from lightning_nas.errors import InputError
 from lightning_nas.evaluation.complexity import now
 from lightning_nas.evaluation.executors import Evaluator, Executor
 from lightning_nas.evaluation.journal import Journal
-from lightning_nas.evaluation.trial import CONTROL, DERIVED, Proposal, Trial
+from lightning_nas.evaluation.trial import CONTROL, DERIVED, Proposal, Trial, best_of
 from lightning_nas.loops.alternating import Alternating, Phase
-from lightning_nas.loops.finalists import finalists
-from lightning_nas.methods.base import LISTED, Derived, Estimate, Ranked, best_of, chosen
+from lightning_nas.loops.finalists import Progress, train_finalists
+from lightning_nas.methods.base import LISTED, Derived, Estimate, ranked
 from lightning_nas.methods.samples import Samples, as_trials
 from lightning_nas.modules.checkpoint import check, note
 from lightning_nas.modules.controller import ControllerModule
@@ -266,9 +266,7 @@ class ENAS(LightningModule):
 
     # ---- the end ---------------------------------------------------------------------------------
 
-    def derive(
-        self, samples: int, progress: Callable[[Iterator[Any], int], Iterator[Any]]
-    ) -> Derived:
+    def derive(self, samples: int, progress: Progress) -> Derived:
         """Sample architectures and as many uniform ones, rank all on the whole validation split.
 
         The finalists, where there are any, are then trained from scratch.
@@ -288,18 +286,14 @@ class ENAS(LightningModule):
         with self.trainer.precision_plugin.forward_context():
             scores = list(progress(self.supernet.rank(batches, architectures), 2 * samples))
         accuracies = self._over_all_images(torch.stack(scores), sum(len(y) for _, y in batches))
-        trials = [
-            trial
-            for place, (rollout, arm) in enumerate(((sampled, DERIVED), (uniform, CONTROL)))
-            for trial in as_trials(
-                self.scored + place * samples,
-                tokens[place * samples :][:samples],
-                rollout.log_prob_NT.tolist(),
-                accuracies[place * samples :][:samples],
-                [updates] * samples,
-                arm,
-            )
-        ]
+        trials = as_trials(
+            self.scored,
+            tokens,
+            [*sampled.log_prob_NT.tolist(), *uniform.log_prob_NT.tolist()],
+            accuracies,
+            [updates] * len(tokens),
+            [DERIVED] * samples + [CONTROL] * samples,
+        )
         self._record(trials)
         best = best_of(trials[:samples], max(self.finalists, LISTED))
         how = "Accuracy on validation images with the shared weights"
@@ -307,25 +301,21 @@ class ENAS(LightningModule):
             best = self._train_longer(best[: self.finalists], progress)
             how = f"{how}, of the best after {self.finalist_epochs} epochs from scratch"
         return Derived(
-            tuple(Ranked(space.decode(trial.proposal.tokens), trial) for trial in best),
+            ranked(best, self._decode),
             tuple(accuracies[:samples]),
             tuple(accuracies[samples:]),
             how,
         )
 
-    def _train_longer(
-        self, best: Sequence[Trial], progress: Callable[[Iterator[Any], int], Iterator[Any]]
-    ) -> list[Trial]:
+    def _train_longer(self, best: Sequence[Trial], progress: Progress) -> list[Trial]:
         assert self.journal is not None, "finalists are written into the journal"
         assert self.make_evaluator is not None
         assert self.make_executor is not None
         evaluator = self.make_evaluator(data=self.data).final(self.finalist_epochs)
         executor = self.make_executor(evaluator)
-        try:
-            stream = finalists(best, self._decode, executor, self.journal, poll=lambda: self.poll())
-            return chosen(progress(stream, len(best)))
-        finally:
-            executor.close()
+        return train_finalists(
+            best, self._decode, executor, self.journal, progress, poll=lambda: self.poll()
+        )
 
     def _decode(self, proposal: Proposal) -> Architecture:
         return self.controller.space.decode(proposal.tokens)

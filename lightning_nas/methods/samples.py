@@ -41,7 +41,8 @@ class Samples:
         )
         self._steps.clear()
         rollout = (gather(tokens_NT).tolist(), gather(log_prob_NT).tolist())
-        return as_trials(first, *rollout, gather(reward_N).tolist(), gather(step_N).tolist())
+        rewards, steps = gather(reward_N).tolist(), gather(step_N).tolist()
+        return as_trials(first, *rollout, rewards, steps, [POLICY] * len(rewards))
 
 
 def as_trials(
@@ -50,10 +51,10 @@ def as_trials(
     log_probs: Sequence[Sequence[float]],
     rewards: Sequence[float],
     steps: Sequence[int],
-    arm: str = POLICY,
+    arms: Sequence[str],
 ) -> list[Trial]:
     """Return trials of architectures whose accuracy with the shared weights is their reward."""
-    columns = zip(tokens, log_probs, rewards, steps, strict=True)
+    columns = zip(tokens, log_probs, rewards, steps, arms, strict=True)
     return [
         Trial(
             Proposal(number, tuple(token), tuple(log_prob), step, arm),
@@ -61,5 +62,5 @@ def as_trials(
             reward,
             order=number + 1,
         )
-        for number, (token, log_prob, reward, step) in enumerate(columns, start=first)
+        for number, (token, log_prob, reward, step, arm) in enumerate(columns, start=first)
     ]

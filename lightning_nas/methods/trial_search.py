@@ -5,7 +5,7 @@ the stream of trials, the control arm, resuming, and the choice at the end.
 """
 
 from abc import abstractmethod
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -23,9 +23,9 @@ from lightning_nas.evaluation.budget import COSTS, Budget, pareto_front
 from lightning_nas.evaluation.executors import Evaluator, Executor
 from lightning_nas.evaluation.journal import Journal
 from lightning_nas.evaluation.trial import CONTROL, POLICY, Proposal, Trial
-from lightning_nas.loops.finalists import finalists
+from lightning_nas.loops.finalists import Progress, train_finalists
 from lightning_nas.loops.rollouts import Rollouts
-from lightning_nas.methods.base import LISTED, Derived, Ranked, chosen
+from lightning_nas.methods.base import LISTED, Derived, ranked
 from lightning_nas.spaces.base import Space
 
 ARMS = (POLICY, CONTROL)
@@ -232,7 +232,7 @@ class TrialSearch(LightningModule):
 
     # ---- the end ---------------------------------------------------------------------------------
 
-    def derive(self, samples: int, progress: Callable[[Iterator[Any], int], Any]) -> Derived:
+    def derive(self, samples: int, progress: Progress) -> Derived:
         """Choose the best of all trials, after training the finalists where there are any.
 
         Args:
@@ -253,33 +253,27 @@ class TrialSearch(LightningModule):
             best = self._train_longer(best[: self.finalists], progress)
         self.scored = len(self.journal)
         return Derived(
-            self._ranked(best),
+            ranked(best, self.architecture),
             rewards[POLICY],
             rewards[CONTROL],
             how,
-            self._ranked(pareto_front(ended, self.budget.cost or COSTS[0])),
+            ranked(pareto_front(ended, self.budget.cost or COSTS[0]), self.architecture),
         )
 
-    def _ranked(self, trials: Sequence[Trial]) -> tuple[Ranked, ...]:
-        return tuple(Ranked(self.architecture(trial.proposal), trial) for trial in trials)
-
-    def _train_longer(
-        self, best: Sequence[Trial], progress: Callable[[Iterator[Any], int], Any]
-    ) -> list[Trial]:
+    def _train_longer(self, best: Sequence[Trial], progress: Progress) -> list[Trial]:
         assert self.executor is not None
         assert self.journal is not None
         self.executor.close()
-        self.executor = self.make_executor(self.evaluator.final(self.finalist_epochs))
-        stream = finalists(
+        return train_finalists(
             best,
             self.architecture,
-            self.executor,
+            self.make_executor(self.evaluator.final(self.finalist_epochs)),
             self.journal,
+            progress,
             seed_of=self.seed_of,
             budget=self.budget,
             poll=lambda: self.poll(),
         )
-        return chosen(progress(stream, len(best)))
 
     # ---- housekeeping ----------------------------------------------------------------------------
 

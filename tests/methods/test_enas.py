@@ -12,8 +12,7 @@ from lightning_nas.callbacks.derive import DeriveArchitecture
 from lightning_nas.callbacks.saving import RandomStates, SaveEpoch
 from lightning_nas.errors import InputError
 from lightning_nas.evaluation.executors import SerialExecutor
-from lightning_nas.evaluation.trial import CONTROL, DERIVED, FINALIST, POLICY, Outcome
-from lightning_nas.methods.base import best_of
+from lightning_nas.evaluation.trial import CONTROL, DERIVED, FINALIST, POLICY, Outcome, best_of
 from lightning_nas.methods.enas import LONGEST_ROW
 from lightning_nas.modules.supernet import SupernetModule
 from tests.small import enas, trainer
