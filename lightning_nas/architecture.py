@@ -64,6 +64,7 @@ class CellRules:
 CELL_RULES = {
     "enas": CellRules(CELL_OPERATIONS, ("add",)),
     "nasnet": CellRules(NASNET_OPERATIONS, COMBINATIONS),
+    "darts": CellRules((*CELL_OPERATIONS, "sep_conv_7x7"), ("add",)),
 }
 
 
@@ -105,7 +106,7 @@ class CellArchitecture:
         reduction: The cell that halves it.
         cells: The papers' N: normal cells in each of the three stacks.
         filters: The papers' F: filters of the first stack.
-        rules: Whose rules join the cells into a network, ``enas`` or ``nasnet``.
+        rules: Whose rules join the cells into a network, ``enas``, ``nasnet`` or ``darts``.
     """
 
     kind: ClassVar[str] = "cell"

@@ -137,6 +137,16 @@ _NASNET_A = CellArchitecture(
     rules="nasnet",
 )
 
+# As many have it: without the branch of the older input in the normal cell, and without the output
+# that a block reads in the reduction cell.
+_DARTS_NASNET_A = CellArchitecture(
+    normal=Cell(_NASNET_A.normal.blocks, outputs=(2, 3, 4, 5, 6)),
+    reduction=Cell(_NASNET_A.reduction.blocks, outputs=(4, 5, 6)),
+    cells=6,
+    filters=32,
+    rules="darts",
+)
+
 # A line a layer, from the image: height, width, filters, then what it reads beside the layer
 # before it, numbered from 1.
 _NAS = """
@@ -187,6 +197,14 @@ PUBLISHED: dict[str, Published] = {
         link="https://arxiv.org/abs/1707.07012",
         differences="outputs as the released code lists them: the older input is among them in the "
         "normal cell; 3,346,538 parameters",
+    ),
+    "darts_nasnet_a": Published(
+        _DARTS_NASNET_A,
+        paper="Zoph et al., CVPR 2018, as built for Liu, Simonyan and Yang, DARTS, ICLR 2019",
+        figure="the genotype NASNet of the code of DARTS",
+        link="https://github.com/quark0/darts",
+        differences="not the official network: the normal cell has five outputs for six, the "
+        "reduction cell three for four; 3,061,738 parameters",
     ),
     "enas_micro": Published(
         _released_cells(_ENAS_MICRO_NORMAL, _ENAS_MICRO_REDUCTION),

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 import torch
 from torch import nn
 
+from lightning_nas.networks.placeholder import run_without_numbers
+
 
 @dataclass(frozen=True)
 class Complexity:
@@ -39,13 +41,9 @@ def measure(network: nn.Module, channels: int, image_size: int) -> Complexity:
             counts.append(output.numel() * layer.in_features)
 
     hooks = [layer.register_forward_hook(count) for layer in network.modules()]
-    training = network.training
-    device = next(network.parameters()).device
     try:
-        with torch.no_grad():
-            network.eval()(torch.zeros(1, channels, image_size, image_size, device=device))
+        run_without_numbers(network, channels, image_size)
     finally:
-        network.train(training)
         for hook in hooks:
             hook.remove()
     parameters = sum(

@@ -209,7 +209,7 @@ class AveragePool(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Pool ``x``."""
-        if self.stride > 1 or x.device.type != "cpu":
+        if self.stride > 1 or not cpu.here(x):
             return self._pool(x)
         channels, height, width = x.shape[1:]
         kernel = x.new_full((1, 1, 3, 3), 1 / 9).expand(channels, 1, 3, 3)

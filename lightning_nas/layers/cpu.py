@@ -16,8 +16,13 @@ VECTOR, FOLDED = 8, 16  # channels that torch's batch norm takes at once, and th
 LARGE_MAP, SMALL_MAP = 16, 8  # sides in pixels
 
 
+def here(x: Tensor) -> bool:
+    """Whether ``x`` is on a CPU and computed at once: a traced network is to run anywhere."""
+    return x.device.type == "cpu" and not torch.compiler.is_compiling()
+
+
 def _plain(x: Tensor) -> bool:
-    return x.device.type == "cpu" and not torch.is_autocast_enabled("cpu")
+    return here(x) and not torch.is_autocast_enabled("cpu")
 
 
 def folds(x: Tensor) -> bool:
@@ -126,7 +131,7 @@ class Depthwise5x5(torch.autograd.Function):
 
 def is_small(x: Tensor) -> bool:
     """Whether ``pointwise`` is faster: on small maps, setting up a convolution costs the most."""
-    return x.shape[3] <= SMALL_MAP and x.device.type == "cpu"
+    return x.shape[3] <= SMALL_MAP and here(x)
 
 
 def pointwise(x: Tensor, weight: Tensor) -> Tensor:

@@ -1,9 +1,10 @@
 """The operations of the spaces, by name: the only place where a name becomes a layer.
 
 ``CELL`` makes the operation on an edge of an ENAS cell, activation and batch norm included,
-``NASNET`` that of a NASNet cell. An operation with ``reads_relu`` takes the state after its ReLU,
-the others the state as it is. ``MACRO`` makes the bare operation of a macro layer, which puts
-activation and batch norm around it itself. ``EDGE`` makes the operation on an edge of an edge cell,
+``DARTS`` that of a cell by the rules of DARTS, ``NASNET`` that of a NASNet cell. An operation with
+``reads_relu`` takes the state after its ReLU, the others the state as it is. ``MACRO`` makes the
+bare operation of a macro layer, which puts activation and batch norm around it itself.
+``EDGE`` makes the operation on an edge of an edge cell,
 ReLU and batch norm included.
 """
 
@@ -45,6 +46,12 @@ class StridedIdentity(FactorizedReduction):
     reads_relu = False
 
 
+class ReluReduction(FactorizedReduction):
+    """The state at half the resolution, after its ReLU, which is the caller's."""
+
+    reads_relu = True
+
+
 def _identity(channels: int, stride: int, norm: Norm) -> nn.Module:
     return Identity() if stride == 1 else StridedIdentity(channels, channels, norm)
 
@@ -64,6 +71,16 @@ CELL: dict[str, Callable[[int, int, Norm], nn.Module]] = {  # channels, stride, 
     "avg_pool_3x3": lambda channels, stride, norm: AveragePool(stride),
     "max_pool_3x3": lambda channels, stride, norm: MaxPool(stride),
     "identity": _identity,
+}
+
+DARTS: dict[str, Callable[[int, int, Norm], nn.Module]] = {  # the same, for the rules of DARTS
+    **CELL,
+    "sep_conv_7x7": lambda channels, stride, norm: SeparableConv(
+        channels, channels, 7, stride, norm
+    ),
+    "identity": lambda channels, stride, norm: (
+        Identity() if stride == 1 else ReluReduction(channels, channels, norm)
+    ),
 }
 
 

@@ -14,11 +14,22 @@ from lightning_nas.architecture import (
 from lightning_nas.errors import InputError
 from lightning_nas.networks.cell import CellNetwork
 from lightning_nas.networks.chain import ChainNetwork
+from lightning_nas.networks.darts import DARTSCellNetwork
 from lightning_nas.networks.edge_cell import EdgeCellNetwork
+from lightning_nas.networks.features import FeaturePyramid
+from lightning_nas.networks.heads import STEM_REDUCTIONS
 from lightning_nas.networks.macro import MacroNetwork
 from lightning_nas.networks.nasnet import NASNetCellNetwork
 
-CELL_NETWORKS = {"enas": CellNetwork, "nasnet": NASNetCellNetwork}  # by their rules
+CELL_NETWORKS = {  # by their rules
+    "enas": CellNetwork,
+    "nasnet": NASNetCellNetwork,
+    "darts": DARTSCellNetwork,
+}
+IMAGE_SIZE = {"cifar": 32, "imagenet": 224}
+EPSILON = {"cifar": 1e-5, "imagenet": 1e-3}  # of batch norm, in the released code of NASNet
+LARGE = 96  # filters from which a network for large images is like NASNet-A Large; else like Mobile
+LARGE_STEM, MOBILE_STEM = 96, 32  # filters
 
 
 def build_network(
@@ -30,9 +41,14 @@ def build_network(
     stem: str = "cifar",
     in_channels: int = 3,
     auxiliary: bool = False,
-    image_size: int = 32,
+    image_size: int | None = None,
     dropout: float = 0.0,
     drop_path: float = 0.0,
+    stem_filters: int | None = None,
+    skip_reduction_input: bool | None = None,
+    norm_epsilon: float | None = None,
+    norm_momentum: float = 0.1,
+    features_only: bool = False,
 ) -> nn.Module:
     """Return the network of an architecture, with fresh weights.
 
@@ -45,12 +61,22 @@ def build_network(
         filters: Filters of the first stage, even, not for chains; None = the published size.
         cells: Normal cells in a stack, the papers' N, or cells in a stage of edge cells; for these
             two alone; None = the published size.
-        stem: ``cifar``, for small images.
+        stem: ``cifar``, for small images, or ``imagenet``, for cells alone: a convolution and two
+            reduction cells that bring 224 pixels down to 28.
         in_channels: Channels of the images.
         auxiliary: Add the auxiliary head, for cells alone.
-        image_size: Side of the images in pixels: decides whether an auxiliary head fits.
+        image_size: Side of the images in pixels: decides whether an auxiliary head fits; None = 32,
+            or 224 with ``stem="imagenet"``.
         dropout: Before the classifier.
         drop_path: Rate of drop path of the last cell at the end of training, for cells alone.
+        stem_filters: Filters of the stem's convolution, for cells alone; None = 3F, or with
+            ``stem="imagenet"`` the 96 of NASNet-A Large from F = 96 on and Mobile's 32 below.
+        skip_reduction_input: Whether the normal cell after a reduction reads the last cell but one
+            of the stack before instead of its last, for cells alone; None = as NASNet-A Large does,
+            with ``stem="imagenet"`` from F = 96 on, and no other.
+        norm_epsilon: Of batch norm; None = 1e-5, or 1e-3 with ``stem="imagenet"``.
+        norm_momentum: Weight of a batch in the running statistics of batch norm, in (0, 1].
+        features_only: Return ``FeaturePyramid``, the maps of all resolutions, without the heads.
 
     Raises:
         InputError: If a number is out of range or does not apply to this kind of architecture.
@@ -60,18 +86,38 @@ def build_network(
     >>> sum(parameter.numel() for parameter in network.parameters())
     3894372
     """
-    if stem != "cifar":
-        raise InputError(f"stem must be cifar, got {stem!r}")
+    if stem not in STEM_REDUCTIONS:
+        raise InputError(f"stem must be {' or '.join(STEM_REDUCTIONS)}, got {stem!r}")
     if num_classes < 1:
         raise InputError(f"num_classes must be at least 1, got {num_classes}")
+    image_size = IMAGE_SIZE[stem] if image_size is None else image_size
     common: dict[str, Any] = {
         "num_classes": num_classes,
         "channels": in_channels,
         "image_size": image_size,
         "dropout": dropout,
     }
+    only_cells: dict[str, Any] = {
+        "auxiliary": auxiliary,
+        "drop_path": drop_path,
+        "stem": stem,
+        "stem_filters": stem_filters,
+        "skip_reduction_input": skip_reduction_input,
+    }
+    network = _build(architecture, filters, cells, common, only_cells)
+    _set_norms(network, EPSILON[stem] if norm_epsilon is None else norm_epsilon, norm_momentum)
+    return FeaturePyramid(network, in_channels, image_size) if features_only else network
+
+
+def _build(
+    architecture: Architecture,
+    filters: int | None,
+    cells: int | None,
+    common: dict[str, Any],
+    only_cells: dict[str, Any],
+) -> nn.Module:
     if not isinstance(architecture, CellArchitecture):
-        _refuse(architecture, {"auxiliary": auxiliary, "drop_path": drop_path})
+        _refuse(architecture, only_cells | {"stem": only_cells["stem"] != "cifar" and "imagenet"})
     if not isinstance(architecture, CellArchitecture | EdgeCellArchitecture):
         _refuse(architecture, {"cells": cells})
     if isinstance(architecture, ChainArchitecture):
@@ -79,7 +125,7 @@ def build_network(
         return ChainNetwork(architecture, **common)
     filters = architecture.filters if filters is None else filters
     if filters < 2 or filters % 2:
-        raise InputError(f"filters must be even, got {filters}")
+        raise InputError(f"filters must be even and at least 2, got {filters}")
     if isinstance(architecture, MacroArchitecture):
         return MacroNetwork(architecture, filters=filters, **common)
     cells = architecture.cells if cells is None else cells
@@ -87,14 +133,41 @@ def build_network(
         raise InputError(f"cells must be at least 1, got {cells}")
     if isinstance(architecture, EdgeCellArchitecture):
         return EdgeCellNetwork(architecture, cells=cells, filters=filters, **common)
+    settings = only_cells | _published_stem(filters, **only_cells)
     return CELL_NETWORKS[architecture.rules](
-        architecture,
-        cells=cells,
-        filters=filters,
-        auxiliary=auxiliary,
-        drop_path=drop_path,
-        **common,
+        architecture, cells=cells, filters=filters, **settings, **common
     )
+
+
+def _published_stem(
+    filters: int,
+    stem: str,
+    stem_filters: int | None,
+    skip_reduction_input: bool | None,
+    **others: Any,
+) -> dict[str, Any]:
+    """Return the stem's settings with those that were left open filled in."""
+    if stem == "imagenet" and filters % 4:
+        raise InputError(f"filters must be a multiple of 4 with stem=imagenet, got {filters}")
+    large = stem == "imagenet" and filters >= LARGE
+    usual = 3 * filters if stem == "cifar" else LARGE_STEM if large else MOBILE_STEM
+    if stem_filters is not None and stem_filters < 1:
+        raise InputError(f"stem_filters must be at least 1, got {stem_filters}")
+    return {
+        "stem_filters": usual if stem_filters is None else stem_filters,
+        "skip_reduction_input": large if skip_reduction_input is None else skip_reduction_input,
+    }
+
+
+def _set_norms(network: nn.Module, epsilon: float, momentum: float) -> None:
+    if epsilon <= 0 or not 0 < momentum <= 1:
+        raise InputError(
+            "norm_epsilon must be above 0 and norm_momentum in (0, 1], "
+            f"got {epsilon} and {momentum}"
+        )
+    for module in network.modules():
+        if isinstance(module, nn.BatchNorm2d):
+            module.eps, module.momentum = epsilon, momentum
 
 
 def _refuse(architecture: Architecture, settings: dict[str, Any]) -> None:

@@ -1,14 +1,13 @@
 """The network of a cell architecture: built for one architecture, to be trained from scratch.
 
-How cells are joined is ENAS's here; ``nasnet.py`` has the rules of NASNet.
+How cells are joined is ENAS's here; ``nasnet.py`` and ``darts.py`` have other rules.
 Shapes: ``(N, C, H, W)`` images, ``(N, K)`` logits.
 
 Source: Pham et al., 2018, and the final network of the authors' code, which differs from the shared
 weights of the search: state 1 goes through one more 1x1 convolution, outputs are concatenated.
 """
 
-from collections.abc import Callable, Mapping
-from functools import partial
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -17,76 +16,18 @@ from torch import Tensor, nn
 
 from lightning_nas.architecture import CELL_INPUTS, Cell, CellArchitecture
 from lightning_nas.layers.convolutions import FactorizedReduction, Norm, ReluConvNorm
-from lightning_nas.layers.drop_path import drop_path, layer_rate
+from lightning_nas.layers.drop_path import layer_rate
 from lightning_nas.layers.operations import CELL
+from lightning_nas.networks.cell_layer import CellLayer
 from lightning_nas.networks.heads import (
+    STEM_REDUCTIONS,
     Classifier,
     Stem,
     auxiliary_head,
     check_image_size,
 )
 from lightning_nas.networks.initialization import initialize
-from lightning_nas.networks.states import States, calibrate
-
-
-class CellLayer(nn.Module):
-    """One cell of a network.
-
-    Args:
-        cell: What it computes.
-        older: What state 0 goes through as it comes in.
-        newer: What state 1 goes through as it comes in.
-        base: What state 1 goes through next.
-        operation: Makes an operation from its name and the state that it reads.
-        fit_outputs: What outputs go through, by state, where they do not fit the others.
-        out_channels: Channels of the concatenated outputs.
-    """
-
-    def __init__(
-        self,
-        cell: Cell,
-        older: nn.Module,
-        newer: nn.Module,
-        base: nn.Module,
-        operation: Callable[[str, int], nn.Module],
-        fit_outputs: Mapping[int, nn.Module],
-        out_channels: int,
-    ) -> None:
-        super().__init__()
-        self.cell = cell
-        self.older = older
-        self.newer = newer
-        self.base = base
-        self.operations = nn.ModuleList(
-            nn.ModuleList(map(operation, block.operations, block.inputs)) for block in cell.blocks
-        )
-        self.fit_outputs = nn.ModuleDict({str(s): layer for s, layer in fit_outputs.items()})
-        self.out_channels = out_channels
-
-    def forward(self, older: Tensor, newer: Tensor, drop_rate: Tensor | None) -> Tensor:
-        """Return the concatenated outputs for the two inputs; drop paths where a rate is given."""
-        states = States(self.older(older), self.base(self.newer(newer)))
-        for operations, block in zip(self.operations, self.cell.blocks, strict=True):
-            left, right = map(  # type: ignore[call-overload]
-                partial(self._operate, states, drop_rate),
-                operations,
-                block.inputs,
-                block.operations,
-            )
-            concat = block.combination == "concat"
-            states.append(torch.cat([left, right], dim=1) if concat else left + right)
-        return torch.cat([self._output(states, state) for state in self.cell.outputs], dim=1)
-
-    @staticmethod
-    def _operate(
-        states: States, drop_rate: Tensor | None, operation: nn.Module, state: int, name: str
-    ) -> Tensor:
-        x = operation(states.relu(state) if operation.reads_relu else states[state])
-        return x if drop_rate is None or name == "identity" else drop_path(x, drop_rate)
-
-    def _output(self, states: States, state: int) -> Tensor:
-        fits = str(state) not in self.fit_outputs
-        return states[state] if fits else self.fit_outputs[str(state)](states[state])
+from lightning_nas.networks.states import calibrate
 
 
 def enas_cell(
@@ -121,8 +62,26 @@ def enas_cell(
     )
 
 
+STACKS = 3
+
+
+def cell_widths(cells: int, filters: int, stem_cells: int) -> list[tuple[bool, int]]:
+    """Return, for each cell of a network, whether it is a reduction, and its filters.
+
+    >>> cell_widths(1, 8, stem_cells=2)[:5]
+    [(True, 2), (True, 4), (False, 8), (True, 16), (False, 16)]
+    """
+    widths = [(True, filters // 2**k) for k in range(stem_cells, 0, -1)]
+    for stack in range(STACKS):
+        width = filters * 2**stack
+        widths += [(True, width)] * (stack > 0) + [(False, width)] * cells
+    return widths
+
+
 class CellNetwork(nn.Module):
     """Three stacks of normal cells with a reduction cell between them, by the rules of ENAS.
+
+    With the stem for large images, two more reduction cells come first.
 
     Args:
         architecture: The pair of cells.
@@ -131,6 +90,10 @@ class CellNetwork(nn.Module):
         image_size: Side of the images in pixels: decides whether the auxiliary head fits.
         cells: Normal cells in a stack, the paper's N, at least 1.
         filters: Filters of the first stack, even, the paper's F.
+        stem: ``cifar`` or ``imagenet``, see ``heads.Stem``.
+        stem_filters: Filters of the stem's convolution.
+        skip_reduction_input: The normal cell after a reduction reads, as its older input, the cell
+            before the last one of the stack before, and not that last one.
         auxiliary: Add the auxiliary head.
         dropout: Before the classifier.
         drop_path: Rate of the last cell at the end of training; see ``progress``.
@@ -139,6 +102,11 @@ class CellNetwork(nn.Module):
         progress: Share of the training that is done, a tensor in [0, 1] that training sets; drop
             path grows with it.
     """
+
+    auxiliary_at = 1  # the auxiliary head reads this cell, counted from the second reduction
+    padded = True  # whether the auxiliary head's last convolution has SAME padding
+    bias = False  # of the linear layers
+    initialize: Callable[[nn.Module], None] = staticmethod(initialize)
 
     progress: Tensor
 
@@ -151,60 +119,96 @@ class CellNetwork(nn.Module):
         image_size: int = 32,
         cells: int = 5,
         filters: int = 36,
+        stem: str = "cifar",
+        stem_filters: int = 108,
+        skip_reduction_input: bool = False,
         auxiliary: bool = False,
         dropout: float = 0.0,
         drop_path: float = 0.0,
     ) -> None:
         super().__init__()
-        check_image_size(image_size)
+        check_image_size(image_size, stem)
+        self.architecture = architecture
         self.drop_path = drop_path
-        self.reductions = (cells, 2 * cells + 1)
-        self.register_buffer("progress", torch.zeros(()))
-        self.stem = Stem(channels, 3 * filters, nn.BatchNorm2d)
+        self.skip_reduction_input = skip_reduction_input
+        first = STEM_REDUCTIONS[stem]
+        self.reductions = (first + cells, first + 2 * cells + 1)
+        self.register_buffer("progress", torch.zeros(()), persistent=False)
+        self.stem = Stem(channels, stem_filters, nn.BatchNorm2d, stem)
         self.cells = nn.ModuleList()
-        older = newer = 3 * filters
-        halve_older = False
-        for index in range(3 * cells + len(self.reductions)):
-            reduces = index in self.reductions
-            filters *= 2 if reduces else 1
+        self.halves: list[bool] = []  # whether a cell is a reduction
+        outputs = [(stem_filters, 0)] * CELL_INPUTS  # channels, and how often they were halved
+        for index, (reduces, width) in enumerate(cell_widths(cells, filters, first)):
+            (older, older_scale), (newer, scale) = outputs[self._older(index)], outputs[-1]
             layer = self._make_cell(
                 cell=architecture.reduction if reduces else architecture.normal,
                 older=older,
                 newer=newer,
-                channels=filters,
+                channels=width,
                 stride=2 if reduces else 1,
-                halve_older=halve_older,
+                halve_older=older_scale != scale,
                 norm=nn.BatchNorm2d,
             )
             self.cells.append(layer)
-            older, newer, halve_older = newer, layer.out_channels, reduces
+            self.halves.append(reduces)
+            outputs.append((layer.out_channels, scale + reduces))
+        self.classifier = Classifier(outputs[-1][0], num_classes, dropout, self.bias)
+        self.auxiliary_index = self.reductions[-1] + self.auxiliary_at
         self.auxiliary: nn.Module | None = None
-        self._make_heads(newer, num_classes, image_size, auxiliary, dropout)
+        if auxiliary:
+            read, halvings = outputs[self.auxiliary_index + CELL_INPUTS]
+            self.auxiliary = auxiliary_head(
+                read,
+                image_size,
+                num_classes,
+                nn.BatchNorm2d,
+                halvings,
+                stem,
+                padded=self.padded,
+                bias=self.bias,
+            )
+        self.initialize(self)
+
+    def _older(self, index: int) -> int:
+        """Return where the older input of a cell stands in what was computed, from the end."""
+        return -3 if self.skip_reduction_input and index - 1 in self.reductions else -2
 
     def _make_cell(self, **settings: Any) -> CellLayer:
         return enas_cell(**settings)
 
-    def _make_heads(
-        self, channels: int, num_classes: int, image_size: int, auxiliary: bool, dropout: float
-    ) -> None:
-        """Add the heads, which read cells of ``channels`` channels, and set all weights."""
-        self.classifier = Classifier(channels, num_classes, dropout)
-        self.auxiliary_index = self.reductions[-1] + 1
-        if auxiliary:
-            self.auxiliary = auxiliary_head(channels, image_size, num_classes, nn.BatchNorm2d)
-        initialize(self)
-
-    def forward(self, images: Tensor) -> Tensor | tuple[Tensor, Tensor]:
-        """Return logits; in training, where there is an auxiliary head, its logits too."""
-        older = newer = self.stem(images)
+    def _run(self, images: Tensor) -> tuple[list[Tensor], Tensor | None]:
+        """Return the last map of each resolution, and auxiliary logits in training."""
+        maps: list[Tensor] = []
+        outputs = [self.stem(images)] * CELL_INPUTS
         auxiliary_logits = None
         drops = self.training and self.drop_path > 0
-        for index, cell in enumerate(self.cells):
+        for index, (cell, halves) in enumerate(zip(self.cells, self.halves, strict=True)):
             rate = None
             if drops:
                 rate = layer_rate(self.progress, index, len(self.cells), self.drop_path)
-            older, newer = newer, cell(older, newer, rate)
+            if halves:
+                maps.append(outputs[-1])
+            outputs.append(cell(outputs[self._older(index)], outputs[-1], rate))
+            outputs = outputs[-3:]  # all that later cells read
             if index == self.auxiliary_index and self.training and self.auxiliary is not None:
-                auxiliary_logits = self.auxiliary(newer)
-        logits = self.classifier(F.relu(newer))
+                auxiliary_logits = self.auxiliary(outputs[-1])
+        return [*maps, outputs[-1]], auxiliary_logits
+
+    def forward(self, images: Tensor) -> Tensor | tuple[Tensor, Tensor]:
+        """Return logits; in training, where there is an auxiliary head, its logits too."""
+        maps, auxiliary_logits = self._run(images)
+        logits = self.classifier(F.relu(maps[-1]))
         return logits if auxiliary_logits is None else (logits, auxiliary_logits)
+
+    def features(self, images: Tensor) -> list[Tensor]:
+        """Return the last map of each resolution, largest first, after ReLU."""
+        return [F.relu(x) for x in self._run(images)[0]]
+
+    @property
+    def stages(self) -> list[list[nn.Module]]:
+        """The stem, its cells with it, then the cells of each resolution."""
+        first, second = self.reductions
+        start = first - (second - first - 1)  # the stem's cells come before
+        cells = list(self.cells)
+        stacks = [cells[start:first], cells[first:second], cells[second:]]
+        return [[self.stem, *cells[:start]], *stacks]

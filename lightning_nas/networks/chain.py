@@ -8,6 +8,7 @@ all that was made so far; an average over all pixels before the classifier.
 """
 
 from collections.abc import Sequence
+from itertools import pairwise
 
 import torch
 import torch.nn.functional as F
@@ -108,17 +109,38 @@ class ChainNetwork(nn.Module):
 
     def forward(self, images: Tensor) -> Tensor:
         """Return logits."""
+        outputs = self._outputs(images)
+        x = join([outputs[index] for index in self.loose])
+        return self.classifier(self.dropout(x.mean(dim=(2, 3))))
+
+    def _outputs(self, images: Tensor, unpooled: list[Tensor] | None = None) -> list[Tensor]:
+        """Return every layer's output, pooled as often as the last's; note what it was before."""
         outputs: list[Tensor] = []
         for index, (block, layer) in enumerate(
             zip(self.blocks, self.architecture.layers, strict=True)
         ):
             inputs = [outputs[source] for source in layer.inputs] or [images]
             outputs.append(block(join(inputs)))
+            if unpooled is not None:
+                unpooled.append(outputs[-1])
             if index in self.architecture.pools:
                 images = F.max_pool2d(images, 2, ceil_mode=True)
                 outputs = [F.max_pool2d(output, 2, ceil_mode=True) for output in outputs]
-        x = join([outputs[index] for index in self.loose])
-        return self.classifier(self.dropout(x.mean(dim=(2, 3))))
+        return outputs
+
+    def features(self, images: Tensor) -> list[Tensor]:
+        """Return the last layer's output at each resolution, largest first."""
+        outputs: list[Tensor] = []
+        self._outputs(images, outputs)
+        last = {tuple(output.shape[2:]): output for output in outputs}
+        return sorted(last.values(), key=lambda x: x.shape[2] * x.shape[3], reverse=True)
+
+    @property
+    def stages(self) -> list[list[nn.Module]]:
+        """Thirds of the layers, for a chain has no stem and perhaps one resolution alone."""
+        total = len(self.blocks)
+        ends = [round(total * third / 3) for third in range(4)]
+        return [list(self.blocks[start:end]) for start, end in pairwise(ends)]
 
 
 def join(inputs: Sequence[Tensor]) -> Tensor:

@@ -104,5 +104,25 @@ class EdgeCellNetwork(nn.Module):
 
     def forward(self, images: Tensor) -> Tensor:
         """Return logits."""
-        x = F.relu(self.norm(self.cells(self.stem(images))))
+        x = self.features(images)[-1]
         return self.classifier(self.dropout(x.mean(dim=(2, 3))))
+
+    def features(self, images: Tensor) -> list[Tensor]:
+        """Return the last map of each resolution, largest first, after ReLU."""
+        x = self.stem(images)
+        maps: list[Tensor] = []
+        for cell in self.cells:
+            if isinstance(cell, ResidualReduction):
+                maps.append(F.relu(x))
+            x = cell(x)
+        return [*maps, F.relu(self.norm(x))]
+
+    @property
+    def stages(self) -> list[list[nn.Module]]:
+        """The stem, then the cells of each resolution."""
+        stages: list[list[nn.Module]] = [[]]
+        for cell in self.cells:
+            if isinstance(cell, ResidualReduction):
+                stages.append([])
+            stages[-1].append(cell)
+        return [[self.stem], *stages[:-1], [*stages[-1], self.norm]]

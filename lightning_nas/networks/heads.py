@@ -4,6 +4,7 @@ Shapes: ``(N, C, H, W)`` images or maps in, ``(N, K)`` logits out, K classes.
 """
 
 import logging
+from itertools import count
 
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -13,13 +14,34 @@ from lightning_nas.layers.convolutions import Conv2d, Norm, pad_same
 
 log = logging.getLogger(__name__)
 REDUCTIONS = 2
+STEM_REDUCTIONS = {"cifar": 0, "imagenet": 2}  # cells that follow the stem's convolution
+STEM_KERNEL = 3
 
 
 class Stem(nn.Sequential):
-    """A 3x3 convolution and batch norm: the stem for small images."""
+    """A 3x3 convolution and batch norm.
 
-    def __init__(self, in_channels: int, out_channels: int, norm: Norm) -> None:
-        super().__init__(Conv2d(in_channels, out_channels, 3), norm(out_channels))
+    ``cifar``, for small images, keeps their size. ``imagenet`` halves it, without padding; it is
+    NASNet's, and there two reduction cells follow.
+    """
+
+    def __init__(
+        self, in_channels: int, out_channels: int, norm: Norm, kind: str = "cifar"
+    ) -> None:
+        convolution: nn.Module = Conv2d(in_channels, out_channels, STEM_KERNEL)
+        if kind == "imagenet":
+            convolution = nn.Conv2d(in_channels, out_channels, STEM_KERNEL, stride=2, bias=False)
+        super().__init__(convolution, norm(out_channels))
+
+
+def map_size(image_size: int, halvings: int, stem: str = "cifar") -> int:
+    """Return the side of a map after the stem's convolution and some reductions.
+
+    >>> map_size(32, 2), map_size(224, 2, "imagenet")
+    (8, 28)
+    """
+    side = (image_size - STEM_KERNEL) // 2 + 1 if stem == "imagenet" else image_size
+    return -(-side // 2**halvings)
 
 
 class Classifier(nn.Module):
@@ -84,37 +106,47 @@ def auxiliary_head(
     image_size: int,
     num_classes: int,
     norm: Norm,
-    reductions: int = REDUCTIONS,
+    halvings: int = REDUCTIONS,
+    stem: str = "cifar",
     **options: bool,
 ) -> nn.Module | None:
-    """Return the head that reads the map after the reductions, or None where that is too small.
+    """Return the head that reads the map after some reductions, or None where that is too small.
 
     Args:
         channels: Channels of the map.
         image_size: Side of the network's images.
         num_classes: Classes.
         norm: Makes its batch norms.
-        reductions: How often the map's side was halved.
+        halvings: How often the map's side was halved after the stem's convolution.
+        stem: As in ``Stem``.
         options: ``padded`` and ``bias`` of ``AuxiliaryHead``.
     """
-    size = -(-image_size // 2**reductions)
+    size = map_size(image_size, halvings, stem)
     if size < AuxiliaryHead.smallest:
+        least = next(
+            side
+            for side in count(image_size)
+            if map_size(side, halvings, stem) == AuxiliaryHead.smallest
+        )
         log.warning(
             "auxiliary head left off: its map has %d px, it needs %d (images of %d px or more); "
             "auxiliary=false says so beforehand",
             size,
             AuxiliaryHead.smallest,
-            (AuxiliaryHead.smallest - 1) * 2**reductions + 1,
+            least,
         )
         return None
     return AuxiliaryHead(channels, size, num_classes, norm, **options)
 
 
-def check_image_size(image_size: int) -> None:
-    """Raise InputError where two reductions leave nothing of the image."""
-    least = 2**REDUCTIONS
+def check_image_size(image_size: int, stem: str = "cifar") -> None:
+    """Raise InputError where the reductions leave nothing of the image, or the stem is unknown."""
+    if stem not in STEM_REDUCTIONS:
+        raise InputError(f"stem must be {' or '.join(STEM_REDUCTIONS)}, got {stem!r}")
+    halvings = REDUCTIONS + (3 if stem == "imagenet" else 0)
+    least = 2**halvings
     if image_size < least:
         raise InputError(
-            f"images of {image_size} px are too small for {REDUCTIONS} reductions; "
+            f"images of {image_size} px are too small for {halvings} reductions; "
             f"at least {least} px are needed (data.image_size resizes a folder's images)"
         )

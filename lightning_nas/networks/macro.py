@@ -93,6 +93,11 @@ class MacroNetwork(nn.Module):
 
     def forward(self, images: Tensor) -> Tensor:
         """Return logits."""
+        return self.classifier(self.features(images)[-1])
+
+    def features(self, images: Tensor) -> list[Tensor]:
+        """Return the last map of each resolution, largest first."""
+        maps: list[Tensor] = []
         sources = Sources(self.stem(images))
         for index, (block, layer) in enumerate(
             zip(self.blocks, self.architecture.layers, strict=True)
@@ -100,5 +105,16 @@ class MacroNetwork(nn.Module):
             skips = [sources[skip] for skip in layer.skips]
             sources.append(block(sources[index], skips))
             if str(index) in self.halvings:
+                maps.append(sources[-1])
                 sources.halve({int(k): m for k, m in self.halvings[str(index)].items()})  # type: ignore[operator]
-        return self.classifier(sources[-1])
+        return [*maps, sources[-1]]
+
+    @property
+    def stages(self) -> list[list[nn.Module]]:
+        """The stem, then the layers of each resolution."""
+        ends = [int(index) + 1 for index in self.halvings]
+        parts = zip([0, *ends], [*ends, len(self.blocks)], strict=True)
+        stages = [list(self.blocks[start:end]) for start, end in parts]
+        for stage, halving in zip(stages[1:], self.halvings.values(), strict=True):
+            stage.append(halving)
+        return [[self.stem], *stages]

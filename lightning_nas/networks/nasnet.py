@@ -1,4 +1,4 @@
-"""The network of a cell architecture by the rules of NASNet, for images of CIFAR's size.
+"""The network of a cell architecture by the rules of NASNet.
 
 Shapes: ``(N, C, H, W)`` images, ``(N, K)`` logits.
 
@@ -14,8 +14,8 @@ from torch import nn
 from lightning_nas.architecture import CELL_INPUTS, Cell
 from lightning_nas.layers.convolutions import ConvNorm, FactorizedReduction, Norm, ReluConvNorm
 from lightning_nas.layers.operations import NASNET
-from lightning_nas.networks.cell import CellLayer, CellNetwork
-from lightning_nas.networks.heads import Classifier, auxiliary_head
+from lightning_nas.networks.cell import CellNetwork
+from lightning_nas.networks.cell_layer import CellLayer
 from lightning_nas.networks.initialization import initialize_fan_out
 from lightning_nas.networks.states import calibrate
 
@@ -75,16 +75,10 @@ class NASNetCellNetwork(CellNetwork):
     cell before the second reduction. See ``CellNetwork`` for the arguments.
     """
 
+    auxiliary_at = -1
+    padded = False
+    bias = True
+    initialize = staticmethod(initialize_fan_out)
+
     def _make_cell(self, **settings: Any) -> CellLayer:
         return nasnet_cell(**settings, raw_older=not self.cells)
-
-    def _make_heads(
-        self, channels: int, num_classes: int, image_size: int, auxiliary: bool, dropout: float
-    ) -> None:
-        self.classifier = Classifier(channels, num_classes, dropout, bias=True)
-        self.auxiliary_index = self.reductions[-1] - 1
-        if auxiliary:
-            self.auxiliary = auxiliary_head(
-                channels // 2, image_size, num_classes, nn.BatchNorm2d, 1, padded=False, bias=True
-            )
-        initialize_fan_out(self)

@@ -18,7 +18,7 @@ from lightning_nas.architecture import (
 )
 from lightning_nas.errors import InputError
 from lightning_nas.layers.operations import NASNET
-from lightning_nas.networks import cell as cell_module
+from lightning_nas.networks import cell_layer
 from lightning_nas.networks.shared_cell import SharedCellNetwork
 from lightning_nas.spaces.cell import CellSpace
 from tests.networks import reference
@@ -135,7 +135,7 @@ def test_drop_path_grows_and_leaves_identities_alone(monkeypatch):
     cell = Cell(blocks, unused_states(blocks))
     network = small(CellArchitecture(cell, cell, rules="nasnet"), drop_path=0.4)
     rates = []
-    monkeypatch.setattr(cell_module, "drop_path", lambda x, rate: rates.append(rate.item()) or x)
+    monkeypatch.setattr(cell_layer, "drop_path", lambda x, rate: rates.append(rate.item()) or x)
     network.progress.fill_(0.5)
     network(images())
     assert rates == pytest.approx([0.5 * 0.4 * (k + 1) / 5 for k in range(5)])

@@ -1,0 +1,83 @@
+"""The ImageNet weights published for NASNet-A, brought into the names of our network.
+
+Their format is that of the package ``pretrainedmodels`` (https://github.com/Cadene/
+pretrained-models.pytorch), which converted them from the authors' TensorFlow checkpoints; timm's
+files of NASNet-A Large have the same names.
+"""
+
+import re
+from collections.abc import Iterable, Mapping
+
+from torch import Tensor
+
+URLS = {
+    "nasnet_a_mobile": "http://data.lip6.fr/cadene/pretrainedmodels/nasnetamobile-7e03cead.pth",
+    "nasnet_a_large": "http://data.lip6.fr/cadene/pretrainedmodels/nasnetalarge-a1897284.pth",
+}
+SIGN = "cell_stem_0.conv_1x1.conv.weight"  # a name that only this format has
+OUTER = {
+    "conv0.conv": "stem.0",
+    "conv0.bn": "stem.1",
+    "last_linear": "classifier.linear",
+}
+INNER = (  # within a cell
+    (r"conv_1x1\.conv", "base.conv"),
+    (r"conv_1x1\.bn", "base.norm"),
+    (r"conv_prev_1x1\.conv", "older.conv"),
+    (r"conv_prev_1x1\.bn", "older.norm"),
+    (r"path_([12])\.conv", r"older.1.path_\1"),
+    (r"final_path_bn", "older.1.norm"),
+    (r"comb_iter_(\d)_left", r"operations.\1.0"),
+    (r"comb_iter_(\d)_right", r"operations.\1.1"),
+    (r"separable_([12])\.depthwise_conv2d", r"depthwise_\1"),
+    (r"separable_([12])\.pointwise_conv2d", r"pointwise_\1"),
+    (r"bn_sep_([12])", r"norm_\1"),
+)
+
+
+def is_imagenet_format(names: Iterable[str]) -> bool:
+    """Whether tensors of these names are in the published format."""
+    return SIGN in names
+
+
+def from_imagenet_format(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Return the same tensors by the names that they have in ``NASNetCellNetwork``.
+
+    What has no counterpart keeps its name, so that whoever loads them sees it.
+    """
+    cells = _cells({name.split(".")[0] for name in state})
+    return {_ours(name, cells): tensor for name, tensor in state.items()}
+
+
+def _cells(parts: set[str]) -> dict[str, int]:
+    """Return the place of each cell in the network, for all names of cells.
+
+    Normal cells are in the order of their numbers; Mobile's leave some out.
+    """
+    stems = sorted(part for part in parts if part.startswith("cell_stem_"))
+    normal = sorted(
+        (part for part in parts if re.fullmatch(r"cell_\d+", part)),
+        key=lambda part: int(part.removeprefix("cell_")),
+    )
+    stack = len(normal) // 3
+    order = [
+        *stems,
+        *normal[:stack],
+        "reduction_cell_0",
+        *normal[stack : 2 * stack],
+        "reduction_cell_1",
+        *normal[2 * stack :],
+    ]
+    return {part: place for place, part in enumerate(order)}
+
+
+def _ours(name: str, cells: Mapping[str, int]) -> str:
+    owner, _, last = name.rpartition(".")
+    if owner in OUTER:
+        return f"{OUTER[owner]}.{last}"
+    cell, _, inner = owner.partition(".")
+    if cell not in cells:
+        return name
+    for pattern, ours in INNER:
+        inner = re.sub(pattern, ours, inner)
+    return f"cells.{cells[cell]}.{inner}.{last}"
