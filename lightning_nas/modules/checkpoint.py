@@ -8,6 +8,7 @@ from torch import nn
 from lightning_nas.errors import InputError
 
 KEY = "made_for"
+BLUEPRINT = "blueprint"  # where a checkpoint says how its network is built, as text
 ADVICE = "give the run the settings that it began with, or begin a new one"
 
 

@@ -10,6 +10,10 @@ from collections.abc import Iterable, Mapping
 
 from torch import Tensor
 
+from lightning_nas.networks.blueprint import Blueprint
+from lightning_nas.networks.build import LARGE
+from lightning_nas.published import load_architecture
+
 URLS = {
     "nasnet_a_mobile": "http://data.lip6.fr/cadene/pretrainedmodels/nasnetamobile-7e03cead.pth",
     "nasnet_a_large": "http://data.lip6.fr/cadene/pretrainedmodels/nasnetalarge-a1897284.pth",
@@ -47,6 +51,32 @@ def from_imagenet_format(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """
     cells = _cells({name.split(".")[0] for name in state})
     return {_ours(name, cells): tensor for name, tensor in state.items()}
+
+
+def imagenet_blueprint(state: Mapping[str, Tensor]) -> Blueprint:
+    """Return what tensors in the published format are of; the pixels were scaled to [-1, 1]."""
+    cells = sum(
+        re.fullmatch(r"cell_\d+\.conv_1x1\.conv\.weight", name) is not None for name in state
+    )
+    filters = state["cell_0.conv_1x1.conv.weight"].shape[0]
+    stem_filters, channels = state["conv0.conv.weight"].shape[:2]
+    return Blueprint(
+        load_architecture("nasnet_a"),
+        {
+            "cells": cells // 3,
+            "filters": filters,
+            "stem": "imagenet",
+            "stem_filters": stem_filters,
+            "skip_reduction_input": filters >= LARGE,
+        },
+        num_classes=len(state["last_linear.weight"]),
+        classes=(),
+        channels=channels,
+        image_size=331 if filters >= LARGE else 224,
+        mean=(0.5,) * channels,
+        std=(0.5,) * channels,
+        crop=0.875,
+    )
 
 
 def _cells(parts: set[str]) -> dict[str, int]:
