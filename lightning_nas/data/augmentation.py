@@ -12,7 +12,7 @@ from torch.nn import functional
 
 from lightning_nas.data.colour import change_colours, draw_factors
 from lightning_nas.data.normalise import Normalise
-from lightning_nas.data.resized_crop import draw_boxes, resize_boxes
+from lightning_nas.data.resized_crop import draw_boxes, mirror_boxes, resize_boxes
 from lightning_nas.errors import InputError
 
 
@@ -58,29 +58,38 @@ class Augmentation:
         self, images_NHWC: Tensor, generator: torch.Generator, normalise: Normalise
     ) -> Tensor:
         """Return float32 ``(N, C, H, W)`` in channels-last memory for uint8 ``(N, H, W, C)``."""
-        number = len(images_NHWC)
-
-        def draw(end: int) -> Tensor:
-            device = images_NHWC.device
-            return torch.randint(end, (number,), generator=generator, device=device)
-
-        excess = images_NHWC.shape[2] - normalise.width
-        if self.area is not None:
-            boxes = draw_boxes(number, self.area, generator)
-            images_NHWC = resize_boxes(images_NHWC, *boxes, normalise.width)
-        elif self.pad or excess:
-            offsets = 2 * self.pad + excess + 1
-            images_NHWC = crop(images_NHWC, self.pad, draw(offsets), draw(offsets), excess)
-        if self.flip:
-            images_NHWC = mirror(images_NHWC, draw(2).bool())
+        images_NHWC = self._move(images_NHWC, generator, normalise.width)
         if self.colour:
-            factors_N3 = draw_factors(number, self.colour, generator)
+            factors_N3 = draw_factors(len(images_NHWC), self.colour, generator)
             images_NHWC = change_colours(images_NHWC, factors_N3)
         images_NCHW = normalise(images_NHWC)
         if self.cutout:
-            _, _, height, width = images_NCHW.shape
-            images_NCHW = cut_out(images_NCHW, self.cutout, draw(height), draw(width))
+            number, _, height, width = images_NCHW.shape
+            row_N, column_N = (_draw(number, end, generator) for end in (height, width))
+            images_NCHW = cut_out(images_NCHW, self.cutout, row_N, column_N)
         return images_NCHW
+
+    def _move(self, images_NHWC: Tensor, generator: torch.Generator, side: int) -> Tensor:
+        """Crop to ``side``, from what is drawn, and mirror."""
+        number, excess = len(images_NHWC), images_NHWC.shape[2] - side
+        if self.area is not None:
+            corners_N2, sides_N2 = draw_boxes(number, self.area, generator)
+            if self.flip:
+                chosen_N = _draw(number, 2, generator).bool()
+                corners_N2, sides_N2 = mirror_boxes(corners_N2, sides_N2, chosen_N)
+            return resize_boxes(images_NHWC, corners_N2, sides_N2, side)
+        if self.pad or excess:
+            offsets = 2 * self.pad + excess + 1
+            top_N, left_N = (_draw(number, offsets, generator) for _ in range(2))
+            images_NHWC = crop(images_NHWC, self.pad, top_N, left_N, excess)
+        if self.flip:
+            images_NHWC = mirror(images_NHWC, _draw(number, 2, generator).bool())
+        return images_NHWC
+
+
+def _draw(number: int, end: int, generator: torch.Generator) -> Tensor:
+    """Return ``number`` integers from 0 to ``end - 1``."""
+    return torch.randint(end, (number,), generator=generator, device=generator.device)
 
 
 def crop(images_NHWC: Tensor, pad: int, top_N: Tensor, left_N: Tensor, excess: int = 0) -> Tensor:

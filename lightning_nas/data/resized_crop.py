@@ -46,16 +46,29 @@ def draw_boxes(
     return draw(number, 2) * (1 - sides_N2), sides_N2
 
 
+def mirror_boxes(corners_N2: Tensor, sides_N2: Tensor, chosen_N: Tensor) -> tuple[Tensor, Tensor]:
+    """Turn the chosen boxes round: they begin at the right and their widths are negative.
+
+    The resized images are mirrored, left to right, without another pass over their pixels.
+    """
+    chosen_N2 = torch.stack([chosen_N, torch.zeros_like(chosen_N)], dim=1)
+    return (
+        torch.where(chosen_N2, corners_N2 + sides_N2, corners_N2),
+        torch.where(chosen_N2, -sides_N2, sides_N2),
+    )
+
+
 def resize_boxes(images_NHWC: Tensor, corners_N2: Tensor, sides_N2: Tensor, side: int) -> Tensor:
     """Return the boxes as ``(N, side, side, C)``, float32, with bilinear interpolation.
 
     There is no filter against aliasing: it would double the time, and a box is never shrunk by more
-    than the decoded side is larger than ``side`` (8 to 7 for a crop of 0.875).
+    than the decoded side is larger than ``side``. From 256 to 224 pixels, photographs differ by
+    less than a grey level in the mean from PIL's, which filters.
 
     Args:
         images_NHWC: Squares, uint8 or float.
         corners_N2: Upper left corners, x before y, in shares of the side.
-        sides_N2: Widths and heights, likewise.
+        sides_N2: Widths and heights, likewise; negative if a box runs the other way.
         side: Pixels.
     """
     number = len(images_NHWC)

@@ -10,7 +10,13 @@ from torchvision.transforms import RandomResizedCrop
 
 from lightning_nas.data.augmentation import Augmentation
 from lightning_nas.data.normalise import Normalise
-from lightning_nas.data.resized_crop import RATIO, TRIES, draw_boxes, resize_boxes
+from lightning_nas.data.resized_crop import (
+    RATIO,
+    TRIES,
+    draw_boxes,
+    mirror_boxes,
+    resize_boxes,
+)
 
 S, SIDE = 40, 28
 
@@ -80,6 +86,23 @@ def test_the_whole_image_at_its_own_side_is_unchanged():
     torch.testing.assert_close(
         resize_boxes(images, corners, sides, S), images.float(), atol=1e-3, rtol=0
     )
+
+
+def test_mirrored_boxes_are_the_mirrored_images(generator):
+    images = smooth(30)
+    corners, sides = draw_boxes(30, (0.08, 1.0), generator)
+    chosen = torch.randint(2, (30,), generator=generator).bool()
+    plain = resize_boxes(images, corners, sides, SIDE)
+    mirrored = resize_boxes(images, *mirror_boxes(corners, sides, chosen), SIDE)
+    expected = torch.where(chosen[:, None, None, None], plain.flip(2), plain)
+    torch.testing.assert_close(mirrored, expected, atol=1e-2, rtol=0)
+
+
+def test_half_of_the_boxes_are_mirrored(generator):
+    ramp = torch.arange(S, dtype=torch.uint8).view(1, 1, S, 1).expand(4000, S, S, 1)
+    batch = Augmentation(flip=True, area=[0.08, 1.0])(ramp, generator, as_is(channels=1))
+    descending = batch[:, 0, 0, 0] > batch[:, 0, 0, -1]
+    assert descending.float().mean().item() == pytest.approx(0.5, abs=0.03)
 
 
 def test_boxes_have_the_areas_and_ratios_asked_for_and_lie_within(generator):
