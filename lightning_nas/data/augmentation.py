@@ -131,8 +131,9 @@ def cut_out(images_NCHW: Tensor, side: int, row_N: Tensor, column_N: Tensor) -> 
 
 
 def _shares(area: Sequence[float]) -> tuple[float, float]:
-    shares = list(area) if isinstance(area, Sequence) else []
-    if len(shares) != 2 or not 0 < shares[0] <= shares[1] <= 1:
+    given = area if isinstance(area, Sequence) else ()
+    shares = [share for share in given if isinstance(share, int | float)]
+    if not len(shares) == len(given) == 2 or not 0 < shares[0] <= shares[1] <= 1:
         raise InputError(
             "data.augmentation.area must be two shares, the least and the greatest, above 0 and "
             f"up to 1, got {area}"

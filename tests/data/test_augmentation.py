@@ -159,7 +159,9 @@ def test_negative_sizes_are_refused(setting):
         Augmentation(**{setting: -1})
 
 
-@pytest.mark.parametrize("area", [[0, 1], [0.5, 0.4], [0.5, 1.1], [-0.1, 0.5], [0.5], [], 0.5])
+@pytest.mark.parametrize(
+    "area", [[0, 1], [0.5, 0.4], [0.5, 1.1], [-0.1, 0.5], [0.5], ["a", "b"], [0.1, 0.2, 0.3], 0.5]
+)
 def test_areas_that_are_no_shares_are_refused(area):
     with pytest.raises(InputError) as caught:
         Augmentation(area=area)
