@@ -43,7 +43,7 @@ class ImageData(LightningDataModule):
         num_classes: Number of classes.
         classes: Their names.
         channels: 1 for grey images, 3 for RGB.
-        image_size: Side of the images in pixels.
+        image_size: Side in pixels of the images in the batches.
         split_sizes: Number of images in "train", "validation" and "test".
 
     Raises:
@@ -107,7 +107,8 @@ class ImageData(LightningDataModule):
         }
         self.classes = data.classes
         self.num_classes = len(data.classes)
-        _, self.image_size, _, self.channels = data.images.shape
+        _, side, _, self.channels = data.images.shape
+        self.image_size = data.image_size or side
         self._data = data
         self._mean, self._std = self._statistics()
         self._ready = True

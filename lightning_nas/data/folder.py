@@ -40,7 +40,7 @@ def read_folder(
         _check_same_classes(folder, classes)
         start = len(paths)
         for label, name in enumerate(classes):
-            found = _image_paths(folder / name)
+            found = _class_images(folder / name)
             paths += found
             labels += [label] * len(found)
         ranges[split] = torch.arange(start, len(paths))
@@ -79,11 +79,16 @@ def _check_same_classes(folder: Path, classes: list[str]) -> None:
         raise InputError(f"{folder} {has} the class {first!r}, unlike train: they must be the same")
 
 
-def _image_paths(folder: Path) -> list[Path]:
-    found = sorted(p for p in folder.rglob("*") if p.suffix.lower() in SUFFIXES)
+def _class_images(folder: Path) -> list[Path]:
+    found = find_images(folder)
     if not found:
         raise InputError(f"the class folder {folder} has no images")
     return found
+
+
+def find_images(folder: Path) -> list[Path]:
+    """Return the image files in a folder and its sub-folders, sorted."""
+    return sorted(p for p in folder.rglob("*") if p.suffix.lower() in SUFFIXES)
 
 
 def _open_files(

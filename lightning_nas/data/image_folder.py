@@ -1,12 +1,12 @@
 """Any folder of images. How it is laid out is `folder`'s affair."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from lightning_nas.data.base import ImageData
 from lightning_nas.data.folder import read_folder
-from lightning_nas.data.images import LabelledImages
-from lightning_nas.errors import InputError
+from lightning_nas.data.images import LabelledImages, check_crop, decoded_side
 
 
 class ImageFolder(ImageData):
@@ -18,20 +18,34 @@ class ImageFolder(ImageData):
 
     Args:
         root: The folder.
-        image_size: Side in pixels, 1 or more; None = the images' own, if all have the same.
+        image_size: Side in pixels, 1 or more; None = ``crop`` of the images' own, if all have the
+            same.
+        crop: Share, above 0 and up to 1, of the decoded side that an image in a batch has: images
+            are decoded as squares of ``image_size / crop`` pixels, of which the centre is taken,
+            or what the augmentation draws. 0.875 with 224 pixels decodes 256.
         settings: Those of `ImageData`.
 
     Raises:
-        InputError: If ``image_size`` is less than 1.
+        InputError: If ``image_size`` or ``crop`` is out of its range.
     """
 
-    def __init__(self, *, root: str | Path, image_size: int | None = None, **settings: Any) -> None:
+    def __init__(
+        self,
+        *,
+        root: str | Path,
+        image_size: int | None = None,
+        crop: float = 1.0,
+        **settings: Any,
+    ) -> None:
         super().__init__(**settings)
-        if image_size is not None and image_size < 1:
-            raise InputError(f"data.image_size must be 1 or more, got {image_size}")
+        check_crop(crop)
         self.root = Path(root)
+        self.crop = crop
         self._requested_size = image_size
+        self._decoded_side = None if image_size is None else decoded_side(image_size, crop)
 
     def read(self) -> LabelledImages:
         """Return the images of the folder."""
-        return read_folder(self.root, self._requested_size)
+        data = read_folder(self.root, self._decoded_side)
+        side = self._requested_size or max(1, round(self.crop * data.images.shape[1]))
+        return replace(data, image_size=side)

@@ -19,6 +19,24 @@ from lightning_nas.errors import InputError
 PROGRESS_FROM = 5_000  # images; fewer are decoded within seconds
 
 
+def decoded_side(image_size: int, crop: float) -> int:
+    """Return the side in pixels of the squares that images of ``image_size`` are cropped from.
+
+    Raises:
+        InputError: If ``image_size`` is less than 1, or ``crop`` not above 0 and up to 1.
+    """
+    if image_size < 1:
+        raise InputError(f"data.image_size must be 1 or more, got {image_size}")
+    check_crop(crop)
+    return round(image_size / crop)
+
+
+def check_crop(crop: float) -> None:
+    """Raise `InputError` unless the share is above 0 and up to 1."""
+    if not 0 < crop <= 1:
+        raise InputError(f"data.crop must be above 0 and up to 1, got {crop}")
+
+
 class ImageFiles:
     """Image files as the uint8 tensor that they decode to: it has a ``shape`` and can be indexed.
 
@@ -69,6 +87,7 @@ class LabelledImages:
         images: uint8 ``(M, H, W, C)``, or files that decode to it.
         labels: int64 ``(M,)``, positions in ``classes``.
         classes: The names of the classes.
+        image_size: Side in pixels of what the network sees of an image; None = all of it.
         validation: Indices of the validation split that the data set comes with, if it has one.
         test: Indices of the test split that the data set comes with, if it has one.
     """
@@ -76,5 +95,6 @@ class LabelledImages:
     images: Tensor | ImageFiles
     labels: Tensor
     classes: list[str]
+    image_size: int | None = None
     validation: Tensor | None = None
     test: Tensor | None = None

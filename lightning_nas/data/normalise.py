@@ -14,16 +14,19 @@ from lightning_nas.data.images import ImageFiles
 class Normalise:
     """Maps uint8 images to ``(pixel / 255 - mean) / std``, channels first, in channels-last memory.
 
+    Of images that are larger than the network's, the centre is taken.
+
     Args:
         mean: One number a channel, for pixels in [0, 1].
         std: One number a channel, positive.
-        width: Width of the images in pixels.
+        width: Width of the network's images in pixels.
         device: Where the images lie.
     """
 
     def __init__(
         self, mean: Sequence[float], std: Sequence[float], width: int, device: torch.device
     ) -> None:
+        self.width = width
         mean_C = torch.tensor(list(mean), dtype=torch.float64)
         std_C = torch.tensor(list(std), dtype=torch.float64)
         # Held for a whole row of pixels: arithmetic on an innermost axis of 3 does not vectorise.
@@ -31,7 +34,11 @@ class Normalise:
         self.shift = (-mean_C / std_C).float().repeat(width).to(device)
 
     def __call__(self, images_NHWC: Tensor) -> Tensor:
-        """Return float32 ``(N, C, H, W)`` for uint8 ``(N, H, W, C)``."""
+        """Return float32 ``(N, C, H, W)`` for ``(N, H, W, C)``, uint8 or float from 0 to 255."""
+        if excess := images_NHWC.shape[2] - self.width:
+            start = excess // 2
+            centre = slice(start, start + self.width)
+            images_NHWC = images_NHWC[:, centre, centre]
         rows = images_NHWC.flatten(2).float()
         return torch.addcmul(self.shift, rows, self.scale).view_as(images_NHWC).permute(0, 3, 1, 2)
 

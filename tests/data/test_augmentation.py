@@ -38,6 +38,51 @@ def test_crop_matches_the_loop(images, generator):
     assert torch.equal(crop(images, pad, top, left), expected)
 
 
+@pytest.mark.parametrize("pad", [0, 2])
+def test_crop_of_larger_images_matches_the_loop(images, generator, pad):
+    excess = 4
+    top = torch.randint(2 * pad + excess + 1, (N,), generator=generator)
+    left = torch.randint(2 * pad + excess + 1, (N,), generator=generator)
+    expected = torch.zeros(N, SIDE - excess, SIDE - excess, CHANNELS, dtype=torch.uint8)
+    for n in range(N):
+        for row in range(SIDE - excess):
+            for column in range(SIDE - excess):
+                y, x = row + int(top[n]) - pad, column + int(left[n]) - pad
+                if 0 <= y < SIDE and 0 <= x < SIDE:
+                    expected[n, row, column] = images[n, y, x]
+    assert torch.equal(crop(images, pad, top, left, excess), expected)
+
+
+def test_all_crops_of_a_larger_image_occur(generator):
+    image = torch.arange(1, 26, dtype=torch.uint8).view(1, 5, 5, 1).expand(2000, -1, -1, -1)
+    augmented = Augmentation()(image.contiguous(), generator, as_is(3, 1))
+    seen = {tuple((crop * 255).round().int().flatten().tolist()) for crop in augmented}
+    pixels = image[0, ..., 0].int()
+    assert seen == {
+        tuple(pixels[top : top + 3, left : left + 3].flatten().tolist())
+        for top in range(3)
+        for left in range(3)
+    }
+
+
+def test_cutout_lies_within_the_cropped_image(generator):
+    white = torch.full((2000, 12, 12, 1), 255, dtype=torch.uint8)
+    augmented = Augmentation(cutout=1)(white, generator, as_is(6, 1))
+    assert augmented.shape == (2000, 1, 6, 6)
+    assert ((augmented == 0).flatten(1).sum(1) == 1).all()
+    assert (augmented == 0).any(0).all()
+
+
+def test_draws_are_those_that_they_have_always_been(images):
+    augmented = Augmentation(2, True, 3)(images, torch.Generator().manual_seed(5), as_is())
+    draws = torch.Generator().manual_seed(5)
+    top, left = (torch.randint(5, (N,), generator=draws) for _ in range(2))
+    chosen = torch.randint(2, (N,), generator=draws).bool()
+    row, column = (torch.randint(SIDE, (N,), generator=draws) for _ in range(2))
+    expected = as_is()(mirror(crop(images, 2, top, left), chosen))
+    assert torch.equal(augmented, cut_out(expected, 3, row, column))
+
+
 def test_mirror_matches_the_loop(images, generator):
     chosen = torch.randint(2, (N,), generator=generator).bool()
     expected = images.clone()
@@ -112,3 +157,23 @@ def test_memory_is_channels_last(channels, generator):
 def test_negative_sizes_are_refused(setting):
     with pytest.raises(InputError, match=f"data.augmentation.{setting} must be 0 or more, got -1"):
         Augmentation(**{setting: -1})
+
+
+@pytest.mark.parametrize(
+    "area", [[0, 1], [0.5, 0.4], [0.5, 1.1], [-0.1, 0.5], [0.5], ["a", "b"], [0.1, 0.2, 0.3], 0.5]
+)
+def test_areas_that_are_no_shares_are_refused(area):
+    with pytest.raises(InputError) as caught:
+        Augmentation(area=area)
+    assert str(caught.value) == (
+        "data.augmentation.area must be two shares, the least and the greatest, above 0 and up to "
+        f"1, got {area}"
+    )
+
+
+@pytest.mark.parametrize("colour", [-0.1, 1.1])
+def test_colours_out_of_range_are_refused(colour):
+    with pytest.raises(
+        InputError, match=rf"data\.augmentation\.colour must be from 0 to 1, got {colour}"
+    ):
+        Augmentation(colour=colour)

@@ -110,6 +110,88 @@ def test_both_roads_yield_the_same_images(tmp_path, write_class, monkeypatch, wo
         assert torch.equal(a, b)
 
 
+def numbers(loader) -> torch.Tensor:
+    """Return all pixels of a loader as (N, H, W, C), from 0 to 255."""
+    return (everything(loader)[0] * 255).round().to(torch.uint8).permute(0, 2, 3, 1)
+
+
+@pytest.mark.parametrize(("side", "image_size"), [(40, 32), (80, 64), (100, 80)])
+def test_evaluation_takes_the_centre_of_what_is_decoded(tmp_path, write_class, side, image_size):
+    root = fill(write_class, tmp_path, side=(side + 10, side))
+    settings = {"mean": [0] * 3, "std": [1] * 3}
+    data = ready(root, image_size=image_size, crop=0.8, **settings)
+    assert data.image_size == image_size
+    whole = ready(root, image_size=side, **settings)
+    assert isinstance(data.val_dataloader().source, StreamSource) == (side > 64)
+    start = (side - image_size) // 2
+    centre = slice(start, start + image_size)
+    for get in (ImageFolder.val_dataloader, ImageFolder.test_dataloader):
+        assert torch.equal(numbers(get(data)), numbers(get(whole))[:, centre, centre])
+    controller = numbers([next(iter(data.controller_dataloader(4)))])
+    expected = numbers([next(iter(whole.controller_dataloader(4)))])
+    assert torch.equal(controller, expected[:, centre, centre])
+    (images, _), (larger, _) = data.calibration_batch(5), whole.calibration_batch(5)
+    assert torch.equal(images, larger[:, :, centre, centre])
+
+
+@pytest.mark.parametrize("side", [40, 80])
+def test_training_crops_from_all_that_is_decoded(tmp_path, write_class, side):
+    root, small = fill(write_class, tmp_path, side=side), side // 2
+    settings = {"mean": [0] * 3, "std": [1] * 3, "crop": 0.5, "image_size": small}
+    data = ready(root, augmentation=Augmentation(), **settings)
+    whole = ready(root, mean=[0] * 3, std=[1] * 3)
+    for image, original in zip(
+        numbers(data.train_dataloader()), numbers(whole.train_dataloader()), strict=True
+    ):
+        places = original[..., 0].unfold(0, small, 1).unfold(1, small, 1)
+        matches = (places == image[..., 0]).flatten(2).all(2).nonzero()
+        assert len(matches) == 1
+        top, left = matches[0].tolist()
+        assert torch.equal(image, original[top : top + small, left : left + small])
+
+
+@pytest.mark.parametrize("side", [40, 80])
+def test_random_areas_depend_on_seed_and_epoch_alone(tmp_path, write_class, side):
+    root = fill(write_class, tmp_path, side=side)
+
+    def batches(seed: int = 0, epoch: int = 0) -> torch.Tensor:
+        augmentation = Augmentation(flip=True, area=[0.2, 1.0], colour=0.3)
+        data = ready(root, image_size=24, crop=24 / side, augmentation=augmentation, seed=seed)
+        loader = data.train_dataloader()
+        loader.set_epoch(epoch)
+        images, _ = everything(loader)
+        assert images.shape[1:] == (3, 24, 24)
+        return images
+
+    assert torch.equal(batches(), batches())
+    assert not torch.equal(batches(), batches(epoch=1))
+    assert not torch.equal(batches(), batches(seed=1))
+
+
+def test_a_crop_of_one_changes_nothing(tmp_path, write_class):
+    root = fill(write_class, tmp_path, side=12)
+    augmentation = Augmentation(pad=1, flip=True, cutout=2)
+    plain = ready(root, augmentation=augmentation)
+    cropped = ready(root, augmentation=augmentation, crop=1.0)
+    for get in (ImageFolder.train_dataloader, ImageFolder.val_dataloader):
+        assert torch.equal(everything(get(plain))[0], everything(get(cropped))[0])
+
+
+def test_statistics_are_those_of_the_decoded_images(tmp_path, write_class):
+    root = fill(write_class, tmp_path, side=16)
+    settings = {"image_size": 16, "mean": None, "std": None}
+    images, _ = ready(root, **settings).calibration_batch(30)
+    centre, _ = ready(root, image_size=8, crop=0.5).calibration_batch(30)
+    assert torch.equal(images[:, :, 4:12, 4:12], centre)
+
+
+def test_without_a_size_the_crop_is_a_share_of_the_images_own(tmp_path, write_class):
+    data = ready(fill(write_class, tmp_path, side=16), crop=0.875)
+    images, _ = next(iter(data.val_dataloader()))
+    assert data.image_size == 14
+    assert images.shape[1:] == (3, 14, 14)
+
+
 def test_large_images_are_streamed_and_normalised(tmp_path, write_class):
     data = ready(fill(write_class, tmp_path, side=72), augmentation=Augmentation(flip=True))
     loader = data.train_dataloader()
@@ -221,3 +303,9 @@ def test_images_without_a_common_square_size_need_a_setting(tmp_path, write_clas
 def test_image_size_below_one_is_refused(tmp_path):
     with pytest.raises(InputError, match=r"data\.image_size must be 1 or more, got 0"):
         ready(tmp_path, image_size=0)
+
+
+@pytest.mark.parametrize("crop", [0, -0.5, 1.01])
+def test_crops_out_of_range_are_refused(tmp_path, crop):
+    with pytest.raises(InputError, match=rf"^data\.crop must be above 0 and up to 1, got {crop}$"):
+        ready(tmp_path, crop=crop)

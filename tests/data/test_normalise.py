@@ -42,3 +42,17 @@ def test_a_constant_channel_can_be_divided_by():
     blank = torch.full((3, 2, 2, 1), 7, dtype=torch.uint8)
     mean, std = channel_statistics(blank, torch.arange(3))
     assert Normalise(mean, std, 2, CPU)(blank).abs().max() < 1e-5
+
+
+@pytest.mark.parametrize(("side", "start"), [(4, 2), (5, 1), (8, 0)])
+def test_the_centre_is_taken_of_larger_images(side, start):
+    images = torch.arange(2 * 8 * 8 * 3).remainder(256).to(torch.uint8).view(2, 8, 8, 3)
+    normalised = Normalise([0, 0, 0], [1 / 255] * 3, side, CPU)(images)
+    expected = images[:, start : start + side, start : start + side].permute(0, 3, 1, 2)
+    torch.testing.assert_close(normalised, expected.float())
+    assert normalised.is_contiguous(memory_format=torch.channels_last)
+
+
+def test_floats_are_normalised_as_bytes_are(images):
+    normalise = Normalise([0.1, 0.2, 0.3], [0.5, 0.6, 0.7], width=5, device=CPU)
+    assert torch.equal(normalise(images.float()), normalise(images))
