@@ -1,0 +1,148 @@
+"""Milliseconds a training step of NASNet-A, ours against plain torch, and peak memory.
+
+Forward, backward and SGD step of the CIFAR network, N = 6, F = 32, on generated images, by three:
+ours with channels last, as it is trained here; the same network out of its Python file, plain torch
+in NCHW with the same weights; and darts_nasnet_a, a network of like size as DARTS builds it, out of
+its Python file too. Each has a process of its own; they step in turn, one at a time, on all cores;
+the figure is the median. Memory is the most that a process held beyond what it held before its
+network was built (Linux: VmHWM less VmRSS then).
+
+    python -m benchmarks.training
+    python -m benchmarks.training --batch 8 --steps 3 --threads 1
+"""
+
+import argparse
+import multiprocessing
+import statistics
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from multiprocessing.connection import Connection
+from pathlib import Path
+
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+from benchmarks.machine import parse
+from lightning_nas import build_network, load_architecture
+from lightning_nas.report.python_file import python_source
+
+CLASSES, SIDE, WARM_UP, MEGABYTE = 10, 32, 2, 1024  # KiB
+OURS, PLAIN, DARTS = "ours, channels last", "its Python file, NCHW", "darts_nasnet_a, NCHW"
+
+
+def ours(name: str) -> nn.Module:
+    """Return this project's network, with the same weights every time."""
+    torch.manual_seed(0)
+    return build_network(load_architecture(name), num_classes=CLASSES)
+
+
+def from_file(name: str) -> nn.Module:
+    """Return the network of the Python file, with the same weights."""
+    defined: dict = {}
+    exec(python_source(load_architecture(name), {"num_classes": CLASSES}), defined)
+    network = defined["Network"]()
+    network.load_state_dict(ours(name).state_dict())
+    return network
+
+
+MAKERS = {
+    OURS: lambda: ours("nasnet_a").to(memory_format=torch.channels_last),
+    PLAIN: lambda: from_file("nasnet_a"),
+    DARTS: lambda: from_file("darts_nasnet_a"),
+}
+
+
+def kibibytes(field: str) -> int:
+    """Return a figure of this process's memory."""
+    lines = Path("/proc/self/status").read_text().splitlines()
+    return int(next(line for line in lines if line.startswith(field)).split()[1])
+
+
+def work(pipe: Connection, name: str, batch: int, threads: int) -> None:
+    """Take a step, and send its seconds and its loss, whenever it is asked for; then the memory."""
+    torch.set_num_threads(threads)
+    before = kibibytes("VmRSS")
+    network = MAKERS[name]().train()
+    torch.manual_seed(1)
+    images, labels = torch.randn(batch, 3, SIDE, SIDE), torch.randint(CLASSES, (batch,))
+    if name == OURS:
+        images = images.contiguous(memory_format=torch.channels_last)
+    optimizer = torch.optim.SGD(
+        network.parameters(), lr=0.025, momentum=0.9, weight_decay=3e-4, nesterov=True
+    )
+    while pipe.recv():
+        start = time.perf_counter()
+        optimizer.zero_grad(set_to_none=True)
+        loss = F.cross_entropy(network(images), labels)
+        loss.backward()
+        optimizer.step()
+        pipe.send((time.perf_counter() - start, loss.item()))
+    pipe.send((kibibytes("VmHWM") - before) / MEGABYTE)
+
+
+@contextmanager
+def worker(name: str, batch: int, threads: int) -> Iterator[Connection]:
+    """Start a process for one network; give the pipe to it."""
+    context = multiprocessing.get_context("spawn")
+    here, there = context.Pipe()
+    process = context.Process(target=work, args=(there, name, batch, threads), daemon=True)
+    process.start()
+    there.close()
+    yield here
+    process.join()
+
+
+def steps(pipes: dict[str, Connection], number: int) -> dict[str, list[tuple[float, float]]]:
+    """Return the seconds and the loss of each step, taken in turn."""
+    taken: dict[str, list[tuple[float, float]]] = {name: [] for name in pipes}
+    for _ in range(WARM_UP + number):
+        for name, pipe in pipes.items():
+            pipe.send(True)
+            taken[name].append(pipe.recv())
+    return taken
+
+
+def measure(batch: int, number: int) -> tuple[dict[str, float], dict[str, float]]:
+    """Return milliseconds a step and megabytes of each network."""
+    threads = torch.get_num_threads()
+    with (
+        worker(OURS, batch, threads) as one,
+        worker(PLAIN, batch, threads) as two,
+        worker(DARTS, batch, threads) as three,
+    ):
+        pipes = dict(zip(MAKERS, (one, two, three), strict=True))
+        taken = steps(pipes, number)
+        for pipe in pipes.values():
+            pipe.send(False)
+        memory = {name: pipe.recv() for name, pipe in pipes.items()}
+    first = [taken[name][0][1] for name in (OURS, PLAIN)]
+    assert abs(first[0] - first[1]) < 1e-3, f"not the same network: losses {first}"
+    seconds = {name: [time for time, _ in each[WARM_UP:]] for name, each in taken.items()}
+    return {name: 1e3 * statistics.median(each) for name, each in seconds.items()}, memory
+
+
+def main() -> None:
+    """Measure and print the table."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--batch", type=int, default=32, help="images a batch (default: 32)")
+    parser.add_argument("--steps", type=int, default=15, help="timed, of each (default: 15)")
+    arguments = parse(parser, device=False)
+    print(
+        f"{torch.get_num_threads()} threads, batch {arguments.batch}, float32, "
+        f"median of {arguments.steps} steps taken in turn"
+    )
+    milliseconds, memory = measure(arguments.batch, arguments.steps)
+    print(f"{'':<26}{'ms a step':>10}{'ratio':>8}{'peak, MB':>10}{'ratio':>8}")
+    for name in MAKERS:
+        time_ratio = milliseconds[name] / milliseconds[OURS]
+        memory_ratio = memory[name] / memory[OURS]
+        print(
+            f"{name:<26}{milliseconds[name]:>10,.0f}{time_ratio:>8.2f}"
+            f"{memory[name]:>10,.0f}{memory_ratio:>8.2f}"
+        )
+
+
+if __name__ == "__main__":
+    main()
