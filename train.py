@@ -1,4 +1,4 @@
-"""Train an architecture from scratch: ``python train.py architecture=RUN/architecture.json``."""
+"""Train an architecture: ``python train.py architecture=RUN``; test, predict or export one."""
 
 import hydra
 from omegaconf import DictConfig
@@ -8,8 +8,8 @@ from lightning_nas.launch import command, one_line
 
 @hydra.main(version_base="1.3", config_path="configs", config_name="train")
 def main(cfg: DictConfig) -> None:
-    """Run the training that the configuration describes."""
-    from lightning_nas.runs import train  # torch and Lightning: not needed for --help
+    """Do what the configuration says."""
+    from lightning_nas.training import train  # torch and Lightning: not needed for --help
 
     with one_line():
         train(cfg)

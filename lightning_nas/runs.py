@@ -1,4 +1,4 @@
-"""A search and a training, from a configuration to a run folder."""
+"""A search, from a configuration to a run folder, and what all commands do with a run folder."""
 
 import json
 import logging
@@ -21,18 +21,13 @@ from lightning_nas.callbacks.interrupt import Interrupted
 from lightning_nas.callbacks.saving import AtomicCheckpointIO
 from lightning_nas.data.base import ImageData
 from lightning_nas.errors import InputError, users_error
-from lightning_nas.evaluation.complexity import measure
 from lightning_nas.files import replace_text
 from lightning_nas.methods.base import Derived
 from lightning_nas.methods.trial_search import TrialSearch
-from lightning_nas.networks.build import build_network
-from lightning_nas.published import load_architecture
 from lightning_nas.rehearsal import rehearse
-from lightning_nas.report.draw import write_with_pictures
 from lightning_nas.report.table import top_lines
 
 log = logging.getLogger(__name__)
-ONLY_CELLS = ("cells", "auxiliary", "drop_path")  # settings of networks
 
 
 def search(cfg: DictConfig) -> None:
@@ -60,54 +55,6 @@ def search(cfg: DictConfig) -> None:
         }
     if trainer.is_global_zero:
         print_search(folder, derive.derived)
-
-
-def train(cfg: DictConfig) -> None:
-    """Train one architecture from scratch and test it."""
-    with run_folder(cfg) as (folder, facts):
-        architecture = load_architecture(cfg.architecture)
-        data = build_data(cfg)
-        network = build_network(
-            architecture,
-            num_classes=data.num_classes,
-            in_channels=data.channels,
-            image_size=data.image_size,
-            **network_settings(cfg, architecture.kind),
-        )
-        module = instantiate(cfg.module, network=network, num_classes=data.num_classes)
-        trainer = build_trainer(cfg)
-        log_configuration(trainer, cfg)
-        trainer.fit(module, datamodule=data, ckpt_path=checkpoint_of(cfg), weights_only=True)
-        best = trainer.checkpoint_callback.best_model_path or None  # type: ignore[union-attr]
-        checkpoint = str(folder / "checkpoints" / "last.ckpt") if data.train_on_all else best
-        (result,) = trainer.test(
-            module, datamodule=data, ckpt_path=checkpoint, verbose=False, weights_only=True
-        )
-        if trainer.is_global_zero:
-            write_with_pictures(architecture, folder)
-        cost = measure(network, data.channels, data.image_size)
-        facts |= {
-            "architecture": str(cfg.architecture),
-            "test_accuracy": result["test/accuracy"],
-            "parameters": cost.parameters,
-            "multiply_adds": cost.multiply_adds,
-            "epochs": trainer.current_epoch,
-            "checkpoint": checkpoint,
-        }
-    if trainer.is_global_zero:
-        print_training(folder, facts)
-
-
-def network_settings(cfg: DictConfig, kind: str) -> dict[str, Any]:
-    """Return the settings of the network that apply to this kind of architecture."""
-    settings: dict[str, Any] = OmegaConf.to_container(cfg.network, resolve=True)  # type: ignore[assignment]
-    foreign: tuple[str, ...] = {
-        "cell": (),
-        "macro": ONLY_CELLS,
-        "chain": (*ONLY_CELLS, "filters"),
-        "edge_cell": ("auxiliary", "drop_path"),
-    }[kind]
-    return {name: value for name, value in settings.items() if name not in foreign}
 
 
 def build_data(cfg: DictConfig) -> ImageData:
@@ -180,7 +127,7 @@ def run_folder(cfg: DictConfig) -> Iterator[tuple[Path, dict[str, Any]]]:
     except BaseException as error:
         facts |= {"status": "interrupted"}
         if isinstance(error, Interrupted):
-            error.run = str(_shown(folder))
+            error.run = str(shown(folder))
         if users_error(error) is not None:
             disposable, untouched = not cfg.resume, untouched or bool(cfg.resume)
         raise
@@ -210,24 +157,14 @@ def _write_summary(folder: Path, facts: dict[str, Any], began: float) -> None:
 
 def print_search(folder: Path, derived: Derived) -> None:
     """Print where the result lies and how to go on."""
-    shown = _shown(folder)
+    run = shown(folder)
     print(
         f"\n{derived}\n\n{top_lines(derived.top)}\n"
-        f"\nrun folder    {shown}\npicture       {shown}/architecture.png"
-        f"\ntrain it      python train.py architecture={shown}"
+        f"\nrun folder    {run}\npicture       {run}/architecture.png"
+        f"\ntrain it      python train.py architecture={run}"
     )
 
 
-def print_training(folder: Path, facts: dict[str, Any]) -> None:
-    """Print the table of what was trained."""
-    print(
-        f"\nimages          {facts['data']}"
-        f"\ntest error      {1 - facts['test_accuracy']:.2%}"
-        f"\ntest accuracy   {facts['test_accuracy']:.2%}"
-        f"\nparameters      {facts['parameters']:,}\nmultiply-adds   {facts['multiply_adds']:,}"
-        f"\nepochs          {facts['epochs']}\nrun folder      {_shown(folder)}"
-    )
-
-
-def _shown(folder: Path) -> Path:
+def shown(folder: Path) -> Path:
+    """Return a path as one would type it here."""
     return folder.relative_to(Path.cwd()) if folder.is_relative_to(Path.cwd()) else folder

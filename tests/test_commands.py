@@ -47,13 +47,14 @@ def test_every_experiment_composes(experiment):
 
 
 @pytest.mark.parametrize(
-    ("recipe", "epochs", "restart", "batch"), [("quick", 40, 40, 160), ("cifar", 630, 10, 144)]
+    ("recipe", "epochs", "restart", "batch"),
+    [("quick", 40, None, 32), ("enas_cifar", 630, 10, 144), ("cifar", 600, None, 32)],
 )
 def test_a_recipe_has_the_last_word(recipe, epochs, restart, batch):
     with initialize_config_dir(str(ROOT / "configs"), version_base="1.3"):
-        cfg = compose("train", ["data=cifar10", f"recipe={recipe}"])
+        cfg = compose("train", [f"recipe={recipe}"])
     assert cfg.trainer.max_epochs == epochs
-    assert restart == cfg.module.scheduler.T_0
+    assert restart == cfg.module.scheduler.period
     assert cfg.data.batch_size == batch
 
 

@@ -45,6 +45,9 @@ class ImageData(LightningDataModule):
         channels: 1 for grey images, 3 for RGB.
         image_size: Side in pixels of the images in the batches.
         split_sizes: Number of images in "train", "validation" and "test".
+        pixel_mean: Mean of each channel, given or measured, that is subtracted.
+        pixel_std: Deviation of each channel, likewise, that is divided by then.
+        crop: Share of a decoded image's side that a batch has.
 
     Raises:
         InputError: If ``batch_size`` is less than 1.
@@ -57,6 +60,9 @@ class ImageData(LightningDataModule):
     channels: int
     image_size: int
     split_sizes: dict[str, int]
+    pixel_mean: Sequence[float]
+    pixel_std: Sequence[float]
+    crop: float = 1.0
 
     def __init__(
         self,
@@ -110,7 +116,7 @@ class ImageData(LightningDataModule):
         _, side, _, self.channels = data.images.shape
         self.image_size = data.image_size or side
         self._data = data
-        self._mean, self._std = self._statistics()
+        self.pixel_mean, self.pixel_std = self._statistics()
         self._ready = True
 
     def train_dataloader(self) -> ImageLoader:
@@ -170,7 +176,7 @@ class ImageData(LightningDataModule):
         return self._memory
 
     def _normalise(self) -> Normalise:
-        return Normalise(self._mean, self._std, self.image_size, self._device)
+        return Normalise(self.pixel_mean, self.pixel_std, self.image_size, self._device)
 
     def _statistics(self) -> tuple[Sequence[float], Sequence[float]]:
         """Return the mean and the deviation: those given, the others measured."""

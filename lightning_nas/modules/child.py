@@ -4,7 +4,8 @@ Shapes: ``(B, C, H, W)`` images.
 """
 
 from collections.abc import Callable
-from typing import Any
+from pathlib import Path
+from typing import Any, Self
 
 import torch
 import torch.nn.functional as F
@@ -12,7 +13,9 @@ from pytorch_lightning import LightningModule
 from torch import Tensor, nn
 from torchmetrics.classification import MulticlassAccuracy
 
-from lightning_nas.modules.checkpoint import check, note
+from lightning_nas.errors import InputError
+from lightning_nas.modules.checkpoint import BLUEPRINT, check, note
+from lightning_nas.networks.blueprint import Blueprint
 
 
 class ChildModule(LightningModule):
@@ -25,6 +28,14 @@ class ChildModule(LightningModule):
         scheduler: Makes the schedule from the optimiser, stepped once an epoch.
         auxiliary_weight: Weight of the auxiliary head's loss.
         label_smoothing: Of the training loss, in [0, 1).
+        frozen_stages: How many of the network's ``stages``, from the image on, stay as they are,
+            statistics of batch norm included.
+        stage_factor: Learning rate of a stage, as a share of that of the next one; the heads have
+            the optimiser's own. In (0, 1].
+        blueprint: What the network is, to be kept with its weights.
+
+    Raises:
+        InputError: If ``frozen_stages`` or ``stage_factor`` is out of its range.
     """
 
     def __init__(
@@ -35,8 +46,23 @@ class ChildModule(LightningModule):
         scheduler: Callable[[torch.optim.Optimizer], Any],
         auxiliary_weight: float = 0.4,
         label_smoothing: float = 0.0,
+        frozen_stages: int = 0,
+        stage_factor: float = 1.0,
+        blueprint: Blueprint | None = None,
     ) -> None:
         super().__init__()
+        staged = frozen_stages or stage_factor != 1
+        stages: list[list[nn.Module]] = network.stages if staged else []  # type: ignore[assignment]
+        if not 0 <= frozen_stages <= len(stages) or not 0 < stage_factor <= 1:
+            raise InputError(
+                f"module.frozen_stages must be 0 to {len(stages)} and module.stage_factor in "
+                f"(0, 1], got {frozen_stages} and {stage_factor}"
+            )
+        self.stage_factor = stage_factor
+        self.blueprint = blueprint
+        self._frozen = [part for stage in stages[:frozen_stages] for part in stage]
+        for part in self._frozen:
+            part.requires_grad_(False)
         self.num_classes = num_classes
         self.network = network.to(memory_format=torch.channels_last)
         self.make_optimizer = optimizer
@@ -53,6 +79,13 @@ class ChildModule(LightningModule):
     def forward(self, images: Tensor) -> Tensor:
         """Return logits (in training mode perhaps auxiliary logits too)."""
         return self.network(images)
+
+    def train(self, mode: bool = True) -> Self:
+        """Leave what is frozen as in evaluation."""
+        super().train(mode)
+        for part in self._frozen:
+            part.eval()
+        return self
 
     def training_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> Tensor:
         """Return the loss, the auxiliary head's included."""
@@ -84,6 +117,11 @@ class ChildModule(LightningModule):
         """Measure on test images."""
         self._evaluate("test", *batch)
 
+    def predict_step(self, batch: tuple[list[Path], Tensor], batch_idx: int) -> Any:
+        """Return the files of a batch of images, and ``(B, K)`` probabilities on the CPU."""
+        paths, images = batch
+        return paths, self.network(images).float().softmax(dim=1).cpu()
+
     def _evaluate(self, stage: str, images: Tensor, labels: Tensor) -> None:
         logits = self.network(images)
         accuracy: Any = self.accuracy[f"{stage}_"]
@@ -94,12 +132,29 @@ class ChildModule(LightningModule):
 
     def configure_optimizers(self) -> Any:
         """Return optimiser and schedule."""
-        optimizer = self.make_optimizer(self.parameters())
+        optimizer = self.make_optimizer(self._parameter_groups())
         return {"optimizer": optimizer, "lr_scheduler": self.make_scheduler(optimizer)}
+
+    def _parameter_groups(self) -> Any:
+        """Return what is trained; by stages, each with its learning rate, where rates differ."""
+        if self.stage_factor == 1:
+            return [p for p in self.parameters() if p.requires_grad]
+        rate = self.make_optimizer([torch.zeros(1, requires_grad=True)]).param_groups[0]["lr"]
+        stages: Any = self.network.stages
+        groups = []
+        for index, stage in enumerate(stages):
+            trained = [p for part in stage for p in part.parameters() if p.requires_grad]
+            slower = rate * self.stage_factor ** (len(stages) - index)
+            groups.append({"params": trained, "lr": slower})
+        staged = {id(p) for stage in stages for part in stage for p in part.parameters()}
+        groups.append({"params": [p for p in self.parameters() if id(p) not in staged]})
+        return [group for group in groups if group["params"]]
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Say what it was made for."""
         note(checkpoint, classes=self.num_classes)
+        if self.blueprint is not None:
+            checkpoint[BLUEPRINT] = self.blueprint.to_json()
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Look whether it is of this network.

@@ -3,15 +3,56 @@
 from collections.abc import Sequence
 
 from torch.optim import Optimizer
-from torch.optim.lr_scheduler import CosineAnnealingLR, LRScheduler, MultiStepLR
+from torch.optim.lr_scheduler import (
+    CosineAnnealingLR,
+    CosineAnnealingWarmRestarts,
+    LinearLR,
+    LRScheduler,
+    MultiStepLR,
+    SequentialLR,
+)
+
+from lightning_nas.errors import InputError
 
 
-def cosine(optimizer: Optimizer, epochs: int, lowest: float = 0.0) -> LRScheduler:
+def cosine(
+    optimizer: Optimizer,
+    epochs: int,
+    lowest: float = 0.0,
+    warmup: int = 0,
+    period: int | None = None,
+    growth: int = 1,
+) -> LRScheduler:
     """Return half a cosine, from the optimiser's rate down to ``lowest``.
 
-    Source: Loshchilov and Hutter, 2017, https://arxiv.org/abs/1608.03983.
+    There may be a warm-up before it, and it may begin again and again.
+
+    Source: Loshchilov and Hutter, 2017, https://arxiv.org/abs/1608.03983; for the warm-up, Goyal et
+    al., 2017, https://arxiv.org/abs/1706.02677, Section 2.2.
+
+    Args:
+        optimizer: Whose rates are set.
+        epochs: Of the whole training.
+        lowest: Rate at the end.
+        warmup: Epochs of rates that grow in equal steps up to the optimiser's; fewer than
+            ``epochs``.
+        period: Epochs up to the first restart; None = no restarts.
+        growth: What a period is multiplied by to get the next.
+
+    Raises:
+        InputError: If ``warmup``, ``period`` or ``growth`` is out of its range.
     """
-    return CosineAnnealingLR(optimizer, T_max=epochs, eta_min=lowest)
+    if period is not None and (period < 1 or growth < 1):
+        raise InputError(f"period and growth must be at least 1, got {period} and {growth}")
+    if not 0 <= warmup < epochs:
+        raise InputError(f"warmup must be 0 to {epochs - 1} of {epochs} epochs, got {warmup}")
+    falling: LRScheduler = CosineAnnealingLR(optimizer, T_max=epochs - warmup, eta_min=lowest)
+    if period is not None:
+        falling = CosineAnnealingWarmRestarts(optimizer, period, growth, eta_min=lowest)
+    if warmup == 0:
+        return falling
+    rising = LinearLR(optimizer, start_factor=1 / (warmup + 1), total_iters=warmup)
+    return SequentialLR(optimizer, [rising, falling], milestones=[warmup])
 
 
 def steps(

@@ -6,6 +6,7 @@ have here. What acts in training alone is left out: the auxiliary head, drop pat
 
 import ast
 import inspect
+import runpy
 import textwrap
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -91,6 +92,11 @@ def write_python(
     except OSError as error:
         reason = (error.strerror or str(error)).lower()
         raise InputError(f"{path}: cannot be written ({reason})") from None
+
+
+def load_python(path: Path) -> nn.Module:
+    """Return the network that a file holds, with its weights: for looking whether it is right."""
+    return runpy.run_path(str(path))["load"]()
 
 
 def python_source(architecture: Architecture, settings: Mapping[str, Any]) -> str:

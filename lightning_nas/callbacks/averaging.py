@@ -1,0 +1,46 @@
+"""Weights averaged over the steps of a training: what is validated, kept and tested."""
+
+from typing import Any
+
+import torch
+from pytorch_lightning import LightningModule, Trainer
+from pytorch_lightning.callbacks import WeightAveraging
+from pytorch_lightning.trainer.states import TrainerFn
+from torch import Tensor
+
+
+class AverageWeights(WeightAveraging):
+    """An exponential moving average of all weights and statistics, by Lightning's callback.
+
+    Its first steps weigh less than ``decay`` says, so that the weights of the beginning are soon
+    forgotten: ``min(decay, (1 + steps) / (10 + steps))``, as in the TensorFlow that NASNet used.
+
+    Args:
+        decay: Weight of the past, in [0, 1).
+    """
+
+    def __init__(self, decay: float = 0.9999) -> None:
+        super().__init__(use_buffers=True, multi_avg_fn=self._average)
+        self.decay = decay
+
+    def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
+        """Make the average; its counter is kept where reading it does not wait for the device."""
+        super().setup(trainer, pl_module, stage)
+        if stage == "fit" and self._average_model is not None:
+            self._average_model.n_averaged = self._average_model.n_averaged.cpu()
+
+    def on_load_checkpoint(
+        self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]
+    ) -> None:
+        """Go on with a training; what is tested stays the average, which Lightning would undo."""
+        if trainer.state.fn == TrainerFn.FITTING:
+            super().on_load_checkpoint(trainer, pl_module, checkpoint)
+
+    @torch.no_grad()
+    def _average(self, averages: list[Tensor], current: list[Tensor], _: Tensor) -> None:
+        steps = self._latest_update_step
+        weight = 1 - min(self.decay, (1 + steps) / (10 + steps))
+        if averages[0].is_floating_point():  # all are of one type
+            torch._foreach_lerp_(averages, current, weight)
+        else:  # counts of batches
+            torch._foreach_copy_(averages, current)

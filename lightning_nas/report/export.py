@@ -1,0 +1,171 @@
+"""A trained network in the formats of other programs, each run and compared before it is kept."""
+
+import logging
+import sys
+import warnings
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors.torch import save_file
+from torch import Tensor, nn
+from tqdm import tqdm
+
+from lightning_nas.errors import InputError
+from lightning_nas.files import replace_file, replace_text
+from lightning_nas.modules.checkpoint import BLUEPRINT
+from lightning_nas.modules.weights import load_weights, read_weights
+from lightning_nas.networks.blueprint import Blueprint
+from lightning_nas.report.python_file import load_python, write_python
+
+TRACED, RUN = 2, 3  # images with which a network is traced, and with which the result is run
+TOLERANCE = 1e-4  # of the largest logit
+BATCH = {"images": {0: torch.export.Dim("batch")}}  # the one size that stays open
+
+
+def export(
+    network: nn.Module, blueprint: Blueprint, formats: Sequence[str], folder: Path
+) -> dict[str, Path]:
+    """Write a trained network, and beside it ``model.json`` with its classes and its images.
+
+    All take float32 images ``(N, C, H, W)``, scaled by the mean and the deviation that
+    ``model.json`` states, and return logits ``(N, K)``; N is free.
+
+    Args:
+        network: With its weights. It is left as it was.
+        blueprint: What it is.
+        formats: Out of ``FORMATS``: ``python``, a readable file that needs torch alone, with its
+            weights; ``onnx``; ``torch``, a program of ``torch.export``; ``safetensors``, which
+            ``weights=`` reads, too.
+        folder: Where the files go.
+
+    Returns:
+        The file of each format.
+
+    Raises:
+        InputError: If a format is unknown.
+        RuntimeError: If what was written does not give the network's logits.
+    """
+    for name in formats:
+        if name not in FORMATS:
+            raise InputError(f"export must be out of {', '.join(FORMATS)}, got {name!r}")
+    plain = Blueprint(**{**blueprint.__dict__, "settings": _without_training(blueprint.settings)})
+    copy = plain.build().eval()
+    own = copy.state_dict()
+    copy.load_state_dict({n: t.cpu() for n, t in network.state_dict().items() if n in own})
+    paths = {}
+    for name in tqdm(formats, "exporting", disable=None, file=sys.stderr):
+        paths[name] = folder / f"model.{FORMATS[name][0]}"
+        FORMATS[name][1](copy, plain, paths[name])
+    replace_text(folder / "model.json", plain.to_json())
+    return paths
+
+
+def _without_training(settings: Any) -> dict[str, Any]:
+    return {name: v for name, v in settings.items() if name not in ("auxiliary", "drop_path")}
+
+
+def images_for(blueprint: Blueprint, number: int) -> Tensor:
+    """Return random images of the network's size, always the same."""
+    side = blueprint.image_size
+    generator = torch.Generator().manual_seed(0)
+    return torch.randn(number, blueprint.channels, side, side, generator=generator)
+
+
+def _write_checked(
+    path: Path,
+    network: nn.Module,
+    blueprint: Blueprint,
+    write: Callable[[Path], object],
+    run: Callable[[Path, Tensor], Tensor],
+) -> None:
+    """Write a file, run what it holds, and keep it if the logits are those of the network."""
+
+    def write_and_compare(part: Path) -> None:
+        write(part)
+        images = images_for(blueprint, RUN)
+        with torch.no_grad():
+            wanted, got = network(images), run(part, images)
+        scale = max(1.0, wanted.abs().max().item())
+        if not (wanted - got).abs().max().item() <= TOLERANCE * scale:  # nan fails, too
+            off = (wanted - got).abs().max().item()
+            raise RuntimeError(f"{path.name} is off by {off:.2g}, where logits reach {scale:.2g}")
+
+    replace_file(path, write_and_compare)
+
+
+def _python(network: nn.Module, blueprint: Blueprint, path: Path) -> None:
+    write_python(network, blueprint.architecture, blueprint.arguments(), path)
+    images = images_for(blueprint, RUN)
+    with torch.no_grad():
+        torch.testing.assert_close(load_python(path)(images), network(images), rtol=0, atol=1e-3)
+
+
+def _onnx(network: nn.Module, blueprint: Blueprint, path: Path) -> None:
+    import onnxruntime  # takes a second to import
+
+    def write(part: Path) -> None:
+        with _quiet():
+            torch.onnx.export(
+                network,
+                (images_for(blueprint, TRACED),),
+                part,
+                dynamo=True,
+                dynamic_shapes=BATCH,
+                input_names=["images"],
+                output_names=["logits"],
+                external_data=False,
+                verbose=False,
+            )
+
+    def run(part: Path, images: Tensor) -> Tensor:
+        session = onnxruntime.InferenceSession(str(part), providers=["CPUExecutionProvider"])
+        return torch.from_numpy(session.run(None, {"images": images.numpy()})[0])
+
+    _write_checked(path, network, blueprint, write, run)
+
+
+def _torch(network: nn.Module, blueprint: Blueprint, path: Path) -> None:
+    def write(part: Path) -> None:
+        images = images_for(blueprint, TRACED)
+        program = torch.export.export(network, (images,), dynamic_shapes=BATCH)
+        torch.export.save(program, part)
+
+    def run(part: Path, images: Tensor) -> Tensor:
+        return torch.export.load(part).module()(images)
+
+    _write_checked(path, network, blueprint, write, run)
+
+
+def _safetensors(network: nn.Module, blueprint: Blueprint, path: Path) -> None:
+    def write(part: Path) -> None:
+        state = {name: tensor.contiguous() for name, tensor in network.state_dict().items()}
+        save_file(state, part, {BLUEPRINT: blueprint.to_json()})
+
+    def run(part: Path, images: Tensor) -> Tensor:
+        weights = read_weights(str(part), part.parent)
+        again = weights.known().build().eval()
+        load_weights(again, weights)
+        return again(images)
+
+    _write_checked(path, network, blueprint, write, run)
+
+
+class _quiet(warnings.catch_warnings):  # noqa: N801  # used as a function
+    """Without what torch's exporter says of its own insides."""
+
+    def __enter__(self) -> Any:
+        entered = super().__enter__()
+        warnings.simplefilter("ignore")
+        for name in ("torch.onnx", "onnx_ir", "onnxscript"):
+            logging.getLogger(name).setLevel(logging.ERROR)
+        return entered
+
+
+FORMATS: dict[str, tuple[str, Callable[[nn.Module, Blueprint, Path], None]]] = {
+    "python": ("py", _python),
+    "onnx": ("onnx", _onnx),
+    "torch": ("pt2", _torch),
+    "safetensors": ("safetensors", _safetensors),
+}
