@@ -66,13 +66,13 @@ def resumed(arguments: list[str]) -> list[str]:
 
 
 def as_found(arguments: list[str]) -> list[str]:
-    """Add to ``architecture=RUN`` the images that RUN searched on, and the training for them.
+    """Add to ``architecture=RUN`` or ``weights=RUN`` the images of RUN, and the training for them.
 
     What the arguments say themselves comes last and wins; if they choose the images, nothing is
     added about images.
     """
-    run = _run_of(_value(arguments, "architecture"))
-    if run is None:
+    run = _run_of(_value(arguments, "architecture")) or _run_of(_value(arguments, "weights"))
+    if run is None or _value(arguments, "mode") not in (None, "fit"):
         return arguments
     config = OmegaConf.load(run / ".hydra" / "config.yaml")
     hydra = OmegaConf.load(run / ".hydra" / "hydra.yaml").hydra
@@ -99,12 +99,12 @@ def as_found(arguments: list[str]) -> list[str]:
     return [*arguments[:first], *added, *arguments[first:]]  # after -m, whose settings are one row
 
 
-def _run_of(architecture: str | None) -> Path | None:
-    """Return the run folder that an ``architecture=`` names or lies in, if any."""
-    if architecture is None:
+def _run_of(given: str | None) -> Path | None:
+    """Return the run folder that an argument names or lies in, if any."""
+    if given is None:
         return None
-    path = Path(architecture)
-    for folder in (path, path.parent, path.parent.parent):  # RUN/top/2.json
+    path = Path(given)
+    for folder in (path, path.parent, path.parent.parent):  # RUN/top/2.json, RUN/checkpoints/..
         if (folder / ".hydra" / "hydra.yaml").exists():
             return folder
     return None

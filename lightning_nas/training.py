@@ -100,6 +100,7 @@ def test(cfg: DictConfig) -> None:
         data = build_data(cfg)
         _check_images(blueprint, data)
         _check_classes(weights, data)
+        data.pixel_mean, data.pixel_std = blueprint.mean, blueprint.std
         trainer = build_trainer(cfg)
         module = _module(cfg, network, blueprint)
         (result,) = trainer.test(module, datamodule=data, verbose=False)
@@ -243,14 +244,13 @@ def _trained(cfg: DictConfig) -> tuple[Weights, Blueprint, nn.Module]:
 
 
 def _as_trained(cfg: DictConfig, blueprint: Blueprint) -> None:
-    """Let the images be those of the weights' run, unless others are given, and scaled alike."""
+    """Let the images be those of the weights' run, unless others are given, in the same size."""
     given = HydraConfig.get().overrides.task
     saved = Path(cfg.weights) / ".hydra" / "config.yaml"
     if saved.exists() and not any(override.startswith("data=") for override in given):
         cfg.data = OmegaConf.load(saved).data
         dotted = [override for override in given if override.startswith("data.")]
         cfg.data = OmegaConf.merge(cfg.data, OmegaConf.from_dotlist(dotted).get("data", {}))
-    cfg.data.mean, cfg.data.std = list(blueprint.mean), list(blueprint.std)
     if "image_size" in cfg.data:
         cfg.data.image_size = blueprint.image_size
     if "crop" in cfg.data:
