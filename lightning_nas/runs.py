@@ -111,7 +111,7 @@ def run_folder(cfg: DictConfig) -> Iterator[tuple[Path, dict[str, Any]]]:
     began = time.monotonic()
     facts: dict[str, Any] = {
         "experiment": cfg.name,
-        "method": cfg.get("method_name") or cfg.mode,
+        "method": cfg.get("method_name") or {"fit": "train"}.get(cfg.mode, cfg.mode),
         "data": cfg.data._target_.split(".")[-2] if cfg.get("data") else cfg.evaluation.dataset,
     }
     # hardware and advertisements, of every Trainer; a child has one of its own

@@ -1,6 +1,7 @@
 """What ``train.py`` does, from a configuration to a run folder: train, test, predict, export."""
 
 import logging
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -72,7 +73,9 @@ def fit(cfg: DictConfig) -> None:
         log_configuration(trainer, cfg)
         if cfg.compile:
             compile_network(network, trainer.strategy.root_device)
+        watch = time.monotonic()
         trainer.fit(module, datamodule=data, ckpt_path=checkpoint_of(cfg), weights_only=True)
+        watch = time.monotonic() - watch
         best = trainer.checkpoint_callback.best_model_path or None  # type: ignore[union-attr]
         checkpoint = str(folder / "checkpoints" / "last.ckpt") if data.train_on_all else best
         (result,) = trainer.test(
@@ -82,6 +85,9 @@ def fit(cfg: DictConfig) -> None:
             **_facts(blueprint, network, cfg.architecture or cfg.weights or DEFAULT),
             "test_accuracy": result["test/accuracy"],
             "epochs": trainer.current_epoch,
+            "images_per_second": round(
+                trainer.current_epoch * data.split_sizes["train"] / watch, 1
+            ),
             "checkpoint": checkpoint,
         }
         if trainer.is_global_zero:
@@ -303,12 +309,14 @@ def _export(
 
 def _print(folder: Path, facts: dict[str, Any]) -> None:
     """Print the table of what was trained or tested."""
+    rate = facts.get("images_per_second")
+    speed = f", {rate:,.0f} images a second with validation" if rate else ""
     print(
         f"\nimages          {facts['data']}"
         f"\ntest error      {1 - facts['test_accuracy']:.2%}"
         f"\ntest accuracy   {facts['test_accuracy']:.2%}"
         f"\nparameters      {facts['parameters']:,}\nmultiply-adds   {facts['multiply_adds']:,}"
-        f"\nepochs          {facts['epochs']}\nrun folder      {shown(folder)}"
+        f"\nepochs          {facts['epochs']}{speed}\nrun folder      {shown(folder)}"
     )
     _print_exported(facts)
 
