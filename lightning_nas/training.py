@@ -81,6 +81,8 @@ def fit(cfg: DictConfig, folder: Path, facts: dict[str, Any]) -> None:
     watch = time.monotonic()
     trainer.fit(module, datamodule=data, ckpt_path=checkpoint_of(cfg), weights_only=True)
     watch = time.monotonic() - watch
+    batches = trainer.current_epoch * int(trainer.num_training_batches)
+    images = batches * data.batch_size * trainer.world_size
     best = trainer.checkpoint_callback.best_model_path or None  # type: ignore[union-attr]
     checkpoint = str(folder / "checkpoints" / "last.ckpt") if data.train_on_all else best
     (result,) = trainer.test(
@@ -89,7 +91,7 @@ def fit(cfg: DictConfig, folder: Path, facts: dict[str, Any]) -> None:
     facts |= {
         "test_accuracy": result["test/accuracy"],
         "epochs": trainer.current_epoch,
-        "images_per_second": round(trainer.current_epoch * data.split_sizes["train"] / watch, 1),
+        "images_per_second": round(images / watch, 1),
         "checkpoint": checkpoint,
     }
     if trainer.is_global_zero:
