@@ -11,11 +11,10 @@ from collections.abc import Callable
 from typing import Any
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from lightning_nas.architecture import CELL_INPUTS, Cell, CellArchitecture
-from lightning_nas.layers.convolutions import FactorizedReduction, Norm, ReluConvNorm
+from lightning_nas.layers.convolutions import ConvNorm, FactorizedReduction, Norm
 from lightning_nas.layers.drop_path import layer_rate
 from lightning_nas.layers.operations import CELL
 from lightning_nas.networks.cell_layer import CellLayer
@@ -27,7 +26,7 @@ from lightning_nas.networks.heads import (
     check_image_size,
 )
 from lightning_nas.networks.initialization import initialize
-from lightning_nas.networks.states import calibrate
+from lightning_nas.networks.states import State, calibrate
 
 
 def enas_cell(
@@ -55,7 +54,7 @@ def enas_cell(
         cell,
         calibrate(older, channels, halve_older, norm),
         calibrate(newer, channels, False, norm),
-        ReluConvNorm(channels, channels, norm),
+        ConvNorm(channels, channels, norm),
         lambda name, state: CELL[name](channels, stride if state < CELL_INPUTS else 1, norm),
         {state: FactorizedReduction(channels, channels, norm) for state in halved},
         channels * len(cell.outputs),
@@ -176,10 +175,10 @@ class CellNetwork(nn.Module):
     def _make_cell(self, **settings: Any) -> CellLayer:
         return enas_cell(**settings)
 
-    def _run(self, images: Tensor) -> tuple[list[Tensor], Tensor | None]:
+    def _run(self, images: Tensor) -> tuple[list[State], Tensor | None]:
         """Return the last map of each resolution, and auxiliary logits in training."""
-        maps: list[Tensor] = []
-        outputs = [self.stem(images)] * CELL_INPUTS
+        maps: list[State] = []
+        outputs = [State(self.stem(images))] * CELL_INPUTS
         auxiliary_logits = None
         drops = self.training and self.drop_path > 0
         for index, (cell, halves) in enumerate(zip(self.cells, self.halves, strict=True)):
@@ -188,21 +187,21 @@ class CellNetwork(nn.Module):
                 rate = layer_rate(self.progress, index, len(self.cells), self.drop_path)
             if halves:
                 maps.append(outputs[-1])
-            outputs.append(cell(outputs[self._older(index)], outputs[-1], rate))
+            outputs.append(State(cell(outputs[self._older(index)], outputs[-1], rate)))
             outputs = outputs[-3:]  # all that later cells read
             if index == self.auxiliary_index and self.training and self.auxiliary is not None:
-                auxiliary_logits = self.auxiliary(outputs[-1])
+                auxiliary_logits = self.auxiliary(outputs[-1].x)
         return [*maps, outputs[-1]], auxiliary_logits
 
     def forward(self, images: Tensor) -> Tensor | tuple[Tensor, Tensor]:
         """Return logits; in training, where there is an auxiliary head, its logits too."""
         maps, auxiliary_logits = self._run(images)
-        logits = self.classifier(F.relu(maps[-1]))
+        logits = self.classifier(maps[-1].relu)
         return logits if auxiliary_logits is None else (logits, auxiliary_logits)
 
     def features(self, images: Tensor) -> list[Tensor]:
         """Return the last map of each resolution, largest first, after ReLU."""
-        return [F.relu(x) for x in self._run(images)[0]]
+        return [state.relu for state in self._run(images)[0]]
 
     @property
     def stages(self) -> list[list[nn.Module]]:

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from lightning_nas.architecture import Cell
 from lightning_nas.layers.drop_path import drop_path
-from lightning_nas.networks.states import States
+from lightning_nas.networks.states import State
 
 
 class CellLayer(nn.Module):
@@ -48,9 +48,9 @@ class CellLayer(nn.Module):
         self.fit_outputs = nn.ModuleDict({str(s): layer for s, layer in fit_outputs.items()})
         self.out_channels = out_channels
 
-    def forward(self, older: Tensor, newer: Tensor, drop_rate: Tensor | None) -> Tensor:
+    def forward(self, older: State, newer: State, drop_rate: Tensor | None) -> Tensor:
         """Return the concatenated outputs for the two inputs; drop paths where a rate is given."""
-        states = States(self.older(older), self.base(self.newer(newer)))
+        states = [older.brought_in(self.older), newer.brought_in(self.newer).brought_in(self.base)]
         for operations, block in zip(self.operations, self.cell.blocks, strict=True):
             left, right = map(  # type: ignore[call-overload]
                 partial(self._operate, states, drop_rate),
@@ -59,16 +59,16 @@ class CellLayer(nn.Module):
                 block.operations,
             )
             concat = block.combination == "concat"
-            states.append(torch.cat([left, right], dim=1) if concat else left + right)
+            states.append(State(torch.cat([left, right], dim=1) if concat else left + right))
         return torch.cat([self._output(states, state) for state in self.cell.outputs], dim=1)
 
     @staticmethod
     def _operate(
-        states: States, drop_rate: Tensor | None, operation: nn.Module, state: int, name: str
+        states: list[State], drop_rate: Tensor | None, operation: nn.Module, state: int, name: str
     ) -> Tensor:
-        x = operation(states.relu(state) if operation.reads_relu else states[state])
+        x = states[state].through(operation)
         return x if drop_rate is None or name == "identity" else drop_path(x, drop_rate)
 
-    def _output(self, states: States, state: int) -> Tensor:
-        fits = str(state) not in self.fit_outputs
-        return states[state] if fits else self.fit_outputs[str(state)](states[state])
+    def _output(self, states: list[State], state: int) -> Tensor:
+        x = states[state].x
+        return self.fit_outputs[str(state)](x) if str(state) in self.fit_outputs else x

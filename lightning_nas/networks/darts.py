@@ -11,11 +11,11 @@ from typing import Any
 from torch import nn
 
 from lightning_nas.architecture import CELL_INPUTS, Cell
-from lightning_nas.layers.convolutions import FactorizedReduction, Norm, ReluConvNorm
+from lightning_nas.layers.convolutions import ConvNorm, FactorizedReduction, Norm
 from lightning_nas.layers.operations import DARTS
 from lightning_nas.networks.cell import CellNetwork
 from lightning_nas.networks.cell_layer import CellLayer
-from lightning_nas.networks.states import calibrate
+from lightning_nas.networks.states import Halving
 
 
 def darts_cell(
@@ -31,11 +31,9 @@ def darts_cell(
     halved = [state for state in cell.outputs if stride > 1 and state < CELL_INPUTS]
     return CellLayer(
         cell,
-        calibrate(older, channels, True, norm)
-        if halve_older
-        else ReluConvNorm(older, channels, norm),
+        (Halving if halve_older else ConvNorm)(older, channels, norm),
         nn.Identity(),
-        ReluConvNorm(newer, channels, norm),
+        ConvNorm(newer, channels, norm),
         lambda name, state: DARTS[name](channels, stride if state < CELL_INPUTS else 1, norm),
         {state: FactorizedReduction(channels, channels, norm) for state in halved},
         channels * len(cell.outputs),

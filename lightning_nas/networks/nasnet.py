@@ -12,7 +12,7 @@ from typing import Any
 from torch import nn
 
 from lightning_nas.architecture import CELL_INPUTS, Cell
-from lightning_nas.layers.convolutions import ConvNorm, FactorizedReduction, Norm, ReluConvNorm
+from lightning_nas.layers.convolutions import ConvNorm, FactorizedReduction, Norm
 from lightning_nas.layers.operations import NASNET
 from lightning_nas.networks.cell import CellNetwork
 from lightning_nas.networks.cell_layer import CellLayer
@@ -61,7 +61,7 @@ def nasnet_cell(
         cell,
         nn.Identity() if raw_older else calibrate(older, channels, halve_older, norm),
         nn.Identity(),
-        ReluConvNorm(newer, channels, norm),
+        ConvNorm(newer, channels, norm),
         operation,
         fit_outputs,
         channels * len(cell.outputs),

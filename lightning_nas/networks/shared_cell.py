@@ -26,7 +26,7 @@ from lightning_nas.networks.heads import (
     check_image_size,
 )
 from lightning_nas.networks.initialization import initialize
-from lightning_nas.networks.states import States, calibrate
+from lightning_nas.networks.states import State, calibrate
 
 
 class SharedCell(nn.Module):
@@ -77,9 +77,9 @@ class SharedCell(nn.Module):
         )
         self.norm = norm(channels)
 
-    def forward(self, older: Tensor, newer: Tensor, cell: Cell) -> Tensor:
+    def forward(self, older: State, newer: State, cell: Cell) -> Tensor:
         """Return the cell's output ``(N, channels, H', W')`` for the two inputs."""
-        states = States(self.older(older), self.newer(newer))
+        states = [older.brought_in(self.older), newer.brought_in(self.newer)]
         for edges, block in zip(self.blocks, cell.blocks, strict=True):
             left, right = map(  # type: ignore[call-overload]
                 partial(self._operate, states),
@@ -87,22 +87,21 @@ class SharedCell(nn.Module):
                 block.inputs,
                 block.operations,
             )
-            states.append(left + right)
+            states.append(State(left + right))
         first, *others = (self._output(states, state) for state in cell.outputs)
         for output in others:
             first += output  # in place: nobody else reads it
         return self.norm(first)
 
     @staticmethod
-    def _operate(states: States, edges: Any, state: int, operation: str) -> Tensor:
-        layer = edges[state][operation]
-        return layer(states.relu(state) if layer.reads_relu else states[state])
+    def _operate(states: list[State], edges: Any, state: int, operation: str) -> Tensor:
+        return states[state].through(edges[state][operation])
 
-    def _output(self, states: States, state: int) -> Tensor:
+    def _output(self, states: list[State], state: int) -> Tensor:
         # A sum of 1x1 convolutions is one 1x1 convolution of the concatenation, without the copy.
         if state < len(self.halve_outputs):
-            return self.outputs[state](F.relu(self.halve_outputs[state](states[state])))
-        return self.outputs[state](states.relu(state))
+            return self.outputs[state](F.relu(self.halve_outputs[state](states[state].x)))
+        return self.outputs[state](states[state].relu)
 
 
 class SharedCellNetwork(nn.Module):
@@ -185,14 +184,14 @@ class SharedCellNetwork(nn.Module):
         self, images: Tensor, architecture: CellArchitecture
     ) -> Tensor | tuple[Tensor, Tensor]:
         """Return logits; in training, where there is an auxiliary head, its logits too."""
-        older = newer = self.stem(images)
+        older = newer = State(self.stem(images))
         auxiliary_logits = None
         for index, cell in enumerate(self.cells):
             kind = architecture.reduction if index in self.reductions else architecture.normal
             if str(index) in self.halvings:
-                older, newer = newer, self.halvings[str(index)](newer)
-            older, newer = newer, cell(older, newer, kind)
+                older, newer = newer, State(self.halvings[str(index)](newer.x))
+            older, newer = newer, State(cell(older, newer, kind))
             if index == self.auxiliary_index and self.training and self.auxiliary is not None:
-                auxiliary_logits = self.auxiliary(newer)
-        logits = self.classifier(F.relu(newer))
+                auxiliary_logits = self.auxiliary(newer.x)
+        logits = self.classifier(newer.relu)
         return logits if auxiliary_logits is None else (logits, auxiliary_logits)

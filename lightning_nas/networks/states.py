@@ -3,32 +3,47 @@
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from lightning_nas.layers.convolutions import FactorizedReduction, Norm, ReluConvNorm
+from lightning_nas.layers.convolutions import ConvNorm, FactorizedReduction, Norm
 
 
-class States:
-    """The states of one cell as they are made, each with its ReLU, computed at most once."""
+class State:
+    """A map and its ReLU, computed at most once, for every layer that reads it.
 
-    def __init__(self, *states: Tensor) -> None:
-        self.states = list(states)
-        self._relu: dict[int, Tensor] = {}
+    Args:
+        x: The map, ``(N, C, H, W)``.
+    """
 
-    def append(self, state: Tensor) -> None:
-        """Add the next state."""
-        self.states.append(state)
+    def __init__(self, x: Tensor) -> None:
+        self.x = x
+        self._relu: Tensor | None = None
 
-    def __getitem__(self, index: int) -> Tensor:
-        return self.states[index]
+    @property
+    def relu(self) -> Tensor:
+        """The map with zeros for what is negative."""
+        if self._relu is None:
+            self._relu = F.relu(self.x)
+        return self._relu
 
-    def relu(self, index: int) -> Tensor:
-        """Return the ReLU of a state."""
-        if index not in self._relu:
-            self._relu[index] = F.relu(self.states[index])
-        return self._relu[index]
+    def through(self, layer: nn.Module) -> Tensor:
+        """Return what a layer, which says by ``reads_relu`` what it reads, makes of it."""
+        return layer(self.relu if layer.reads_relu else self.x)
+
+    def brought_in(self, layer: nn.Module) -> "State":
+        """Return the state that a layer brings into a cell; this one, if it changes nothing."""
+        return self if isinstance(layer, nn.Identity) else State(self.through(layer))
+
+
+class Halving(nn.Sequential):
+    """A factorised reduction of a state after its ReLU, which stands in the first place."""
+
+    reads_relu = True
+
+    def __init__(self, in_channels: int, channels: int, norm: Norm) -> None:
+        super().__init__(nn.Identity(), FactorizedReduction(in_channels, channels, norm))
 
 
 def calibrate(in_channels: int, channels: int, halve: bool, norm: Norm) -> nn.Module:
     """Return the layer that brings an input of a cell to the cell's channels and resolution."""
     if halve:
-        return nn.Sequential(nn.ReLU(), FactorizedReduction(in_channels, channels, norm))
-    return nn.Identity() if in_channels == channels else ReluConvNorm(in_channels, channels, norm)
+        return Halving(in_channels, channels, norm)
+    return nn.Identity() if in_channels == channels else ConvNorm(in_channels, channels, norm)

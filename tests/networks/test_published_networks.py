@@ -174,7 +174,9 @@ def test_the_cell_after_a_reduction_may_skip_the_cell_before_it():
             cell.register_forward_hook(lambda _m, _i, out, seen=outputs: seen.append(out))
             cell.register_forward_pre_hook(lambda _m, args, seen=inputs: seen.append(args[0]))
         network(torch.randn(2, 3, 8, 8))
-        read[skips] = [[i for i, out in enumerate(outputs) if out is older] for older in inputs[2:]]
+        read[skips] = [
+            [i for i, out in enumerate(outputs) if out is older.x] for older in inputs[2:]
+        ]
     assert read[False] == [[0], [1], [2], [3], [4], [5]]  # reductions: cells 2 and 5
     assert read[True] == [[0], [0], [2], [3], [3], [5]]
 
