@@ -213,3 +213,26 @@ def test_a_compiled_network_is_trained_and_exported(tmp_path):
     assert summary["status"] == "complete"
     exported = read_weights(str(folder / "export" / "model.safetensors"), tmp_path)
     assert read_weights(str(folder), tmp_path).state.keys() == exported.state.keys()
+
+
+@pytest.mark.slow
+def test_two_processes_train_average_and_resume(tmp_path):
+    settings = [
+        "debug=smoke_train", "architecture=nasnet_a", "network.dropout=0.2", "data.image_size=20",
+        "network.auxiliary=true", "trainer.devices=2", "trainer.strategy=ddp", "threads=1",
+        "+callbacks.average._target_=lightning_nas.callbacks.averaging.AverageWeights",
+    ]  # fmt: skip
+    whole, half = tmp_path / "whole", tmp_path / "half"
+    summary, output, _ = train(whole, *settings, "module.scheduler.epochs=2")
+    assert summary["status"] == "complete"
+    assert output.count("run folder") == 1  # the first process alone speaks
+    train(half, *settings, "module.scheduler.epochs=2", "trainer.max_epochs=1")
+    status, _, errors = run("train.py", f"resume={half}", "trainer.max_epochs=2")
+    assert status == 0, errors
+    weights = [
+        torch.load(folder / "checkpoints" / "last.ckpt", weights_only=True)
+        for folder in (whole, half)
+    ]
+    for key in ("state_dict", "current_model_state"):
+        for name, tensor in weights[0][key].items():
+            assert torch.equal(tensor, weights[1][key][name]), name
