@@ -3,9 +3,9 @@
 Forward, backward and SGD step of the CIFAR network, N = 6, F = 32, on generated images, by three:
 ours with channels last, as it is trained here; the same network out of its Python file, plain torch
 in NCHW with the same weights; and darts_nasnet_a, a network of like size as DARTS builds it, out of
-its Python file too. Each has a process of its own; they step in turn, one at a time, on all cores;
-the figure is the median. Memory is the most that a process held beyond what it held before its
-network was built (Linux: VmHWM less VmRSS then).
+its Python file too. Each has a process of its own; they step in turn, one at a time, on all cores.
+Figures are medians; a ratio is to our step of the same turn. Memory is the most that a process held
+beyond what it held before its network was built (Linux: VmHWM less VmRSS then).
 
     python -m benchmarks.training
     python -m benchmarks.training --batch 8 --steps 3 --threads 1
@@ -104,8 +104,8 @@ def steps(pipes: dict[str, Connection], number: int) -> dict[str, list[tuple[flo
     return taken
 
 
-def measure(batch: int, number: int) -> tuple[dict[str, float], dict[str, float]]:
-    """Return milliseconds a step and megabytes of each network."""
+def measure(batch: int, number: int) -> tuple[dict[str, list[float]], dict[str, float]]:
+    """Return the milliseconds of each step and the megabytes of each network."""
     threads = torch.get_num_threads()
     with (
         worker(OURS, batch, threads) as one,
@@ -119,8 +119,7 @@ def measure(batch: int, number: int) -> tuple[dict[str, float], dict[str, float]
         memory = {name: pipe.recv() for name, pipe in pipes.items()}
     first = [taken[name][0][1] for name in (OURS, PLAIN)]
     assert abs(first[0] - first[1]) < 1e-3, f"not the same network: losses {first}"
-    seconds = {name: [time for time, _ in each[WARM_UP:]] for name, each in taken.items()}
-    return {name: 1e3 * statistics.median(each) for name, each in seconds.items()}, memory
+    return {name: [1e3 * t for t, _ in each[WARM_UP:]] for name, each in taken.items()}, memory
 
 
 def main() -> None:
@@ -136,10 +135,11 @@ def main() -> None:
     milliseconds, memory = measure(arguments.batch, arguments.steps)
     print(f"{'':<26}{'ms a step':>10}{'ratio':>8}{'peak, MB':>10}{'ratio':>8}")
     for name in MAKERS:
-        time_ratio = milliseconds[name] / milliseconds[OURS]
+        ratios = [a / b for a, b in zip(milliseconds[name], milliseconds[OURS], strict=True)]
         memory_ratio = memory[name] / memory[OURS]
         print(
-            f"{name:<26}{milliseconds[name]:>10,.0f}{time_ratio:>8.2f}"
+            f"{name:<26}{statistics.median(milliseconds[name]):>10,.0f}"
+            f"{statistics.median(ratios):>8.2f}"
             f"{memory[name]:>10,.0f}{memory_ratio:>8.2f}"
         )
 

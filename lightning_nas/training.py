@@ -10,6 +10,7 @@ import torch
 from hydra.core.hydra_config import HydraConfig
 from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
+from pytorch_lightning.utilities import rank_zero_only
 from torch import nn
 
 from lightning_nas.architecture import Architecture
@@ -39,130 +40,121 @@ ONLY_CELLS = (
     *("stem", "stem_filters", "skip_reduction_input"),
 )  # settings of networks
 DEFAULT = "enas_micro"  # the architecture where none is given
+SAID = {"images": "data", "weights": "weights"}
 LARGE_IMAGES = 96  # pixels from which cells get the stem for large images
 
 
 def train(cfg: DictConfig) -> None:
     """Do what ``mode`` says."""
-    modes: dict[str, Callable[[DictConfig], None]] = {
+    modes: dict[str, Callable[[DictConfig, Path, dict[str, Any]], None]] = {
         "fit": fit,
         "test": test,
         "predict": predict,
         "export": export_only,
     }
-    if cfg.mode not in modes:
-        raise InputError(f"mode must be {', '.join(modes)}, got {cfg.mode!r}")
-    if cfg.mode != "fit" and not cfg.weights:
-        raise InputError(f"mode={cfg.mode} needs weights=RUN, of a training, or a file of weights")
-    modes[cfg.mode](cfg)
+    with run_folder(cfg) as (folder, facts):
+        if cfg.mode not in modes:
+            raise InputError(f"mode must be {', '.join(modes)}, got {cfg.mode!r}")
+        if cfg.mode != "fit" and not cfg.weights:
+            raise InputError(f"mode={cfg.mode} needs weights=RUN, of a training, or a file")
+        modes[cfg.mode](cfg, folder, facts)
+    _print(folder, facts)
 
 
-def fit(cfg: DictConfig) -> None:
+def fit(cfg: DictConfig, folder: Path, facts: dict[str, Any]) -> None:
     """Train one architecture, from scratch or from weights, and test it."""
-    with run_folder(cfg) as (folder, facts):
-        weights = _weights(cfg)
-        architecture = _architecture(cfg, weights)
-        data = build_data(cfg)
-        blueprint = _blueprint(cfg, architecture, data, weights)
-        network = blueprint.build()
-        if weights is not None:
-            _check_classes(weights, data, cfg.new_head)
-            log.info(load_weights(network, weights, new_head=cfg.new_head))
-        module = _module(cfg, network, blueprint)
-        trainer = build_trainer(cfg)
-        log_configuration(trainer, cfg)
-        if cfg.compile:
-            compile_network(network, trainer.strategy.root_device)
-        watch = time.monotonic()
-        trainer.fit(module, datamodule=data, ckpt_path=checkpoint_of(cfg), weights_only=True)
-        watch = time.monotonic() - watch
-        best = trainer.checkpoint_callback.best_model_path or None  # type: ignore[union-attr]
-        checkpoint = str(folder / "checkpoints" / "last.ckpt") if data.train_on_all else best
-        (result,) = trainer.test(
-            module, datamodule=data, ckpt_path=checkpoint, verbose=False, weights_only=True
-        )
-        facts |= {
-            **_facts(blueprint, network, cfg.architecture or cfg.weights or DEFAULT),
-            "test_accuracy": result["test/accuracy"],
-            "epochs": trainer.current_epoch,
-            "images_per_second": round(
-                trainer.current_epoch * data.split_sizes["train"] / watch, 1
-            ),
-            "checkpoint": checkpoint,
-        }
-        if trainer.is_global_zero:
-            write_with_pictures(architecture, folder)
-            if cfg.export:
-                facts["exported"] = _export(cfg, network, blueprint, folder)
+    weights = _weights(cfg)
+    architecture = _architecture(cfg, weights)
+    data = build_data(cfg)
+    blueprint = _blueprint(cfg, architecture, data, weights)
+    network = blueprint.build()
+    if weights is not None:
+        _check_classes(weights, data, cfg.new_head)
+        facts["weights"] = load_weights(network, weights, new_head=cfg.new_head)
+        log.info(facts["weights"])
+    facts |= _facts(blueprint, network, cfg.architecture or cfg.weights or DEFAULT)
+    module = _module(cfg, network, blueprint)
+    trainer = build_trainer(cfg)
+    log_configuration(trainer, cfg)
+    if cfg.compile:
+        compile_network(network, trainer.strategy.root_device)
+    watch = time.monotonic()
+    trainer.fit(module, datamodule=data, ckpt_path=checkpoint_of(cfg), weights_only=True)
+    watch = time.monotonic() - watch
+    batches = trainer.current_epoch * int(trainer.num_training_batches)
+    images = batches * data.batch_size * trainer.world_size
+    best = trainer.checkpoint_callback.best_model_path or None  # type: ignore[union-attr]
+    checkpoint = str(folder / "checkpoints" / "last.ckpt") if data.train_on_all else best
+    (result,) = trainer.test(
+        module, datamodule=data, ckpt_path=checkpoint, verbose=False, weights_only=True
+    )
+    facts |= {
+        "test_accuracy": result["test/accuracy"],
+        "epochs": trainer.current_epoch,
+        "images_per_second": round(images / watch, 1),
+        "checkpoint": checkpoint,
+    }
     if trainer.is_global_zero:
-        _print(folder, facts)
+        write_with_pictures(architecture, folder)
+        if cfg.export:
+            facts["exported"] = _export(cfg, network, blueprint, folder)
 
 
-def test(cfg: DictConfig) -> None:
+def test(cfg: DictConfig, folder: Path, facts: dict[str, Any]) -> None:
     """Test trained weights, on the images that they were trained on or on others."""
-    with run_folder(cfg) as (folder, facts):
-        weights, blueprint, network = _trained(cfg)
-        _as_trained(cfg, blueprint)
-        data = build_data(cfg)
-        _check_images(blueprint, data)
-        _check_classes(weights, data)
-        data.pixel_mean, data.pixel_std = blueprint.mean, blueprint.std
-        trainer = build_trainer(cfg)
-        module = _module(cfg, network, blueprint)
-        (result,) = trainer.test(module, datamodule=data, verbose=False)
-        facts |= {
-            **_facts(blueprint, network, cfg.weights),
-            "test_accuracy": result["test/accuracy"],
-            "data": cfg.data._target_.split(".")[-2],
-            "epochs": 0,
-            "checkpoint": str(cfg.weights),
-        }
-    if trainer.is_global_zero:
-        _print(folder, facts)
+    weights, blueprint, network = _trained(cfg)
+    _as_trained(cfg, blueprint)
+    data = build_data(cfg)
+    _check_images(blueprint, data)
+    _check_classes(weights, data)
+    data.pixel_mean, data.pixel_std = blueprint.mean, blueprint.std
+    trainer = build_trainer(cfg)
+    module = _module(cfg, network, blueprint)
+    (result,) = trainer.test(module, datamodule=data, verbose=False)
+    facts |= {
+        **_facts(blueprint, network, cfg.weights),
+        "test_accuracy": result["test/accuracy"],
+        "data": cfg.data._target_.split(".")[-2],
+        "checkpoint": str(cfg.weights),
+    }
 
 
-def predict(cfg: DictConfig) -> None:
+def predict(cfg: DictConfig, folder: Path, facts: dict[str, Any]) -> None:
     """Write the classes that trained weights see in a folder of images."""
-    with run_folder(cfg) as (folder, facts):
-        if not cfg.images:
-            raise InputError("mode=predict needs images=DIR, a folder of images, or one image")
-        _, blueprint, network = _trained(cfg)
-        trainer = build_trainer(cfg)
-        images = UnlabelledImages(
-            cfg.images,
-            image_size=blueprint.image_size,
-            channels=blueprint.channels,
-            mean=blueprint.mean,
-            std=blueprint.std,
-            crop=blueprint.crop,
-            num_workers=cfg.data.get("num_workers", 0),
-            device=trainer.strategy.root_device,
-        )
-        module = _module(cfg, network, blueprint)
-        path = folder / "predictions.csv"
-        batches: Any = trainer.predict(module, dataloaders=images)
-        write_predictions(path, batches, blueprint.classes)
-        facts |= {
-            **_facts(blueprint, network, cfg.weights),
-            "data": str(cfg.images),
-            "predictions": str(path),
-        }
-    print(f"\nimages          {len(images.paths):,}\npredictions     {shown(path)}")
+    if not cfg.images:
+        raise InputError("mode=predict needs images=DIR, a folder of images, or one image")
+    _, blueprint, network = _trained(cfg)
+    trainer = build_trainer(cfg)
+    images = UnlabelledImages(
+        cfg.images,
+        image_size=blueprint.image_size,
+        channels=blueprint.channels,
+        mean=blueprint.mean,
+        std=blueprint.std,
+        crop=blueprint.crop,
+        num_workers=cfg.data.get("num_workers", 0),
+        device=trainer.strategy.root_device,
+    )
+    module = _module(cfg, network, blueprint)
+    path = folder / "predictions.csv"
+    batches: Any = trainer.predict(module, dataloaders=images)
+    write_predictions(path, batches, blueprint.classes)
+    facts |= {
+        **_facts(blueprint, network, cfg.weights),
+        "data": str(cfg.images),
+        "predictions": str(path),
+    }
 
 
-def export_only(cfg: DictConfig) -> None:
+def export_only(cfg: DictConfig, folder: Path, facts: dict[str, Any]) -> None:
     """Write trained weights in other formats."""
-    with run_folder(cfg) as (folder, facts):
-        if not cfg.export:
-            raise InputError(
-                f"mode=export needs export=FORMAT, out of {', '.join(FORMATS)}, or a list"
-            )
-        _, blueprint, network = _trained(cfg)
-        facts |= {
-            **_facts(blueprint, network, cfg.weights),
-            "exported": _export(cfg, network, blueprint, folder),
-        }
-    _print_exported(facts)
+    if not cfg.export:
+        raise InputError(f"mode=export needs export=FORMAT, out of {', '.join(FORMATS)}, or a list")
+    _, blueprint, network = _trained(cfg)
+    facts |= {
+        **_facts(blueprint, network, cfg.weights),
+        "exported": _export(cfg, network, blueprint, folder),
+    }
 
 
 def compile_network(network: nn.Module, device: torch.device) -> None:
@@ -307,20 +299,21 @@ def _export(
     return {name: str(path) for name, path in paths.items()}
 
 
+@rank_zero_only
 def _print(folder: Path, facts: dict[str, Any]) -> None:
-    """Print the table of what was trained or tested."""
-    rate = facts.get("images_per_second")
-    speed = f", {rate:,.0f} images a second with validation" if rate else ""
-    print(
-        f"\nimages          {facts['data']}"
-        f"\ntest error      {1 - facts['test_accuracy']:.2%}"
-        f"\ntest accuracy   {facts['test_accuracy']:.2%}"
-        f"\nparameters      {facts['parameters']:,}\nmultiply-adds   {facts['multiply_adds']:,}"
-        f"\nepochs          {facts['epochs']}{speed}\nrun folder      {shown(folder)}"
-    )
-    _print_exported(facts)
-
-
-def _print_exported(facts: dict[str, Any]) -> None:
-    for name, path in facts.get("exported", {}).items():
-        print(f"{name:<16}{shown(Path(path))}")
+    """Print what came out, a line each."""
+    lines = {name: facts[key] for name, key in SAID.items() if key in facts}
+    if "test_accuracy" in facts:
+        lines |= {
+            "test error": f"{1 - facts['test_accuracy']:.2%}",
+            "test accuracy": f"{facts['test_accuracy']:.2%}",
+            "parameters": f"{facts['parameters']:,}",
+            "multiply-adds": f"{facts['multiply_adds']:,}",
+        }
+    if "epochs" in facts:
+        speed = f"{facts['images_per_second']:,.0f} images a second, validation included"
+        lines["epochs"] = f"{facts['epochs']}, {speed}"
+    files = {**facts.get("exported", {}), "predictions": facts.get("predictions")}
+    lines |= {name: str(shown(Path(path))) for name, path in files.items() if path}
+    lines["run folder"] = str(shown(folder))
+    print("\n" + "\n".join(f"{name:<16}{line}" for name, line in lines.items()))

@@ -27,15 +27,16 @@ def commands():
     return [line for line in (*lines, *rows) if line and not line.startswith(("make", "source"))]
 
 
-def shortened(command, run, images, runs):
-    """The command, cut to seconds, with RUN and DIR put in."""
+def shortened(command, run, trained, images, runs):
+    """The command, cut to seconds, with RUN, TRAINED and DIR put in."""
     if command.startswith("build_network"):
         given = "from lightning_nas import build_network, load_architecture; "
         return [sys.executable, "-c", given + command]
     words = shlex.split(command)
     if words[0] != "python":  # settings alone: they go with either script
         words = ["python", "search.py", *words]
-    script, given = words[1], [w.replace("RUN", str(run)) for w in words[2:]]
+    script, given = words[1], [w.replace("TRAINED", str(trained)) for w in words[2:]]
+    given = [w.replace("RUN", str(run)) for w in given]
     given = [w.replace("DIR", str(images)) for w in given]
     names = {word.split("=")[0] for word in given}
     more = [] if script == "-m" else [*QUIET]
@@ -43,10 +44,18 @@ def shortened(command, run, images, runs):
         more = [*QUIET[:1], "trainer.max_epochs=3"]
     elif script == "search.py":
         more += SHORT_SEARCH if "data" in names else ["debug=smoke"]
+    elif script == "train.py" and "mode" in names:
+        pass
+    elif script == "train.py" and "weights" in names:
+        more += ["trainer.max_epochs=1", "data.batch_size=8"]
+        more += ["data.validation=0.25"] if "data" in names else []
     elif script == "train.py":
         more += SHORT_TRAINING
+        if "imagenet" in command:
+            more += ["data.num_workers=0", "trainer.precision=32-true"]
         of_data = ["network.cells=1", "data.validation=0.25", f"data.root={images}"]
         more += of_data if "data" in names else []
+    more = [] if "benchmarks" in command else more
     if script != "-m" and "resume" not in names:
         more += [f"paths.runs={runs}"]
     more = [word for word in more if word.split("=")[0] not in names]
@@ -64,6 +73,14 @@ def searched(tmp_path_factory):
     folder = tmp_path_factory.mktemp("run")
     settings = ["debug=smoke", *QUIET, "space.blocks=2", f"hydra.run.dir={folder}"]
     run([sys.executable, "search.py", *settings])
+    return folder
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("trained")
+    settings = ["debug=smoke_train", *QUIET, "architecture=nasnet_a", f"hydra.run.dir={folder}"]
+    run([sys.executable, "train.py", *settings])
     return folder
 
 
@@ -87,8 +104,8 @@ def test_the_readme_has_commands():
 
 @pytest.mark.slow
 @pytest.mark.parametrize("command", commands())
-def test_a_command_of_the_readme_runs(command, searched, images, tmp_path, monkeypatch):
-    words = shortened(command, searched, images, tmp_path)
-    if words[1] == "-m":
+def test_a_command_of_the_readme_runs(command, searched, trained, images, tmp_path, monkeypatch):
+    words = shortened(command, searched, trained, images, tmp_path)
+    if words[1:3] == ["-m", "lightning_nas.report.draw"]:
         words[-1] = str(tmp_path / words[-1])  # what it writes goes elsewhere
     run(words)

@@ -34,8 +34,8 @@ def cosine(
         optimizer: Whose rates are set.
         epochs: Of the whole training.
         lowest: Rate at the end.
-        warmup: Epochs of rates that grow in equal steps up to the optimiser's; fewer than
-            ``epochs``.
+        warmup: Epochs of rates that grow in equal steps up to the optimiser's; in a short trial
+            all but the last.
         period: Epochs up to the first restart; None = no restarts.
         growth: What a period is multiplied by to get the next.
 
@@ -44,8 +44,9 @@ def cosine(
     """
     if period is not None and (period < 1 or growth < 1):
         raise InputError(f"period and growth must be at least 1, got {period} and {growth}")
-    if not 0 <= warmup < epochs:
-        raise InputError(f"warmup must be 0 to {epochs - 1} of {epochs} epochs, got {warmup}")
+    if warmup < 0:
+        raise InputError(f"warmup must be at least 0, got {warmup}")
+    warmup = min(warmup, epochs - 1)
     falling: LRScheduler = CosineAnnealingLR(optimizer, T_max=epochs - warmup, eta_min=lowest)
     if period is not None:
         falling = CosineAnnealingWarmRestarts(optimizer, period, growth, eta_min=lowest)
