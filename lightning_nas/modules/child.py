@@ -87,6 +87,10 @@ class ChildModule(LightningModule):
             part.eval()
         return self
 
+    def on_train_start(self) -> None:
+        """Leave what is frozen as in evaluation: Lightning itself does not call ``train``."""
+        self.train()
+
     def training_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> Tensor:
         """Return the loss, the auxiliary head's included."""
         images, labels = batch

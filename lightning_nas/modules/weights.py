@@ -4,21 +4,27 @@ They come from a run folder, a checkpoint, an exported ``.safetensors`` file, or
 ImageNet weights of NASNet-A. Files are read with ``weights_only=True``: they cannot run code.
 """
 
+import hashlib
 import json
 import logging
 import pickle
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from http.client import HTTPException
 from pathlib import Path
 from typing import Any
 from urllib.error import URLError
 from urllib.parse import urlsplit
+from urllib.request import urlretrieve
 
 import torch
 from safetensors import SafetensorError, safe_open
 from torch import Tensor, nn
+from tqdm import tqdm
 
 from lightning_nas.errors import InputError
+from lightning_nas.files import replace_file
 from lightning_nas.modules.checkpoint import BLUEPRINT
 from lightning_nas.networks.blueprint import Blueprint
 from lightning_nas.networks.imagenet_weights import (
@@ -88,8 +94,10 @@ def read_weights(source: str, downloads: Path) -> Weights:
         return _from_safetensors(source, path)
     try:
         content = torch.load(path, map_location="cpu", weights_only=True)
-    except (pickle.UnpicklingError, RuntimeError, EOFError, OSError, ValueError) as error:
+    except Exception as error:  # torch raises all sorts of them where a file is of no known format
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        if isinstance(error, pickle.UnpicklingError):  # its text has advice to run what is in it
+            reason = "it is of another format, or has Python objects in it, which are not loaded"
         raise InputError(
             f"weights={source}: cannot be read as a file of tensors ({reason})"
         ) from None
@@ -102,18 +110,20 @@ def _from_content(source: str, content: Any) -> Weights:
         if BLUEPRINT in content:
             blueprint = Blueprint.from_json(content[BLUEPRINT], f"weights={source}")
         content = content["state_dict"]
-        for owner in OWNERS:
-            if any(name.startswith(owner) for name in content):
-                content = {
-                    n.removeprefix(owner): t for n, t in content.items() if n.startswith(owner)
-                }
-                break
-    if not isinstance(content, dict) or not all(isinstance(t, Tensor) for t in content.values()):
+    if not (isinstance(content, dict) and content and all(map(_is_named_tensor, content.items()))):
         raise InputError(f"weights={source}: holds no tensors by name")
+    for owner in OWNERS:
+        if any(name.startswith(owner) for name in content):
+            content = {n.removeprefix(owner): t for n, t in content.items() if n.startswith(owner)}
+            break
     if is_imagenet_format(content):
         blueprint = imagenet_blueprint(content)
         content = from_imagenet_format(content)
     return Weights(source, content, blueprint)
+
+
+def _is_named_tensor(item: tuple[Any, Any]) -> bool:
+    return isinstance(item[0], str) and isinstance(item[1], Tensor)
 
 
 def _from_safetensors(source: str, path: Path) -> Weights:
@@ -144,16 +154,26 @@ def _file_of(path: Path) -> Path:
 
 
 def _download(url: str, folder: Path) -> Path:
-    path = folder / Path(urlsplit(url).path).name
+    place = hashlib.sha256(url.encode()).hexdigest()[:8]  # other files may have the same name
+    path = folder / place / Path(urlsplit(url).path).name
     if not path.exists():
-        folder.mkdir(parents=True, exist_ok=True)
         try:
-            torch.hub.download_url_to_file(url, str(path))
-        except (URLError, OSError) as error:
+            replace_file(path, lambda part: _fetch(url, part))
+        except (URLError, HTTPException, OSError) as error:
             raise InputError(
                 f"{url} could not be downloaded ({error}); fetch it elsewhere and give weights=FILE"
             ) from None
     return path
+
+
+def _fetch(url: str, path: Path) -> None:
+    with tqdm(desc=path.name, unit="B", unit_scale=True, disable=None, file=sys.stderr) as bar:
+
+        def show(blocks: int, size: int, total: int) -> None:
+            bar.total = max(total, 0) or None
+            bar.update(blocks * size - bar.n)
+
+        urlretrieve(url, path, show)  # raises where less comes than was said
 
 
 def load_weights(network: nn.Module, weights: Weights, *, new_head: bool = False) -> str:

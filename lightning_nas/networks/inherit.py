@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from lightning_nas.errors import InputError
 from lightning_nas.networks.cell import CellNetwork
+from lightning_nas.networks.heads import REDUCTIONS
 from lightning_nas.networks.macro import MacroNetwork
 
 OPERATION = re.compile(
@@ -54,7 +55,7 @@ def inherit(network: nn.Module, shared: Mapping[str, Tensor]) -> Inherited:
 
     Args:
         network: Of an architecture of the search's space, at the shared weights' cells and filters
-            for all of it; a wider or a deeper one gets what fits.
+            for all of it; in longer or shorter stacks, cells get what has their place in the stack.
         shared: Tensors by their names in ``SharedCellNetwork`` or ``SharedMacroNetwork``.
 
     Raises:
@@ -62,7 +63,7 @@ def inherit(network: nn.Module, shared: Mapping[str, Tensor]) -> Inherited:
     """
     own = network.state_dict()
     operations = taken = tensors = 0
-    for is_operation, places in _parts(network):
+    for is_operation, places in _parts(network, shared):
         sources = {
             name: source + name.removeprefix(place)
             for place, source in places.items()
@@ -90,7 +91,9 @@ def _shape(tensors: Mapping[str, Tensor], name: str) -> torch.Size | None:
     return tensors[name].shape if name in tensors else None
 
 
-def _parts(network: nn.Module) -> Iterator[tuple[bool, dict[str, str]]]:
+def _parts(
+    network: nn.Module, shared: Mapping[str, Tensor]
+) -> Iterator[tuple[bool, dict[str, str]]]:
     """Yield the stem, then every operation.
 
     Each as whether it is an operation, and where its tensors are: how their names begin in the
@@ -112,10 +115,28 @@ def _parts(network: nn.Module) -> Iterator[tuple[bool, dict[str, str]]]:
                 },
             )
         return
-    for i, halves in enumerate(network.halves):
-        cell = network.architecture.reduction if halves else network.architecture.normal
+    for i, place in _counterparts(network, shared).items():
+        cell = network.architecture.reduction if network.halves[i] else network.architecture.normal
         for b, block in enumerate(cell.blocks):
             for side, read in enumerate(zip(block.inputs, block.operations, strict=True)):
                 state, name = read
-                source = f"cells.{i}.blocks.{b}.{side}.{state}.{name}."
+                source = f"cells.{place}.blocks.{b}.{side}.{state}.{name}."
                 yield True, {f"cells.{i}.operations.{b}.{side}.": source}
+
+
+def _counterparts(network: CellNetwork, shared: Mapping[str, Tensor]) -> dict[int, int]:
+    """Return, for each cell, the number of the shared one at its place in its stack.
+
+    It is one that does not exist where the stacks of the search are shorter, and for the cells of
+    the stem for large images.
+    """
+    numbers = {int(name.split(".")[1]) for name in shared if name.startswith("cells.")}
+    there = (len(numbers) - REDUCTIONS) // (REDUCTIONS + 1)  # normal cells in a stack
+    first, second = network.reductions
+    here = second - first - 1
+    places = {}
+    for i in range(len(network.cells)):
+        stack, place = divmod(i - (first - here) + 1, here + 1)  # place 0 is the reduction
+        exists = stack >= 0 and place <= there
+        places[i] = stack * (there + 1) + place - 1 if exists else -1
+    return places
