@@ -9,6 +9,7 @@ from omegaconf import OmegaConf
 from lightning_nas.errors import InputError
 
 STARTED_FROM_OUTSIDE = ("WORLD_SIZE", "SLURM_STEP_NUM_TASKS")  # by torchrun, by srun
+OF_GROUPS = ("module.frozen_stages", "module.stage_factor")  # which the optimiser's groups follow
 OF_THE_SEARCH = ("data.batch_size",)  # settings of the data that a training does not take over
 
 
@@ -52,7 +53,7 @@ def resumed(arguments: list[str]) -> list[str]:
         raise InputError(f"resume={given}: no run folder (it has no .hydra/config.yaml)")
     rest = [argument for argument in arguments if _name(argument) != "resume"]
     for argument in rest:
-        if ".optimizer." in _name(argument) or ".scheduler." in _name(argument):
+        if any(part in _name(argument) for part in (".optimizer.", ".scheduler.", *OF_GROUPS)):
             raise InputError(f"{argument}: the checkpoint says what this is; begin a new run")
         if not argument.startswith("-") and "." not in _name(argument):
             raise InputError(f"{argument}: a resumed run takes dotted settings only (a.b=c)")
@@ -71,8 +72,14 @@ def as_found(arguments: list[str]) -> list[str]:
     What the arguments say themselves comes last and wins; if they choose the images, nothing is
     added about images.
     """
-    run = _run_of(_value(arguments, "architecture")) or _run_of(_value(arguments, "weights"))
-    if run is None or _value(arguments, "mode") not in (None, "fit"):
+    if _value(arguments, "mode") not in (None, "fit"):
+        return arguments
+    weights = _value(arguments, "weights")
+    if weights and not {"recipe", "debug"} & set(map(_name, arguments)):
+        print("added for weights: recipe=finetune", file=sys.stderr)
+        arguments = [*arguments, "recipe=finetune"]
+    run = run_of(_value(arguments, "architecture")) or run_of(weights)
+    if run is None:
         return arguments
     config = OmegaConf.load(run / ".hydra" / "config.yaml")
     hydra = OmegaConf.load(run / ".hydra" / "hydra.yaml").hydra
@@ -99,7 +106,7 @@ def as_found(arguments: list[str]) -> list[str]:
     return [*arguments[:first], *added, *arguments[first:]]  # after -m, whose settings are one row
 
 
-def _run_of(given: str | None) -> Path | None:
+def run_of(given: str | None) -> Path | None:
     """Return the run folder that an argument names or lies in, if any."""
     if given is None:
         return None

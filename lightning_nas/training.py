@@ -7,23 +7,19 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from hydra.core.hydra_config import HydraConfig
 from hydra.utils import instantiate
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig
 from pytorch_lightning.utilities import rank_zero_only
 from torch import nn
 
-from lightning_nas.architecture import Architecture
-from lightning_nas.data.base import ImageData
 from lightning_nas.data.unlabelled import UnlabelledImages
 from lightning_nas.errors import InputError
 from lightning_nas.evaluation.complexity import measure
 from lightning_nas.modules.child import ChildModule
 from lightning_nas.modules.weights import Weights, load_weights, read_weights
 from lightning_nas.networks.blueprint import Blueprint
-from lightning_nas.published import load_architecture
 from lightning_nas.report.draw import write_with_pictures
-from lightning_nas.report.export import FORMATS, export
+from lightning_nas.report.export import FORMATS, check_formats, export
 from lightning_nas.report.predictions import write_predictions
 from lightning_nas.runs import (
     build_data,
@@ -33,15 +29,18 @@ from lightning_nas.runs import (
     run_folder,
     shown,
 )
+from lightning_nas.trained import (
+    DEFAULT,
+    architecture_of,
+    blueprint_of,
+    check_classes,
+    check_images,
+    scale_alike,
+    take_images,
+)
 
 log = logging.getLogger(__name__)
-ONLY_CELLS = (
-    *("cells", "auxiliary", "drop_path"),
-    *("stem", "stem_filters", "skip_reduction_input"),
-)  # settings of networks
-DEFAULT = "enas_micro"  # the architecture where none is given
 SAID = {"images": "data", "weights": "weights"}
-LARGE_IMAGES = 96  # pixels from which cells get the stem for large images
 
 
 def train(cfg: DictConfig) -> None:
@@ -57,19 +56,23 @@ def train(cfg: DictConfig) -> None:
             raise InputError(f"mode must be {', '.join(modes)}, got {cfg.mode!r}")
         if cfg.mode != "fit" and not cfg.weights:
             raise InputError(f"mode={cfg.mode} needs weights=RUN, of a training, or a file")
+        check_formats(_formats(cfg))
         modes[cfg.mode](cfg, folder, facts)
     _print(folder, facts)
 
 
 def fit(cfg: DictConfig, folder: Path, facts: dict[str, Any]) -> None:
     """Train one architecture, from scratch or from weights, and test it."""
-    weights = _weights(cfg)
-    architecture = _architecture(cfg, weights)
+    checkpoint = checkpoint_of(cfg)
+    weights = _weights(cfg, checkpoint)
+    architecture = architecture_of(cfg, weights)
     data = build_data(cfg)
-    blueprint = _blueprint(cfg, architecture, data, weights)
-    network = blueprint.build()
     if weights is not None:
-        _check_classes(weights, data, cfg.new_head)
+        scale_alike(cfg, weights, data)
+    blueprint = blueprint_of(cfg, architecture, data, weights)
+    network = blueprint.build()
+    if weights is not None and checkpoint is None:
+        check_classes(weights, data, cfg.new_head)
         facts["weights"] = load_weights(network, weights, new_head=cfg.new_head)
         log.info(facts["weights"])
     facts |= _facts(blueprint, network, cfg.architecture or cfg.weights or DEFAULT)
@@ -79,21 +82,22 @@ def fit(cfg: DictConfig, folder: Path, facts: dict[str, Any]) -> None:
     if cfg.compile:
         compile_network(network, trainer.strategy.root_device)
     watch = time.monotonic()
-    trainer.fit(module, datamodule=data, ckpt_path=checkpoint_of(cfg), weights_only=True)
+    trainer.fit(module, datamodule=data, ckpt_path=checkpoint, weights_only=True)
     watch = time.monotonic() - watch
     batches = trainer.current_epoch * int(trainer.num_training_batches)
     images = batches * data.batch_size * trainer.world_size
     best = trainer.checkpoint_callback.best_model_path or None  # type: ignore[union-attr]
-    checkpoint = str(folder / "checkpoints" / "last.ckpt") if data.train_on_all else best
+    kept = str(folder / "checkpoints" / "last.ckpt") if data.train_on_all else best
     (result,) = trainer.test(
-        module, datamodule=data, ckpt_path=checkpoint, verbose=False, weights_only=True
+        module, datamodule=data, ckpt_path=kept, verbose=False, weights_only=True
     )
     facts |= {
         "test_accuracy": result["test/accuracy"],
         "epochs": trainer.current_epoch,
-        "images_per_second": round(images / watch, 1),
-        "checkpoint": checkpoint,
+        "checkpoint": kept,
     }
+    if checkpoint is None:  # of all epochs, then
+        facts["images_per_second"] = round(images / watch, 1)
     if trainer.is_global_zero:
         write_with_pictures(architecture, folder)
         if cfg.export:
@@ -103,10 +107,10 @@ def fit(cfg: DictConfig, folder: Path, facts: dict[str, Any]) -> None:
 def test(cfg: DictConfig, folder: Path, facts: dict[str, Any]) -> None:
     """Test trained weights, on the images that they were trained on or on others."""
     weights, blueprint, network = _trained(cfg)
-    _as_trained(cfg, blueprint)
+    take_images(cfg, blueprint)
     data = build_data(cfg)
-    _check_images(blueprint, data)
-    _check_classes(weights, data)
+    check_images(blueprint, data)
+    check_classes(weights, data)
     data.pixel_mean, data.pixel_std = blueprint.mean, blueprint.std
     trainer = build_trainer(cfg)
     module = _module(cfg, network, blueprint)
@@ -155,6 +159,7 @@ def export_only(cfg: DictConfig, folder: Path, facts: dict[str, Any]) -> None:
         **_facts(blueprint, network, cfg.weights),
         "exported": _export(cfg, network, blueprint, folder),
     }
+    facts.pop("data")  # it needs no images
 
 
 def compile_network(network: nn.Module, device: torch.device) -> None:
@@ -166,71 +171,23 @@ def compile_network(network: nn.Module, device: torch.device) -> None:
     try:
         torch.compile(nn.ReLU())(torch.zeros(2, device=device))
     except Exception as error:
-        reason = str(error).strip().splitlines()[0]
+        reason = [*str(error).strip().splitlines(), type(error).__name__][0]
         raise InputError(f"compile=true: torch cannot compile here ({reason})") from error
     network.compile()
 
 
-def _weights(cfg: DictConfig) -> Weights | None:
-    return read_weights(str(cfg.weights), Path(cfg.paths.data) / "weights") if cfg.weights else None
-
-
-def _architecture(cfg: DictConfig, weights: Weights | None) -> Architecture:
-    if cfg.architecture:
-        return load_architecture(cfg.architecture)
-    if weights is None:
-        return load_architecture(DEFAULT)
-    return weights.blueprint.architecture if weights.blueprint else load_architecture(cfg.weights)
-
-
-def _blueprint(
-    cfg: DictConfig, architecture: Architecture, data: ImageData, weights: Weights | None
-) -> Blueprint:
-    """Return what is trained: what the settings leave open is as in the weights."""
-    settings = network_settings(cfg, architecture.kind)
-    as_trained = _settings_of(weights, str(cfg.weights)) if weights is not None else {}
-    for name, value in settings.items():
-        if value is None:
-            settings[name] = as_trained.get(name)
-    if settings.get("stem", "") is None:
-        settings["stem"] = "imagenet" if data.image_size >= LARGE_IMAGES else "cifar"
-    return Blueprint(
-        architecture,
-        {name: value for name, value in settings.items() if value is not None},
-        num_classes=data.num_classes,
-        classes=tuple(data.classes),
-        channels=data.channels,
-        image_size=data.image_size,
-        mean=tuple(data.pixel_mean),
-        std=tuple(data.pixel_std),
-        crop=data.crop,
-    )
-
-
-def network_settings(cfg: DictConfig, kind: str) -> dict[str, Any]:
-    """Return the settings of the network that apply to this kind of architecture."""
-    settings: dict[str, Any] = OmegaConf.to_container(cfg.network, resolve=True)  # type: ignore[assignment]
-    foreign: tuple[str, ...] = {
-        "cell": (),
-        "macro": ONLY_CELLS,
-        "chain": (*ONLY_CELLS, "filters"),
-        "edge_cell": tuple(name for name in ONLY_CELLS if name != "cells"),
-    }[kind]
-    return {name: value for name, value in settings.items() if name not in foreign}
-
-
-def _settings_of(weights: Weights, source: str) -> dict[str, Any]:
-    """Return how the weights' network was built: shared weights lie in the run of their search."""
-    if weights.blueprint is not None:
-        return dict(weights.blueprint.settings)
-    saved = Path(source) / ".hydra" / "config.yaml"
-    supernet = OmegaConf.select(OmegaConf.load(saved), "supernet") if saved.exists() else None
-    return {name: supernet.get(name) for name in ("filters", "cells")} if supernet else {}
+def _weights(cfg: DictConfig, checkpoint: str | None) -> Weights | None:
+    """Return those to begin with; a resumed training needs its own alone."""
+    source = checkpoint or cfg.weights
+    if cfg.new_head and not source:
+        raise InputError("recipe=finetune and new_head=true need weights=RUN, or a file")
+    return read_weights(str(source), Path(cfg.paths.data) / "weights") if source else None
 
 
 def _module(cfg: DictConfig, network: nn.Module, blueprint: Blueprint) -> ChildModule:
-    make = instantiate(cfg.module, _partial_=True)  # Hydra would turn a blueprint into a config
-    return make(network=network, num_classes=blueprint.num_classes, blueprint=blueprint)
+    module = instantiate(cfg.module, network=network, num_classes=blueprint.num_classes)
+    module.blueprint = blueprint  # Hydra would have turned it into a configuration
+    return module
 
 
 def _trained(cfg: DictConfig) -> tuple[Weights, Blueprint, nn.Module]:
@@ -239,47 +196,6 @@ def _trained(cfg: DictConfig) -> tuple[Weights, Blueprint, nn.Module]:
     network = blueprint.build()
     load_weights(network, weights)
     return weights, blueprint, network
-
-
-def _as_trained(cfg: DictConfig, blueprint: Blueprint) -> None:
-    """Let the images be those of the weights' run, unless others are given, in the same size."""
-    given = HydraConfig.get().overrides.task
-    saved = Path(cfg.weights) / ".hydra" / "config.yaml"
-    if saved.exists() and not any(override.startswith("data=") for override in given):
-        cfg.data = OmegaConf.load(saved).data
-        dotted = [override for override in given if override.startswith("data.")]
-        cfg.data = OmegaConf.merge(cfg.data, OmegaConf.from_dotlist(dotted).get("data", {}))
-    if "image_size" in cfg.data:
-        cfg.data.image_size = blueprint.image_size
-    if "crop" in cfg.data:
-        cfg.data.crop = blueprint.crop
-
-
-def _check_images(blueprint: Blueprint, data: ImageData) -> None:
-    here, there = (data.channels, data.image_size), (blueprint.channels, blueprint.image_size)
-    if here != there:
-        raise InputError(
-            f"the images have {here[0]} channels and {here[1]} pixels a side, those of the weights "
-            f"{there[0]} and {there[1]}"
-        )
-
-
-def _check_classes(weights: Weights, data: ImageData, new_head: bool = False) -> None:
-    blueprint = weights.blueprint
-    if new_head or blueprint is None:
-        return
-    there = list(blueprint.classes) or [f"{blueprint.num_classes} classes without names"]
-    here = list(data.classes)
-    if (blueprint.classes and there != here) or blueprint.num_classes != data.num_classes:
-        raise InputError(
-            f"weights={weights.source} are of other classes ({_few(there)}) than the images "
-            f"({_few(here)}): recipe=finetune or new_head=true trains a new head"
-        )
-
-
-def _few(names: list[str], shown: int = 5) -> str:
-    more = f" and {len(names) - shown} more" if len(names) > shown else ""
-    return ", ".join(names[:shown]) + more
 
 
 def _facts(blueprint: Blueprint, network: nn.Module, source: Any) -> dict[str, Any]:
@@ -294,9 +210,12 @@ def _facts(blueprint: Blueprint, network: nn.Module, source: Any) -> dict[str, A
 def _export(
     cfg: DictConfig, network: nn.Module, blueprint: Blueprint, folder: Path
 ) -> dict[str, str]:
-    formats = [cfg.export] if isinstance(cfg.export, str) else list(cfg.export)
-    paths = export(network, blueprint, formats, folder / "export")
+    paths = export(network, blueprint, _formats(cfg), folder / "export")
     return {name: str(path) for name, path in paths.items()}
+
+
+def _formats(cfg: DictConfig) -> list[str]:
+    return [cfg.export] if isinstance(cfg.export, str) else list(cfg.export or [])
 
 
 @rank_zero_only
@@ -311,8 +230,9 @@ def _print(folder: Path, facts: dict[str, Any]) -> None:
             "multiply-adds": f"{facts['multiply_adds']:,}",
         }
     if "epochs" in facts:
-        speed = f"{facts['images_per_second']:,.0f} images a second, validation included"
-        lines["epochs"] = f"{facts['epochs']}, {speed}"
+        lines["epochs"] = str(facts["epochs"])
+    if "images_per_second" in facts:
+        lines["speed"] = f"{facts['images_per_second']:,.0f} images a second, validation included"
     files = {**facts.get("exported", {}), "predictions": facts.get("predictions")}
     lines |= {name: str(shown(Path(path))) for name, path in files.items() if path}
     lines["run folder"] = str(shown(folder))

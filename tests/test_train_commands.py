@@ -56,13 +56,12 @@ def test_every_recipe_composes():
 @pytest.mark.parametrize("form", ["run", "checkpoint", "safetensors"])
 def test_a_test_repeats_what_the_training_said(form, trained, tmp_path):
     folder, summary = trained
-    weights = {
+    weights = {  # all know their images
         "run": folder,
         "checkpoint": folder / "checkpoints" / "best.ckpt",
         "safetensors": folder / "export" / "model.safetensors",
     }[form]
-    images = [] if form == "run" else ["data=synthetic"]  # a run knows its images
-    tested, output, _ = train(tmp_path, "mode=test", f"weights={weights}", *images)
+    tested, output, _ = train(tmp_path, "mode=test", f"weights={weights}")
     assert tested["test_accuracy"] == summary["test_accuracy"]
     assert tested["parameters"] == summary["parameters"]
     assert tested["data"] == "synthetic"
@@ -168,6 +167,8 @@ def test_shared_weights_of_a_search_are_inherited(tmp_path):
         (["mode=predict", "weights=RUN", "images=/no/such"], "/no/such"),
         (["mode=export", "weights=RUN"], "mode=export needs export=FORMAT, out of python, onnx"),
         (["mode=export", "weights=RUN", "export=xml"], "export must be out of python, onnx"),
+        (["export=xml"], "export must be out of python, onnx"),
+        (["recipe=finetune"], "need weights=RUN"),
         (["weights=/no/such"], "no such file or run folder"),
         (["weights=RUN", "data=digits", "recipe=finetune", "new_head=false"], "of other classes"),
         (["mode=test", "weights=RUN", "data=digits"], "the images have 1 channels and 8 pixels"),

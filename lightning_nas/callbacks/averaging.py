@@ -24,7 +24,11 @@ class AverageWeights(WeightAveraging):
         self.decay = decay
 
     def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
-        """Make the average; its counter is kept where reading it does not wait for the device."""
+        """Make the average, where the training will be: the module is still on the CPU.
+
+        Its counter stays there, where reading it does not wait for the device.
+        """
+        self._device = trainer.strategy.root_device
         super().setup(trainer, pl_module, stage)
         if stage == "fit" and self._average_model is not None:
             self._average_model.n_averaged = self._average_model.n_averaged.cpu()

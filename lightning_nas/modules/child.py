@@ -1,4 +1,4 @@
-"""The LightningModule of a network that is trained from scratch.
+"""The LightningModule of the network of one architecture.
 
 Shapes: ``(B, C, H, W)`` images.
 """

@@ -46,7 +46,7 @@ def cosine(
         raise InputError(f"period and growth must be at least 1, got {period} and {growth}")
     if warmup < 0:
         raise InputError(f"warmup must be at least 0, got {warmup}")
-    warmup = min(warmup, epochs - 1)
+    warmup = max(0, min(warmup, epochs - 1))
     falling: LRScheduler = CosineAnnealingLR(optimizer, T_max=epochs - warmup, eta_min=lowest)
     if period is not None:
         falling = CosineAnnealingWarmRestarts(optimizer, period, growth, eta_min=lowest)

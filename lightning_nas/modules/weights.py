@@ -39,6 +39,7 @@ log = logging.getLogger(__name__)
 HEAD = "classifier."
 AUXILIARY = "auxiliary."
 OWNERS = ("network.", "supernet.network.")  # of the network's tensors, in a checkpoint
+COUNTER = "num_batches_tracked"  # files of before torch 0.4.1 have none; nothing reads it
 NAMED = 5  # differences that an error names
 
 
@@ -200,7 +201,8 @@ def load_weights(network: nn.Module, weights: Weights, *, new_head: bool = False
     auxiliary = {name for name in own.keys() | given.keys() if name.startswith(AUXILIARY)}
     if new_head or any(_differs(name, given, own) for name in auxiliary):
         fresh |= auxiliary
-    names = sorted((own.keys() | given.keys()) - fresh)
+    uncounted = {n for n in own.keys() - given.keys() if n.endswith(COUNTER)}
+    names = sorted((own.keys() | given.keys()) - fresh - uncounted)
     differences = [text for name in names if (text := _differs(name, given, own))]
     if differences:
         raise InputError(_refusal(weights, own, differences))

@@ -1,8 +1,7 @@
 """The ImageNet weights published for NASNet-A, brought into the names of our network.
 
 Their format is that of the package ``pretrainedmodels`` (https://github.com/Cadene/
-pretrained-models.pytorch), which converted them from the authors' TensorFlow checkpoints; timm's
-files of NASNet-A Large have the same names.
+pretrained-models.pytorch), which converted them from the authors' TensorFlow checkpoints.
 """
 
 import re
@@ -18,7 +17,8 @@ URLS = {
     "nasnet_a_mobile": "http://data.lip6.fr/cadene/pretrainedmodels/nasnetamobile-7e03cead.pth",
     "nasnet_a_large": "http://data.lip6.fr/cadene/pretrainedmodels/nasnetalarge-a1897284.pth",
 }
-SIGN = "cell_stem_0.conv_1x1.conv.weight"  # a name that only this format has
+SIGNS = {"cell_stem_0.conv_1x1.conv.weight", "conv0.conv.weight", "last_linear.weight"}
+WITH_BACKGROUND = 1001  # classes of the file of Large; the first is none of ImageNet's
 OUTER = {
     "conv0.conv": "stem.0",
     "conv0.bn": "stem.1",
@@ -41,7 +41,7 @@ INNER = (  # within a cell
 
 def is_imagenet_format(names: Iterable[str]) -> bool:
     """Whether tensors of these names are in the published format."""
-    return SIGN in names
+    return set(names) >= SIGNS
 
 
 def from_imagenet_format(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
@@ -50,7 +50,12 @@ def from_imagenet_format(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
     What has no counterpart keeps its name, so that whoever loads them sees it.
     """
     cells = _cells({name.split(".")[0] for name in state})
-    return {_ours(name, cells): tensor for name, tensor in state.items()}
+    return {_ours(name, cells): _without_background(name, t) for name, t in state.items()}
+
+
+def _without_background(name: str, tensor: Tensor) -> Tensor:
+    surplus = name.startswith("last_linear.") and len(tensor) == WITH_BACKGROUND
+    return tensor[1:] if surplus else tensor
 
 
 def imagenet_blueprint(state: Mapping[str, Tensor]) -> Blueprint:
@@ -69,7 +74,7 @@ def imagenet_blueprint(state: Mapping[str, Tensor]) -> Blueprint:
             "stem_filters": stem_filters,
             "skip_reduction_input": filters >= LARGE,
         },
-        num_classes=len(state["last_linear.weight"]),
+        num_classes=len(_without_background("last_linear.weight", state["last_linear.weight"])),
         classes=(),
         channels=channels,
         image_size=331 if filters >= LARGE else 224,

@@ -227,12 +227,6 @@ def test_a_file_is_short_and_says_what_it_is():
     assert "Built with stem='imagenet', cells=1, filters=8." in mobile
 
 
-def test_a_file_is_the_same_every_time():
-    architecture, settings = CASES["Mobile"]
-    sources = {python_source(architecture, with_classes(settings)) for _ in range(2)}
-    assert len(sources) == 1
-
-
 @pytest.mark.parametrize(
     ("settings", "path", "said"),
     [
