@@ -201,7 +201,8 @@ def load_weights(network: nn.Module, weights: Weights, *, new_head: bool = False
     auxiliary = {name for name in own.keys() | given.keys() if name.startswith(AUXILIARY)}
     if new_head or any(_differs(name, given, own) for name in auxiliary):
         fresh |= auxiliary
-    uncounted = {n for n in own.keys() - given.keys() if n.endswith(COUNTER)}
+    counted = any(name.endswith(COUNTER) for name in given)
+    uncounted = {name for name in own if name.endswith(COUNTER) and not counted}
     names = sorted((own.keys() | given.keys()) - fresh - uncounted)
     differences = [text for name in names if (text := _differs(name, given, own))]
     if differences:
