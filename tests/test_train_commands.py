@@ -12,10 +12,12 @@ import torch
 from commands import run
 from hydra import compose, initialize_config_dir
 from PIL import Image
+from torch._dynamo.utils import counters
 
 from lightning_nas.architecture import ChainArchitecture, ChainLayer, write_architecture
 from lightning_nas.modules.weights import read_weights
 from lightning_nas.networks.blueprint import Blueprint
+from lightning_nas.training import compile_network
 from tests.commands import ROOT
 
 QUIET = ["callbacks.progress=null", "logger=csv"]
@@ -214,6 +216,18 @@ def test_a_compiled_network_is_trained_and_exported(tmp_path):
     assert summary["status"] == "complete"
     exported = read_weights(str(folder / "export" / "model.safetensors"), tmp_path)
     assert read_weights(str(folder), tmp_path).state.keys() == exported.state.keys()
+
+
+def test_what_is_compiled_runs_compiled():
+    network = torch.nn.Sequential(torch.nn.Linear(2, 3), torch.nn.ReLU())
+    names = list(network.state_dict())
+    compile_network(network, torch.device("cpu"))
+    before = counters["stats"]["unique_graphs"]
+    images = torch.randn(4, 2)
+    compiled = network(images)
+    assert counters["stats"]["unique_graphs"] == before + 1
+    torch.testing.assert_close(compiled, network[1](network[0](images)))
+    assert list(network.state_dict()) == names
 
 
 @pytest.mark.slow
