@@ -10,6 +10,7 @@ from lightning_nas.errors import InputError
 
 STARTED_FROM_OUTSIDE = ("WORLD_SIZE", "SLURM_STEP_NUM_TASKS")  # by torchrun, by srun
 OF_GROUPS = ("module.frozen_stages", "module.stage_factor")  # which the optimiser's groups follow
+SIZES = ("data.image_size", "data.crop")  # of images
 OF_THE_SEARCH = ("data.batch_size",)  # settings of the data that a training does not take over
 
 
@@ -88,6 +89,11 @@ def as_found(arguments: list[str]) -> list[str]:
         f"data={hydra.runtime.choices.data}",
         *(a for a in hydra.overrides.task if _name(a).startswith("data.")),
     ]
+    given = set(map(_name, images))
+    for name in SIZES:  # perhaps a recipe's
+        value = OmegaConf.select(config, name)
+        if value is not None and name not in given:
+            images.append(f"{name}={value}")
     names = set(map(_name, arguments))
     if names & {"recipe", "debug"}:  # what goes with the recommended recipe goes with no other
         recommended = []

@@ -71,3 +71,23 @@ def test_processes_started_from_outside_need_one_folder(monkeypatch):
     with pytest.raises(InputError, match=r"hydra\.run\.dir=RUN"):
         complete(["seed=1"])
     assert complete(["hydra.run.dir=x"]) == ["hydra.run.dir=x"]
+
+
+def test_sizes_that_a_recipe_gave_come_along(run):
+    config = run / ".hydra" / "config.yaml"
+    config.write_text("data: {root: /images, image_size: 224, crop: 0.875, batch_size: 8}\n")
+    assert taken(run) == [
+        "data=image_folder", "data.root=/images", "data.image_size=224", "data.crop=0.875"
+    ]  # fmt: skip
+    assert "data.image_size=224" not in taken(run, "data.image_size=96")
+    assert taken(run, "data=digits") == []
+
+
+def test_weights_bring_their_images_and_fine_tuning(run):
+    images = ["data=image_folder", "data.root=/images"]
+    for weights in (run, run / "checkpoints" / "best.ckpt"):
+        added = complete([f"weights={weights}"])
+        assert set(added) == {*images, f"weights={weights}", "recipe=finetune"}
+        assert "recipe=finetune" not in complete([f"weights={weights}", "recipe=quick"])
+    assert complete(["weights=nasnet_a_large"]) == ["weights=nasnet_a_large", "recipe=finetune"]
+    assert complete([f"weights={run}", "mode=test"]) == [f"weights={run}", "mode=test"]
