@@ -4,6 +4,8 @@ The commands print it as a single line that begins with ``error:``. Anything els
 a defect of the program and keeps its traceback.
 """
 
+from collections.abc import Sequence
+
 INSTANTIATION = "InstantiationException"  # Hydra's, by name: it takes long to import
 MISCONFIGURATION = "MisconfigurationException"  # Lightning's, the same
 
@@ -13,6 +15,16 @@ class InputError(ValueError):
 
     The message is one line: it names the file or the setting, what was wrong, and what is legal.
     """
+
+
+def few(names: Sequence[str], most: int = 5) -> str:
+    """Return the first few names, and how many more there are, for a message.
+
+    >>> few(["a", "b", "c"], most=2)
+    'a, b and 1 more'
+    """
+    more = f" and {len(names) - most} more" if len(names) > most else ""
+    return ", ".join(names[:most]) + more
 
 
 def users_error(error: BaseException) -> BaseException | None:

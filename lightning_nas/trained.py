@@ -9,7 +9,7 @@ from omegaconf import DictConfig, OmegaConf
 from lightning_nas.architecture import Architecture
 from lightning_nas.arguments import run_of
 from lightning_nas.data.base import ImageData
-from lightning_nas.errors import InputError
+from lightning_nas.errors import InputError, few
 from lightning_nas.modules.weights import Weights
 from lightning_nas.networks.blueprint import Blueprint
 from lightning_nas.published import load_architecture
@@ -128,11 +128,6 @@ def check_classes(weights: Weights, data: ImageData, new_head: bool = False) -> 
     here = list(data.classes)
     if (blueprint.classes and there != here) or blueprint.num_classes != data.num_classes:
         raise InputError(
-            f"weights={weights.source} are of other classes ({_few(there)}) than the images "
-            f"({_few(here)}): recipe=finetune or new_head=true trains a new head"
+            f"weights={weights.source} are of other classes ({few(there)}) than the images "
+            f"({few(here)}): recipe=finetune or new_head=true trains a new head"
         )
-
-
-def _few(names: list[str], shown: int = 5) -> str:
-    more = f" and {len(names) - shown} more" if len(names) > shown else ""
-    return ", ".join(names[:shown]) + more

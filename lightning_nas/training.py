@@ -40,7 +40,6 @@ from lightning_nas.trained import (
 )
 
 log = logging.getLogger(__name__)
-SAID = {"images": "data", "weights": "weights"}
 
 
 def train(cfg: DictConfig) -> None:
@@ -221,7 +220,8 @@ def _formats(cfg: DictConfig) -> list[str]:
 @rank_zero_only
 def _print(folder: Path, facts: dict[str, Any]) -> None:
     """Print what came out, a line each."""
-    lines = {name: facts[key] for name, key in SAID.items() if key in facts}
+    named = {"images": facts.get("data"), "weights": facts.get("weights")}
+    lines = {name: said for name, said in named.items() if said}
     if "test_accuracy" in facts:
         lines |= {
             "test error": f"{1 - facts['test_accuracy']:.2%}",

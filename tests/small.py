@@ -4,6 +4,7 @@ from functools import partial
 
 import pytorch_lightning as pl
 import torch
+from torch import nn
 
 from lightning_nas.controllers.lstm import LSTMController
 from lightning_nas.data.synthetic import Synthetic
@@ -67,3 +68,15 @@ def trainer(folder, epochs, callbacks=(), **settings):
         enable_model_summary=False,
         **{"logger": False, "enable_checkpointing": False, **settings},
     )
+
+
+def as_in_training(network):
+    """Give a network batch norms that differ from those it begins with."""
+    torch.manual_seed(0)
+    for module in network.modules():
+        if isinstance(module, nn.BatchNorm2d):
+            nn.init.uniform_(module.weight, 0.5, 1.5)
+            nn.init.normal_(module.bias)
+            nn.init.normal_(module.running_mean)
+            nn.init.uniform_(module.running_var, 0.5, 2.0)
+    return network.eval()

@@ -6,7 +6,6 @@ ImageNet weights of NASNet-A. Files are read with ``weights_only=True``: they ca
 
 import hashlib
 import json
-import logging
 import pickle
 import sys
 from collections.abc import Mapping
@@ -14,7 +13,6 @@ from dataclasses import dataclass, field
 from http.client import HTTPException
 from pathlib import Path
 from typing import Any
-from urllib.error import URLError
 from urllib.parse import urlsplit
 from urllib.request import urlretrieve
 
@@ -23,7 +21,7 @@ from safetensors import SafetensorError, safe_open
 from torch import Tensor, nn
 from tqdm import tqdm
 
-from lightning_nas.errors import InputError
+from lightning_nas.errors import InputError, few
 from lightning_nas.files import replace_file
 from lightning_nas.modules.checkpoint import BLUEPRINT
 from lightning_nas.networks.blueprint import Blueprint
@@ -35,12 +33,10 @@ from lightning_nas.networks.imagenet_weights import (
 )
 from lightning_nas.networks.inherit import are_shared, inherit
 
-log = logging.getLogger(__name__)
 HEAD = "classifier."
 AUXILIARY = "auxiliary."
 OWNERS = ("network.", "supernet.network.")  # of the network's tensors, in a checkpoint
 COUNTER = "num_batches_tracked"  # files of before torch 0.4.1 have none; nothing reads it
-NAMED = 5  # differences that an error names
 
 
 @dataclass(frozen=True)
@@ -160,7 +156,7 @@ def _download(url: str, folder: Path) -> Path:
     if not path.exists():
         try:
             replace_file(path, lambda part: _fetch(url, part))
-        except (URLError, HTTPException, OSError) as error:
+        except (HTTPException, OSError) as error:
             raise InputError(
                 f"{url} could not be downloaded ({error}); fetch it elsewhere and give weights=FILE"
             ) from None
@@ -224,9 +220,7 @@ def _refusal(weights: Weights, own: Mapping[str, Tensor], differences: list[str]
             "build the network that they are of (architecture, network.filters, network.cells, "
             "network.stem), or choose other weights"
         )
-    shown = ", ".join(differences[:NAMED])
-    more = f" and {len(differences) - NAMED} more" if len(differences) > NAMED else ""
-    return f"weights={weights.source} do not fit this network: {shown}{more}; {advice}"
+    return f"weights={weights.source} do not fit this network: {few(differences)}; {advice}"
 
 
 def _differs(name: str, given: Mapping[str, Tensor], own: Mapping[str, Tensor]) -> str:

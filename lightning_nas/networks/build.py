@@ -133,7 +133,8 @@ def _build(
         raise InputError(f"cells must be at least 1, got {cells}")
     if isinstance(architecture, EdgeCellArchitecture):
         return EdgeCellNetwork(architecture, cells=cells, filters=filters, **common)
-    settings = only_cells | _published_stem(filters, **only_cells)
+    stem = {name: only_cells[name] for name in ("stem", "stem_filters", "skip_reduction_input")}
+    settings = only_cells | _published_stem(filters, **stem)
     return CELL_NETWORKS[architecture.rules](
         architecture, cells=cells, filters=filters, **settings, **common
     )
@@ -144,7 +145,6 @@ def _published_stem(
     stem: str,
     stem_filters: int | None,
     skip_reduction_input: bool | None,
-    **others: Any,
 ) -> dict[str, Any]:
     """Return the stem's settings with those that were left open filled in."""
     if stem == "imagenet" and filters % 4:

@@ -7,7 +7,7 @@ Source: Pham et al., 2018, and the final network of the authors' code, which dif
 weights of the search: state 1 goes through one more 1x1 convolution, outputs are concatenated.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import torch
@@ -19,6 +19,7 @@ from lightning_nas.layers.drop_path import layer_rate
 from lightning_nas.layers.operations import CELL
 from lightning_nas.networks.cell_layer import CellLayer
 from lightning_nas.networks.heads import (
+    REDUCTIONS,
     STEM_REDUCTIONS,
     Classifier,
     Stem,
@@ -49,19 +50,40 @@ def enas_cell(
         halve_older: State 0 comes in at twice the resolution of state 1.
         norm: Makes batch norms.
     """
-    halved = [state for state in cell.outputs if stride > 1 and state < CELL_INPUTS]
-    return CellLayer(
-        cell,
+    inputs = (
         calibrate(older, channels, halve_older, norm),
         calibrate(newer, channels, False, norm),
         ConvNorm(channels, channels, norm),
-        lambda name, state: CELL[name](channels, stride if state < CELL_INPUTS else 1, norm),
+    )
+    return even_cell(cell, inputs, CELL, channels, stride, norm)
+
+
+def even_cell(
+    cell: Cell,
+    inputs: tuple[nn.Module, nn.Module, nn.Module],
+    operations: Mapping[str, Callable[[int, int, Norm], nn.Module]],
+    channels: int,
+    stride: int,
+    norm: Norm,
+) -> CellLayer:
+    """Return a cell whose states all have the same channels.
+
+    Args:
+        cell: What it computes.
+        inputs: What state 0 goes through as it comes in, what state 1 does, and does next.
+        operations: Make an operation, by its name.
+        channels: Channels of every state inside.
+        stride: 2 for a reduction cell.
+        norm: Makes batch norms.
+    """
+    halved = [state for state in cell.outputs if stride > 1 and state < CELL_INPUTS]
+    return CellLayer(
+        cell,
+        *inputs,
+        lambda name, state: operations[name](channels, stride if state < CELL_INPUTS else 1, norm),
         {state: FactorizedReduction(channels, channels, norm) for state in halved},
         channels * len(cell.outputs),
     )
-
-
-STACKS = 3
 
 
 def cell_widths(cells: int, filters: int, stem_cells: int) -> list[tuple[bool, int]]:
@@ -71,7 +93,7 @@ def cell_widths(cells: int, filters: int, stem_cells: int) -> list[tuple[bool, i
     [(True, 2), (True, 4), (False, 8), (True, 16), (False, 16)]
     """
     widths = [(True, filters // 2**k) for k in range(stem_cells, 0, -1)]
-    for stack in range(STACKS):
+    for stack in range(REDUCTIONS + 1):
         width = filters * 2**stack
         widths += [(True, width)] * (stack > 0) + [(False, width)] * cells
     return widths
@@ -138,7 +160,7 @@ class CellNetwork(nn.Module):
         self.halves: list[bool] = []  # whether a cell is a reduction
         outputs = [(stem_filters, 0)] * CELL_INPUTS  # channels, and how often they were halved
         for index, (reduces, width) in enumerate(cell_widths(cells, filters, first)):
-            (older, older_scale), (newer, scale) = outputs[self._older(index)], outputs[-1]
+            (older, older_scale), (newer, scale) = outputs[self.older_of(index)], outputs[-1]
             layer = self._make_cell(
                 cell=architecture.reduction if reduces else architecture.normal,
                 older=older,
@@ -168,7 +190,7 @@ class CellNetwork(nn.Module):
             )
         self.initialize(self)
 
-    def _older(self, index: int) -> int:
+    def older_of(self, index: int) -> int:
         """Return where the older input of a cell stands in what was computed, from the end."""
         return -3 if self.skip_reduction_input and index - 1 in self.reductions else -2
 
@@ -187,7 +209,7 @@ class CellNetwork(nn.Module):
                 rate = layer_rate(self.progress, index, len(self.cells), self.drop_path)
             if halves:
                 maps.append(outputs[-1])
-            outputs.append(State(cell(outputs[self._older(index)], outputs[-1], rate)))
+            outputs.append(State(cell(outputs[self.older_of(index)], outputs[-1], rate)))
             outputs = outputs[-3:]  # all that later cells read
             if index == self.auxiliary_index and self.training and self.auxiliary is not None:
                 auxiliary_logits = self.auxiliary(outputs[-1].x)

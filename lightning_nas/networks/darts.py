@@ -10,10 +10,10 @@ from typing import Any
 
 from torch import nn
 
-from lightning_nas.architecture import CELL_INPUTS, Cell
-from lightning_nas.layers.convolutions import ConvNorm, FactorizedReduction, Norm
+from lightning_nas.architecture import Cell
+from lightning_nas.layers.convolutions import ConvNorm, Norm
 from lightning_nas.layers.operations import DARTS
-from lightning_nas.networks.cell import CellNetwork
+from lightning_nas.networks.cell import CellNetwork, even_cell
 from lightning_nas.networks.cell_layer import CellLayer
 from lightning_nas.networks.states import Halving
 
@@ -28,16 +28,13 @@ def darts_cell(
     norm: Norm,
 ) -> CellLayer:
     """Return a cell with the layers of DARTS. See ``enas_cell`` for the arguments."""
-    halved = [state for state in cell.outputs if stride > 1 and state < CELL_INPUTS]
-    return CellLayer(
-        cell,
-        (Halving if halve_older else ConvNorm)(older, channels, norm),
+    bring_older = Halving if halve_older else ConvNorm
+    inputs = (
+        bring_older(older, channels, norm),
         nn.Identity(),
         ConvNorm(newer, channels, norm),
-        lambda name, state: DARTS[name](channels, stride if state < CELL_INPUTS else 1, norm),
-        {state: FactorizedReduction(channels, channels, norm) for state in halved},
-        channels * len(cell.outputs),
     )
+    return even_cell(cell, inputs, DARTS, channels, stride, norm)
 
 
 class DARTSCellNetwork(CellNetwork):

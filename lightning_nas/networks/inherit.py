@@ -16,9 +16,8 @@ from lightning_nas.networks.cell import CellNetwork
 from lightning_nas.networks.heads import REDUCTIONS
 from lightning_nas.networks.macro import MacroNetwork
 
-OPERATION = re.compile(
-    r"(cells|layers)\.\d+\.(blocks|branches)\."
-)  # begins names in shared weights
+# How the names of shared operations begin.
+OPERATION = re.compile(r"(cells|layers)\.\d+\.(blocks|branches)\.")
 
 
 @dataclass(frozen=True)

@@ -31,8 +31,7 @@ def _cells(architecture: CellArchitecture, network: CellNetwork) -> Iterator[tup
     """Yield the class of each cell and the arguments that make it."""
     outputs = [(network.stem[0].out_channels, 0)] * CELL_INPUTS  # channels, how often halved
     for index, (layer, reduces) in enumerate(zip(network.cells, network.halves, strict=True)):
-        skips = network.skip_reduction_input and index - 1 in network.reductions
-        (older, older_scale), (newer, scale) = outputs[-3 if skips else -2], outputs[-1]
+        (older, older_scale), (newer, scale) = outputs[network.older_of(index)], outputs[-1]
         channels = layer.base.conv.out_channels  # type: ignore[union-attr]
         raw = architecture.rules == "nasnet" and index == 0 and older != channels
         cell = architecture.reduction if reduces else architecture.normal

@@ -1,18 +1,18 @@
 """The published networks: their sizes, their shapes, and the package that has the same ones."""
 
-from dataclasses import replace
-
 import pretrainedmodels
 import pytest
 import torch
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
+from benchmarks.published import plain_macro
 from lightning_nas import build_network, load_architecture
 from lightning_nas.errors import InputError
 from lightning_nas.evaluation.complexity import measure
 from lightning_nas.networks.imagenet_weights import from_imagenet_format
 from lightning_nas.published import PUBLISHED
+from tests.small import as_in_training
 
 MOBILE = {"num_classes": 1000, "stem": "imagenet", "cells": 4, "filters": 44}
 LARGE = {"num_classes": 1000, "stem": "imagenet", "cells": 6, "filters": 168}
@@ -48,14 +48,7 @@ def test_parameters_are_those_of_the_papers(name, settings, count):
 
 
 def test_the_released_macro_network_runs_separable_operations_as_plain_convolutions():
-    architecture = load_architecture("enas_macro")
-    layers = tuple(
-        replace(layer, operation=layer.operation.removeprefix("sep_"))
-        for layer in architecture.layers
-    )
-    assert parameters(build_network(replace(architecture, layers=layers), num_classes=10)) == (
-        42_559_392
-    )
+    assert parameters(build_network(plain_macro(), num_classes=10)) == 42_559_392
 
 
 @pytest.mark.parametrize("settings", [MOBILE, LARGE], ids=["Mobile", "Large"])
@@ -100,18 +93,6 @@ def test_shapes_for_mobile_are_those_of_the_released_code():
         (352, 14), *[(528, 14)] * 4, (1000,),
         (704, 7), *[(1056, 7)] * 4,
     ]  # fmt: skip
-
-
-def as_in_training(network):
-    """Give a network batch norms that differ from those it begins with."""
-    torch.manual_seed(0)
-    for module in network.modules():
-        if isinstance(module, nn.BatchNorm2d):
-            nn.init.uniform_(module.weight, 0.5, 1.5)
-            nn.init.normal_(module.bias)
-            nn.init.normal_(module.running_mean)
-            nn.init.uniform_(module.running_var, 0.5, 2.0)
-    return network.eval()
 
 
 @pytest.mark.parametrize(

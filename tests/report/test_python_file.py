@@ -29,6 +29,7 @@ from lightning_nas.spaces.cell import CellSpace
 from lightning_nas.spaces.chain import ChainSpace
 from lightning_nas.spaces.edge_cell import EdgeCellSpace
 from lightning_nas.spaces.macro import MacroSpace
+from tests.small import as_in_training
 
 EACH = 10  # random architectures of a space
 SIZED = {"cells": 1, "filters": 4}
@@ -92,15 +93,9 @@ def source_of(case):
 def built(architecture, settings):
     """A network in float64 whose batch norms and biases are not what they begin as."""
     torch.manual_seed(0)
-    network = build_network(architecture, **with_classes(settings)).double()
-    for module in network.modules():
-        if isinstance(module, nn.BatchNorm2d):
-            nn.init.uniform_(module.weight, 0.5, 1.5)
-            nn.init.normal_(module.bias)
-            nn.init.normal_(module.running_mean)
-            nn.init.uniform_(module.running_var, 0.5, 2.0)
+    network = as_in_training(build_network(architecture, **with_classes(settings)).double())
     nn.init.normal_(list(network.parameters())[-1])
-    return network.eval()
+    return network
 
 
 def images(settings, size):
