@@ -9,9 +9,11 @@ from typing import Any
 import torch
 from hydra.utils import instantiate
 from omegaconf import DictConfig
+from pytorch_lightning import Trainer
 from pytorch_lightning.utilities import rank_zero_only
 from torch import nn
 
+from lightning_nas.data.base import ImageData
 from lightning_nas.data.unlabelled import UnlabelledImages
 from lightning_nas.errors import InputError
 from lightning_nas.evaluation.complexity import measure
@@ -80,27 +82,35 @@ def fit(cfg: DictConfig, folder: Path, facts: dict[str, Any]) -> None:
     log_configuration(trainer, cfg)
     if cfg.compile:
         compile_network(network, trainer.strategy.root_device)
-    watch = time.monotonic()
+    facts |= _fit_and_test(trainer, module, data, folder, checkpoint)
+    if trainer.is_global_zero:
+        write_with_pictures(architecture, folder)
+        if cfg.export:
+            facts["exported"] = _export(cfg, network, blueprint, folder)
+
+
+def _fit_and_test(
+    trainer: Trainer, module: ChildModule, data: ImageData, folder: Path, checkpoint: str | None
+) -> dict[str, Any]:
+    """Train, from a checkpoint if there is one, test what is kept, and return the facts of it."""
+    seconds = time.monotonic()
     trainer.fit(module, datamodule=data, ckpt_path=checkpoint, weights_only=True)
-    watch = time.monotonic() - watch
-    batches = trainer.current_epoch * int(trainer.num_training_batches)
-    images = batches * data.batch_size * trainer.world_size
+    seconds = time.monotonic() - seconds
     best = trainer.checkpoint_callback.best_model_path or None  # type: ignore[union-attr]
     kept = str(folder / "checkpoints" / "last.ckpt") if data.train_on_all else best
     (result,) = trainer.test(
         module, datamodule=data, ckpt_path=kept, verbose=False, weights_only=True
     )
-    facts |= {
+    facts = {
         "test_accuracy": result["test/accuracy"],
         "epochs": trainer.current_epoch,
         "checkpoint": kept,
     }
-    if checkpoint is None:  # of all epochs, then
-        facts["images_per_second"] = round(images / watch, 1)
-    if trainer.is_global_zero:
-        write_with_pictures(architecture, folder)
-        if cfg.export:
-            facts["exported"] = _export(cfg, network, blueprint, folder)
+    if checkpoint is None:  # else the seconds are not those of all epochs
+        batches = trainer.current_epoch * int(trainer.num_training_batches)
+        images = batches * data.batch_size * trainer.world_size
+        facts["images_per_second"] = round(images / seconds, 1)
+    return facts
 
 
 def test(cfg: DictConfig, folder: Path, facts: dict[str, Any]) -> None:
