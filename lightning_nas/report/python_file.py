@@ -214,6 +214,6 @@ def _origin(architecture: Architecture, settings: Mapping[str, Any]) -> list[str
         if published.architecture == architecture:
             figure = [] if set(given) & SIZES else [published.figure]
             source = ". ".join([published.paper, *figure, published.link])
-            return [f"The published architecture {name}.", " ".join([source, *built])]
+            return [f"The published architecture {name}.", source, *built]  # a link ends its line
     kind = architecture.kind.replace("_", " ")
     return [f"A network of the {kind} space, as a search finds them.", *built]
