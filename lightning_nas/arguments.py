@@ -7,6 +7,7 @@ from pathlib import Path
 from omegaconf import OmegaConf
 
 from lightning_nas.errors import InputError
+from lightning_nas.slurm import began_again, check_launcher, holds_run
 
 STARTED_FROM_OUTSIDE = ("WORLD_SIZE", "SLURM_STEP_NUM_TASKS")  # by torchrun, by srun
 OF_GROUPS = ("module.frozen_stages", "module.stage_factor")  # which the optimiser's groups follow
@@ -21,10 +22,12 @@ def complete(arguments: list[str]) -> list[str]:
 
     Raises:
         InputError: If RUN of ``resume`` is no run folder, another argument would replace a whole
-            group, or several processes were started from outside without a folder for all.
+            group, several processes were started from outside without a folder for all, or a
+            launcher cannot do its work.
     """
     if "--config-path" in arguments:
         return arguments
+    check_launcher(_value(arguments, "hydra/launcher"))
     if _value(arguments, "resume") not in (None, "", "null"):
         return resumed(arguments)
     processes = max(int(os.environ.get(name, "1")) for name in STARTED_FROM_OUTSIDE)
@@ -34,16 +37,10 @@ def complete(arguments: list[str]) -> list[str]:
             "(hydra.run.dir=RUN)"
         )
     folder = _value(arguments, "hydra.run.dir")
-    if _is_taken(folder) and os.environ.get("LOCAL_RANK", "0") == "0":
+    taken = folder is not None and holds_run(Path(folder)) and not began_again()
+    if taken and os.environ.get("LOCAL_RANK", "0") == "0":  # of several processes, the first alone
         raise InputError(f"hydra.run.dir={folder} holds a run: resume={folder}, or another folder")
     return as_found(arguments)
-
-
-def _is_taken(folder: str | None) -> bool:
-    """Whether a folder holds a run; of several processes, the first alone is to ask."""
-    return folder is not None and any(
-        (Path(folder) / name).exists() for name in ("trials.sqlite", "checkpoints")
-    )
 
 
 def resumed(arguments: list[str]) -> list[str]:

@@ -26,6 +26,7 @@ from lightning_nas.methods.base import Derived
 from lightning_nas.methods.trial_search import TrialSearch
 from lightning_nas.rehearsal import rehearse
 from lightning_nas.report.table import top_lines
+from lightning_nas.slurm import began_again, holds_run
 
 log = logging.getLogger(__name__)
 
@@ -105,9 +106,11 @@ def run_folder(cfg: DictConfig) -> Iterator[tuple[Path, dict[str, Any]]]:
     """Seed, yield the run folder and the facts of its summary, and write the summary at the end.
 
     A user's error and a dry run remove the folder again if it holds nothing but its configuration;
-    a user's error in resuming leaves the summary of before.
+    a user's error in resuming leaves the summary of before. A job that SLURM starts again goes on.
     """
     folder = Path(HydraConfig.get().runtime.output_dir)
+    if began_again() and holds_run(folder):
+        cfg.resume = str(folder)
     began = time.monotonic()
     facts: dict[str, Any] = {
         "experiment": cfg.name,
@@ -132,14 +135,18 @@ def run_folder(cfg: DictConfig) -> Iterator[tuple[Path, dict[str, Any]]]:
             disposable, untouched = not cfg.resume, untouched or bool(cfg.resume)
         raise
     finally:
+        bare = disposable and _is_bare(folder)
+        if not bare and not untouched:
+            _write_summary(folder, facts, began)
         if "wandb" in cfg.logger:
             from lightning_nas.callbacks.wandb_logger import finish  # half a second to import
+            from lightning_nas.callbacks.wandb_upload import upload
 
+            if not bare and not untouched:
+                upload(folder)
             finish()
-        if disposable and _is_bare(folder):
+        if bare:
             shutil.rmtree(folder, ignore_errors=True)
-        elif not untouched:
-            _write_summary(folder, facts, began)
 
 
 def _is_bare(folder: Path) -> bool:

@@ -15,7 +15,7 @@ LAYERS = [
     {"methods"},
     {"report"},
     {"callbacks"},
-    {"arguments", "launch", "rehearsal", "runs", "trained", "training"},
+    {"arguments", "launch", "rehearsal", "runs", "slurm", "trained", "training"},
 ]
 RANK = {name: rank for rank, names in enumerate(LAYERS) for name in names}
 PURE = {"architecture", "published", "spaces"}  # an architecture is data: no torch

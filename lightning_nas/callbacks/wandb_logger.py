@@ -90,6 +90,6 @@ def _run_id(path: Path, resumed: bool) -> str:
     """Return the identity of the record, kept in the run folder so that a resumed run goes on."""
     if resumed and path.exists():
         return path.read_text().strip()
-    run_id = secrets.token_hex(4)
+    run_id = os.environ.get("WANDB_RUN_ID") or secrets.token_hex(4)  # that of a sweep's agent
     path.write_text(run_id + "\n")
     return run_id

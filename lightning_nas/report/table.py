@@ -33,19 +33,21 @@ def _write(name: str, ranked: Sequence[Ranked], folder: Path) -> None:
     for place, one in enumerate(ranked, start=1):
         file = Path(name) / f"{place}.json"
         write_architecture(one.architecture, folder / file)
-        outcome = one.trial.outcome
-        writer.writerow(
-            [
-                one.trial.number,
-                one.trial.reward,
-                outcome.accuracies[-1] if outcome.accuracies else None,
-                outcome.parameters,
-                outcome.multiply_adds,
-                outcome.latency,
-                file,
-            ]
-        )
+        writer.writerow([*figures(one), file])
     replace_text(folder / f"{name}.csv", text.getvalue())
+
+
+def figures(one: Ranked) -> list[float | None]:
+    """Return what is known of an architecture, in the order of ``COLUMNS``, without the last."""
+    outcome = one.trial.outcome
+    return [
+        one.trial.number,
+        one.trial.reward,
+        outcome.accuracies[-1] if outcome.accuracies else None,
+        outcome.parameters,
+        outcome.multiply_adds,
+        outcome.latency,
+    ]
 
 
 def top_lines(top: Sequence[Ranked]) -> str:

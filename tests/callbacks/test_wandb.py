@@ -1,49 +1,12 @@
 """What a search records for Weights & Biases without an account or a network."""
 
-import json
 import socket
-import struct
-import subprocess
-import sys
 import time
-from pathlib import Path
 
 import pytest
-from wandb.proto import wandb_internal_pb2
+from wandb_records import items, records, search
 
 from lightning_nas.callbacks import wandb_logger
-
-ROOT = Path(__file__).parents[2]
-BLOCK = 32_768
-
-
-def records(path):
-    """The records of an offline run: LevelDB's log format after a header of seven bytes."""
-    data, at, whole = path.read_bytes(), 7, b""
-    while at + 7 <= len(data):
-        if BLOCK - at % BLOCK < 7:
-            at += BLOCK - at % BLOCK
-            continue
-        _, length, kind = struct.unpack("<IHB", data[at : at + 7])
-        whole += data[at + 7 : at + 7 + length]
-        at += 7 + length
-        if kind in (1, 4):  # complete, or the last part
-            yield wandb_internal_pb2.Record.FromString(whole)
-            whole = b""
-
-
-def items(found):
-    return {item.key or "/".join(item.nested_key): json.loads(item.value_json) for item in found}
-
-
-def search(home, *arguments):
-    """Run a search whose home folder is empty: there is no account."""
-    done = subprocess.run(
-        [sys.executable, "search.py", *arguments],
-        cwd=ROOT, capture_output=True, text=True, timeout=200, check=True, stdin=subprocess.DEVNULL,
-        env={"PATH": "/usr/bin:/bin", "OMP_NUM_THREADS": "1", "HOME": str(home)},
-    )  # fmt: skip
-    return done.stdout + done.stderr
 
 
 @pytest.fixture(scope="module")
