@@ -1,7 +1,6 @@
 """Arguments that a run folder completes: what a command need not be told again. No torch here."""
 
 import os
-import sys
 from pathlib import Path
 
 from omegaconf import OmegaConf
@@ -74,7 +73,7 @@ def as_found(arguments: list[str]) -> list[str]:
         return arguments
     weights = _value(arguments, "weights")
     if weights and not {"recipe", "debug"} & set(map(_name, arguments)):
-        print("added for weights: recipe=finetune", file=sys.stderr)
+        print("added for weights: recipe=finetune")
         arguments = [*arguments, "recipe=finetune"]
     run = run_of(_value(arguments, "architecture")) or run_of(weights)
     if run is None:
@@ -104,7 +103,7 @@ def as_found(arguments: list[str]) -> list[str]:
         and not ("data" in names and _name(argument).split(".")[0] == "data")
     ]
     if added:
-        print(f"added for {run}: {' '.join(added)}", file=sys.stderr)
+        print(f"added for {run}: {' '.join(added)}")
     first = next(index for index, argument in enumerate(arguments) if "=" in argument)
     return [*arguments[:first], *added, *arguments[first:]]  # after -m, whose settings are one row
 

@@ -22,6 +22,7 @@ def command(main: Callable[[], None]) -> None:
     """Run a command; a user's error becomes one line on stderr and exit status 2."""
     warnings.filterwarnings("ignore", ".*LeafSpec.*", FutureWarning)  # Lightning 2.6, torch 2.14
     warnings.filterwarnings("ignore", ".*configure_optimizers. returned .None")  # random search
+    warnings.filterwarnings("ignore", ".*smaller than the logging interval")  # few images
     os.environ.setdefault("HYDRA_FULL_ERROR", "1")  # Hydra hands exceptions on instead of printing
     try:
         with one_line():
@@ -67,6 +68,7 @@ def fail(error: BaseException) -> None:
         said = re.split("(?:Config s|S)earch path:", str(error))[0]
         said = said.removeprefix("In 'search': ").removeprefix("In 'train': ")
         said = said.replace("\n\nAvailable options", "; available options")
+        said = re.sub(r"To append to your config use \S+", "All settings: --cfg job", said)
         print(f"error: {' '.join(said.split())}", file=sys.stderr)
     sys.exit(INPUT_ERROR)
 

@@ -29,6 +29,7 @@ from lightning_nas.report.table import top_lines
 from lightning_nas.slurm import began_again, holds_run
 
 log = logging.getLogger(__name__)
+HALF = ("bf16-mixed", "16-mixed", "bf16-true", "16-true")
 
 
 def search(cfg: DictConfig) -> None:
@@ -77,13 +78,18 @@ def build_trainer(cfg: DictConfig) -> pl.Trainer:
         raise InputError(f"trainer.max_epochs must be at least 1, got {epochs}")
     loggers = [logger for logger in instantiate(cfg.logger).values() if logger is not None]
     callbacks = [call for call in instantiate(cfg.callbacks).values() if call is not None]
-    return instantiate(
+    trainer: pl.Trainer = instantiate(
         cfg.trainer,
         logger=loggers,
         callbacks=callbacks,
         plugins=[AtomicCheckpointIO()],
         enable_progress_bar=any(isinstance(call, ProgressBar) for call in callbacks),
     )
+    if trainer.strategy.root_device.type == "cpu" and trainer.precision in HALF:
+        log.warning(
+            "trainer.precision=%s is slow on a CPU: trainer.precision=32-true", trainer.precision
+        )
+    return trainer
 
 
 def log_configuration(trainer: pl.Trainer, cfg: DictConfig) -> None:
@@ -98,7 +104,10 @@ def checkpoint_of(cfg: DictConfig) -> str | None:
     if not cfg.resume:
         return None
     path = Path(cfg.resume) / "checkpoints" / "last.ckpt"
-    return str(path) if path.exists() else None
+    if not path.exists():
+        log.warning("%s: no checkpoint yet; it begins at the first epoch", shown(Path(cfg.resume)))
+        return None
+    return str(path)
 
 
 @contextmanager

@@ -129,5 +129,5 @@ def check_classes(weights: Weights, data: ImageData, new_head: bool = False) -> 
     if (blueprint.classes and there != here) or blueprint.num_classes != data.num_classes:
         raise InputError(
             f"weights={weights.source} are of other classes ({few(there)}) than the images "
-            f"({few(here)}): recipe=finetune or new_head=true trains a new head"
+            f"({few(here)}); to train a new head for these: recipe=finetune"
         )

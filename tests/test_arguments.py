@@ -38,7 +38,7 @@ def test_what_is_said_wins(run):
 
 def test_another_recipe_comes_without_what_the_recommended_one_is_set_to(run):
     assert taken(run, "recipe=quick") == ["data=image_folder", "data.root=/images"]
-    assert taken(run, "debug=smoke_train") == []
+    assert taken(run, "debug=smoke") == []
 
 
 def test_what_is_added_stands_beside_the_settings(run):

@@ -79,7 +79,7 @@ def searched(tmp_path_factory):
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory):
     folder = tmp_path_factory.mktemp("trained")
-    settings = ["debug=smoke_train", *QUIET, "architecture=nasnet_a", f"hydra.run.dir={folder}"]
+    settings = ["debug=smoke", *QUIET, "architecture=nasnet_a", f"hydra.run.dir={folder}"]
     run([sys.executable, "train.py", *settings])
     return folder
 

@@ -2,14 +2,17 @@
 
 import csv
 import json
+import os
 import re
+import signal
 import subprocess
 import sys
+from itertools import product
 
 import onnxruntime
 import pytest
 import torch
-from commands import run
+from commands import run, start, wait_for
 from hydra import compose, initialize_config_dir
 from PIL import Image
 from torch._dynamo.utils import counters
@@ -35,7 +38,7 @@ def trained(tmp_path_factory):
     """A training on generated images of four classes, with two exports."""
     folder = tmp_path_factory.mktemp("trained")
     summary, output, _ = train(
-        folder, "architecture=nasnet_a", "debug=smoke_train", "trainer.max_epochs=6",
+        folder, "architecture=nasnet_a", "debug=smoke", "trainer.max_epochs=6",
         "network.drop_path=0.1", "export=[onnx,safetensors]",
     )  # fmt: skip
     assert summary["test_accuracy"] > 0.5
@@ -198,7 +201,7 @@ def test_a_missing_compiler_is_one_line(tmp_path, monkeypatch):
     monkeypatch.setenv("TORCHINDUCTOR_CACHE_DIR", str(tmp_path / "cache"))
     folder = tmp_path / "run"
     status, _, errors = run(
-        "train.py", *QUIET, "debug=smoke_train", "compile=true", f"hydra.run.dir={folder}"
+        "train.py", *QUIET, "debug=smoke", "compile=true", f"hydra.run.dir={folder}"
     )
     assert status == 2, errors
     (line,) = (line for line in errors.splitlines() if line.startswith("error:"))
@@ -211,7 +214,7 @@ def test_a_compiled_network_is_trained_and_exported(tmp_path):
     write_architecture(ChainArchitecture(layers), path)
     folder = tmp_path / "run"
     summary, _, _ = train(
-        folder, "debug=smoke_train", "compile=true", f"architecture={path}", "export=safetensors"
+        folder, "debug=smoke", "compile=true", f"architecture={path}", "export=safetensors"
     )
     assert summary["status"] == "complete"
     exported = read_weights(str(folder / "export" / "model.safetensors"), tmp_path)
@@ -233,7 +236,7 @@ def test_what_is_compiled_runs_compiled():
 @pytest.mark.slow
 def test_two_processes_train_average_and_resume(tmp_path):
     settings = [
-        "debug=smoke_train", "architecture=nasnet_a", "network.dropout=0.2", "data.image_size=20",
+        "debug=smoke", "architecture=nasnet_a", "network.dropout=0.2", "data.image_size=20",
         "network.auxiliary=true", "trainer.devices=2", "trainer.strategy=ddp", "threads=1",
         "+callbacks.average._target_=lightning_nas.callbacks.averaging.AverageWeights",
     ]  # fmt: skip
@@ -251,3 +254,26 @@ def test_two_processes_train_average_and_resume(tmp_path):
     for key in ("state_dict", "current_model_state"):
         for name, tensor in weights[0][key].items():
             assert torch.equal(tensor, weights[1][key][name]), name
+
+
+# ---- interruption -------------------------------------------------------------------------------
+
+
+def test_a_signal_that_ends_the_workers_too_is_an_interruption(tmp_path):
+    images, folder = tmp_path / "images", tmp_path / "run"
+    for split, number in product(("train", "test"), range(2)):
+        (images / split / str(number)).mkdir(parents=True)
+        for index in range(24):
+            path = images / split / str(number) / f"{index}.png"
+            Image.new("RGB", (80, 80), (index * 9, number * 200, 0)).save(path)
+    process = start(
+        "train.py", *QUIET, "architecture=enas_micro", "data=image_folder", f"data.root={images}",
+        "network.filters=8", "network.cells=1", "network.stem=imagenet", "data.num_workers=2",
+        "data.batch_size=4", "trainer.max_epochs=500", f"hydra.run.dir={folder}",
+    )  # fmt: skip
+    wait_for(folder / "checkpoints" / "last.ckpt")
+    os.killpg(process.pid, signal.SIGTERM)  # as a batch system does
+    _, errors = process.communicate(timeout=120)
+    assert process.returncode == 143, errors
+    assert "Traceback" not in errors
+    assert f"resume={folder}" in errors

@@ -11,6 +11,7 @@ from lightning_nas.methods.enas import ENAS
 from lightning_nas.methods.trial_search import TrialSearch
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
+WORKER = "DataLoader worker"  # how torch's message of one that died begins
 AGREE_EVERY = 10  # steps between the processes' asking one another, which waits for the device
 
 
@@ -84,6 +85,17 @@ class StopAtStep(Callback):
     def on_test_batch_end(self, trainer: Trainer, *args: Any, **kwargs: Any) -> None:
         """The same."""
         self.on_validation_batch_end(trainer)
+
+    def on_exception(
+        self, trainer: Trainer, pl_module: LightningModule, exception: BaseException
+    ) -> None:
+        """Stop where the signal went to the processes that load images, too, and ended them.
+
+        Raises:
+            Interrupted: In place of what torch says of a loader whose workers are gone.
+        """
+        if self.received and WORKER in str(exception):
+            raise Interrupted(self.received) from exception
 
     def stop_if_asked(self, trainer: Trainer) -> None:
         """Raise if a signal came. All processes must call it at the same point.

@@ -4,6 +4,7 @@ Both turn batches of indices into batches of uint8 images and labels on the devi
 else, so that one augmentation serves both.
 """
 
+import os
 from collections.abc import Iterable, Iterator
 from typing import Protocol
 
@@ -54,7 +55,8 @@ class StreamSource:
         files: The images.
         labels: int64 ``(M,)``.
         device: Where the batches are sent.
-        num_workers: Processes; 0 = decode in this one.
+        num_workers: Processes, of which no more are started than there are cores; 0 = decode in
+            this one.
     """
 
     def __init__(
@@ -62,6 +64,7 @@ class StreamSource:
     ) -> None:
         self.device = device
         self._plan = _Plan()
+        num_workers = min(num_workers, len(os.sched_getaffinity(0)))
         self._loader = DataLoader(
             _Decoder(files, labels),
             sampler=self._plan,

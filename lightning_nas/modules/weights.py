@@ -215,6 +215,8 @@ def _refusal(weights: Weights, own: Mapping[str, Tensor], differences: list[str]
     head = [text for text in differences if text.startswith(HEAD)]
     if len(head) == len(differences):
         advice = "they are of other classes: recipe=finetune or new_head=true begins a new head"
+    elif weights.blueprint is not None:
+        advice = "leave out architecture and network.*, for the weights know theirs, or take others"
     else:
         advice = (
             "build the network that they are of (architecture, network.filters, network.cells, "

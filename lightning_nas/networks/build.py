@@ -147,8 +147,10 @@ def _published_stem(
     skip_reduction_input: bool | None,
 ) -> dict[str, Any]:
     """Return the stem's settings with those that were left open filled in."""
-    if stem == "imagenet" and filters % 4:
-        raise InputError(f"filters must be a multiple of 4 with stem=imagenet, got {filters}")
+    if stem == "imagenet" and (filters % 4 or filters < 8):  # its first cell has a quarter: >= 2
+        raise InputError(
+            f"filters must be a multiple of 4 and at least 8 with stem=imagenet, got {filters}"
+        )
     large = stem == "imagenet" and filters >= LARGE
     usual = 3 * filters if stem == "cifar" else LARGE_STEM if large else MOBILE_STEM
     if stem_filters is not None and stem_filters < 1:

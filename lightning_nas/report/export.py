@@ -55,11 +55,11 @@ def export(
     copy = plain.build().eval()
     own = copy.state_dict()
     copy.load_state_dict({n: t.cpu() for n, t in network.state_dict().items() if n in own})
-    replace_text(folder / "model.json", plain.to_json())
     paths = {}
     for name in tqdm(formats, "exporting", disable=None, file=sys.stderr):
         paths[name] = folder / f"model.{FORMATS[name][0]}"
         FORMATS[name][1](copy, plain, paths[name])
+    replace_text(folder / "model.json", plain.to_json())  # last: it says that the others are there
     return paths
 
 

@@ -36,7 +36,7 @@ def searched(tmp_path_factory):
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory):
     folder = tmp_path_factory.mktemp("trained")
-    small = ["architecture=nasnet_a", "debug=smoke_train", "callbacks.progress=null"]
+    small = ["architecture=nasnet_a", "debug=smoke", "callbacks.progress=null"]
     search(folder, *small, f"hydra.run.dir={folder}/run", script="train.py")
     return folder / "run"
 

@@ -201,6 +201,7 @@ def test_stages_hold_everything_but_the_heads_once(name):
     [
         ("nasnet_a", {"stem": "mnist"}, "stem must be cifar or imagenet, got 'mnist'"),
         ("nasnet_a", {"stem": "imagenet", "filters": 42}, "a multiple of 4 .* got 42"),
+        ("nasnet_a", {"stem": "imagenet", "filters": 4}, "at least 8 .* got 4"),
         ("nasnet_a", {"stem": "imagenet", "image_size": 31}, "31 px are too small for 5 red"),
         ("nasnet_a", {"image_size": 3}, "3 px are too small for 2 reductions"),
         ("nasnet_a", {"cells": 0}, "cells must be at least 1, got 0"),
