@@ -4,13 +4,17 @@ Curves are cubic splines, given by 3n + 1 control points; data flows down.
 """
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from types import MappingProxyType
 
 from lightning_nas.report.picture import Box, Point
 
 CLEARANCE = 4.0  # of an arrow from boxes that it does not belong to
 STEP = 9.0  # between arrows that leave a box side by side
 BENDS = ((0.5, 0.5), (0.8, 0.3), (0.3, 0.8), (1.0, 0.2), (0.2, 1.0))  # where a curve turns
+BEND = 60.0  # how far from its ends an arrow that goes around others has turned
+FLAT = 9.0  # from its box to the flat part of a bow
+LEAST_BOW = 20.0  # how far a bow goes to the side
 STEPS = 24  # points of a spline's piece that are looked at
 
 
@@ -26,38 +30,97 @@ def points_on(curve: Sequence[Point]) -> Iterator[Point]:
 
 def meets(curve: Sequence[Point], boxes: Iterable[Box], clearance: float = 0.0) -> bool:
     """Return whether a curve comes nearer than ``clearance`` to one of ``boxes``."""
-    points = list(points_on(curve))
+    xs, ys = zip(*curve, strict=True)  # no curve leaves the hull of its control points
+    low, high = (min(xs), min(ys)), (max(xs), max(ys))
+    near = []
     for box in boxes:
         left, bottom, right, top = box.extent
-        for x, y in points:
-            if (
-                left - clearance < x < right + clearance
-                and bottom - clearance < y < top + clearance
-            ):
-                return True
-    return False
+        area = left - clearance, bottom - clearance, right + clearance, top + clearance
+        if area[0] < high[0] and low[0] < area[2] and area[1] < high[1] and low[1] < area[3]:
+            near.append(area)
+    return bool(near) and any(
+        left < x < right and bottom < y < top
+        for x, y in points_on(curve)
+        for left, bottom, right, top in near
+    )
 
 
-def free_curve(
-    start: Point, end: Point, spline: Sequence[Point], others: Sequence[Box]
-) -> tuple[Point, ...]:
-    """Return the simplest curve from ``start`` to ``end`` that keeps clear of ``others``.
+def curves_around(
+    boxes: Mapping[str, Box], splines: Mapping[tuple[str, str], Sequence[Point]]
+) -> dict[tuple[str, str], tuple[Point, ...]]:
+    """Return curves between boxes that keep clear of the others, for each pair of names.
+
+    Curves at one box stand in the order in which they go on, so they do not cross there.
 
     Args:
-        start: Where the curve leaves its box, downwards.
-        end: Where it enters the other.
-        spline: A way around the boxes, between points near these two: the last resort.
-        others: Boxes in the way.
+        boxes: All there are, by name.
+        splines: For each pair a way around the boxes, between points near these two: where the
+            simple curves are not free.
+    """
+    pairs = [(boxes[start], boxes[end]) for start, end in splines]
+    headings: dict[tuple[str, str], float] = {}
+    for _ in range(2):  # the second time it is known which ones go around
+        starts = spread(pairs, top=False, headings=headings)
+        ends = spread([(end, start) for start, end in pairs], top=True, headings=headings)
+        curves = {}
+        for (start, end), spline in splines.items():
+            others = [box for name, box in boxes.items() if name not in {start, end}]
+            a, b = starts[start, end], ends[end, start]
+            curves[start, end] = curve = simple_curve(a, b, others)
+            if not curve:
+                curves[start, end] = _around(a, b, spline, others)
+                headings[start, end] = x_at(spline, a[1] - BEND)
+                headings[end, start] = x_at(spline, b[1] + BEND)
+    return curves
+
+
+def simple_curve(start: Point, end: Point, others: Sequence[Box]) -> tuple[Point, ...]:
+    """Return the simplest curve from ``start`` down to ``end`` that keeps clear of ``others``.
+
+    It is empty if none does.
     """
     fall = start[1] - end[1]
-    simple = [
-        (start, (start[0], start[1] - a * fall), (end[0], end[1] + b * fall), end) for a, b in BENDS
-    ]
-    for curve in (*simple, _with_ends(spline, start, end)):
+    for a, b in BENDS:
+        curve = start, (start[0], start[1] - a * fall), (end[0], end[1] + b * fall), end
         if not meets(curve, others, CLEARANCE):
             return curve
-    middle = (spline[0][0], start[1]), (spline[-1][0], end[1])
-    return _with_ends(spline, *middle)
+    return ()
+
+
+def _around(
+    start: Point, end: Point, spline: Sequence[Point], others: Sequence[Box]
+) -> tuple[Point, ...]:
+    """Return a way around boxes: a bow on one side of all, else the spline moved to the new ends.
+
+    The spline keeps its own ends where others bring it too near a box.
+    """
+    own_ends = _with_ends(spline, (spline[0][0], start[1]), (spline[-1][0], end[1]))
+    for curve in (*_bows(start, end, spline), _with_ends(spline, start, end)):
+        if not meets(curve, others, CLEARANCE):
+            return curve
+    return own_ends
+
+
+def _bows(start: Point, end: Point, spline: Sequence[Point]) -> Iterator[tuple[Point, ...]]:
+    """Yield a curve that passes where the spline does at its farthest, if that is to one side.
+
+    It leaves above the arrows that stand beside it and arrives below them, so it crosses none.
+    """
+    xs = [x for x, _ in points_on(spline)]
+    left, right = min(start[0], end[0]) - LEAST_BOW, max(start[0], end[0]) + LEAST_BOW
+    for side in (min(xs), max(xs)):
+        if not left < side < right:
+            top, bottom = start[1] - FLAT, end[1] + FLAT
+            turn = min(4 * FLAT, (top - bottom) / 3)
+            a, b = (side, top - turn), (side, bottom + turn)
+            first = start, (start[0], top), (side, top), a
+            last = b, (side, bottom), (end[0], bottom), end
+            yield (*first, a, b, *last)
+
+
+def x_at(spline: Sequence[Point], y: float) -> float:
+    """Return where a spline passes a height."""
+    return min(points_on(spline), key=lambda point: abs(point[1] - y))[0]
 
 
 def _with_ends(spline: Sequence[Point], start: Point, end: Point) -> tuple[Point, ...]:
@@ -68,7 +131,11 @@ def _with_ends(spline: Sequence[Point], start: Point, end: Point) -> tuple[Point
     return (start, second, *spline[2:-2], last_but_one, end)
 
 
-def spread(pairs: Iterable[tuple[Box, Box]], top: bool) -> dict[tuple[str, str], Point]:
+def spread(
+    pairs: Iterable[tuple[Box, Box]],
+    top: bool,
+    headings: Mapping[tuple[str, str], float] = MappingProxyType({}),
+) -> dict[tuple[str, str], Point]:
     """Return where on the first box of each pair its arrow to or from the second is attached.
 
     Arrows at one box stand in the order of the boxes at their other ends, so they do not cross.
@@ -76,6 +143,8 @@ def spread(pairs: Iterable[tuple[Box, Box]], top: bool) -> dict[tuple[str, str],
     Args:
         pairs: A box, and the box at the other end of the arrow.
         top: Whether the arrows are attached to the top of the first box, or to its bottom.
+        headings: Of pairs of names whose arrow does not make straight for the other box: where it
+            makes for instead.
     """
     at = defaultdict(list)
     for box, other in pairs:
@@ -83,8 +152,8 @@ def spread(pairs: Iterable[tuple[Box, Box]], top: bool) -> dict[tuple[str, str],
     places = {}
     for box, others in at.items():
         step = min(STEP, (box.width - 16) / max(1, len(others) - 1))
-        others.sort(key=lambda other: (other.x, other.name))
-        for i, other in enumerate(others):
+        headed = [(headings.get((box.name, other.name), other.x), other.name) for other in others]
+        for i, (_, name) in enumerate(sorted(headed)):
             x = box.x + (i - (len(others) - 1) / 2) * step
-            places[box.name, other.name] = (x, box.extent[3 if top else 1])
+            places[box.name, name] = (x, box.extent[3 if top else 1])
     return places

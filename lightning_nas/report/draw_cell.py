@@ -10,26 +10,16 @@ from dataclasses import replace
 import pygraphviz
 
 from lightning_nas.architecture import CELL_INPUTS, Cell, CellArchitecture
-from lightning_nas.report.curves import free_curve, spread
-from lightning_nas.report.picture import (
-    DARK,
-    NEWER,
-    OLDER,
-    Box,
-    Label,
-    Line,
-    Picture,
-    Point,
-    legend,
-    legend_height,
-    short_name,
-)
+from lightning_nas.report.curves import BEND, curves_around, x_at
+from lightning_nas.report.legend import legend
+from lightning_nas.report.palette import DARK, NEWER, OLDER, short_name
+from lightning_nas.report.picture import Box, Label, Line, Picture, Point
 
 BETWEEN = 44.0  # the two cells
-TITLE, BELOW = 24.0, 18.0  # spaces above and below the cells
-END, CONCAT, OPERATION = (84.0, 28.0), (64.0, 20.0), (47.0, 20.0)
-COMBINATIONS = {"add": (36.0, 18.0), "concat": (46.0, 18.0)}
-BLOCK = (102.0, 60.0)  # two operations side by side, their combination below
+TITLE = 24.0  # space above a cell
+END, CONCAT, OPERATION = (80.0, 28.0), (56.0, 19.0), (33.0, 27.0)
+COMBINATIONS = {"add": (34.0, 17.0), "concat": (46.0, 17.0)}
+BLOCK = (70.0, 66.0)  # two operations side by side, their combination below
 PORTS = (
     '<<TABLE BORDER="0" CELLBORDER="0" CELLSPACING="0" CELLPADDING="0"><TR>'
     '<TD PORT="{}" WIDTH="{width:.0f}" HEIGHT="{height:.0f}"></TD>'
@@ -39,6 +29,7 @@ LIFT = 14.0  # inputs have many readers, and their arrows need more room than ot
 LEFT_RIGHT = ("left", "right")
 INPUTS = (("h[i-1]", "cell before last"), ("h[i]", "last cell"))
 COLOURS = {"input0": OLDER, "input1": NEWER}
+DASHES = {"input0": (4.0, 1.8)}  # the two inputs are told apart without colours, too
 
 
 def layout_cells(architecture: CellArchitecture) -> Picture:
@@ -50,31 +41,17 @@ def layout_cells(architecture: CellArchitecture) -> Picture:
     """
     cells = {"normal": architecture.normal, "reduction": architecture.reduction}
     operations = {o for cell in cells.values() for block in cell.blocks for o in block.operations}
-    left, right = (_layout(cell, name) for name, cell in cells.items())
-    width, height = left.width + BETWEEN + right.width, max(left.height, right.height)
-    foot = legend_height(operations, width) + BELOW
-    boxes, labels = legend(operations, width, foot - BELOW)
-    left = _moved(left, 0, foot + height - left.height)
-    right = _moved(right, left.width + BETWEEN, foot + height - right.height)
-    return Picture(
-        width,
-        foot + height + TITLE,
-        (*left.boxes, *right.boxes, *boxes),
-        left.lines + right.lines,
-        labels=(*left.labels, *right.labels, *labels),
-    )
+    both = beside(*(_layout(cell, name) for name, cell in cells.items()))
+    return both.above(legend(operations, both.width))
 
 
-def _moved(picture: Picture, x: float, y: float) -> Picture:
-    return replace(
-        picture,
-        boxes=tuple(replace(box, x=box.x + x, y=box.y + y) for box in picture.boxes),
-        lines=tuple(
-            replace(line, points=tuple((a + x, b + y) for a, b in line.points))
-            for line in picture.lines
-        ),
-        labels=tuple(replace(label, x=label.x + x, y=label.y + y) for label in picture.labels),
-    )
+def beside(left: Picture, right: Picture) -> Picture:
+    """Return the pictures of two cells side by side, their upper edges in line."""
+    height = max(left.height, right.height)
+    a = left.moved(0, height - left.height)
+    b = right.moved(left.width + BETWEEN, height - right.height)
+    width = left.width + BETWEEN + right.width
+    return Picture(width, height, a.boxes + b.boxes, a.lines + b.lines, labels=a.labels + b.labels)
 
 
 # ---- one cell -----------------------------------------------------------------------------------
@@ -87,9 +64,12 @@ def _layout(cell: Cell, prefix: str) -> Picture:
     of a block in that order, which saves crossings.
     """
     sides = [LEFT_RIGHT] * len(cell.blocks)
-    centres = _centres(_graph(cell, sides))
+    graph = _graph(cell, sides)
     for index, block in enumerate(cell.blocks):
-        left, right = (centres[_node(state)][0] for state in block.inputs)
+        left, right = (
+            _arrival(graph, node(state), f"block{index}", side)
+            for side, state in zip(LEFT_RIGHT, block.inputs, strict=True)
+        )
         sides[index] = LEFT_RIGHT if left <= right else ("right", "left")
     graph = _graph(cell, sides)
     boxes = {box.name: box for box in _boxes(cell, sides, _centres(graph))}
@@ -97,14 +77,21 @@ def _layout(cell: Cell, prefix: str) -> Picture:
     lines = (*_arrows(cell, graph, boxes), *_inner_arrows(cell, boxes))
     return Picture(
         width,
-        height,
+        height + TITLE,
         tuple(replace(box, name=f"{prefix}-{box.name}") for box in boxes.values()),
         tuple(replace(line, name=f"{prefix}-edge-{line.name}") for line in lines),
         labels=(Label(f"{prefix} cell", width / 2, height + 18, 11, "center", bold=True),),
     )
 
 
-def _node(state: int) -> str:
+def _arrival(graph: pygraphviz.AGraph, source: str, target: str, port: str) -> float:
+    """Return where an arrow comes from, a little above the block that it enters."""
+    spline = _points(graph.get_edge(source, target, port).attr["pos"])
+    return x_at(spline, spline[-1][1] + BEND)
+
+
+def node(state: int) -> str:
+    """Return what is drawn for a state, an input or a block."""
     return f"input{state}" if state < CELL_INPUTS else f"block{state - CELL_INPUTS}"
 
 
@@ -112,9 +99,9 @@ def _edges(cell: Cell) -> Iterator[tuple[str, str, str]]:
     """Yield the node that each arrow leaves, the node that it enters, and the operation there."""
     for index, block in enumerate(cell.blocks):
         for side, state in zip(LEFT_RIGHT, block.inputs, strict=True):
-            yield _node(state), f"block{index}", side
+            yield node(state), f"block{index}", side
     for state in cell.outputs:
-        yield _node(state), "concat", ""
+        yield node(state), "concat", ""
     yield "concat", "output", ""
 
 
@@ -129,7 +116,8 @@ def _boxes(cell: Cell, sides: Sequence[Sequence[str]], centres: dict[str, Point]
         for side, operation in zip(LEFT_RIGHT, block.operations, strict=True):
             place = x + (sides[index].index(side) - 0.5) * BLOCK[0] / 2
             name = f"block{index}-{side}"
-            yield Box(name, operation, short_name(operation), place, top, *OPERATION)
+            text = short_name(operation).replace(" ", "\n")
+            yield Box(name, operation, text, place, top, *OPERATION)
         name = f"block{index}-{block.combination}"
         yield Box(name, "join", block.combination, x, bottom, *size)
     yield Box("concat", "join", "concat", *centres["concat"], *CONCAT)
@@ -144,14 +132,9 @@ def _arrows(cell: Cell, graph: pygraphviz.AGraph, boxes: dict[str, Box]) -> Iter
         start = feet.get(source, source)
         end = f"{target}-{port}" if port else target
         edges[start, end] = _points(graph.get_edge(source, target, port).attr["pos"])
-    starts = spread([(boxes[s], boxes[e]) for s, e in edges], top=False)
-    ends = spread([(boxes[e], boxes[s]) for s, e in edges], top=True)
-    for (start, end), spline in edges.items():
-        others = [box for name, box in boxes.items() if name not in {start, end}]
-        a, b = starts[start, end], ends[end, start]
-        points = free_curve(a, b, spline, others)
-        colour = COLOURS.get(start, DARK)
-        yield Line(f"{start}-{end}", points, colour, curved=True, arrow=True)
+    for (start, end), points in curves_around(boxes, edges).items():
+        colour, dash = COLOURS.get(start, DARK), DASHES.get(start)
+        yield Line(f"{start}-{end}", points, colour, curved=True, arrow=True, dash=dash)
 
 
 def _inner_arrows(cell: Cell, boxes: dict[str, Box]) -> Iterator[Line]:
@@ -169,7 +152,7 @@ def _inner_arrows(cell: Cell, boxes: dict[str, Box]) -> Iterator[Line]:
 
 def _graph(cell: Cell, sides: Sequence[Sequence[str]]) -> pygraphviz.AGraph:
     """Return the cell with coordinates, the operations of its blocks in the order of ``sides``."""
-    graph = pygraphviz.AGraph(directed=True, strict=False, nodesep=0.2, ranksep=0.5)
+    graph = pygraphviz.AGraph(directed=True, strict=False, nodesep=0.17, ranksep=0.5)
     # without text Graphviz never looks for a font, on which fontconfig may comment on stderr
     graph.node_attr.update(shape="box", fixedsize="true", label="")
     graph.edge_attr.update(dir="none", tailport="s", headport="n")

@@ -1,46 +1,32 @@
 """A picture as plain data: boxes, lines, dots and labels, each where it will be painted.
 
-``draw_cell`` and ``draw_macro`` lay an architecture out as a ``Picture``, ``paint`` puts it on
-paper. This file knows shapes and the names of operations; it lays out the legend and nothing else.
-Lengths are in points, 1/72 inch; y points up.
+``draw_cell`` and its neighbours lay an architecture out as a ``Picture``; ``svg`` and ``paint``
+put it on paper. This file knows shapes and nothing else. Lengths are in points, 1/72 inch; y points
+up.
 """
 
-from collections.abc import Set
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import cache
+from math import dist
 
 from matplotlib.font_manager import FontProperties
 from matplotlib.textpath import text_to_path
 
-FONT = "DejaVu Sans"  # comes with matplotlib, so a picture is the same on every machine
-INK, QUIET, FAINT = "#222222", "#666666", "#B5B5B5"
-DARK, OLDER, NEWER = "#3B4252", "#A3541A", "#1F6FA8"  # where data enters and leaves
-ROW, SPACE = 16.0, 16.0  # of the legend: the height of a row, the space between entries
-Point = tuple[float, float]
+from lightning_nas.report.palette import INK, RED, STYLES, Style
 
-OPERATION_NAMES = {
-    "conv_1x1": "convolution 1x1",
-    "conv_3x3": "convolution 3x3",
-    "conv_5x5": "convolution 5x5",
-    "conv_1x3_3x1": "convolutions 1x3 and 3x1",
-    "conv_1x7_7x1": "convolutions 1x7 and 7x1",
-    "dil_conv_3x3": "dilated convolution 3x3",
-    "sep_conv_3x3": "separable convolution 3x3",
-    "sep_conv_5x5": "separable convolution 5x5",
-    "sep_conv_7x7": "separable convolution 7x7",
-    "avg_pool_3x3": "average pooling 3x3",
-    "max_pool_3x3": "max pooling 3x3",
-    "max_pool_5x5": "max pooling 5x5",
-    "max_pool_7x7": "max pooling 7x7",
-    "identity": "identity",
-}
-SHORT_NAMES = {"identity": "id", "conv_1x3_3x1": "1x3 3x1", "conv_1x7_7x1": "1x7 7x1"}
+FONT = "DejaVu Sans"  # comes with matplotlib, so texts are measured alike on every machine
+MARGIN = 10.0  # around a picture
+BRIDGE = 2.4  # how much wider than a line its gap in others is
+HEAD = (5.0, 2.2)  # of an arrow: length, and half the width
+Point = tuple[float, float]
 
 
 @dataclass(frozen=True)
 class Box:
     """A rounded box around a short text; ``x`` and ``y`` are its centre, ``kind`` its colours.
 
-    ``note`` is a second, smaller line of text.
+    ``text`` is one line or two, ``note`` a smaller line below it, ``size`` the font's. An outline
+    in ``RED`` says that the box is ``chosen``. A box that stands in another is drawn after it.
     """
 
     name: str
@@ -51,6 +37,35 @@ class Box:
     width: float
     height: float
     note: str = ""
+    size: float = 9.0
+    chosen: bool = False
+
+    @property
+    def style(self) -> Style:
+        """Its colours."""
+        style = STYLES[self.kind]
+        return replace(style, edge=RED) if self.chosen else style
+
+    @property
+    def texts(self) -> list[tuple[str, float, float]]:
+        """Its lines of text, each with the height of its middle and the size of its font."""
+        first, *more = self.text.split("\n") if self.text else [""]
+        if more:
+            step = self.size * 0.58
+            return [(first, self.y + step, self.size), (more[0], self.y - step, self.size)]
+        if self.note:
+            return [(first, self.y + 4.5, self.size), (self.note, self.y - 5.5, 7.0)]
+        return [(first, self.y, self.size)] if first else []
+
+    @property
+    def rounding(self) -> float:
+        """The radius of its corners."""
+        return min(5.0, self.height / 4) if self.kind != "join" else self.height / 2
+
+    @property
+    def outline(self) -> float:
+        """How wide its outline is."""
+        return 1.6 if self.chosen else 0.9
 
     @property
     def extent(self) -> tuple[float, float, float, float]:
@@ -63,7 +78,8 @@ class Box:
 class Line:
     """A line through ``points`` or, if ``curved``, the cubic splines that 3n + 1 of them control.
 
-    ``bridge`` interrupts the lines below where this one crosses them: they do not touch.
+    ``bridge`` interrupts the lines below where this one crosses them: they do not touch. ``dash``:
+    lengths of a dash and of the gap after it; none = solid.
     """
 
     name: str
@@ -72,18 +88,24 @@ class Line:
     width: float = 1.0
     curved: bool = False
     arrow: bool = False
-    dotted: bool = False
+    dash: tuple[float, float] | None = None
     bridge: bool = False
 
 
 @dataclass(frozen=True)
 class Dot:
-    """A junction of two lines."""
+    """A junction of two lines, filled with ``colour``, or a ring of it if it is ``hollow``."""
 
     name: str
     x: float
     y: float
     colour: str
+    hollow: bool = False
+
+    @property
+    def radius(self) -> float:
+        """How large it is."""
+        return 1.6 if self.hollow else 2.5
 
 
 @dataclass(frozen=True)
@@ -110,52 +132,45 @@ class Picture:
     dots: tuple[Dot, ...] = ()
     labels: tuple[Label, ...] = ()
 
+    def moved(self, x: float, y: float) -> "Picture":
+        """Return the shapes elsewhere, on a sheet of the same size."""
+        return replace(
+            self,
+            boxes=tuple(replace(box, x=box.x + x, y=box.y + y) for box in self.boxes),
+            lines=tuple(
+                replace(line, points=tuple((a + x, b + y) for a, b in line.points))
+                for line in self.lines
+            ),
+            dots=tuple(replace(dot, x=dot.x + x, y=dot.y + y) for dot in self.dots),
+            labels=tuple(replace(label, x=label.x + x, y=label.y + y) for label in self.labels),
+        )
 
-def short_name(operation: str) -> str:
-    """Return an operation's name as it fits in a box.
+    def above(self, other: "Picture") -> "Picture":
+        """Return this picture on top of one of the same width."""
+        upper = self.moved(0, other.height)
+        return Picture(
+            self.width,
+            self.height + other.height,
+            upper.boxes + other.boxes,
+            upper.lines + other.lines,
+            upper.dots + other.dots,
+            upper.labels + other.labels,
+        )
 
-    >>> short_name("sep_conv_5x5"), short_name("max_pool_3x3"), short_name("identity")
-    ('sep 5x5', 'max 3x3', 'id')
-    """
-    if operation in SHORT_NAMES:
-        return SHORT_NAMES[operation]
-    *kind, window = operation.split("_")
-    return f"{kind[0]} {window}"
 
-
+@cache  # the same few texts, again and again
 def text_width(text: str, size: float) -> float:
     """Return how wide ``text`` is when painted."""
     font = FontProperties(family=FONT, size=size)
     return float(text_to_path.get_text_width_height_descent(text, font, False)[0])
 
 
-def legend(operations: Set[str], width: float, top: float) -> tuple[list[Box], list[Label]]:
-    """Return boxes and labels that explain ``operations``, centred in a strip below ``top``."""
-    boxes, labels = [], []
-    for number, row in enumerate(_rows(operations, width)):
-        x = (width - sum(map(_entry_width, row)) + SPACE) / 2
-        y = top - ROW * (number + 0.5)
-        for operation in row:
-            boxes.append(Box(f"legend-{operation}", operation, "", x + 8, y, 16, 10))
-            labels.append(Label(OPERATION_NAMES[operation], x + 20, y))
-            x += _entry_width(operation)
-    return boxes, labels
-
-
-def legend_height(operations: Set[str], width: float) -> float:
-    """Return how high the strip of the legend is."""
-    return ROW * len(_rows(operations, width))
-
-
-def _entry_width(operation: str) -> float:
-    return 20 + text_width(OPERATION_NAMES[operation], 8) + SPACE
-
-
-def _rows(operations: Set[str], width: float) -> list[list[str]]:
-    rows: list[list[str]] = [[]]
-    for operation in (name for name in OPERATION_NAMES if name in operations):
-        taken = sum(map(_entry_width, rows[-1]))
-        if rows[-1] and taken + _entry_width(operation) - SPACE > width:
-            rows.append([])
-        rows[-1].append(operation)
-    return rows
+def arrow_head(line: Line) -> tuple[tuple[Point, ...], tuple[Point, ...]]:
+    """Return the points of an arrow's line, which ends within the head, and the head's corners."""
+    *rest, end = line.points
+    start = next(point for point in reversed(rest) if dist(point, end) > 0.01)
+    a, b = ((e - s) / dist(start, end) for s, e in zip(start, end, strict=True))  # of length 1
+    length, half = HEAD
+    x, y = end[0] - a * length, end[1] - b * length
+    within = end[0] - a * (length - 1), end[1] - b * (length - 1)
+    return (*rest, within), (end, (x - b * half, y + a * half), (x + b * half, y - a * half))

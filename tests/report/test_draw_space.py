@@ -1,0 +1,197 @@
+"""Pictures of spaces: all that is possible, the architecture's own in red, free of collisions."""
+
+import xml.etree.ElementTree as ET
+from functools import cache
+from itertools import combinations, pairwise
+
+import pytest
+
+from lightning_nas.architecture import (
+    CELL_RULES,
+    EDGE_OPERATIONS,
+    EDGES,
+    MACRO_OPERATIONS,
+    CellArchitecture,
+    ChainArchitecture,
+    ChainLayer,
+    MacroArchitecture,
+    loose_layers,
+)
+from lightning_nas.published import PUBLISHED
+from lightning_nas.report.draw import draw_space, layout_space, main
+from lightning_nas.report.palette import RED
+from lightning_nas.report.picture import text_width
+from lightning_nas.report.svg import to_svg
+from tests.report.architectures import (
+    ARCHITECTURES,
+    overlap,
+    passes_through_a_box,
+    within,
+)
+
+each = pytest.mark.parametrize("architecture", ARCHITECTURES.values(), ids=ARCHITECTURES)
+picture_of = cache(layout_space)
+
+
+# What is possible and whether it is chosen, by the names of shapes, written down from its meaning.
+
+
+def cell_space(cell, rules):
+    states = ["input0", "input1", *(f"block{index}" for index in range(len(cell.blocks)))]
+    for index, block in enumerate(cell.blocks):
+        for side, source, chosen in zip(
+            ("left", "right"), block.inputs, block.operations, strict=True
+        ):
+            for state in range(index + 2):
+                yield f"edge-{states[state]}-block{index}-{side}", state == source
+            for operation in rules.operations:
+                yield f"block{index}-{side}-{operation}", operation == chosen
+        for combination in rules.combinations:
+            yield f"block{index}-{combination}", combination == block.combination
+    for number, state in enumerate(states):
+        yield f"edge-{state}-output", number in cell.outputs
+
+
+def macro_space(architecture):
+    for index, layer in enumerate(architecture.layers):
+        for operation in MACRO_OPERATIONS:
+            yield f"layer{index}-{operation}", operation == layer.operation
+        for source in range(index):
+            yield f"skip-{source}-{index}", source in layer.skips
+
+
+def chain_space(architecture):
+    """The paper's numbers. Outputs count from the image; that of the row above has its arrow."""
+    strided = any(layer.stride != (1, 1) for layer in architecture.layers)
+    last = len(architecture.layers) - 1
+    for index, layer in enumerate(architecture.layers):
+        fields = [("height", layer.kernel[0]), ("width", layer.kernel[1])]
+        if strided:
+            fields += [("down", layer.stride[0]), ("across", layer.stride[1])]
+        for field, number in (*fields, ("filters", layer.filters)):
+            legal = {"filters": (24, 36, 48, 64), "down": (1, 2, 3), "across": (1, 2, 3)}
+            for value in legal.get(field, (1, 3, 5, 7)):
+                yield f"layer{index}-{field}-{value}", value == number
+        inputs = [source + 1 for source in layer.inputs] or [0]
+        for output in range(index):
+            yield f"skip-{output}-{index}", output in inputs
+        if index < last:
+            yield f"skip-{index + 1}-classifier", index in loose_layers(architecture.layers)
+
+
+def edge_cell_space(architecture):
+    for (source, target), chosen in zip(EDGES, architecture.operations, strict=True):
+        edge = f"edge-{source}-{target}"
+        yield f"node{source}-{edge}", chosen != "none"
+        yield f"{edge}-node{target}", chosen != "none"
+        for operation in EDGE_OPERATIONS:
+            yield f"{edge}-{operation}", operation == chosen
+
+
+def space(architecture):
+    if isinstance(architecture, CellArchitecture):
+        for name in ("normal", "reduction"):
+            cell = cell_space(getattr(architecture, name), CELL_RULES[architecture.rules])
+            yield from ((f"{name}-{part}", chosen) for part, chosen in cell)
+    elif isinstance(architecture, ChainArchitecture):
+        yield from chain_space(architecture)
+    elif isinstance(architecture, MacroArchitecture):
+        yield from macro_space(architecture)
+    else:
+        yield from edge_cell_space(architecture)
+
+
+def drawn(architecture):
+    """Every shape of the SVG that has a choice in its name, and whether it is red."""
+    frames = {box.name for box in picture_of(architecture).boxes if box.kind not in OPTIONS}
+    for element in ET.fromstring(to_svg(picture_of(architecture), "")).iter():
+        name = element.get("id", "legend-")
+        if "-" in name and name not in frames and not name.startswith(OTHER):
+            yield name, RED in (element.get("stroke"), element.get("fill"))
+
+
+OTHER = ("legend-", "lane-", "rail-", "pooling")
+NUMBERS = {"number", "join", "option", "none"}
+OPTIONS = {*NUMBERS, *MACRO_OPERATIONS, *EDGE_OPERATIONS, *CELL_RULES["nasnet"].operations}
+OPTIONS |= set(CELL_RULES["darts"].operations)
+
+
+@each
+def test_all_that_is_possible_is_there_and_red_where_it_is_chosen(architecture):
+    assert sorted(drawn(architecture)) == sorted(space(architecture))
+
+
+@each
+def test_boxes_lie_apart_or_one_in_the_other_and_texts_in_their_boxes(architecture):
+    picture = picture_of(architecture)
+    sheet = 0, 0, picture.width, picture.height
+    for box in picture.boxes:
+        assert within(box.extent, sheet), box.name
+        for text, y, size in box.texts:
+            assert text_width(text, size) <= box.width - 4, text
+            assert box.extent[1] <= y - size / 2 < y + size / 2 <= box.extent[3], text
+    areas = [(box, box.extent) for box in picture.boxes]
+    for (outer, a), (inner, b) in combinations(areas, 2):
+        if overlap(a, b):
+            assert outer.kind == "frame", f"{inner.name} lies on {outer.name}"
+            assert within(b, a), f"{inner.name} leaves {outer.name}"
+
+
+@each
+def test_no_line_passes_through_a_box(architecture):
+    picture = picture_of(architecture)
+    assert [line.name for line in picture.lines if passes_through_a_box(line, picture)] == []
+
+
+@pytest.mark.parametrize("name", ["enas_micro", "enas_macro", "nas_2017"])
+def test_red_lines_lie_above_grey_ones(name):
+    lines = picture_of(PUBLISHED[name].architecture).lines
+    red = [line.colour == RED for line in lines if "reduction" not in line.name]
+    assert red == sorted(red)
+
+
+def test_red_lines_of_a_network_lead_from_what_is_read_to_its_readers():
+    architecture = PUBLISHED["enas_macro"].architecture
+    lines = {line.name: line for line in picture_of(architecture).lines}
+    read = {source for layer in architecture.layers for source in layer.skips}
+    readers = {index for index, layer in enumerate(architecture.layers) if layer.skips}
+    red = {name for name, line in lines.items() if line.colour == RED}
+    assert {name for name in red if name.startswith("lane")} == {f"lane-{s}-chosen" for s in read}
+    assert {name for name in red if name.startswith("rail")} == {
+        f"rail-{index}-chosen" for index in readers
+    }
+    assert all(f"path{index}" in red for index in range(27))
+
+
+def test_arrows_of_a_chain_from_row_to_row_are_red_where_it_reads_the_row_above():
+    chain = ChainArchitecture(tuple(ChainLayer((3, 3), (1, 1), 24, s) for s in ((), (0,), (0,))))
+    lines = {line.name: line.colour == RED for line in layout_space(chain).lines}
+    assert [lines[f"path{index}"] for index in range(4)] == [True, True, False, True]
+
+
+def test_a_number_outside_the_paper_is_there_as_well():
+    chain = ChainArchitecture((ChainLayer((9, 3), (1, 1), 128),))
+    chosen = {box.name for box in layout_space(chain).boxes if box.chosen}
+    assert chosen == {"layer0-height-9", "layer0-width-3", "layer0-filters-128"}
+
+
+def test_arrows_into_a_block_do_not_cross_each_other():
+    picture = picture_of(PUBLISHED["enas_micro"].architecture)
+    into = [line for line in picture.lines if line.name.endswith("-block4-left")][:6]
+    heights = sorted((line.points[-1][1], line.points[0][1]) for line in into)
+    assert all(a[1] > b[1] for a, b in pairwise(heights))  # nested: the higher from, the lower to
+
+
+@pytest.mark.parametrize("name", PUBLISHED)
+def test_same_architecture_same_bytes_and_not_too_many(name, tmp_path):
+    paths = [tmp_path / "1.svg", tmp_path / "2.svg"]
+    for path in paths:
+        draw_space(PUBLISHED[name].architecture, path)
+    assert paths[0].read_bytes() == paths[1].read_bytes()
+    assert paths[0].stat().st_size < 100_000
+
+
+def test_command_draws_a_space(tmp_path):
+    assert main(["enas_micro", "--space", "-o", str(tmp_path / "space.svg")]) == 0
+    draw_space(PUBLISHED["enas_micro"].architecture, tmp_path / "same.svg")
+    assert (tmp_path / "space.svg").read_bytes() == (tmp_path / "same.svg").read_bytes()
