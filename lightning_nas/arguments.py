@@ -111,8 +111,9 @@ def as_found(arguments: list[str]) -> list[str]:
     ]
     if added:
         print(f"added for {run}: {' '.join(added)}", file=sys.stderr)
-    first = next(index for index, argument in enumerate(arguments) if "=" in argument)
-    return [*arguments[:first], *added, *arguments[first:]]  # after -m, whose settings are one row
+    settings = (i for i, word in enumerate(arguments) if "=" in word and not word.startswith("-"))
+    first = next(settings)  # after -m and its like: Hydra takes settings in one row
+    return [*arguments[:first], *added, *arguments[first:]]
 
 
 def run_of(given: str | None) -> Path | None:

@@ -52,8 +52,9 @@ def test_another_recipe_comes_without_what_the_recommended_one_is_set_to(run):
 
 
 def test_what_is_added_stands_beside_the_settings(run):
-    given = ["-m", f"architecture={run}", "seed=1,2"]
-    assert complete(given) == ["-m", *taken(run), *given[1:]]
+    for flag in ("-m", "--config-dir=configs"):
+        given = [flag, f"architecture={run}", "seed=1,2"]
+        assert complete(given) == [flag, *taken(run), *given[1:]]
 
 
 def test_other_images_replace_all_about_images(run):
