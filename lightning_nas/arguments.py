@@ -1,7 +1,9 @@
 """Arguments that a run folder completes: what a command need not be told again. No torch here."""
 
+import json
 import os
 from pathlib import Path
+from typing import Any
 
 from omegaconf import OmegaConf
 
@@ -12,6 +14,7 @@ STARTED_FROM_OUTSIDE = ("WORLD_SIZE", "SLURM_STEP_NUM_TASKS")  # by torchrun, by
 OF_GROUPS = ("module.frozen_stages", "module.stage_factor")  # which the optimiser's groups follow
 SIZES = ("data.image_size", "data.crop")  # of images
 OF_THE_SEARCH = ("data.batch_size",)  # settings of the data that a training does not take over
+HOUSE = ("hydra", "main", "schema")  # who provides configurations that every run finds
 
 
 def complete(arguments: list[str]) -> list[str]:
@@ -67,7 +70,8 @@ def as_found(arguments: list[str]) -> list[str]:
     """Add to ``architecture=RUN`` or ``weights=RUN`` the images of RUN, and the training for them.
 
     What the arguments say themselves comes last and wins; if they choose the images, nothing is
-    added about images.
+    added about images. Where the run had configurations from outside of this project, the training
+    finds them, too.
     """
     if _value(arguments, "mode") not in (None, "fit"):
         return arguments
@@ -81,10 +85,9 @@ def as_found(arguments: list[str]) -> list[str]:
     config = OmegaConf.load(run / ".hydra" / "config.yaml")
     hydra = OmegaConf.load(run / ".hydra" / "hydra.yaml").hydra
     recommended = str(OmegaConf.select(config, "train_with", default="")).split()
-    images = [
-        f"data={hydra.runtime.choices.data}",
-        *(a for a in hydra.overrides.task if _name(a).startswith("data.")),
-    ]
+    chosen = hydra.runtime.choices.data
+    images = [f"data={chosen}"] if chosen else []  # a search of a table had none
+    images += [a for a in hydra.overrides.task if _name(a).startswith("data.")]
     given = set(map(_name, images))
     for name in SIZES:  # perhaps a recipe's
         value = OmegaConf.select(config, name)
@@ -97,15 +100,16 @@ def as_found(arguments: list[str]) -> list[str]:
         images = []
     added = [
         argument
-        for argument in (*recommended, *images)
+        for argument in (*_outside(hydra.runtime), *recommended, *images)
         if _name(argument) not in names
         and _name(argument) not in OF_THE_SEARCH
         and not ("data" in names and _name(argument).split(".")[0] == "data")
     ]
     if added:
         print(f"added for {run}: {' '.join(added)}")
-    first = next(index for index, argument in enumerate(arguments) if "=" in argument)
-    return [*arguments[:first], *added, *arguments[first:]]  # after -m, whose settings are one row
+    settings = (i for i, word in enumerate(arguments) if "=" in word and not word.startswith("-"))
+    first = next(settings)  # after -m and its like: Hydra takes settings in one row
+    return [*arguments[:first], *added, *arguments[first:]]
 
 
 def run_of(given: str | None) -> Path | None:
@@ -117,6 +121,16 @@ def run_of(given: str | None) -> Path | None:
         if (folder / ".hydra" / "hydra.yaml").exists():
             return folder
     return None
+
+
+def _outside(runtime: Any) -> list[str]:
+    """Return the setting that lets Hydra find the configurations that a run had from elsewhere."""
+    paths = [
+        f"{source.schema}://{source.path}"
+        for source in runtime.config_sources
+        if source.provider not in HOUSE
+    ]
+    return [f"hydra.searchpath={json.dumps(paths)}"] if paths else []
 
 
 def _name(argument: str) -> str:

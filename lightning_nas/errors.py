@@ -7,6 +7,7 @@ a defect of the program and keeps its traceback.
 from collections.abc import Sequence
 
 INSTANTIATION = "InstantiationException"  # Hydra's, by name: it takes long to import
+NOT_FOUND = "Error locating target"  # of which it says so
 MISCONFIGURATION = "MisconfigurationException"  # Lightning's, the same
 
 
@@ -30,11 +31,14 @@ def few(names: Sequence[str], most: int = 5) -> str:
 def users_error(error: BaseException) -> BaseException | None:
     """Return what to show of an error that is the user's; None if the error is the program's.
 
-    A setting that a class refuses, one of Lightning's for instance, is the user's too.
+    A setting that a class refuses, one of Lightning's for instance, is the user's too, and so is a
+    class that is not there.
     """
     if isinstance(error, InputError) or type(error).__name__ == MISCONFIGURATION:
         return error
     cause = error.__cause__
     if type(error).__name__ != INSTANTIATION or cause is None:
         return None
-    return cause if isinstance(cause, TypeError | ValueError) else users_error(cause)
+    if isinstance(cause, TypeError | ValueError) or str(error).startswith(NOT_FOUND):
+        return cause
+    return users_error(cause)

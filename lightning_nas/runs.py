@@ -123,7 +123,7 @@ def run_folder(cfg: DictConfig) -> Iterator[tuple[Path, dict[str, Any]]]:
     began = time.monotonic()
     facts: dict[str, Any] = {
         "experiment": cfg.name,
-        "method": cfg.get("method_name") or {"fit": "train"}.get(cfg.mode, cfg.mode),
+        "method": _doing(cfg),
         "data": cfg.data._target_.split(".")[-2] if cfg.get("data") else cfg.evaluation.dataset,
     }
     # hardware and advertisements, of every Trainer; a child has one of its own
@@ -156,6 +156,13 @@ def run_folder(cfg: DictConfig) -> Iterator[tuple[Path, dict[str, Any]]]:
             finish()
         if bare:
             shutil.rmtree(folder, ignore_errors=True)
+
+
+def _doing(cfg: DictConfig) -> str:
+    """Return the name of the search method, by default that of its file, or what train.py does."""
+    if "method" in cfg:
+        return str(cfg.get("method_name") or cfg.method._target_.split(".")[-2])
+    return str({"fit": "train"}.get(cfg.mode, cfg.mode))
 
 
 def _is_bare(folder: Path) -> bool:

@@ -15,7 +15,9 @@ def run(tmp_path):
     (folder / "hydra.yaml").write_text(
         """
 hydra:
-  runtime: {choices: {data: image_folder}}
+  runtime:
+    choices: {data: image_folder}
+    config_sources: [{path: /project/configs, schema: file, provider: main}]
   overrides: {task: [experiment=x, data.root=/images, data.batch_size=8, trainer.max_epochs=3]}
 """
     )
@@ -32,6 +34,14 @@ def test_the_images_and_the_recipe_are_those_of_the_search(run):
     assert complete([f"architecture={run}/architecture.json"])[:-1] == expected
 
 
+def test_a_search_without_images_recommends_some(run):
+    (run / ".hydra" / "config.yaml").write_text("train_with: data=cifar10\n")
+    path = run / ".hydra" / "hydra.yaml"
+    path.write_text(path.read_text().replace("image_folder", "null").replace("data.root", "seed"))
+    assert "data=cifar10" in taken(run)
+    assert not any(word.startswith("data=None") for word in taken(run))
+
+
 def test_what_is_said_wins(run):
     assert taken(run, "network.dropout=0", "data.root=/b") == ["recipe=cifar", "data=image_folder"]
 
@@ -42,12 +52,23 @@ def test_another_recipe_comes_without_what_the_recommended_one_is_set_to(run):
 
 
 def test_what_is_added_stands_beside_the_settings(run):
-    given = ["-m", f"architecture={run}", "seed=1,2"]
-    assert complete(given) == ["-m", *taken(run), *given[1:]]
+    for flag in ("-m", "--config-dir=configs"):
+        given = [flag, f"architecture={run}", "seed=1,2"]
+        assert complete(given) == [flag, *taken(run), *given[1:]]
 
 
 def test_other_images_replace_all_about_images(run):
     assert taken(run, "data=digits") == ["recipe=cifar", "network.dropout=0.5"]
+
+
+def test_configurations_from_outside_are_found_again(run):
+    path = run / ".hydra" / "hydra.yaml"
+    own = "{path: '/my own/configs', schema: file, provider: command-line}"
+    path.write_text(path.read_text().replace("provider: main}", f"provider: main}}, {own}"))
+    found = 'hydra.searchpath=["file:///my own/configs"]'
+    assert taken(run)[0] == found
+    assert taken(run, "data=mine", "recipe=mine") == [found]
+    assert not any("searchpath" in a for a in taken(run, "hydra.searchpath=[file:///other]"))
 
 
 @pytest.mark.parametrize("architecture", ["enas_micro", "nowhere/architecture.json"])

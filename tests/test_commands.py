@@ -209,6 +209,7 @@ def test_a_checkpoint_of_something_else_is_one_line(setting, said, searched):
             "too small",
             marks=pytest.mark.slow,
         ),
+        ("search.py", ["data._target_=nowhere.Images"], "No module named 'nowhere'"),
         ("search.py", ["resume=/no/such/run"], "no run folder"),
         ("search.py", ["debug=smoke", "trainer.limit_train_batches=2"], "limit_train_batches"),
         ("search.py", ["debug=smoke", "trainer.gradient_clip_val=1"], "gradient_clip_val"),

@@ -1,0 +1,50 @@
+"""Local search: look at the neighbours of where one stands, and move to the first that is better.
+
+Source: White et al., 2020, https://arxiv.org/abs/2005.02960, which reaches the best of the 15,625
+networks of NAS-Bench-201 after 127 trainings on average (CIFAR-100).
+"""
+
+from collections.abc import Iterator
+from typing import Any
+
+import torch
+
+from lightning_nas.controllers.uniform import UniformController
+from lightning_nas.evaluation.trial import Trial
+from lightning_nas.methods.trial_search import Drawn, TrialSearch, drawn
+
+Tokens = tuple[int, ...]
+
+
+class LocalSearch(TrialSearch):
+    """Stands on an architecture; where no neighbour is better, begins anew at a random one."""
+
+    at_once = 1  # the next may be a neighbour of the one that ends just now
+
+    def __init__(self, **settings: Any) -> None:
+        super().__init__(**settings)
+        self.current: Trial | None = None
+        self.untried: list[Tokens] = []
+
+    def observe(self, trial: Trial) -> None:
+        """Move, or cross a neighbour out. A resumed search hears of all its trials again."""
+        tokens = trial.proposal.tokens
+        if self.current is None or trial.reward > self.current.reward:
+            self.current, self.untried = trial, list(self._neighbours(tokens))
+        else:
+            self.untried = [other for other in self.untried if other != tokens]
+        if not self.untried:
+            self.current = None
+
+    def draw(self, number: int) -> Drawn:
+        """Return a neighbour, or a uniformly drawn architecture to begin with."""
+        if self.current is None:
+            return drawn(UniformController(self.space).sample(1))
+        return self.untried[int(torch.randint(len(self.untried), ()))], ()
+
+    def _neighbours(self, tokens: Tokens) -> Iterator[Tokens]:
+        """Yield all that differ from an architecture in one decision."""
+        for place, options in enumerate(self.space.token_options()):
+            for token in range(options):
+                if token != tokens[place]:
+                    yield (*tokens[:place], token, *tokens[place + 1 :])
