@@ -132,14 +132,15 @@ def run_folder(cfg: DictConfig) -> Iterator[tuple[Path, dict[str, Any]]]:
             disposable, untouched = not cfg.resume, untouched or bool(cfg.resume)
         raise
     finally:
+        bare = disposable and _is_bare(folder)
+        if not bare and not untouched:
+            _write_summary(folder, facts, began)
         if "wandb" in cfg.logger:
             from lightning_nas.callbacks.wandb_logger import finish  # half a second to import
 
             finish()
-        if disposable and _is_bare(folder):
+        if bare:
             shutil.rmtree(folder, ignore_errors=True)
-        elif not untouched:
-            _write_summary(folder, facts, began)
 
 
 def _is_bare(folder: Path) -> bool:
