@@ -66,7 +66,7 @@ def test_a_search_leaves_its_run_folder(searched):
     summary = json.loads((folder / "summary.json").read_text())
     assert summary["status"] == "complete"
     assert summary["experiment"] == "enas_micro_digits"
-    assert summary["architectures"] == 2 * 2 * 2 + 2 * 3  # epochs x steps x samples, then derived
+    assert summary["architectures"] == 2 * 3 * 2 + 2 * 3  # epochs x steps x samples, then derived
     assert f"python train.py architecture={folder}" in output
 
 
