@@ -185,7 +185,7 @@ def test_the_finalists_are_trained_from_scratch_and_the_choice_is_theirs(tmp_pat
     )
     assert evaluator.trained == [7, 7]
     finalists = module.journal.best((FINALIST,), 9)
-    best = {trial.proposal.tokens for trial in best_of(module.journal.ended()[12:17], 2)}
+    best = {trial.proposal.tokens for trial in best_of(module.journal.ended()[16:21], 2)}
     assert {trial.proposal.tokens for trial in finalists} == best
     assert derived.reward == max(trial.reward for trial in finalists)
     assert derived.top[0].architecture == derived.architecture
