@@ -93,9 +93,11 @@ class JournalReader(Records):
         self.path = Path(path)
         if not self.path.exists():
             raise InputError(f"{self.path}: no such file")
+        alone = not self.path.with_name(f"{self.path.name}-wal").exists()
+        how = "mode=ro&immutable=1" if alone else "mode=ro"  # alone: no file is made beside it
         with self._explained():
             self._database = sqlite3.connect(
-                f"{self.path.resolve().as_uri()}?mode=ro", uri=True, isolation_level=None
+                f"{self.path.resolve().as_uri()}?{how}", uri=True, isolation_level=None
             )
             self._database.execute("BEGIN")  # all that is read belongs together
 

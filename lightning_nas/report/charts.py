@@ -19,6 +19,7 @@ from lightning_nas.report.statistics import Mean
 SIZE = (4.5, 3.0)  # inches
 POLICY_COLOUR, CONTROL_COLOUR, BEST_COLOUR = "#1F6FA8", "#A3541A", "#222222"
 OTHERS = ("#4477AA", "#EE8866", "#44BB99", "#AA4499", "#BBCC33", "#77AADD", "#FFAABB", "#DDDDDD")
+PALE, ABSENT = "#ECECEC", ("not taken", "none")  # what is chosen by leaving something out
 LEAST_RANGE = 0.02  # of a chart, as a share of its values
 DOTS = 800  # of a cloud: of more, evenly chosen ones
 SETTINGS: Any = {
@@ -128,7 +129,10 @@ def stacked(at: Sequence[float], shares: Mapping[str, Sequence[float]]) -> Figur
     """Return how shares of options change, one area above the other."""
     figure, axes = chart("architectures of the search", "share")
     others = iter(OTHERS * (1 + len(shares) // len(OTHERS)))
-    colours = [STYLES[name].face if name in STYLES else next(others) for name in shares]
+    colours = [
+        STYLES[name].face if name in STYLES else PALE if name in ABSENT else next(others)
+        for name in shares
+    ]
     edges = [STYLES[name].edge if name in STYLES else "#FFFFFF" for name in shares]
     names = [short_name(name) if name in STYLES else name for name in shares]
     one = len(at) == 1  # one part alone: it fills the chart

@@ -264,7 +264,7 @@ def seconds_chart(record: RunRecord) -> Chart | None:
     return Chart(
         "seconds",
         "Where the time went",
-        "Minutes by phase; the random arm's are the price of knowing whether the search "
-        "beats chance.",
+        "Minutes by phase, those of architectures that are trained at once added up; the random "
+        "arm's are the price of knowing whether the search beats chance.",
         charts.bars(spent),
     )

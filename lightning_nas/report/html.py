@@ -101,6 +101,10 @@ def page_of(record: RunRecord) -> dict[str, Any]:
         "rule": RULE,
         "choices": shown(choice_charts(record)),
         "best": [_best(record, one, place) for place, one in enumerate(record.best, start=1)],
+        "chosen": [
+            inline_architecture(one.architecture, "chosen", "The best architecture")
+            for one in record.best[:1]
+        ],
         "front": shown([front])[0] if front else None,
         "front_head": ["trial", COST_NAMES[record.cost], "accuracy reward"],
         "front_rows": [
@@ -199,8 +203,9 @@ def _best(record: RunRecord, one: Ranked, place: int) -> dict[str, Any]:
     ]
     if outcome.seconds:
         words.append(duration(outcome.seconds))
-    if trial.proposal.arm == CONTROL:
-        words.append("drawn at random")
+    said = {CONTROL: "drawn at random", FINALIST: "a finalist, trained for longer"}
+    if trial.proposal.arm in said:
+        words.append(said[trial.proposal.arm])
     title = f"Architecture of trial {trial.number}"
     return {
         "number": trial.number,

@@ -43,7 +43,7 @@ class RunRecord:
         architectures: That of each sequence of tokens.
         metrics: Rows of ``metrics.csv``; what is empty there is missing.
         shared: Whether the architectures share weights, as ENAS's do.
-        best: The best, of the finalists where there are any, the chosen one first.
+        best: The ten best, the chosen one first, finalists before the others.
         front: Those that no other beats in accuracy and cost, the cheapest first.
         cost: Which cost that is.
     """
@@ -223,13 +223,19 @@ def _metrics(path: Path) -> list[dict[str, float]]:
 
 
 def _best(trials: Sequence[Trial], shared: bool) -> list[Trial]:
-    """Return the best as the method chose them; of a search that has not ended, as far as it is."""
-    preferred = ((FINALIST,), (DERIVED,), (POLICY,) if shared else (POLICY, CONTROL))
-    for arms in preferred:
-        found = [t for t in trials if t.proposal.arm in arms and t.outcome.error is None]
-        if found:
-            return best_of([t for t in found if t.same_as is None], TOP)
-    return []
+    """Return the best as the method chose them: finalists, where there are any, before the others.
+
+    Of a search with shared weights that has not ended, the best that its controller has sampled.
+    """
+    whole = [t for t in trials if t.outcome.error is None and t.same_as is None]
+    finalists = best_of((t for t in whole if t.proposal.arm == FINALIST), TOP)
+    ranked = [t for t in whole if t.proposal.arm == DERIVED]
+    if not ranked:
+        arms = (POLICY,) if shared else (POLICY, CONTROL)
+        ranked = [t for t in whole if t.proposal.arm in arms]
+    chosen = {trial.proposal.tokens for trial in finalists}
+    others = [t for t in best_of(ranked, 2 * TOP) if t.proposal.tokens not in chosen]
+    return [*finalists, *others][:TOP]
 
 
 def common_parent(folders: Sequence[Path]) -> Path:

@@ -1,5 +1,6 @@
 """One page of several runs of a search: what holds over seeds, and what was luck."""
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -14,14 +15,11 @@ from lightning_nas.report.inline import inline_architecture
 from lightning_nas.report.progress import comparisons, rewards
 from lightning_nas.report.record import RunRecord, read_run, typed
 from lightning_nas.report.statistics import Mean, mean_of, paired
-from lightning_nas.report.words import ANSWERS, TONES, duration, judged, mean, number
+from lightning_nas.report.words import ANSWERS, TONES, duration, judged, number
 
 CURVE = 20  # points of a curve
 FEWEST_SEEDS = 3
-HEAD = (
-    *("run", "seed", "evaluated", "best reward"),
-    *("search", "chance", "difference", "verdict", "time"),
-)
+HEAD = ("run", "seed", "evaluated", "best", "search", "chance", "difference", "verdict", "time")
 UNLIKE = ("seed", "paths", "resume")  # settings in which runs may differ
 
 
@@ -45,7 +43,7 @@ def page_of(records: Sequence[RunRecord], folders: Sequence[Path]) -> dict[str, 
     contents = [("summary", "Summary"), ("reward", "Reward"), ("runs", "Runs"), ("best", "Best")]
     return {
         "title": ", ".join(dict.fromkeys(record.name for record in records)),
-        "subtitle": f"{len(records)} runs: {', '.join(names)}.",
+        "subtitle": f"{len(records)} runs, seeds {', '.join(str(r.seed) for r in records)}.",
         "contents": [*contents, *([("configuration", "Settings that differ")] if unlike else [])],
         "again": " ".join(map(typed, folders)),
         "warnings": _warnings(records, unlike),
@@ -124,8 +122,8 @@ def _verdict(records: Sequence[RunRecord]) -> dict[str, str]:
         )
         return {"answer": "", "tone": "", "words": words}
     words = (
-        f"Over {len(measured)} runs the search's mean reward less that of its random arm is "
-        f"{judged(over)}"
+        f"Over {len(measured)} runs, {found[0].when}, the mean reward of what the search proposed "
+        f"less that of its random arm: {judged(over)}"
     )
     return {"answer": ANSWERS[over.verdict], "tone": TONES[over.verdict], "words": words}
 
@@ -146,16 +144,21 @@ def _row(record: RunRecord) -> list[Any]:
     first = comparisons(record)[0]
     compared = first.control.count > 0
     return [
-        typed(record.folder),
+        record.folder.name,
         record.seed,
         number(len(record.trials)),
         f"{record.best[0].trial.reward:.4f}" if record.best else "",
-        mean(first.policy),
-        mean(first.control),
+        _short(first.policy),
+        _short(first.control),
         f"{first.difference.value:+.4f}" if compared else "",
         first.difference.verdict,
         duration(record.summary["seconds"]) if "seconds" in record.summary else "",
     ]
+
+
+def _short(found: Mean) -> str:
+    half = f" ± {found.half:.4f}" if math.isfinite(found.half) else ""
+    return f"{found.value:.4f}{half}" if found.count else "none"
 
 
 def _charts(records: Sequence[RunRecord]) -> Iterator[Chart]:
