@@ -21,6 +21,7 @@ class Records:
 
     path: Path
     _database: sqlite3.Connection
+    _columns = COLUMNS
 
     def __len__(self) -> int:
         """Return how many architectures were proposed."""
@@ -61,7 +62,7 @@ class Records:
     def _trials(self, where: str, *values: Any) -> list[Trial]:
         with self._explained():
             rows = self._database.execute(
-                f"SELECT {COLUMNS} FROM trials WHERE {where}", values
+                f"SELECT {self._columns} FROM trials WHERE {where}", values
             ).fetchall()
         return [_trial(row) for row in rows]
 
@@ -82,12 +83,16 @@ class Records:
 class JournalReader(Records):
     """A journal that is only read, at one state, while another process may be writing it.
 
+    Log-probabilities, the longest part, are left out.
+
     Args:
         path: The file.
 
     Raises:
         InputError: If it is missing, or no journal.
     """
+
+    _columns = COLUMNS.replace("log_probs", "'[]'")
 
     def __init__(self, path: str | Path) -> None:
         self.path = Path(path)

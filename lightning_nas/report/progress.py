@@ -161,12 +161,11 @@ def _skips(layers: Sequence[tuple[int, int]]) -> list[str]:
 
 def shares(record: RunRecord) -> dict[str, dict[str, list[float]]]:
     """Return, for each kind of decision and option, its share in each part of the search."""
-    decided = {tokens: choices(found) for tokens, found in record.architectures.items()}
     counted = []
     for some in parts(record.of(POLICY)):
         counts: dict[str, Counter[str]] = {}
         for trial in some:
-            for kind, options in decided[trial.proposal.tokens].items():
+            for kind, options in choices(record.architecture(trial)).items():
                 counts.setdefault(kind, Counter()).update(options)
         counted.append(counts)
     kinds = dict.fromkeys(kind for counts in counted for kind in counts)

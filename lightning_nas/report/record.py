@@ -20,8 +20,16 @@ from lightning_nas.architecture import Architecture, from_json
 from lightning_nas.errors import InputError
 from lightning_nas.evaluation.budget import COSTS, pareto_front
 from lightning_nas.evaluation.records import JournalReader
-from lightning_nas.evaluation.trial import CONTROL, DERIVED, FINALIST, POLICY, Trial, best_of
-from lightning_nas.methods.base import Ranked
+from lightning_nas.evaluation.trial import (
+    CONTROL,
+    DERIVED,
+    FINALIST,
+    POLICY,
+    Proposal,
+    Trial,
+    best_of,
+)
+from lightning_nas.methods.base import Ranked, ranked
 from lightning_nas.spaces.base import Space
 
 TOP = 10
@@ -40,7 +48,7 @@ class RunRecord:
         space: What was searched.
         trials: All that ended, in that order.
         waiting: How many were proposed and have not ended.
-        architectures: That of each sequence of tokens.
+        texts: JSON of the architectures that were evaluated by themselves, by their tokens.
         metrics: Rows of ``metrics.csv``; what is empty there is missing.
         shared: Whether the architectures share weights, as ENAS's do.
         best: The ten best, the chosen one first, finalists before the others.
@@ -55,7 +63,7 @@ class RunRecord:
     space: Space
     trials: tuple[Trial, ...]
     waiting: int
-    architectures: Mapping[Tokens, Architecture]
+    texts: Mapping[Tokens, str]
     metrics: tuple[Mapping[str, float], ...]
     shared: bool
     best: tuple[Ranked, ...]
@@ -112,8 +120,16 @@ class RunRecord:
         return tuple(trial for trial in self.of(CONTROL) if trial.number not in last)
 
     def architecture(self, trial: Trial) -> Architecture:
-        """Return the architecture of a trial."""
-        return self.architectures[trial.proposal.tokens]
+        """Return the architecture of a trial.
+
+        It is decoded when it is asked for: a search may have hundreds of thousands.
+        """
+        return decoded(trial.proposal.tokens, self.texts, self.space)
+
+
+def decoded(tokens: Tokens, texts: Mapping[Tokens, str], space: Space) -> Architecture:
+    """Return the architecture of tokens: as it was written down, or else as the space has it."""
+    return from_json(texts[tokens], "trials.sqlite") if tokens in texts else space.decode(tokens)
 
 
 def typed(path: Path) -> str:
@@ -140,20 +156,23 @@ def read_run(folder: Path) -> RunRecord:
     if "space" not in config:
         raise InputError(f"{folder}: the folder of a training; a report is of a search")
     space = _space(config["space"], folder)
-    trials, texts, waiting = _trials(folder)
-    architectures = {
-        trial.proposal.tokens: space.decode(trial.proposal.tokens)
-        if text is None
-        else from_json(text, f"{folder}, trial {trial.number}")
-        for trial, text in dict(_first_of_each(trials, texts)).items()
+    trials, written, waiting = _trials(folder)
+    texts = {
+        trial.proposal.tokens: text
+        for trial, text in zip(trials, written, strict=True)
+        if text is not None
     }
     shared = all(
         text is None
-        for trial, text in zip(trials, texts, strict=True)
+        for trial, text in zip(trials, written, strict=True)
         if trial.proposal.arm != FINALIST
     )
     cost = (config["method"].get("budget") or {}).get("cost") or COSTS[0]
     front = () if shared else pareto_front([t for t in trials if t.proposal.arm != FINALIST], cost)
+
+    def decode(proposal: Proposal) -> Architecture:
+        return decoded(proposal.tokens, texts, space)
+
     return RunRecord(
         folder=folder,
         configuration=configuration,
@@ -162,11 +181,11 @@ def read_run(folder: Path) -> RunRecord:
         space=space,
         trials=tuple(trials),
         waiting=waiting,
-        architectures=architectures,
+        texts=texts,
         metrics=tuple(_metrics(folder / "metrics.csv")),
         shared=shared,
-        best=tuple(Ranked(architectures[t.proposal.tokens], t) for t in _best(trials, shared)),
-        front=tuple(Ranked(architectures[t.proposal.tokens], t) for t in front),
+        best=tuple(ranked(_best(trials, shared), decode)),
+        front=tuple(ranked(front, decode)),
         cost=cost,
     )
 
@@ -195,18 +214,6 @@ def _trials(folder: Path) -> tuple[list[Trial], list[str | None], int]:
         journal.close()
 
 
-def _first_of_each(
-    trials: Sequence[Trial], texts: Sequence[str | None]
-) -> list[tuple[Trial, str | None]]:
-    """Return one trial for each sequence of tokens, one with its architecture where there is."""
-    found: dict[Tokens, tuple[Trial, str | None]] = {}
-    for trial, text in zip(trials, texts, strict=True):
-        known = found.get(trial.proposal.tokens)
-        if known is None or (known[1] is None and text is not None):
-            found[trial.proposal.tokens] = trial, text
-    return list(found.values())
-
-
 def _summary(path: Path) -> dict[str, Any]:
     if not path.exists():
         return {}
@@ -229,13 +236,13 @@ def _best(trials: Sequence[Trial], shared: bool) -> list[Trial]:
     """
     whole = [t for t in trials if t.outcome.error is None and t.same_as is None]
     finalists = best_of((t for t in whole if t.proposal.arm == FINALIST), TOP)
-    ranked = [t for t in whole if t.proposal.arm == DERIVED]
-    if not ranked:
+    others = [t for t in whole if t.proposal.arm == DERIVED]
+    if not others:
         arms = (POLICY,) if shared else (POLICY, CONTROL)
-        ranked = [t for t in whole if t.proposal.arm in arms]
+        others = [t for t in whole if t.proposal.arm in arms]
     chosen = {trial.proposal.tokens for trial in finalists}
-    others = [t for t in best_of(ranked, 2 * TOP) if t.proposal.tokens not in chosen]
-    return [*finalists, *others][:TOP]
+    rest = [t for t in best_of(others, 2 * TOP) if t.proposal.tokens not in chosen]
+    return [*finalists, *rest][:TOP]
 
 
 def common_parent(folders: Sequence[Path]) -> Path:
