@@ -10,6 +10,7 @@ from hydra.utils import instantiate
 from omegaconf import DictConfig
 
 from lightning_nas.methods.enas import ENAS
+from lightning_nas.methods.estimate import estimate
 from lightning_nas.methods.trial_search import TrialSearch
 
 GIB = 2**30
@@ -93,16 +94,16 @@ def _rehearse_steps(method: ENAS, cfg: DictConfig) -> str:
     method.trainer = trainer
     method.setup("fit")
     with trainer.precision_plugin.forward_context():
-        estimate = method.estimate()
+        cost = estimate(method)
     epochs, samples = cfg.trainer.max_epochs, cfg.callbacks.derive.samples
-    seconds = estimate.seconds(epochs, 2 * samples)
+    seconds = cost.seconds(epochs, 2 * samples)
     memory = _peak_memory(device)
     lines = {
-        "space": _size(estimate.space),
-        "parameters": f"{estimate.parameters:,} that are trained",
+        "space": _size(cost.space),
+        "parameters": f"{cost.parameters:,} that are trained",
         **{
             f"{name} step": f"{1e3 * one:,.0f} ms, {times:,} times an epoch"
-            for name, (one, times) in estimate.steps.items()
+            for name, (one, times) in cost.steps.items()
         },
         "memory": f"{memory / GIB:.1f} GiB at the peak on {device.type}",
         "whole search": f"{_hours(seconds)} for {epochs} epochs and {2 * samples} ranked "

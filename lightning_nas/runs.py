@@ -4,7 +4,7 @@ import json
 import logging
 import shutil
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -25,6 +25,7 @@ from lightning_nas.files import replace_text
 from lightning_nas.methods.base import Derived
 from lightning_nas.methods.trial_search import TrialSearch
 from lightning_nas.rehearsal import rehearse
+from lightning_nas.report.html import NAME, write_report
 from lightning_nas.report.table import top_lines
 from lightning_nas.slurm import began_again, holds_run
 
@@ -34,7 +35,7 @@ HALF = ("bf16-mixed", "16-mixed", "bf16-true", "16-true")
 
 def search(cfg: DictConfig) -> None:
     """Search, derive, and say what can be done with what was found."""
-    with run_folder(cfg) as (folder, facts):
+    with run_folder(cfg, report_of) as (folder, facts):
         data = build_data(cfg) if cfg.get("data") else None  # a table needs none
         method = instantiate(cfg.method, data=data)
         if cfg.dry_run:
@@ -111,16 +112,23 @@ def checkpoint_of(cfg: DictConfig) -> str | None:
 
 
 @contextmanager
-def run_folder(cfg: DictConfig) -> Iterator[tuple[Path, dict[str, Any]]]:
+def run_folder(
+    cfg: DictConfig, then: Callable[[Path], None] = lambda folder: None
+) -> Iterator[tuple[Path, dict[str, Any]]]:
     """Seed, yield the run folder and the facts of its summary, and write the summary at the end.
 
-    A user's error and a dry run remove the folder again if it holds nothing but its configuration;
-    a user's error in resuming leaves the summary of before. A job that SLURM starts again goes on.
+    The W&B record ends last. A user's error and a dry run remove the folder again if it holds
+    nothing but its configuration; a user's error in resuming leaves the summary of before. A job
+    that SLURM starts again goes on.
+
+    Args:
+        cfg: The configuration.
+        then: Called with the folder once its summary is written, on the first process alone.
     """
     folder = Path(HydraConfig.get().runtime.output_dir)
     if began_again() and holds_run(folder):
         cfg.resume = str(folder)
-    began = time.monotonic()
+    began = time.monotonic() - _seconds_before(folder, cfg)
     facts: dict[str, Any] = {
         "experiment": cfg.name,
         "method": _doing(cfg),
@@ -147,6 +155,8 @@ def run_folder(cfg: DictConfig) -> Iterator[tuple[Path, dict[str, Any]]]:
         bare = disposable and _is_bare(folder)
         if not bare and not untouched:
             _write_summary(folder, facts, began)
+            if _is_first():
+                then(folder)
         if "wandb" in cfg.logger:
             from lightning_nas.callbacks.wandb_logger import finish  # half a second to import
             from lightning_nas.callbacks.wandb_upload import upload
@@ -171,20 +181,44 @@ def _is_bare(folder: Path) -> bool:
     return names <= {".hydra", "wandb", "wandb_id.txt"}
 
 
+def _is_first() -> bool:
+    return not (torch.distributed.is_initialized() and torch.distributed.get_rank() > 0)
+
+
+def _seconds_before(folder: Path, cfg: DictConfig) -> float:
+    """Return the seconds that a run had before it was resumed, so far as it could write them."""
+    path = folder / "summary.json"
+    return float(json.loads(path.read_text())["seconds"]) if cfg.resume and path.exists() else 0.0
+
+
 def _write_summary(folder: Path, facts: dict[str, Any], began: float) -> None:
-    if torch.distributed.is_initialized() and torch.distributed.get_rank() > 0:
+    if not _is_first():
         return
     facts["seconds"] = round(time.monotonic() - began, 1)
     replace_text(folder / "summary.json", json.dumps(facts, indent=2) + "\n")
 
 
+def report_of(folder: Path) -> None:
+    """Write the report of a search, whatever came of the search.
+
+    What goes wrong in drawing is told, and takes nothing from what was found.
+    """
+    try:
+        write_report(folder)
+    except InputError as error:  # it was broken off before there was a trial
+        log.info("no report: %s", error)
+    except Exception:
+        log.exception("no report, all else is there; python -m lightning_nas.report %s", folder)
+
+
 def print_search(folder: Path, derived: Derived) -> None:
     """Print where the result lies and how to go on."""
     run = shown(folder)
+    report = f"\nreport        {run}/{NAME}" if (folder / NAME).exists() else ""
     print(
         f"\n{derived}\n\n{top_lines(derived.top)}\n"
         f"\nrun folder    {run}\npicture       {run}/architecture.png"
-        f"\ntrain it      python train.py architecture={run}"
+        f"{report}\ntrain it      python train.py architecture={run}"
     )
 
 

@@ -62,12 +62,14 @@ def test_a_search_leaves_its_run_folder(searched):
     folder, output = searched
     names = {path.name for path in folder.iterdir()}
     assert {"architecture.json", "architecture.svg", "architecture.png", "metrics.csv"} <= names
-    assert {"summary.json", "checkpoints", ".hydra"} <= names
+    assert {"summary.json", "checkpoints", ".hydra", "report.html"} <= names
     summary = json.loads((folder / "summary.json").read_text())
     assert summary["status"] == "complete"
     assert summary["experiment"] == "enas_micro_digits"
-    assert summary["architectures"] == 2 * 2 * 2 + 2 * 3  # epochs x steps x samples, then derived
+    assert summary["architectures"] == 2 * 3 * 2 + 2 * 3  # epochs x steps x samples, then derived
     assert f"python train.py architecture={folder}" in output
+    assert f"report        {folder}/report.html" in output
+    assert "Partial report" not in (folder / "report.html").read_text()
 
 
 def test_metrics_hold_what_the_method_page_lists(searched, glossary):
@@ -122,6 +124,7 @@ def test_ctrl_c_and_sigterm_leave_a_run_that_can_go_on(more, signum, status, tmp
     _, errors = process.communicate(timeout=60)
     assert process.returncode == status, errors
     assert status_of(tmp_path) == "interrupted"
+    assert "Partial report" in (tmp_path / "report.html").read_text()
     assert "Traceback" not in errors
     assert f"resume={tmp_path}" in errors
 

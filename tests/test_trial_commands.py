@@ -51,6 +51,7 @@ def unbroken(tmp_path_factory):
 def test_a_search_leaves_its_run_folder(unbroken):
     names = {path.name for path in unbroken.iterdir()}
     assert {"architecture.json", "architecture.png", "trials.sqlite", "metrics.csv"} <= names
+    assert "report.html" in names
     assert status_of(unbroken) == "complete"
     assert len(rows(unbroken, "ended IS NOT NULL")) == 14
 

@@ -25,9 +25,10 @@ class UniformController(nn.Module):
         options = torch.tensor(list(space.token_options()))
         self.register_buffer("options_T", options, persistent=False)
 
-    def sample(self, n: int) -> Rollout:
-        """Draw ``n`` architectures."""
-        uniform = torch.rand((n, len(self.options_T)), device=self.options_T.device)
+    def sample(self, n: int, generator: torch.Generator | None = None) -> Rollout:
+        """Draw ``n`` architectures, by torch's own random numbers where there is no generator."""
+        shape, device = (n, len(self.options_T)), self.options_T.device
+        uniform = torch.rand(shape, generator=generator, device=device)
         return self.score((uniform * self.options_T).long())
 
     def score(self, tokens_NT: Tensor) -> Rollout:

@@ -15,7 +15,8 @@ from pathlib import Path
 from typing import Any
 
 from lightning_nas.errors import InputError
-from lightning_nas.evaluation.trial import Outcome, Proposal, Trial, best_of
+from lightning_nas.evaluation.records import Records
+from lightning_nas.evaluation.trial import Outcome, Proposal, Trial
 
 VERSION = 1
 SCHEMA = """
@@ -40,13 +41,9 @@ CREATE TABLE trials (
     same_as INTEGER              -- the earlier trial whose outcome it shares
 ) STRICT;
 """
-COLUMNS = (
-    "number, tokens, log_probs, step, arm, accuracy_reward, accuracies, parameters, "
-    "multiply_adds, latency, seconds, error, reward, ended, same_as"
-)
 
 
-class Journal:
+class Journal(Records):
     """The record of one search.
 
     Args:
@@ -158,51 +155,6 @@ class Journal:
             for trial in trials:
                 self._end(trial.number, trial.outcome, trial.reward, trial.same_as)
 
-    # ---- reading ---------------------------------------------------------------------------------
-
-    def __len__(self) -> int:
-        """Return how many architectures were proposed."""
-        with self._explained():
-            return int(self._database.execute("SELECT count(*) FROM trials").fetchone()[0])
-
-    def ended(self, after: int = 0) -> list[Trial]:
-        """Return the trials that ended, in that order, without the first ``after``."""
-        return self._trials("ended > ? ORDER BY ended", after)
-
-    def architectures(self) -> list[str]:
-        """Return the JSON of the trials that ended, in the order of ``ended``."""
-        with self._explained():
-            rows = self._database.execute(
-                "SELECT architecture FROM trials WHERE ended IS NOT NULL ORDER BY ended"
-            ).fetchall()
-        return [text for (text,) in rows]
-
-    def best(self, arms: Sequence[str], count: int) -> list[Trial]:
-        """Return trials of some arms by falling reward: no errors, every architecture once."""
-        marks = ", ".join("?" * len(arms))
-        found = self._trials(
-            f"arm IN ({marks}) AND ended IS NOT NULL AND error IS NULL AND same_as IS NULL "
-            "ORDER BY ended",
-            *arms,
-        )
-        return best_of(found, count)
-
-    def open_proposals(self) -> list[Proposal]:
-        """Return the proposals that have not ended, in their order."""
-        with self._explained():
-            rows = self._database.execute(
-                "SELECT number, tokens, log_probs, step, arm FROM trials "
-                "WHERE ended IS NULL ORDER BY number"
-            ).fetchall()
-        return [_proposal(row) for row in rows]
-
-    def _trials(self, where: str, *values: Any) -> list[Trial]:
-        with self._explained():
-            rows = self._database.execute(
-                f"SELECT {COLUMNS} FROM trials WHERE {where}", values
-            ).fetchall()
-        return [_trial(row) for row in rows]
-
     # ---- housekeeping ----------------------------------------------------------------------------
 
     def close(self) -> None:
@@ -220,19 +172,6 @@ class Journal:
                 self._database.execute("ROLLBACK")
             raise
         self._database.execute("COMMIT")
-
-    @contextmanager
-    def _explained(self) -> Iterator[None]:
-        """Turn what the disk and the file can do wrong into one line."""
-        try:
-            yield
-        except sqlite3.IntegrityError:
-            raise
-        except sqlite3.DatabaseError as error:
-            raise InputError(
-                f"{self.path}: {error}; what is in it stays as it is: make room or mend the disk, "
-                "then resume=RUN"
-            ) from error
 
 
 def _lock(path: Path) -> Any:
@@ -254,14 +193,3 @@ def _lock(path: Path) -> Any:
 
 def _dump(values: Sequence[float]) -> str:
     return json.dumps(values, separators=(",", ":"))
-
-
-def _proposal(row: Sequence[Any]) -> Proposal:
-    number, tokens, log_probs, step, arm = row
-    return Proposal(number, tuple(json.loads(tokens)), tuple(json.loads(log_probs)), step, arm)
-
-
-def _trial(row: Sequence[Any]) -> Trial:
-    reward, accuracies, *costs = row[5:12]
-    outcome = Outcome(reward, tuple(json.loads(accuracies)), *costs)
-    return Trial(_proposal(row[:5]), outcome, *row[12:])

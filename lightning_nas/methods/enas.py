@@ -3,12 +3,12 @@
 For every epoch: (1) for each batch of the training split, sample an architecture and take a step
 on the shared weights; (2) so many times, sample a few architectures, take their accuracy on
 validation images as reward, and take a REINFORCE step on the controller. At the end: sample, rank
-on the whole validation split, keep the best.
+on the whole validation split, keep the best. Between (1) and (2) a few uniformly drawn ones are
+scored alike, which nothing learns from: they say what the controller is worth.
 
 Source: Pham et al., 2018, https://arxiv.org/abs/1802.03268. ``enas.md`` has the details.
 """
 
-import math
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
@@ -24,13 +24,13 @@ from lightning_nas.architecture import Architecture
 from lightning_nas.controllers.uniform import UniformController
 from lightning_nas.data.base import ImageData
 from lightning_nas.errors import InputError
-from lightning_nas.evaluation.complexity import now
 from lightning_nas.evaluation.executors import Evaluator, Executor
 from lightning_nas.evaluation.journal import Journal
 from lightning_nas.evaluation.trial import CONTROL, DERIVED, Proposal, Trial, best_of
 from lightning_nas.loops.alternating import Alternating, Phase
 from lightning_nas.loops.finalists import Progress, train_finalists
-from lightning_nas.methods.base import LISTED, Derived, Estimate, ranked
+from lightning_nas.methods.base import LISTED, Derived, ranked
+from lightning_nas.methods.control import ControlArm, control_steps_of
 from lightning_nas.methods.samples import Samples, as_trials
 from lightning_nas.modules.checkpoint import check, note
 from lightning_nas.modules.controller import ControllerModule
@@ -53,6 +53,8 @@ class ENAS(LightningModule):
         data: The images; the controller alone sees the validation split.
         controller_steps: Controller steps an epoch.
         controller_batch: Validation images for each sampled architecture; None = ``data``'s batch.
+        control_steps: Steps an epoch in which uniformly drawn architectures are scored, beside the
+            controller's; None = a tenth of its steps. There are none where no controller learns.
         calibration_images: Training images on which statistics are recalibrated, where they are.
         journal: Path of ``trials.sqlite``, where all that the controller samples is written down;
             None = nowhere.
@@ -73,6 +75,7 @@ class ENAS(LightningModule):
         controller_steps: int = 30,
         controller_batch: int | None = None,
         calibration_images: int = 512,
+        control_steps: int | None = None,
         journal: str | Path | None = None,
         evaluation: Callable[..., Evaluator] | None = None,
         executor: Callable[[Evaluator], Executor] | None = None,
@@ -80,11 +83,11 @@ class ENAS(LightningModule):
         finalist_epochs: int = 100,
     ) -> None:
         super().__init__()
-        if controller_steps < 0 or finalists < 0 or finalist_epochs < 1:
+        if min(controller_steps, control_steps or 0, finalists) < 0 or finalist_epochs < 1:
             raise InputError(
-                "method.controller_steps and method.finalists must be >= 0 and "
-                f"method.finalist_epochs >= 1, got {controller_steps}, {finalists} and "
-                f"{finalist_epochs}"
+                "method.controller_steps, method.control_steps and method.finalists must be >= 0 "
+                f"and method.finalist_epochs >= 1, got {controller_steps}, {control_steps}, "
+                f"{finalists} and {finalist_epochs}"
             )
         self.automatic_optimization = False
         self.supernet = supernet
@@ -92,6 +95,8 @@ class ENAS(LightningModule):
         self.data = data
         self.controller_steps = controller_steps if controller.learns else 0
         self.controller_batch = controller_batch or data.batch_size
+        self.control_steps = control_steps_of(self.controller_steps, control_steps)
+        self.control = ControlArm(controller.space, controller.samples, data.seed)
         self.calibration_images = calibration_images
         self.journal_path = journal
         self.journal: Journal | None = None
@@ -101,7 +106,7 @@ class ENAS(LightningModule):
         self.finalist_epochs = finalist_epochs
         self.poll: Callable[[], None] = lambda: None
         self.scored = 0
-        self._samples = Samples()
+        self._samples = {"control": Samples(CONTROL, updates=0), "controller": Samples()}
         self._ahead: deque[Architecture] = deque()
         self._seconds: dict[str, float] = {}
         self._phase_began = 0.0
@@ -113,12 +118,13 @@ class ENAS(LightningModule):
         self.data.trainer = self.trainer
 
     def train_dataloader(self) -> Alternating:
-        """Return the two phases of an epoch as one loader."""
+        """Return the phases of an epoch as one loader."""
         images = self.controller.samples * self.controller_batch
         return Alternating(
             self.data.train_dataloader(),
             self.data.controller_dataloader(images),
             self.controller_steps,
+            self.control_steps,
         )
 
     def val_dataloader(self) -> Any:
@@ -136,16 +142,17 @@ class ENAS(LightningModule):
                 "method.finalists needs one device: search without them, then "
                 f"resume=RUN trainer.devices=1 method.finalists={self.finalists}"
             )
-        self._take_calibration_images()
+        self.take_calibration_images()
         if self.journal_path is not None and self.trainer.is_global_zero:
             self.journal = Journal(self.journal_path, str(self.controller.space))
 
-    def _take_calibration_images(self) -> None:
+    def take_calibration_images(self) -> None:
+        """Give the shared weights the images for their statistics, where these are recalibrated."""
         if self.supernet.statistics.mode == "recalibrated":
             images, _ = self.data.calibration_batch(self.calibration_images)
-            self.supernet.calibration = self._cast(images)
+            self.supernet.calibration = self.cast(images)
 
-    def _cast(self, batch: Any) -> Any:
+    def cast(self, batch: Any) -> Any:
         """Bring images that Lightning's loops do not see to the Trainer's precision."""
         return self.trainer.precision_plugin.convert_input(batch)
 
@@ -176,7 +183,7 @@ class ENAS(LightningModule):
             epoch_seed = 1_000_003 * self.current_epoch + self.data.seed
             torch.manual_seed(epoch_seed * self.trainer.world_size + self.global_rank)
         self._ahead.clear()
-        self._seconds = {"weights": 0.0, "controller": 0.0}
+        self._seconds = {}
         self._phase_began = time.monotonic()
 
     def training_step(self, batch: Batch, batch_idx: int) -> None:
@@ -184,9 +191,11 @@ class ENAS(LightningModule):
         phase, (images, labels) = batch
         if phase == "weights":
             metrics = self._weights_step(images, labels)
+        elif phase == "control":
+            metrics = self._control_step(images, labels, batch_idx)
         else:
             metrics = self._controller_step(images, labels)
-        if self._last_of_phase(batch_idx):
+        if self.trainer.train_dataloader.ends_phase(batch_idx):  # type: ignore[union-attr]
             if phase == "weights":
                 self._average_statistics()
             ended = time.monotonic()
@@ -199,10 +208,16 @@ class ENAS(LightningModule):
         take_step(self, self._optimizer(0), loss)
         return metrics
 
+    def _control_step(self, images: Tensor, labels: Tensor, step: int) -> Metrics:
+        rollout, architectures = self.control.sample(self.current_epoch, step, self.global_rank)
+        reward_N = self.supernet.score(images, labels, architectures)
+        self._samples["control"].add(rollout, reward_N)
+        return {"reward": reward_N.mean()}
+
     def _controller_step(self, images: Tensor, labels: Tensor) -> Metrics:
         rollout, architectures = self.controller.sample(self.controller.samples)
         reward_N = self.supernet.score(images, labels, architectures)
-        self._samples.add(rollout, reward_N)
+        self._samples["controller"].add(rollout, reward_N)
         loss, metrics = self.controller.loss(rollout, reward_N)
         take_step(self, self._optimizer(1), loss, self.controller.clip_norm)
         return metrics
@@ -212,10 +227,6 @@ class ENAS(LightningModule):
             with torch.no_grad():
                 self._ahead.extend(self.controller.sample(SAMPLED_AHEAD)[1])
         return self._ahead.popleft()
-
-    def _last_of_phase(self, batch_idx: int) -> bool:
-        steps = self.trainer.num_training_batches
-        return batch_idx in (steps - self.controller_steps - 1, steps - 1)
 
     def _average_statistics(self) -> None:
         """Give all processes the same running statistics, where there are any: DDP does not."""
@@ -235,18 +246,13 @@ class ENAS(LightningModule):
             InputError: If nothing can be learnt any more.
         """
         updates = self.current_epoch * self.controller_steps
-        self._record(self._samples.take(self.scored, updates, self._from_all_processes))
+        for samples in self._samples.values():
+            self._record(samples.take(self.scored, updates, self._from_all_processes))
         schedule: Any = self.lr_schedulers()
         lr = self._optimizer(0).param_groups[0]["lr"]
         schedule.step()
-        self.log_dict(
-            {
-                "weights/lr": lr,
-                "weights/seconds": self._seconds["weights"],
-            }
-        )
-        if self.controller_steps:
-            self.log("controller/seconds", self._seconds["controller"])
+        seconds = {f"{phase}/seconds": value for phase, value in self._seconds.items()}
+        self.log_dict({"weights/lr": lr, **seconds})
         self._check_gradients()
 
     def _record(self, trials: Sequence[Trial]) -> None:
@@ -282,7 +288,7 @@ class ENAS(LightningModule):
         # All processes rank the same architectures, each on its share of the images.
         tokens = self.trainer.strategy.broadcast(drawn.tolist())
         architectures = [space.decode(given) for given in tokens]
-        batches = [self._cast(batch) for batch in self.data.val_dataloader()]
+        batches = [self.cast(batch) for batch in self.data.val_dataloader()]
         with self.trainer.precision_plugin.forward_context():
             scores = list(progress(self.supernet.rank(batches, architectures), 2 * samples))
         accuracies = self._over_all_images(torch.stack(scores), sum(len(y) for _, y in batches))
@@ -327,62 +333,6 @@ class ENAS(LightningModule):
         total_N = self.trainer.strategy.reduce(images_N, reduce_op="sum")
         joined: Tensor = correct_N / total_N
         return joined.tolist()
-
-    # ---- before the beginning --------------------------------------------------------------------
-
-    def estimate(self, repeats: int = 3) -> Estimate:
-        """Time a few steps of each kind, the first left out, on the Trainer's device.
-
-        The controller's own update, small beside the scoring, is left out. The shared weights move;
-        the module is not fit for a search afterwards.
-
-        Args:
-            repeats: Steps of each kind.
-        """
-        supernet, controller = self.supernet, self.controller
-        optimizer = supernet.configure_optimizers()["optimizer"]
-        epoch, validation = self.train_dataloader(), self.val_dataloader()
-        self._take_calibration_images()
-        train: tuple[Tensor, Tensor] = self._cast(next(iter(epoch.weights)))
-        held_out: tuple[Tensor, Tensor] = self._cast(next(iter(epoch.controller)))
-        validated: tuple[Tensor, Tensor] = self._cast(next(iter(validation)))
-
-        def weights_step() -> None:
-            loss, _ = supernet.loss(*train, controller.sample(1)[1][0])
-            optimizer.zero_grad()
-            loss.backward()
-            optimizer.step()
-
-        def controller_step() -> None:
-            rollout, architectures = controller.sample(controller.samples)
-            controller.loss(rollout, supernet.score(*held_out, architectures))
-
-        def validation_step() -> None:
-            supernet.score(*validated, controller.sample(1)[1])
-
-        steps: dict[str, tuple[Callable[[], None], int]] = {
-            "weights": (weights_step, len(epoch.weights)),
-            "controller": (controller_step, self.controller_steps),
-            "validation": (validation_step, len(validation)),
-        }
-        timed = {
-            name: (self._seconds_of(step, repeats), times)
-            for name, (step, times) in steps.items()
-            if times
-        }
-        return Estimate(
-            space=controller.space.size,
-            parameters=sum(parameter.numel() for parameter in self.parameters()),
-            steps=timed,
-            deriving=math.prod(timed["validation"]),
-        )
-
-    def _seconds_of(self, step: Callable[[], None], repeats: int) -> float:
-        for index in range(1 + repeats):
-            if index == 1:  # the first has set up what the others find
-                began = now(self.device)
-            step()
-        return (now(self.device) - began) / repeats
 
     # ---- housekeeping ----------------------------------------------------------------------------
 

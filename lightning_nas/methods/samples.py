@@ -1,4 +1,4 @@
-"""Architectures that ENAS's controller samples, as trials for the journal."""
+"""Architectures that are sampled in ENAS's epochs, as trials for the journal."""
 
 from collections.abc import Callable, Sequence
 
@@ -12,9 +12,16 @@ Gather = Callable[[Tensor], Tensor]  # of all processes, one after another along
 
 
 class Samples:
-    """Those of an epoch's controller steps; they stay on the device until its end."""
+    """Those of a phase of an epoch; they stay on the device until its end.
 
-    def __init__(self) -> None:
+    Args:
+        arm: Theirs.
+        updates: Of the controller from one step of the phase to the next.
+    """
+
+    def __init__(self, arm: str = POLICY, updates: int = 1) -> None:
+        self.arm = arm
+        self.updates = updates
         self._steps: list[tuple[Tensor, Tensor, Tensor]] = []
 
     def __len__(self) -> int:
@@ -23,26 +30,29 @@ class Samples:
 
     def add(self, rollout: Rollout, reward_N: Tensor) -> None:
         """Take those of one step."""
-        self._steps.append((rollout.tokens_NT, rollout.log_prob_NT.detach(), reward_N))
+        device = reward_N.device  # processes join what lies on theirs
+        log_prob_NT = rollout.log_prob_NT.detach().to(device)
+        self._steps.append((rollout.tokens_NT.to(device), log_prob_NT, reward_N))
 
     def take(self, first: int, updates: int, gather: Gather) -> list[Trial]:
         """Return the trials of all processes, and forget them.
 
         Args:
             first: Number of the first trial.
-            updates: Of the controller before the first step.
+            updates: Of the controller before the phase's first step.
             gather: Called by all processes.
         """
         if not self._steps:
             return []
         tokens_NT, log_prob_NT, reward_N = map(torch.cat, zip(*self._steps, strict=True))
-        step_N = updates + torch.arange(len(self), device=reward_N.device).repeat_interleave(
+        place_N = torch.arange(len(self), device=reward_N.device).repeat_interleave(
             len(reward_N) // len(self)
         )
+        step_N = updates + self.updates * place_N
         self._steps.clear()
         rollout = (gather(tokens_NT).tolist(), gather(log_prob_NT).tolist())
         rewards, steps = gather(reward_N).tolist(), gather(step_N).tolist()
-        return as_trials(first, *rollout, rewards, steps, [POLICY] * len(rewards))
+        return as_trials(first, *rollout, rewards, steps, [self.arm] * len(rewards))
 
 
 def as_trials(

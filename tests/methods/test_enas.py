@@ -1,5 +1,6 @@
 """ENAS as one fit: who learns when, when it stops, and the curves it had when it was written."""
 
+import dataclasses
 import json
 from pathlib import Path
 
@@ -7,14 +8,20 @@ import pytest
 import pytorch_lightning as pl
 import torch
 from pytorch_lightning.loggers import CSVLogger
+from scipy.stats import chisquare
 
 from lightning_nas.callbacks.derive import DeriveArchitecture
 from lightning_nas.callbacks.saving import RandomStates, SaveEpoch
+from lightning_nas.controllers.uniform import UniformController
 from lightning_nas.errors import InputError
 from lightning_nas.evaluation.executors import SerialExecutor
 from lightning_nas.evaluation.trial import CONTROL, DERIVED, FINALIST, POLICY, Outcome, best_of
-from lightning_nas.methods.enas import LONGEST_ROW
+from lightning_nas.methods.base import Ranked
+from lightning_nas.methods.control import ControlArm
+from lightning_nas.methods.enas import ENAS, LONGEST_ROW
+from lightning_nas.modules.controller import ControllerModule
 from lightning_nas.modules.supernet import SupernetModule
+from lightning_nas.spaces.macro import MacroSpace
 from tests.small import enas, trainer
 
 GOLDEN = Path(__file__).with_name("golden.json")  # python -m tests.methods.test_enas writes it
@@ -53,8 +60,9 @@ def test_each_phase_moves_its_own_half_and_no_bit_of_the_other(kind, batch_norm,
     pl.seed_everything(0, verbose=False)
     who = WhoMoves()
     trainer(tmp_path, 1, [who]).fit(enas(kind, batch_norm=batch_norm))
-    assert {phase for phase, _ in who.moves} == {"weights", "controller"}
-    assert all(changed == [phase] for phase, changed in who.moves)
+    assert {phase for phase, _ in who.moves} == {"weights", "control", "controller"}
+    assert all(changed == [phase] for phase, changed in who.moves if phase != "control")
+    assert all(changed == [] for phase, changed in who.moves if phase == "control")
 
 
 @pytest.mark.parametrize("precision", ["64-true", "bf16-true"])
@@ -98,15 +106,61 @@ def test_all_that_the_controller_sampled_is_in_the_journal(tmp_path):
     module, derived = searched(tmp_path)
     trials = module.journal.ended()
     arms = [trial.proposal.arm for trial in trials]
-    assert arms == [POLICY] * 12 + [DERIVED] * 5 + [CONTROL] * 5
-    assert [trial.proposal.step for trial in trials[:12]] == [n // 2 for n in range(12)]
-    assert [trial.reward for trial in trials[12:17]] == list(derived.sampled)
+    epoch = [CONTROL] * 2 + [POLICY] * 6
+    assert arms == 2 * epoch + [DERIVED] * 5 + [CONTROL] * 5
+    steps = [trial.proposal.step for trial in trials[:16]]
+    assert steps == [0, 0, 0, 0, 1, 1, 2, 2, 3, 3, 3, 3, 4, 4, 5, 5]
+    last = trials[16:21]
+    assert [trial.reward for trial in last] == list(derived.sampled)
     assert derived.reward == max(derived.sampled)
-    last = trials[12:17]
     rollout = module.controller.score([trial.proposal.tokens for trial in last])
     for trial, log_prob in zip(last, rollout.log_prob_N.tolist(), strict=True):
         assert trial.proposal.log_prob == pytest.approx(log_prob, abs=1e-4)
-    assert module.scored == 22
+    assert module.scored == 26
+
+
+def test_the_control_arm_changes_no_bit_of_the_search(tmp_path):
+    with_control, derived = searched(tmp_path / "with", control_steps=2)
+    without, alone = searched(tmp_path / "without", control_steps=0)
+    for name, value in with_control.state_dict().items():
+        assert torch.equal(value, without.state_dict()[name]), name
+    assert derived == replaced(alone, derived)
+    ended = [m.journal.ended() for m in (with_control, without)]
+    policy = [[t for t in trials if t.proposal.arm == POLICY] for trials in ended]
+    assert [t.proposal.tokens for t in policy[0]] == [t.proposal.tokens for t in policy[1]]
+    assert [t.reward for t in policy[0]] == [t.reward for t in policy[1]]
+    arms = [[t.proposal.arm for t in trials].count(CONTROL) for trials in ended]
+    assert arms == [2 * 2 * 2 + 5, 5]
+
+
+def replaced(derived, other):
+    """What was derived, with the trials' numbers of another: those of the control arm count."""
+    renumbered = [
+        Ranked(mine.architecture, theirs.trial)
+        for mine, theirs in zip(derived.top, other.top, strict=True)
+    ]
+    assert [r.trial.reward for r in derived.top] == [r.trial.reward for r in renumbered]
+    return dataclasses.replace(derived, top=tuple(renumbered))
+
+
+def test_the_control_arm_is_drawn_uniformly(tmp_path):
+    arm = ControlArm(MacroSpace(layers=4), samples=500, seed=3)
+    tokens_NT = arm.sample(epoch=0, step=0, rank=0)[0].tokens_NT
+    for tokens_N, options in zip(tokens_NT.T, MacroSpace(layers=4).token_options(), strict=True):
+        counts = tokens_N.bincount(minlength=options)
+        assert chisquare(counts.tolist()).pvalue > 1e-3
+    others = [{"epoch": 1}, {"step": 1}, {"rank": 1}]
+    for other in others:
+        drawn = arm.sample(**{"epoch": 0, "step": 0, "rank": 0, **other})[0]
+        assert not torch.equal(drawn.tokens_NT, tokens_NT)
+
+
+def test_a_uniform_controller_has_no_control_arm(tmp_path):
+    module = enas()
+    uniform = ControllerModule(
+        UniformController(module.controller.space), module.controller.baseline, torch.optim.Adam
+    )
+    assert ENAS(module.supernet, uniform, module.data, control_steps=4).control_steps == 0
 
 
 def test_a_resumed_search_writes_nothing_twice(tmp_path):
@@ -131,7 +185,7 @@ def test_the_finalists_are_trained_from_scratch_and_the_choice_is_theirs(tmp_pat
     )
     assert evaluator.trained == [7, 7]
     finalists = module.journal.best((FINALIST,), 9)
-    best = {trial.proposal.tokens for trial in best_of(module.journal.ended()[12:17], 2)}
+    best = {trial.proposal.tokens for trial in best_of(module.journal.ended()[16:21], 2)}
     assert {trial.proposal.tokens for trial in finalists} == best
     assert derived.reward == max(trial.reward for trial in finalists)
     assert derived.top[0].architecture == derived.architecture
@@ -184,7 +238,7 @@ def twenty_steps(kind, folder):
     """The curves of 16 steps of the weights and 4 of the controller, in double precision."""
     pl.seed_everything(0, verbose=False)
     curves = Curves()
-    module = enas(kind, images=432, controller_steps=4)
+    module = enas(kind, images=432, controller_steps=4, control_steps=0)
     settings = {"precision": "64-true", "log_every_n_steps": 1, "logger": CSVLogger(folder)}
     trainer(folder, 1, [curves], **settings).fit(module)
     return curves.curves

@@ -1,0 +1,55 @@
+"""``python -m lightning_nas.report RUN...``: the report of a search, or one of several."""
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from lightning_nas.errors import InputError
+from lightning_nas.report.html import NAME, write_report
+from lightning_nas.report.record import common_parent, is_run
+from lightning_nas.report.several import write_common_report
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command and return its exit status."""
+    parser = argparse.ArgumentParser(
+        prog="python -m lightning_nas.report", description="Make the report of searches."
+    )
+    parser.add_argument(
+        "run", nargs="+", type=Path, help="run folders, or one that holds several (search.py -m)"
+    )
+    parser.add_argument(
+        "-o", "--output", type=Path, help=f"the page of several runs; default: {NAME} beside them"
+    )
+    options = parser.parse_args(arguments)
+    try:
+        print(_report(options.run, options.output))
+    except InputError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    except OSError as error:
+        print(f"error: {error.filename}: {(error.strerror or str(error)).lower()}", file=sys.stderr)
+        return 2
+    return 0
+
+
+def _report(given: Sequence[Path], output: Path | None) -> Path:
+    folders = [folder for path in given for folder in _runs_in(path)]
+    if len(folders) == 1:
+        if output is not None:
+            raise InputError("-o is for several runs; the report of one lies in its folder")
+        return write_report(folders[0])
+    return write_common_report(folders, output or common_parent(folders) / NAME)
+
+
+def _runs_in(path: Path) -> list[Path]:
+    """Return the folder itself, or the runs that a sweep's folder holds, in their order."""
+    if is_run(path) or not path.is_dir():
+        return [path]
+    runs = [folder for folder in path.iterdir() if folder.is_dir() and is_run(folder)]
+    return sorted(runs, key=lambda run: (len(run.name), run.name)) or [path]
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,256 @@
+"""``report.html``: a search on one page that needs no network, no script and no other file.
+
+From Python ``write_report``, from the command line ``python -m lightning_nas.report RUN``.
+"""
+
+import json
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+
+from lightning_nas.evaluation.trial import CONTROL, FINALIST
+from lightning_nas.files import replace_text
+from lightning_nas.methods.base import Ranked
+from lightning_nas.report.charts_search import (
+    COST_NAMES,
+    Chart,
+    arm_charts,
+    choice_charts,
+    controller_charts,
+    front_chart,
+    reward_charts,
+    seconds_chart,
+)
+from lightning_nas.report.inline import inline, inline_architecture, inline_figure
+from lightning_nas.report.progress import RULE, Collapse, collapse, comparisons
+from lightning_nas.report.record import RunRecord, read_run, typed
+from lightning_nas.report.words import (
+    compared,
+    duration,
+    interval,
+    number,
+    verdict,
+)
+
+NAME = "report.html"
+SECTIONS = {
+    "summary": "Summary",
+    "reward": "Reward",
+    "arms": "Controller against uniform",
+    "controller": "Controller",
+    "choices": "What was chosen",
+    "best": "Top ten",
+    "front": "Pareto front",
+    "cost": "Cost",
+    "sharing": "Weight sharing",
+    "configuration": "Configuration",
+}
+IDS = {"arms": "arms-beside"}
+
+
+def write_report(folder: Path) -> Path:
+    """Write the report of a search into its run folder, in one step, and return its path.
+
+    The same run gives the same bytes.
+
+    Raises:
+        InputError: If the folder is not that of a search, or there are no trials yet.
+    """
+    record = read_run(folder)
+    path = folder / NAME
+    replace_text(path, render("run.html", **page_of(record)))
+    return path
+
+
+def render(template: str, **content: Any) -> str:
+    """Return a page."""
+    environment = Environment(
+        loader=PackageLoader("lightning_nas.report"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        keep_trailing_newline=True,
+    )
+    return environment.get_template(template).render(**content)
+
+
+def page_of(record: RunRecord) -> dict[str, Any]:
+    """Return all that the page of a run says."""
+    found = collapse(record)
+    front = front_chart(record)
+    failed = [trial for trial in record.trials if trial.outcome.error is not None]
+    seconds = seconds_chart(record)
+    content: dict[str, Any] = {
+        "title": record.name,
+        "subtitle": _subtitle(record),
+        "again": typed(record.folder),
+        "partial": record.partial,
+        "resume_line": record.resume_line,
+        "train_line": record.train_line,
+        "verdict": verdict(record),
+        "comparisons": [] if record.method == "random_search" else compared(comparisons(record)),
+        "compared_note": _compared_note(record),
+        "facts": _facts(record),
+        "reward": shown(reward_charts(record)),
+        "arms": shown(arm_charts(record)) if record.shared else [],
+        "controller": shown(controller_charts(record)),
+        "collapse": found and _collapse(found),
+        "rule": RULE,
+        "choices": shown(choice_charts(record)),
+        "best": [_best(record, one, place) for place, one in enumerate(record.best, start=1)],
+        "chosen": [
+            inline_architecture(one.architecture, "chosen", "The best architecture")
+            for one in record.best[:1]
+        ],
+        "front": shown([front])[0] if front else None,
+        "front_head": ["trial", COST_NAMES[record.cost], "accuracy reward"],
+        "front_rows": [
+            [
+                one.trial.number,
+                number(getattr(one.trial.outcome, record.cost)),
+                f"{one.trial.outcome.reward:.4f}",
+            ]
+            for one in record.front
+        ],
+        "seconds": shown([seconds])[0] if seconds else None,
+        "errors": Counter(trial.outcome.error for trial in failed).most_common(10),
+        "failed": number(len(failed)),
+        "evaluated": number(len(record.trials)),
+        "sharing": _sharing(record.folder),
+        "configuration": record.configuration,
+    }
+    always = {"summary", "cost", "configuration"}
+    content["contents"] = [
+        (IDS.get(name, name), title)
+        for name, title in SECTIONS.items()
+        if name in always or content[name]
+    ]
+    return content
+
+
+def shown(charts: Iterable[Chart]) -> list[dict[str, Any]]:
+    """Return charts as the templates draw them."""
+    return [
+        {
+            "name": f"chart-{chart.name}",
+            "title": chart.title,
+            "caption": chart.caption,
+            "svg": inline_figure(chart.figure, chart.name, chart.title),
+        }
+        for chart in charts
+    ]
+
+
+def _subtitle(record: RunRecord) -> str:
+    evaluated = f"{number(len(record.trials))} architectures evaluated"
+    return f"{record.method}, seed {record.seed}: {evaluated}; searched: {record.space}."
+
+
+def _compared_note(record: RunRecord) -> str:
+    if record.shared:
+        return (
+            "Mean rewards. Chance: uniformly drawn architectures under the same weights. At the "
+            "end both are ranked on the whole validation split; within the search epochs are "
+            "compared, each with its own."
+        )
+    return (
+        "Mean rewards. Chance: the random arm, drawn uniformly and evaluated alike during the "
+        "whole search. Architectures that were proposed again count again."
+    )
+
+
+def _facts(record: RunRecord) -> list[tuple[str, str, str]]:
+    """Return the large figures of the summary: name, value, note."""
+    facts = []
+    if record.best:
+        trial = record.best[0].trial
+        outcome = trial.outcome
+        if outcome.accuracies and not record.shared:
+            facts.append(("accuracy, last epoch", f"{outcome.accuracies[-1]:.2%}", "validation"))
+        note = "validation accuracy, shared weights" if record.shared else ""
+        trained = trial.proposal.arm == FINALIST
+        facts.insert(
+            0, ("best reward", f"{trial.reward:.4f}", "of the finalists" if trained else note)
+        )
+        for name in ("parameters", "multiply_adds"):
+            value = getattr(outcome, name) or record.summary.get(name)
+            if value:
+                facts.append((COST_NAMES[name], number(value), "of the best"))
+    facts.append(("evaluated", number(len(record.trials)), "architectures"))
+    if "seconds" in record.summary:
+        facts.append(("time", duration(record.summary["seconds"]), ""))
+    return facts
+
+
+def _collapse(found: Collapse) -> dict[str, Any]:
+    same = f"the commonest of the last {found.last} is {found.same:.0%} of them"
+    entropy = "" if found.entropy is None else f"; entropy {found.entropy:.1%} of a uniform draw's"
+    return {"collapsed": found.collapsed, "words": f"{same}{entropy}."}
+
+
+def _best(record: RunRecord, one: Ranked, place: int) -> dict[str, Any]:
+    trial, outcome = one.trial, one.trial.outcome
+    words = [f"reward {trial.reward:.4f}"]
+    if outcome.accuracies and not (record.shared and trial.proposal.arm != FINALIST):
+        words.append(f"accuracy {outcome.accuracies[-1]:.2%}")
+    words += [
+        f"{number(getattr(outcome, name))} {COST_NAMES[name]}"
+        for name in ("parameters", "multiply_adds")
+        if getattr(outcome, name)
+    ]
+    if outcome.seconds:
+        words.append(duration(outcome.seconds))
+    said = {CONTROL: "drawn at random", FINALIST: "a finalist, trained for longer"}
+    if trial.proposal.arm in said:
+        words.append(said[trial.proposal.arm])
+    title = f"Architecture of trial {trial.number}"
+    return {
+        "number": trial.number,
+        "svg": inline_architecture(one.architecture, f"top{place}", title),
+        "words": ", ".join(words) + ".",
+    }
+
+
+def _sharing(folder: Path) -> dict[str, Any] | None:
+    """Return what ``weight_sharing.json`` says, where weight sharing was judged."""
+    path = folder / "weight_sharing.json"
+    if not path.exists():
+        return None
+    judged = json.loads(path.read_text(encoding="utf-8"))
+    picture = path.with_suffix(".svg")
+    svg = None
+    if picture.exists():
+        svg = inline(picture.read_text(encoding="utf-8"), "sharing", "Weight sharing", "chart")
+    return {
+        "words": f"{len(judged['architectures'])} architectures of this search were trained from "
+        f"scratch for {judged['epochs']} epochs each, and compared with their accuracies under the "
+        "shared weights. A correlation of 1 would be the same order, 0 none.",
+        "rows": [_correlation(mode, found) for mode, found in judged["correlations"].items()],
+        "derived": _derived(judged.get("derived")),
+        "svg": svg,
+    }
+
+
+def _correlation(mode: str, found: Mapping[str, Any]) -> list[str]:
+    return [
+        mode,
+        number(found["count"]),
+        f"{found['tau']:.2f}",
+        interval(found["tau_interval"], digits=2),
+        f"{found['rho']:.2f}",
+        interval(found["rho_interval"], digits=2),
+    ]
+
+
+def _derived(found: Mapping[str, float] | None) -> str:
+    if not found:
+        return ""
+    return (
+        f"Trained alone, the derived architecture has {found['alone_mean']:.2%}; uniform ones "
+        f"{found['control_mean']:.2%} on average (deviation {found['control_std']:.2%}), the "
+        f"best of them {found['control_best']:.2%}: it is better than {found['better_than']:.0%} "
+        "of them."
+    )

@@ -1,0 +1,221 @@
+"""How a search went: its parts, its epochs, what the controller was worth beside chance."""
+
+import math
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+
+from lightning_nas.architecture import (
+    Architecture,
+    CellArchitecture,
+    ChainArchitecture,
+    MacroArchitecture,
+)
+from lightning_nas.evaluation.trial import CONTROL, POLICY, Trial
+from lightning_nas.report.record import RunRecord
+from lightning_nas.report.statistics import Difference, Mean, difference, mean_of, paired
+
+PARTS = 12  # of a search, for curves of shares
+LAST = 0.05  # share of the controller's architectures that its collapse is looked for in
+FEWEST_LAST = 10
+SAME = 0.9  # share of one architecture among the last: collapsed
+ENTROPY = 0.02  # of the entropy of uniform draws: collapsed
+RULE = (
+    f"collapsed: the last {LAST:.0%} of its architectures ({FEWEST_LAST} at least) are the same "
+    f"one to {SAME:.0%}, or the entropy of its decisions is below {ENTROPY:.0%} of a uniform draw's"
+)
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """The controller beside chance.
+
+    Args:
+        when: In which part of the search, to be read by people.
+        policy: What it sampled.
+        control: What was drawn uniformly.
+        difference: Of the means.
+        unit: What the difference is taken over.
+    """
+
+    when: str
+    policy: Mean
+    control: Mean
+    difference: Difference
+    unit: str = "architectures of each arm"
+
+
+def rewards(trials: Sequence[Trial]) -> list[float]:
+    """Return the rewards of trials."""
+    return [trial.reward for trial in trials]
+
+
+def parts(trials: Sequence[Trial], count: int = PARTS) -> list[Sequence[Trial]]:
+    """Divide trials, in their order, into so many parts, as even as can be; none is empty."""
+    count = max(1, min(count, len(trials)))
+    edges = [round(place * len(trials) / count) for place in range(count + 1)]
+    return [trials[first:last] for first, last in pairwise(edges)]
+
+
+def epochs(record: RunRecord) -> list[tuple[list[Trial], list[Trial]]]:
+    """Return what ENAS's controller and its random arm had in each epoch.
+
+    The journal has an epoch's random arm first: where it follows the controller's, an epoch begins.
+    Empty where there is no random arm.
+    """
+    found: list[tuple[list[Trial], list[Trial]]] = []
+    last = {trial.number for trial in record.final()[1]}
+    before = POLICY
+    for trial in sorted(record.of(POLICY, CONTROL), key=lambda trial: trial.number):
+        arm = trial.proposal.arm
+        if trial.number in last:
+            break
+        if arm == CONTROL and before == POLICY:
+            found.append(([], []))
+        if found:
+            found[-1][arm == CONTROL].append(trial)
+        before = arm
+    return [(policy, control) for policy, control in found if policy and control]
+
+
+def comparisons(record: RunRecord) -> list[Comparison]:
+    """Return the controller beside chance; the first one answers the question."""
+    if record.shared:
+        return _of_shared(record)
+    policy, control = record.of(POLICY), record.of(CONTROL)
+    late = policy[len(policy) // 2 :]
+    return [
+        _independent("second half of the search", late, control),
+        _independent("whole search", policy, control),
+    ]
+
+
+def _of_shared(record: RunRecord) -> list[Comparison]:
+    found = []
+    derived, uniform = record.final()
+    if derived:
+        found.append(_independent("ranking at the end", derived, uniform))
+    pairs = epochs(record)
+    for when, some in (
+        ("second half of the search", pairs[len(pairs) // 2 :]),
+        ("whole search", pairs),
+    ):
+        arms = [[t for pair in some for t in pair[arm]] for arm in (0, 1)]
+        differences = [mean_of(rewards(p)).value - mean_of(rewards(c)).value for p, c in some]
+        found.append(
+            Comparison(
+                when,
+                mean_of(rewards(arms[0])),
+                mean_of(rewards(arms[1])),
+                paired(differences),
+                "epochs",
+            )
+        )
+    return found
+
+
+def _independent(when: str, policy: Sequence[Trial], control: Sequence[Trial]) -> Comparison:
+    first, second = rewards(policy), rewards(control)
+    return Comparison(when, mean_of(first), mean_of(second), difference(first, second))
+
+
+# ---- what the controller chooses ----------------------------------------------------------------
+
+
+def choices(architecture: Architecture) -> dict[str, list[str]]:
+    """Return what was decided in an architecture, by kind of decision."""
+    if isinstance(architecture, CellArchitecture):
+        blocks = [
+            (place, block)
+            for cell in (architecture.normal, architecture.reduction)
+            for place, block in enumerate(cell.blocks)
+        ]
+        read = {0: "older input", 1: "newer input"}
+        return {
+            "operations": [name for _, block in blocks for name in block.operations],
+            "inputs": [
+                read.get(state, "earlier block") for _, block in blocks for state in block.inputs
+            ],
+        }
+    if isinstance(architecture, MacroArchitecture):
+        layers = architecture.layers
+        return {
+            "operations": [layer.operation for layer in layers],
+            "skips": _skips([(len(layer.skips), i) for i, layer in enumerate(layers)]),
+        }
+    if isinstance(architecture, ChainArchitecture):
+        return {
+            "windows": ["x".join(map(str, layer.kernel)) for layer in architecture.layers],
+            "filters": [f"{layer.filters}" for layer in architecture.layers],
+            "skips": _skips([(len(x.inputs), i) for i, x in enumerate(architecture.layers)]),
+        }
+    return {"operations": list(architecture.operations)}
+
+
+def _skips(layers: Sequence[tuple[int, int]]) -> list[str]:
+    taken = sum(count for count, _ in layers)
+    possible = sum(candidates for _, candidates in layers)
+    return ["taken"] * taken + ["not taken"] * (possible - taken)
+
+
+def shares(record: RunRecord) -> dict[str, dict[str, list[float]]]:
+    """Return, for each kind of decision and option, its share in each part of the search."""
+    counted = []
+    for some in parts(record.of(POLICY)):
+        counts: dict[str, Counter[str]] = {}
+        for trial in some:
+            for kind, options in choices(record.architecture(trial)).items():
+                counts.setdefault(kind, Counter()).update(options)
+        counted.append(counts)
+    kinds = dict.fromkeys(kind for counts in counted for kind in counts)
+    return {kind: _shares_of([counts.get(kind, Counter()) for counts in counted]) for kind in kinds}
+
+
+def _shares_of(counts: Sequence[Counter[str]]) -> dict[str, list[float]]:
+    options = sorted({option for count in counts for option in count})
+    return {
+        option: [count[option] / max(1, count.total()) for count in counts] for option in options
+    }
+
+
+@dataclass(frozen=True)
+class Collapse:
+    """Whether the controller still looks around.
+
+    Args:
+        collapsed: Whether it does not.
+        same: Share of the commonest architecture among the last.
+        last: How many these are.
+        entropy: Of its decisions at the end, as a share of a uniform draw's; None = not logged.
+    """
+
+    collapsed: bool
+    same: float
+    last: int
+    entropy: float | None
+
+
+def collapse(record: RunRecord) -> Collapse | None:
+    """Return whether the controller has collapsed; None where there are too few architectures."""
+    policy = record.of(POLICY)
+    count = max(FEWEST_LAST, math.ceil(LAST * len(policy)))
+    if len(policy) < count:
+        return None
+    tokens = Counter(trial.proposal.tokens for trial in policy[-count:])
+    same = tokens.most_common(1)[0][1] / count
+    logged = curve(record.metrics, "controller/entropy")[1]
+    most = math.log(record.space.size)
+    entropy = logged[-1] / most if logged and most else None
+    return Collapse(
+        same >= SAME or (entropy is not None and entropy < ENTROPY), same, count, entropy
+    )
+
+
+def curve(rows: Sequence[Mapping[str, float]], name: str) -> tuple[list[float], list[float]]:
+    """Return epochs, from 1, and values of a metric, one an epoch where it was logged so."""
+    for column in (f"{name}_epoch", name):
+        found = [(row["epoch"], row[column]) for row in rows if column in row and "epoch" in row]
+        if found:
+            return [epoch + 1 for epoch, _ in found], [value for _, value in found]
+    return [], []

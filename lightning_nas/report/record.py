@@ -1,0 +1,250 @@
+"""What a run folder says of a search, as one piece of plain data. No Hydra here.
+
+The journal is opened for reading alone, so a search that is still running can be looked at.
+"""
+
+import csv
+import json
+import math
+import os
+import shlex
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from pydoc import locate
+from typing import Any
+
+import yaml
+
+from lightning_nas.architecture import Architecture, from_json
+from lightning_nas.errors import InputError
+from lightning_nas.evaluation.budget import COSTS, pareto_front
+from lightning_nas.evaluation.records import JournalReader
+from lightning_nas.evaluation.trial import (
+    CONTROL,
+    DERIVED,
+    FINALIST,
+    POLICY,
+    Proposal,
+    Trial,
+    best_of,
+)
+from lightning_nas.methods.base import Ranked, ranked
+from lightning_nas.spaces.base import Space
+
+TOP = 10
+Tokens = tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class RunRecord:
+    """A search, as far as it has come.
+
+    Args:
+        folder: The run folder.
+        configuration: Its whole configuration, as YAML.
+        config: The same, parsed; references to other settings are not resolved.
+        summary: Of ``summary.json``; empty where there is none yet.
+        space: What was searched.
+        trials: All that ended, in that order.
+        waiting: How many were proposed and have not ended.
+        texts: JSON of the architectures that were evaluated by themselves, by their tokens.
+        metrics: Rows of ``metrics.csv``; what is empty there is missing.
+        shared: Whether the architectures share weights, as ENAS's do.
+        best: The ten best, the chosen one first, finalists before the others.
+        front: Those that no other beats in accuracy and cost, the cheapest first.
+        cost: Which cost that is.
+    """
+
+    folder: Path
+    configuration: str
+    config: Mapping[str, Any]
+    summary: Mapping[str, Any]
+    space: Space
+    trials: tuple[Trial, ...]
+    waiting: int
+    texts: Mapping[Tokens, str]
+    metrics: tuple[Mapping[str, float], ...]
+    shared: bool
+    best: tuple[Ranked, ...]
+    front: tuple[Ranked, ...]
+    cost: str
+
+    @property
+    def name(self) -> str:
+        """The experiment."""
+        return str(self.config.get("name", self.folder.name))
+
+    @property
+    def method(self) -> str:
+        """The method's short name."""
+        return str(self.summary.get("method") or self.config.get("method_name", "search"))
+
+    @property
+    def seed(self) -> Any:
+        """The seed of the search."""
+        return self.config.get("seed")
+
+    @property
+    def partial(self) -> str:
+        """Why this is not the whole search; empty where it is."""
+        if self.summary.get("status") == "interrupted":
+            return "the search was interrupted"
+        if not self.summary:
+            return "the search has not ended: it is still running, or it was killed"
+        return f"{self.waiting} architectures are still being evaluated" if self.waiting else ""
+
+    @property
+    def train_line(self) -> str:
+        """The command that trains what was found."""
+        return f"python train.py architecture={shlex.quote(typed(self.folder))}"
+
+    @property
+    def resume_line(self) -> str:
+        """The command with which the search goes on."""
+        return f"python search.py resume={shlex.quote(typed(self.folder))}"
+
+    def of(self, *arms: str) -> tuple[Trial, ...]:
+        """Return the trials of some arms."""
+        return tuple(trial for trial in self.trials if trial.proposal.arm in arms)
+
+    def final(self) -> tuple[tuple[Trial, ...], tuple[Trial, ...]]:
+        """Return the controller's and the uniform architectures of the ranking at the end."""
+        derived = self.of(DERIVED)
+        first = min((trial.number for trial in derived), default=math.inf)
+        return derived, tuple(t for t in self.of(CONTROL) if t.number > first)
+
+    def control(self) -> tuple[Trial, ...]:
+        """Return the random arm that went along with the search."""
+        last = {trial.number for trial in self.final()[1]}
+        return tuple(trial for trial in self.of(CONTROL) if trial.number not in last)
+
+    def architecture(self, trial: Trial) -> Architecture:
+        """Return the architecture of a trial.
+
+        It is decoded when it is asked for: a search may have hundreds of thousands.
+        """
+        return decoded(trial.proposal.tokens, self.texts, self.space)
+
+
+def decoded(tokens: Tokens, texts: Mapping[Tokens, str], space: Space) -> Architecture:
+    """Return the architecture of tokens: as it was written down, or else as the space has it."""
+    return from_json(texts[tokens], "trials.sqlite") if tokens in texts else space.decode(tokens)
+
+
+def typed(path: Path) -> str:
+    """Return a path as one would type it here."""
+    path, here = path.resolve(), Path.cwd()
+    return str(path.relative_to(here) if path.is_relative_to(here) else path)
+
+
+def is_run(folder: Path) -> bool:
+    """Whether a folder is that of a run."""
+    return (folder / ".hydra" / "config.yaml").is_file()
+
+
+def read_run(folder: Path) -> RunRecord:
+    """Read a run folder.
+
+    Raises:
+        InputError: If it is none, that of a training, or has no trials.
+    """
+    if not is_run(folder):
+        raise InputError(f"{folder}: not a run folder (it has no .hydra/config.yaml)")
+    configuration = (folder / ".hydra" / "config.yaml").read_text(encoding="utf-8")
+    config = yaml.safe_load(configuration)
+    if "space" not in config:
+        raise InputError(f"{folder}: the folder of a training; a report is of a search")
+    space = _space(config["space"], folder)
+    trials, written, waiting = _trials(folder)
+    texts = {
+        trial.proposal.tokens: text
+        for trial, text in zip(trials, written, strict=True)
+        if text is not None
+    }
+    shared = all(
+        text is None
+        for trial, text in zip(trials, written, strict=True)
+        if trial.proposal.arm != FINALIST
+    )
+    cost = (config["method"].get("budget") or {}).get("cost") or COSTS[0]
+    front = () if shared else pareto_front([t for t in trials if t.proposal.arm != FINALIST], cost)
+
+    def decode(proposal: Proposal) -> Architecture:
+        return decoded(proposal.tokens, texts, space)
+
+    return RunRecord(
+        folder=folder,
+        configuration=configuration,
+        config=config,
+        summary=_summary(folder / "summary.json"),
+        space=space,
+        trials=tuple(trials),
+        waiting=waiting,
+        texts=texts,
+        metrics=tuple(_metrics(folder / "metrics.csv")),
+        shared=shared,
+        best=tuple(ranked(_best(trials, shared), decode)),
+        front=tuple(ranked(front, decode)),
+        cost=cost,
+    )
+
+
+def _space(settings: Mapping[str, Any], folder: Path) -> Space:
+    """Build the space that the configuration describes."""
+    given = dict(settings)
+    kind: Any = locate(given.pop("_target_"))
+    if kind is None:
+        raise InputError(f"{folder}: its space, {settings['_target_']}, cannot be imported here")
+    space: Space = kind(**given)
+    return space
+
+
+def _trials(folder: Path) -> tuple[list[Trial], list[str | None], int]:
+    path = folder / "trials.sqlite"
+    if not path.exists():
+        raise InputError(f"{folder}: a search without trials; there is nothing to report yet")
+    journal = JournalReader(path)
+    try:
+        trials = [] if journal.is_empty else journal.ended()
+        if not trials:
+            raise InputError(f"{folder}: a search without trials; there is nothing to report yet")
+        return trials, list(journal.architectures()), len(journal.open_proposals())
+    finally:
+        journal.close()
+
+
+def _summary(path: Path) -> dict[str, Any]:
+    if not path.exists():
+        return {}
+    summary: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    return summary
+
+
+def _metrics(path: Path) -> list[dict[str, float]]:
+    if not path.exists():
+        return []
+    with path.open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    return [{name: float(value) for name, value in row.items() if value} for row in rows]
+
+
+def _best(trials: Sequence[Trial], shared: bool) -> list[Trial]:
+    """Return the best as the method chose them: finalists, where there are any, before the others.
+
+    Of a search with shared weights that has not ended, the best that its controller has sampled.
+    """
+    whole = [t for t in trials if t.outcome.error is None and t.same_as is None]
+    finalists = best_of((t for t in whole if t.proposal.arm == FINALIST), TOP)
+    others = [t for t in whole if t.proposal.arm == DERIVED]
+    if not others:
+        arms = (POLICY,) if shared else (POLICY, CONTROL)
+        others = [t for t in whole if t.proposal.arm in arms]
+    chosen = {trial.proposal.tokens for trial in finalists}
+    rest = [t for t in best_of(others, 2 * TOP) if t.proposal.tokens not in chosen]
+    return [*finalists, *rest][:TOP]
+
+
+def common_parent(folders: Sequence[Path]) -> Path:
+    """Return the deepest folder that holds all of them."""
+    return Path(os.path.commonpath([folder.resolve().parent for folder in folders]))

@@ -1,0 +1,224 @@
+"""One page of several runs of a search: what holds over seeds, and what was luck."""
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from lightning_nas.errors import InputError
+from lightning_nas.evaluation.trial import POLICY
+from lightning_nas.files import replace_text
+from lightning_nas.report import charts
+from lightning_nas.report.charts_search import Chart
+from lightning_nas.report.html import render, shown
+from lightning_nas.report.inline import inline_architecture
+from lightning_nas.report.progress import comparisons, rewards
+from lightning_nas.report.record import RunRecord, read_run, typed
+from lightning_nas.report.statistics import Mean, mean_of, paired
+from lightning_nas.report.words import ANSWERS, TONES, duration, judged, number
+
+CURVE = 20  # points of a curve
+FEWEST_SEEDS = 3
+HEAD = ("run", "seed", "evaluated", "best", "search", "chance", "difference", "verdict", "time")
+UNLIKE = ("seed", "paths", "resume")  # settings in which runs may differ
+
+
+def write_common_report(folders: Sequence[Path], path: Path) -> Path:
+    """Write one page of several searches, in one step, and return its path.
+
+    Raises:
+        InputError: If a folder is not that of a search, or given twice, or has no trials.
+    """
+    if len({folder.resolve() for folder in folders}) < len(folders):
+        raise InputError("a run folder is given twice")
+    records = [read_run(folder) for folder in folders]
+    replace_text(path, render("runs.html", **page_of(records, folders)))
+    return path
+
+
+def page_of(records: Sequence[RunRecord], folders: Sequence[Path]) -> dict[str, Any]:
+    """Return all that the page says."""
+    unlike = differing([record.config for record in records])
+    names = [_name(record) for record in records]
+    contents = [("summary", "Summary"), ("reward", "Reward"), ("runs", "Runs"), ("best", "Best")]
+    return {
+        "title": ", ".join(dict.fromkeys(record.name for record in records)),
+        "subtitle": f"{len(records)} runs, seeds {', '.join(str(r.seed) for r in records)}.",
+        "contents": [*contents, *([("configuration", "Settings that differ")] if unlike else [])],
+        "again": " ".join(map(typed, folders)),
+        "warnings": _warnings(records, unlike),
+        "verdict": _verdict(records),
+        "facts": _facts(records),
+        "reward": shown(_charts(records)),
+        "head": [
+            "run",
+            "seed",
+            "evaluated",
+            "best reward",
+            "search",
+            "chance",
+            "difference",
+            "verdict",
+            "time",
+        ],
+        "rows": [_row(record) for record in records],
+        "best": [
+            {
+                "name": name,
+                "svg": inline_architecture(
+                    record.best[0].architecture, f"run{place}", f"Best of {name}"
+                ),
+                "words": f"reward {record.best[0].trial.reward:.4f}, trial "
+                f"{record.best[0].trial.number}.",
+            }
+            for place, (record, name) in enumerate(zip(records, names, strict=True))
+            if record.best
+        ],
+        "settings": [[name, ", ".join(map(str, values))] for name, values in unlike.items()],
+    }
+
+
+def _name(record: RunRecord) -> str:
+    return f"{record.name}, seed {record.seed}"
+
+
+def differing(configs: Sequence[Mapping[str, Any]]) -> dict[str, list[Any]]:
+    """Return settings, by their dotted names, that are not the same in all, with their values.
+
+    >>> differing([{"a": {"b": 1}, "c": 2}, {"a": {"b": 3}, "c": 2}])
+    {'a.b': [1, 3]}
+    """
+    flat = [dict(_flat(config)) for config in configs]
+    names = dict.fromkeys(name for settings in flat for name in settings)
+    values = {name: [settings.get(name) for settings in flat] for name in names}
+    return {name: found for name, found in values.items() if any(v != found[0] for v in found)}
+
+
+def _flat(config: Mapping[str, Any], before: str = "") -> Iterator[tuple[str, Any]]:
+    for name, value in config.items():
+        if isinstance(value, Mapping):
+            yield from _flat(value, f"{before}{name}.")
+        else:
+            yield f"{before}{name}", value
+
+
+def _warnings(records: Sequence[RunRecord], unlike: Mapping[str, Any]) -> list[str]:
+    partial = [f"{typed(record.folder)}: {record.partial}" for record in records if record.partial]
+    warnings = [f"partial: {'; '.join(partial)}."] if partial else []
+    more = [name for name in unlike if name.split(".")[0] not in UNLIKE]
+    if more:
+        warnings.append(f"the runs differ in more than their seeds: {', '.join(more[:6])}.")
+    return warnings
+
+
+def _verdict(records: Sequence[RunRecord]) -> dict[str, str]:
+    found = [comparisons(record)[0] for record in records]
+    measured = [c.difference.value for c in found if c.control.count and c.policy.count]
+    over = paired(measured, FEWEST_SEEDS)
+    if len(measured) < FEWEST_SEEDS:
+        words = (
+            f"Not enough data: {len(measured)} of the runs have a random arm beside them, "
+            f"{FEWEST_SEEDS} are the fewest."
+        )
+        return {"answer": "", "tone": "", "words": words}
+    words = (
+        f"Over {len(measured)} runs, {found[0].when}, the mean reward of what the search proposed "
+        f"less that of its random arm: {judged(over)}"
+    )
+    return {"answer": ANSWERS[over.verdict], "tone": TONES[over.verdict], "words": words}
+
+
+def _facts(records: Sequence[RunRecord]) -> list[tuple[str, str, str]]:
+    best = mean_of([r.best[0].trial.reward for r in records if r.best])
+    seconds = [r.summary["seconds"] for r in records if "seconds" in r.summary]
+    half = f"± {best.half:.4f} (95 %)" if best.count > 1 else ""
+    facts = [
+        ("best reward, mean", f"{best.value:.4f}", half),
+        ("runs", number(len(records)), ""),
+        ("evaluated", number(sum(len(r.trials) for r in records)), "architectures"),
+    ]
+    return [*facts, *([("time", duration(sum(seconds)), "in all")] if seconds else [])]
+
+
+def _row(record: RunRecord) -> list[Any]:
+    first = comparisons(record)[0]
+    compared = first.control.count > 0
+    return [
+        record.folder.name,
+        record.seed,
+        number(len(record.trials)),
+        f"{record.best[0].trial.reward:.4f}" if record.best else "",
+        _short(first.policy),
+        _short(first.control),
+        f"{first.difference.value:+.4f}" if compared else "",
+        first.difference.verdict,
+        duration(record.summary["seconds"]) if "seconds" in record.summary else "",
+    ]
+
+
+def _short(found: Mean) -> str:
+    half = f" ± {found.half:.4f}" if math.isfinite(found.half) else ""
+    return f"{found.value:.4f}{half}" if found.count else "none"
+
+
+def _charts(records: Sequence[RunRecord]) -> Iterator[Chart]:
+    """Yield curves over parts of the search, averaged over runs."""
+    figure, axes = charts.chart("part of the search (%)", "reward")
+    curves = [_curve(rewards(record.of(POLICY))) for record in records]
+    for curve in curves:
+        axes.plot(*curve, color=charts.POLICY_COLOUR, linewidth=0.6, alpha=0.35)
+    charts.band(axes, _averaged(curves), charts.POLICY_COLOUR, "search")
+    control = [_curve(rewards(record.control())) for record in records if record.control()]
+    if control:
+        charts.band(axes, _averaged(control), charts.CONTROL_COLOUR, "random")
+    charts.legend(axes)
+    yield Chart(
+        "reward",
+        "Reward, averaged over runs",
+        "Each run is divided into parts; the thick lines are means over runs, the bands their 95 % "
+        "intervals, the thin lines single runs.",
+        figure,
+    )
+    if not any(record.shared for record in records):
+        figure, axes = charts.chart("part of the search (%)", "best reward so far")
+        best = [_best_so_far(rewards(record.of(POLICY))) for record in records]
+        for curve in best:
+            axes.plot(*curve, color=charts.BEST_COLOUR, linewidth=0.6, alpha=0.35)
+        charts.band(axes, _averaged(best), charts.BEST_COLOUR, "best so far")
+        yield Chart(
+            "best-so-far",
+            "Best so far, averaged over runs",
+            "The highest reward up to each part of the search; the band is the 95 % interval over "
+            "runs, the thin lines are single runs.",
+            figure,
+        )
+
+
+Curve = tuple[list[float], list[float]]
+
+
+def _curve(values: Sequence[float]) -> Curve:
+    """Return the means of parts of a search, as many in every run as its shortest allows."""
+    edges = [round(place * len(values) / CURVE) for place in range(CURVE + 1)]
+    found = [
+        (100 * (place + 0.5) / CURVE, mean_of(values[edges[place] : edges[place + 1]]).value)
+        for place in range(CURVE)
+        if edges[place + 1] > edges[place]
+    ]
+    return [at for at, _ in found], [value for _, value in found]
+
+
+def _best_so_far(values: Sequence[float]) -> Curve:
+    ends = [max(1, round(place * len(values) / CURVE)) for place in range(1, CURVE + 1)]
+    at = [100 * place / CURVE for place in range(1, CURVE + 1)]
+    return at, [max(values[:end]) for end in ends]
+
+
+def _averaged(curves: Sequence[Curve]) -> charts.Band:
+    values: dict[float, list[float]] = {}
+    for at, found in curves:
+        for place, value in zip(at, found, strict=True):
+            values.setdefault(place, []).append(value)
+    places = sorted(values)
+    means: list[Mean] = [mean_of(values[place]) for place in places]
+    return places, means

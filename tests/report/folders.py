@@ -1,0 +1,91 @@
+"""Run folders of searches, made with the real journal, small enough for a test."""
+
+import csv
+import json
+
+import numpy as np
+import yaml
+
+from lightning_nas.architecture import to_json
+from lightning_nas.evaluation.journal import Journal
+from lightning_nas.evaluation.trial import CONTROL, DERIVED, POLICY, Outcome, Proposal, Trial
+from lightning_nas.spaces.edge_cell import EdgeCellSpace
+from lightning_nas.spaces.macro import MacroSpace
+
+EDGES = {"_target_": "lightning_nas.spaces.edge_cell.EdgeCellSpace", "filters": 16, "cells": 5}
+MACRO = {"_target_": "lightning_nas.spaces.macro.MacroSpace", "layers": 6}
+
+
+def write_folder(folder, space, seed=0, status="complete", metrics=(), **config):
+    """Write all of a run folder but its journal."""
+    (folder / ".hydra").mkdir(parents=True)
+    method = {"budget": {"cost": None}}
+    settings = {"name": "an_experiment", "method_name": "nasnet", "seed": seed, "space": space}
+    (folder / ".hydra" / "config.yaml").write_text(
+        yaml.safe_dump({**settings, "method": method, **config}, sort_keys=False)
+    )
+    if status:
+        summary = {"method": "nasnet", "status": status, "seconds": 90.5}
+        (folder / "summary.json").write_text(json.dumps(summary))
+    if metrics:
+        with (folder / "metrics.csv").open("w", newline="") as file:
+            writer = csv.DictWriter(file, list(metrics[0]))
+            writer.writeheader()
+            writer.writerows(metrics)
+    return folder
+
+
+def trial_search(folder, count=120, gain=0.2, seed=0, control=0.25, status="complete", **config):
+    """A search of single trainings whose reward grows by ``gain``; the random arm's stays."""
+    draw = np.random.default_rng(seed)
+    metrics = [
+        {"step": n, "epoch": n, "controller/entropy": 9.0 - n, "controller/baseline": 0.5 + n / 50,
+         "controller/reward": 0.5 + n / 40}
+        for n in range(5)
+    ]  # fmt: skip
+    write_folder(folder, EDGES, seed, status, metrics, **config)
+    space = EdgeCellSpace()
+    journal = Journal(folder / "trials.sqlite", str(space))
+    for number in range(count):
+        arm = CONTROL if draw.random() < control else POLICY
+        tokens = tuple(int(n) for n in draw.integers(5, size=6))
+        proposal = Proposal(number, tokens, (-1.6,) * 6, number // 10, arm)
+        journal.propose([proposal], [to_json(space.decode(tokens))])
+        accuracy = 0.4 + 0.1 * draw.random() + gain * (arm == POLICY) * number / count
+        failed = "out of memory" if number % 40 == 7 else None
+        outcome = Outcome(
+            0.0 if failed else accuracy, () if failed else (accuracy / 2, accuracy),
+            None if failed else 1000 + 50 * sum(tokens), 20_000, None, 2.5, failed,
+        )  # fmt: skip
+        journal.end(number, outcome, outcome.reward)
+    journal.close()
+    return folder
+
+
+def shared_search(folder, epochs=8, steps=10, layers=6, gain=0.1, derived=12, same=False, seed=0):
+    """A search with shared weights: a control step of two before ``steps`` of the controller."""
+    draw = np.random.default_rng(seed)
+    space = MacroSpace(layers=layers)
+    options = np.array(list(space.token_options()))
+    metrics = [
+        {"step": n, "epoch": n, "controller/entropy_epoch": 12.0, "controller/baseline_epoch": 0.4,
+         "controller/reward_epoch": 0.5, "weights/accuracy_epoch": 0.5, "val/accuracy": 0.4,
+         "weights/seconds": 5.0, "control/seconds": 0.5, "controller/seconds": 4.5}
+        for n in range(epochs)
+    ]  # fmt: skip
+    write_folder(folder, {**MACRO, "layers": layers}, metrics=metrics, method_name="enas")
+    arms = ([(CONTROL, 0)] * 2 + [(POLICY, step) for step in range(steps)]) * epochs
+    arms += [(DERIVED, 0)] * derived + [(CONTROL, 0)] * derived
+    one = tuple(int(n) for n in draw.integers(options))
+    trials = []
+    for number, (arm, step) in enumerate(arms):
+        epoch = min(number // (2 + steps), epochs)
+        drawn = tuple(int(n) for n in draw.integers(options))
+        tokens = one if same and arm in (POLICY, DERIVED) else drawn
+        reward = 0.3 + 0.4 * epoch / epochs + gain * (arm != CONTROL) + 0.02 * draw.random()
+        proposal = Proposal(number, tokens, (-1.0,) * len(tokens), epoch * steps + step, arm)
+        trials.append(Trial(proposal, Outcome(reward, (reward,)), reward, number + 1))
+    journal = Journal(folder / "trials.sqlite", str(space))
+    journal.record(trials)
+    journal.close()
+    return folder

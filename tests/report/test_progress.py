@@ -1,0 +1,101 @@
+"""How a search went, against what was put into the journal."""
+
+import dataclasses
+import statistics
+from collections import Counter
+
+import pytest
+
+from lightning_nas.evaluation.trial import CONTROL, POLICY
+from lightning_nas.published import load_architecture
+from lightning_nas.report.progress import choices, collapse, comparisons, epochs, parts, shares
+from lightning_nas.report.record import read_run
+from lightning_nas.report.statistics import BETTER, NO_BETTER, NOT_ENOUGH
+from tests.report.folders import shared_search, trial_search
+
+
+@pytest.fixture(scope="module")
+def shared(tmp_path_factory):
+    return read_run(shared_search(tmp_path_factory.mktemp("shared") / "run"))
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory):
+    return read_run(trial_search(tmp_path_factory.mktemp("trained") / "run"))
+
+
+def test_the_epochs_of_shared_weights_are_those_of_the_search(shared):
+    pairs = epochs(shared)
+    assert [(len(policy), len(control)) for policy, control in pairs] == [(10, 2)] * 8
+    for number, (policy, _) in enumerate(pairs):
+        assert {trial.proposal.step // 10 for trial in policy} == {number}
+
+
+def test_the_controller_is_compared_with_the_uniform_ones_of_its_epoch(shared):
+    ranking, half, whole = comparisons(shared)
+    pairs = epochs(shared)
+    differences = [
+        statistics.fmean(t.reward for t in policy) - statistics.fmean(t.reward for t in control)
+        for policy, control in pairs
+    ]
+    assert whole.difference.value == pytest.approx(statistics.fmean(differences))
+    assert half.difference.value == pytest.approx(statistics.fmean(differences[4:]))
+    assert (whole.policy.count, whole.control.count) == (80, 16)
+    assert ranking.difference.verdict == whole.difference.verdict == BETTER
+
+
+def test_trainings_are_compared_with_the_whole_random_arm(trained):
+    late, whole = comparisons(trained)
+    rewards = {
+        arm: [t.reward for t in trained.trials if t.proposal.arm == arm]
+        for arm in (POLICY, CONTROL)
+    }
+    assert whole.policy.value == pytest.approx(statistics.fmean(rewards[POLICY]))
+    assert late.control.value == pytest.approx(statistics.fmean(rewards[CONTROL]))
+    half = rewards[POLICY][len(rewards[POLICY]) // 2 :]
+    assert late.policy.value == pytest.approx(statistics.fmean(half))
+
+
+def test_what_is_no_better_and_what_cannot_be_said(tmp_path):
+    alike = read_run(trial_search(tmp_path / "alike", gain=0.0))
+    assert comparisons(alike)[0].difference.verdict == NO_BETTER
+    alone = read_run(trial_search(tmp_path / "alone", control=0.0))
+    assert comparisons(alone)[0].difference.verdict == NOT_ENOUGH
+
+
+def test_shares_are_those_of_the_architectures(trained):
+    policy = trained.of(POLICY)
+    counted = [
+        Counter(name for trial in part for name in trained.architecture(trial).operations)
+        for part in parts(policy)
+    ]
+    found = shares(trained)["operations"]
+    assert sum(len(part) for part in parts(policy)) == len(policy)
+    for name, share in found.items():
+        assert share == pytest.approx([count[name] / count.total() for count in counted])
+
+
+def test_every_kind_of_architecture_has_its_choices():
+    cells = choices(load_architecture("enas_micro"))
+    assert {name: len(options) for name, options in cells.items()} == {
+        "operations": 20, "inputs": 20,
+    }  # fmt: skip
+    macro = choices(load_architecture("enas_macro"))
+    layers = load_architecture("enas_macro").layers
+    assert macro["skips"].count("taken") == sum(len(layer.skips) for layer in layers)
+    assert len(macro["skips"]) == 24 * 23 / 2
+    chain = choices(load_architecture("nas_2017"))
+    assert {name: len(options) for name, options in chain.items()} == {
+        "windows": 15, "filters": 15, "skips": 105,
+    }  # fmt: skip
+
+
+def test_one_architecture_again_and_again_is_a_collapse(tmp_path):
+    found = collapse(read_run(shared_search(tmp_path / "run", same=True)))
+    assert (found.collapsed, found.same) == (True, 1.0)
+
+
+def test_no_entropy_is_a_collapse_and_enough_of_it_none(shared):
+    assert not collapse(shared).collapsed
+    settled = [{**row, "controller/entropy_epoch": 0.1} for row in shared.metrics]
+    assert collapse(dataclasses.replace(shared, metrics=tuple(settled))).collapsed

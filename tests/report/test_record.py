@@ -1,0 +1,93 @@
+"""What is read of a run folder, whole, partial, or still being written."""
+
+import pytest
+
+from lightning_nas.errors import InputError
+from lightning_nas.evaluation.journal import Journal
+from lightning_nas.evaluation.records import JournalReader
+from lightning_nas.evaluation.trial import CONTROL, DERIVED, FINALIST, POLICY, Outcome, Proposal
+from lightning_nas.report.record import read_run
+from lightning_nas.spaces.edge_cell import EdgeCellSpace
+from tests.report.folders import EDGES, shared_search, trial_search, write_folder
+
+
+def test_a_search_of_trainings_is_read_whole(tmp_path):
+    record = read_run(trial_search(tmp_path / "run"))
+    assert len(record.trials) == 120
+    assert not record.shared
+    assert record.partial == ""
+    assert record.metrics[2]["controller/entropy"] == 7.0
+    space = EdgeCellSpace()
+    for trial in record.trials:
+        assert record.architecture(trial) == space.decode(trial.proposal.tokens)
+    rewards = [one.trial.reward for one in record.best]
+    whole = sorted({t.proposal.tokens: t.reward for t in record.trials}.values(), reverse=True)
+    assert rewards == whole[:10]
+    costs = [one.trial.outcome.parameters for one in record.front]
+    assert costs == sorted(costs)
+    assert {t.proposal.arm for t in record.control()} == {CONTROL}
+
+
+def test_the_ranking_at_the_end_is_told_from_the_random_arm_of_the_search(tmp_path):
+    record = read_run(shared_search(tmp_path / "run"))
+    derived, uniform = record.final()
+    assert record.shared
+    assert (len(derived), len(uniform), len(record.control())) == (12, 12, 16)
+    assert {t.proposal.arm for t in derived} == {DERIVED}
+    assert record.best[0].trial.reward == max(t.reward for t in derived)
+    assert record.front == ()
+
+
+def test_finalists_stand_before_the_others(tmp_path):
+    folder = trial_search(tmp_path / "run")
+    journal = Journal(folder / "trials.sqlite", str(EdgeCellSpace()))
+    tokens = journal.best((POLICY,), 1)[0].proposal.tokens
+    journal.propose([Proposal(120, tokens, arm=FINALIST)], [None])
+    journal.end(120, Outcome(0.05, (0.05,)), 0.05)
+    journal.close()
+    best = read_run(folder).best
+    assert (best[0].trial.number, best[0].trial.reward) == (120, 0.05)
+    assert [one.trial.proposal.tokens for one in best].count(tokens) == 1
+
+
+def test_a_journal_is_read_while_another_writes_and_left_as_it_is(tmp_path):
+    folder = trial_search(tmp_path / "run", status="")
+    journal = Journal(folder / "trials.sqlite", str(EdgeCellSpace()))
+    journal.propose([Proposal(120, (0,) * 6)], ["{}"])
+    reader = JournalReader(folder / "trials.sqlite")
+    assert len(reader.ended()) == 120
+    journal.end(120, Outcome(0.5), 0.5)
+    assert len(reader.ended()) == 120  # one state
+    reader.close()
+    journal.close()
+
+
+def test_reading_makes_no_files(tmp_path):
+    folder = trial_search(tmp_path / "run")
+    before = sorted(path.name for path in folder.iterdir())
+    read_run(folder)
+    assert sorted(path.name for path in folder.iterdir()) == before
+
+
+@pytest.mark.parametrize(
+    ("status", "said"),
+    [("interrupted", "the search was interrupted"), ("", "still running, or it was killed")],
+)
+def test_what_has_not_ended_is_partial(status, said, tmp_path):
+    assert said in read_run(trial_search(tmp_path / "run", status=status)).partial
+
+
+def test_what_is_no_search_is_one_line(tmp_path):
+    with pytest.raises(InputError, match="not a run folder"):
+        read_run(tmp_path)
+    without = write_folder(tmp_path / "begun", EDGES)
+    with pytest.raises(InputError, match="a search without trials"):
+        read_run(without)
+    Journal(without / "trials.sqlite", "a space").close()
+    with pytest.raises(InputError, match="a search without trials"):
+        read_run(without)
+    training = tmp_path / "training" / ".hydra"
+    training.mkdir(parents=True)
+    (training / "config.yaml").write_text("architecture: nasnet_a\nmode: fit\n")
+    with pytest.raises(InputError, match="the folder of a training"):
+        read_run(tmp_path / "training")

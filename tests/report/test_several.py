@@ -1,0 +1,73 @@
+"""One page of several runs, and the command that makes it."""
+
+import math
+import statistics
+
+import pytest
+
+from lightning_nas.report.__main__ import main
+from lightning_nas.report.progress import comparisons
+from lightning_nas.report.record import read_run
+from lightning_nas.report.several import write_common_report
+from lightning_nas.report.statistics import mean_of
+from tests.report.folders import EDGES, shared_search, trial_search, write_folder
+from tests.report.test_html import Page
+
+
+@pytest.fixture(scope="module")
+def sweep(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("sweep")
+    for seed in (1, 2, 3):
+        trial_search(folder / f"{seed}", seed=seed)
+    return folder
+
+
+def test_the_page_has_intervals_over_seeds(sweep):
+    runs = [sweep / f"{seed}" for seed in (1, 2, 3)]
+    found = Page(write_common_report(runs, sweep / "report.html").read_text())
+    records = [read_run(run) for run in runs]
+    best = mean_of([record.best[0].trial.reward for record in records])
+    assert f"{best.value:.4f} ± {best.half:.4f} (95 %)" in found.said
+    values = [comparisons(record)[0].difference.value for record in records]
+    half = 4.302652729911275 * statistics.stdev(values) / math.sqrt(3)  # Student's, 2 degrees
+    mean = statistics.fmean(values)
+    assert f"{mean:+.4f} (95 % interval {mean - half:.4f} to {mean + half:.4f})" in found.said
+    for record in records:
+        assert f"{record.best[0].trial.reward:.4f}" in found.said
+    assert {"summary", "reward", "runs", "best"} <= set(found.ids)
+    assert "more than their seeds" not in found.said
+
+
+def test_runs_that_differ_in_more_than_the_seed_are_pointed_out(sweep, tmp_path):
+    other = shared_search(tmp_path / "other", seed=9)
+    page = write_common_report([sweep / "1", sweep / "2", other], tmp_path / "page.html")
+    assert "differ in more than their seeds: method_name" in Page(page.read_text()).said
+
+
+def test_one_run_gets_its_report_into_its_folder(sweep, capsys):
+    assert main([str(sweep / "1")]) == 0
+    assert capsys.readouterr().out == f"{sweep / '1' / 'report.html'}\n"
+
+
+def test_a_sweeps_folder_counts_as_its_runs_and_gives_the_same_bytes_twice(sweep, tmp_path):
+    assert main([str(sweep), "-o", str(tmp_path / "page.html")]) == 0
+    assert main([str(sweep)]) == 0
+    assert (sweep / "report.html").read_bytes() == (tmp_path / "page.html").read_bytes()
+
+
+def test_what_cannot_be_reported_is_one_line(sweep, tmp_path, capsys):
+    begun = write_folder(tmp_path / "begun", EDGES)
+    (tmp_path / "empty").mkdir()
+    for given, said in [
+        ([tmp_path / "nowhere"], "not a run folder"),
+        ([tmp_path / "empty"], "not a run folder"),
+        ([begun], "a search without trials"),
+        ([sweep / "1", begun], "a search without trials"),
+        ([sweep / "1", sweep / "1"], "given twice"),
+        ([sweep / "1", "-o", tmp_path / "x.html"], "-o is for several runs"),
+        ([sweep, "-o", "/proc/no/report.html"], "/proc/no"),
+    ]:
+        assert main([str(word) for word in given]) == 2
+        (line,) = capsys.readouterr().err.splitlines()
+        assert line.startswith("error: ")
+        assert said in line
