@@ -69,6 +69,8 @@ def test_a_search_leaves_its_run_folder(searched):
     assert summary["architectures"] == 2 * 3 * 2 + 2 * 3  # epochs x steps x samples, then derived
     assert f"python train.py architecture={folder}" in output
     assert f"report        {folder}/report.html" in output
+    with (folder / "top.csv").open() as file:
+        assert all(int(row["parameters"]) > 1000 for row in csv.DictReader(file))
     assert "Partial report" not in (folder / "report.html").read_text()
 
 

@@ -17,12 +17,13 @@ from typing import Any
 import pytorch_lightning as pl
 import torch
 from pytorch_lightning.callbacks import Callback
+from torch import nn
 
 from lightning_nas.architecture import Architecture
 from lightning_nas.data.base import ImageData
 from lightning_nas.errors import InputError
 from lightning_nas.evaluation.child_steps import ChildSteps, Stopwatch
-from lightning_nas.evaluation.complexity import latency, measure
+from lightning_nas.evaluation.complexity import Complexity, latency, measure
 from lightning_nas.evaluation.executors import Poll
 from lightning_nas.evaluation.trial import Outcome
 from lightning_nas.modules.child import ChildModule
@@ -161,14 +162,21 @@ class ChildTraining:
         """Return the reward for the accuracies of a training's epochs."""
         return max(accuracies[-self.best_of_last :]) ** self.power
 
-    def _train(self, architecture: Architecture, epochs: Callback, cost: dict[str, Any]) -> None:
-        network = build_network(
+    def cost(self, architecture: Architecture) -> Complexity:
+        """Return the cost of a child's network, without training it."""
+        return measure(self._network(architecture), self.data.channels, self.data.image_size)
+
+    def _network(self, architecture: Architecture) -> nn.Module:
+        return build_network(
             architecture,
             num_classes=self.data.num_classes,
             in_channels=self.data.channels,
             image_size=self.data.image_size,
             **self.network,
         )
+
+    def _train(self, architecture: Architecture, epochs: Callback, cost: dict[str, Any]) -> None:
+        network = self._network(architecture)
         measured = measure(network, self.data.channels, self.data.image_size)
         cost |= {"parameters": measured.parameters, "multiply_adds": measured.multiply_adds}
         module = self.make_module(

@@ -24,6 +24,7 @@ from lightning_nas.architecture import Architecture
 from lightning_nas.controllers.uniform import UniformController
 from lightning_nas.data.base import ImageData
 from lightning_nas.errors import InputError
+from lightning_nas.evaluation.child_training import ChildTraining
 from lightning_nas.evaluation.executors import Evaluator, Executor
 from lightning_nas.evaluation.journal import Journal
 from lightning_nas.evaluation.trial import CONTROL, DERIVED, Proposal, Trial, best_of
@@ -31,6 +32,7 @@ from lightning_nas.loops.alternating import Alternating, Phase
 from lightning_nas.loops.finalists import Progress, train_finalists
 from lightning_nas.methods.base import LISTED, Derived, ranked
 from lightning_nas.methods.control import ControlArm, control_steps_of
+from lightning_nas.methods.costs import with_costs
 from lightning_nas.methods.samples import Samples, as_trials
 from lightning_nas.modules.checkpoint import check, note
 from lightning_nas.modules.controller import ControllerModule
@@ -300,6 +302,7 @@ class ENAS(LightningModule):
             [updates] * len(tokens),
             [DERIVED] * samples + [CONTROL] * samples,
         )
+        trials = self._with_costs(trials[:samples]) + trials[samples:]
         self._record(trials)
         best = best_of(trials[:samples], max(self.finalists, LISTED))
         how = "Accuracy on validation images with the shared weights"
@@ -312,6 +315,12 @@ class ENAS(LightningModule):
             tuple(accuracies[samples:]),
             how,
         )
+
+    def _with_costs(self, trials: list[Trial]) -> list[Trial]:
+        training = self.make_evaluator and self.make_evaluator(data=self.data)
+        if not isinstance(training, ChildTraining):  # what it costs is not known
+            return trials
+        return with_costs(trials, self._decode, training)
 
     def _train_longer(self, best: Sequence[Trial], progress: Progress) -> list[Trial]:
         assert self.journal is not None, "finalists are written into the journal"

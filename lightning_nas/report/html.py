@@ -175,10 +175,11 @@ def _facts(record: RunRecord) -> list[tuple[str, str, str]]:
         facts.insert(
             0, ("best reward", f"{trial.reward:.4f}", "of the finalists" if trained else note)
         )
+        alone = "as a network of its own" if record.shared else "of the best"
         for name in ("parameters", "multiply_adds"):
-            value = getattr(outcome, name) or record.summary.get(name)
+            value = getattr(outcome, name)
             if value:
-                facts.append((COST_NAMES[name], number(value), "of the best"))
+                facts.append((COST_NAMES[name], number(value), alone))
     facts.append(("evaluated", number(len(record.trials)), "architectures"))
     if "seconds" in record.summary:
         facts.append(("time", duration(record.summary["seconds"]), ""))

@@ -81,7 +81,7 @@ def verdict(record: RunRecord) -> dict[str, Any]:
     """Return the answer to the first question, its tone and its reasons."""
     if record.method == "random_search":
         return {"answer": "It is chance:", "tone": "", "words": "this search draws uniformly."}
-    first = comparisons(record)[0]
+    first, *others = comparisons(record)
     found = first.difference
     if found.verdict == NOT_ENOUGH:
         words = (
@@ -94,6 +94,8 @@ def verdict(record: RunRecord) -> dict[str, Any]:
         f"In the {first.when}, {whose} had a mean reward of {first.policy.value:.4f}, uniformly "
         f"drawn ones evaluated alike {first.control.value:.4f}: {judged(found)}"
     )
+    unlike = [o for o in others if o.difference.verdict not in (found.verdict, NOT_ENOUGH)]
+    words += "".join(f" Elsewhere, {one.when}: {one.difference.verdict}." for one in unlike)
     return {"answer": ANSWERS[found.verdict], "tone": TONES[found.verdict], "words": words}
 
 

@@ -1,0 +1,40 @@
+"""What the best architectures of shared weights cost as networks of their own."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+
+import torch
+
+from lightning_nas.architecture import Architecture
+from lightning_nas.evaluation.child_training import ChildTraining
+from lightning_nas.evaluation.trial import Proposal, Trial, best_of
+
+COUNTED = 10  # of the best; each is built for it
+
+
+def with_costs(
+    trials: Sequence[Trial],
+    decode: Callable[[Proposal], Architecture],
+    training: ChildTraining,
+) -> list[Trial]:
+    """Return trials, the best with the parameters and multiply-adds of their networks.
+
+    No random number is used up.
+
+    Args:
+        trials: With outcomes that know no cost.
+        decode: From a proposal to its architecture.
+        training: Says how large the networks are, and on which images.
+    """
+    best = {trial.number for trial in best_of(trials, COUNTED)}
+    with torch.random.fork_rng(devices=[]):
+        return [
+            _with_cost(trial, training, decode(trial.proposal)) if trial.number in best else trial
+            for trial in trials
+        ]
+
+
+def _with_cost(trial: Trial, training: ChildTraining, architecture: Architecture) -> Trial:
+    cost = training.cost(architecture)
+    outcome = replace(trial.outcome, parameters=cost.parameters, multiply_adds=cost.multiply_adds)
+    return replace(trial, outcome=outcome)
