@@ -10,7 +10,6 @@ import subprocess
 import sys
 
 import pytest
-import wandb
 from commands import wait_for
 from wandb.sdk.launch.sweeps.utils import load_sweep_config
 from wandb_records import ROOT, records_of, search
@@ -166,12 +165,15 @@ def test_an_interrupted_search_shows_what_it_had_and_leaves_its_checkpoint_alone
     assert not [one for one in record.artifacts if one.name.startswith("checkpoint")]
 
 
-def test_a_report_is_kept_as_an_artifact_of_an_interrupted_run_too(tmp_path, monkeypatch):
-    monkeypatch.setenv("HOME", str(tmp_path))
+def test_a_report_is_kept_as_an_artifact_of_an_interrupted_run_too(tmp_path):
     (tmp_path / "summary.json").write_text('{"status": "interrupted", "seconds": 1.5}')
     (tmp_path / "report.html").write_text("<p>partial</p>")
-    with wandb.init(dir=tmp_path, mode="offline", settings=wandb.Settings(silent=True)):
-        upload(tmp_path)
+    told = (
+        "import pathlib, sys, wandb; from lightning_nas.callbacks.wandb_upload import upload;"
+        "run = wandb.init(dir=sys.argv[1], mode='offline', settings=wandb.Settings(silent=True));"
+        "upload(pathlib.Path(sys.argv[1])); run.finish()"
+    )
+    search(tmp_path, script=str(tmp_path), python=["-c", told])
     (record,) = records_of(tmp_path)
     files = {name: path.read_text() for name, path in record.files("report-").items()}
     assert files == {"report.html": "<p>partial</p>"}
