@@ -2,6 +2,7 @@
 
 import json
 import os
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -77,7 +78,7 @@ def as_found(arguments: list[str]) -> list[str]:
         return arguments
     weights = _value(arguments, "weights")
     if weights and not {"recipe", "debug"} & set(map(_name, arguments)):
-        print("added for weights: recipe=finetune")
+        _tell("added for weights: recipe=finetune", arguments)
         arguments = [*arguments, "recipe=finetune"]
     run = run_of(_value(arguments, "architecture")) or run_of(weights)
     if run is None:
@@ -106,10 +107,16 @@ def as_found(arguments: list[str]) -> list[str]:
         and not ("data" in names and _name(argument).split(".")[0] == "data")
     ]
     if added:
-        print(f"added for {run}: {' '.join(added)}")
+        _tell(f"added for {run}: {' '.join(added)}", arguments)
     settings = (i for i, word in enumerate(arguments) if "=" in word and not word.startswith("-"))
     first = next(settings)  # after -m and its like: Hydra takes settings in one row
     return [*arguments[:first], *added, *arguments[first:]]
+
+
+def _tell(text: str, arguments: list[str]) -> None:
+    """Say what was added: on stdout, for stderr is for errors, unless a configuration goes out."""
+    shows = any(argument.startswith(("--cfg", "-c")) for argument in arguments)
+    print(text, file=sys.stderr if shows else sys.stdout)
 
 
 def run_of(given: str | None) -> Path | None:

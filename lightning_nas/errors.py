@@ -4,8 +4,11 @@ The commands print it as a single line that begins with ``error:``. Anything els
 a defect of the program and keeps its traceback.
 """
 
-from collections.abc import Sequence
+import logging
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 
+log = logging.getLogger(__name__)
 INSTANTIATION = "InstantiationException"  # Hydra's, by name: it takes long to import
 NOT_FOUND = "Error locating target"  # of which it says so
 MISCONFIGURATION = "MisconfigurationException"  # Lightning's, the same
@@ -42,3 +45,16 @@ def users_error(error: BaseException) -> BaseException | None:
     if isinstance(cause, TypeError | ValueError) or str(error).startswith(NOT_FOUND):
         return cause
     return users_error(cause)
+
+
+@contextmanager
+def told(what: str) -> Iterator[None]:
+    """Tell of what goes wrong in showing a run, and go on: it takes nothing from the run itself.
+
+    Args:
+        what: Is missing now, and how to have it; the reason follows.
+    """
+    try:
+        yield
+    except Exception:
+        log.exception(what)

@@ -17,10 +17,10 @@ from omegaconf import DictConfig, OmegaConf
 from pytorch_lightning.callbacks import ProgressBar
 
 from lightning_nas.callbacks.derive import DeriveArchitecture
-from lightning_nas.callbacks.interrupt import Interrupted
+from lightning_nas.callbacks.interrupt import Interrupted, interruptible
 from lightning_nas.callbacks.saving import AtomicCheckpointIO
 from lightning_nas.data.base import ImageData
-from lightning_nas.errors import InputError, users_error
+from lightning_nas.errors import InputError, told, users_error
 from lightning_nas.files import replace_text
 from lightning_nas.methods.base import Derived
 from lightning_nas.methods.trial_search import TrialSearch
@@ -47,7 +47,8 @@ def search(cfg: DictConfig) -> None:
         log_configuration(trainer, cfg)
         derive = next(c for c in trainer.callbacks if isinstance(c, DeriveArchitecture))  # type: ignore[attr-defined]
         try:
-            trainer.fit(method, ckpt_path=checkpoint_of(cfg), weights_only=True)
+            with interruptible(trainer):
+                trainer.fit(method, ckpt_path=checkpoint_of(cfg), weights_only=True)
         finally:
             method.teardown("fit")  # Lightning does so only after a fit that succeeds
         assert derive.derived is not None
@@ -117,9 +118,9 @@ def run_folder(
 ) -> Iterator[tuple[Path, dict[str, Any]]]:
     """Seed, yield the run folder and the facts of its summary, and write the summary at the end.
 
-    The W&B record ends last. A user's error and a dry run remove the folder again if it holds
-    nothing but its configuration; a user's error in resuming leaves the summary of before. A job
-    that SLURM starts again goes on.
+    The W&B record ends after the report, which comes last where the run was interrupted. A user's
+    error and a dry run remove the folder again if it holds nothing but its configuration; a user's
+    error in resuming leaves the summary of before. A job that SLURM starts again goes on.
 
     Args:
         cfg: The configuration.
@@ -128,7 +129,8 @@ def run_folder(
     folder = Path(HydraConfig.get().runtime.output_dir)
     if began_again() and holds_run(folder):
         cfg.resume = str(folder)
-    began = time.monotonic() - _seconds_before(folder, cfg)
+    before = _summary_before(folder, cfg)
+    began = time.monotonic() - (json.loads(before)["seconds"] if before else 0.0)
     facts: dict[str, Any] = {
         "experiment": cfg.name,
         "method": _doing(cfg),
@@ -150,20 +152,22 @@ def run_folder(
             error.run = str(shown(folder))
         if users_error(error) is not None:
             disposable, untouched = not cfg.resume, untouched or bool(cfg.resume)
+            if before and _is_first():
+                replace_text(folder / "summary.json", before)
         raise
     finally:
         bare = disposable and _is_bare(folder)
-        if not bare and not untouched:
+        kept, complete = not (bare or untouched), facts["status"] == "complete"
+        if kept:
             _write_summary(folder, facts, began)
-            if _is_first():
-                then(folder)
+        if kept and complete and _is_first():
+            then(folder)
         if "wandb" in cfg.logger:
-            from lightning_nas.callbacks.wandb_logger import finish  # half a second to import
-            from lightning_nas.callbacks.wandb_upload import upload
+            from lightning_nas.callbacks.wandb_upload import end  # half a second to import
 
-            if not bare and not untouched:
-                upload(folder)
-            finish()
+            end(folder if kept else None)
+        if kept and not complete and _is_first():  # last: whoever stops a run may not wait
+            then(folder)
         if bare:
             shutil.rmtree(folder, ignore_errors=True)
 
@@ -185,10 +189,19 @@ def _is_first() -> bool:
     return not (torch.distributed.is_initialized() and torch.distributed.get_rank() > 0)
 
 
-def _seconds_before(folder: Path, cfg: DictConfig) -> float:
-    """Return the seconds that a run had before it was resumed, so far as it could write them."""
+def _summary_before(folder: Path, cfg: DictConfig) -> str | None:
+    """Return the summary of a run that is resumed, as text; from now on it says "interrupted".
+
+    Until the run ends again that is what it is, above all if it is killed.
+    """
     path = folder / "summary.json"
-    return float(json.loads(path.read_text())["seconds"]) if cfg.resume and path.exists() else 0.0
+    if not cfg.resume or not path.exists():
+        return None
+    before = path.read_text(encoding="utf-8")
+    if not cfg.get("dry_run", False):
+        facts = json.loads(before) | {"status": "interrupted"}
+        replace_text(path, json.dumps(facts, indent=2) + "\n")
+    return before
 
 
 def _write_summary(folder: Path, facts: dict[str, Any], began: float) -> None:
@@ -203,12 +216,13 @@ def report_of(folder: Path) -> None:
 
     What goes wrong in drawing is told, and takes nothing from what was found.
     """
-    try:
-        write_report(folder)
-    except InputError as error:  # it was broken off before there was a trial
-        log.info("no report: %s", error)
-    except Exception:
-        log.exception("no report, all else is there; python -m lightning_nas.report %s", folder)
+    with told(f"no report, all else is there: python -m lightning_nas.report {folder}"):
+        try:
+            write_report(folder)
+        except InputError as error:  # it was broken off before there was a trial
+            log.info("no report: %s", error)
+        except KeyboardInterrupt:  # of one who will not wait for it
+            log.warning("no report; to have it: python -m lightning_nas.report %s", shown(folder))
 
 
 def print_search(folder: Path, derived: Derived) -> None:

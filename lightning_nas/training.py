@@ -13,6 +13,7 @@ from pytorch_lightning import Trainer
 from pytorch_lightning.utilities import rank_zero_only
 from torch import nn
 
+from lightning_nas.callbacks.interrupt import interruptible
 from lightning_nas.data.base import ImageData
 from lightning_nas.data.unlabelled import UnlabelledImages
 from lightning_nas.errors import InputError
@@ -94,7 +95,8 @@ def _fit_and_test(
 ) -> dict[str, Any]:
     """Train, from a checkpoint if there is one, test what is kept, and return the facts of it."""
     seconds = time.monotonic()
-    trainer.fit(module, datamodule=data, ckpt_path=checkpoint, weights_only=True)
+    with interruptible(trainer):
+        trainer.fit(module, datamodule=data, ckpt_path=checkpoint, weights_only=True)
     seconds = time.monotonic() - seconds
     best = trainer.checkpoint_callback.best_model_path or None  # type: ignore[union-attr]
     kept = str(folder / "checkpoints" / "last.ckpt") if data.train_on_all else best

@@ -54,6 +54,7 @@ def enas(
         samples=2,
     )
     data = synthetic(images)
+    more = {"control_steps": None, **more}  # as the configurations have it
     return ENAS(weights, controller, data, controller_steps, controller_batch=8, **more)
 
 

@@ -1,6 +1,8 @@
 """Ctrl-C and SIGTERM: finish the step, then stop in order, all processes at the same step."""
 
 import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
 from types import FrameType
 from typing import Any
 
@@ -86,17 +88,6 @@ class StopAtStep(Callback):
         """The same."""
         self.on_validation_batch_end(trainer)
 
-    def on_exception(
-        self, trainer: Trainer, pl_module: LightningModule, exception: BaseException
-    ) -> None:
-        """Stop where the signal went to the processes that load images, too, and ended them.
-
-        Raises:
-            Interrupted: In place of what torch says of a loader whose workers are gone.
-        """
-        if self.received and WORKER in str(exception):
-            raise Interrupted(self.received) from exception
-
     def stop_if_asked(self, trainer: Trainer) -> None:
         """Raise if a signal came. All processes must call it at the same point.
 
@@ -109,3 +100,20 @@ class StopAtStep(Callback):
             signum = int(trainer.strategy.reduce(seen, reduce_op="max"))
         if signum:
             raise Interrupted(signum)
+
+
+@contextmanager
+def interruptible(trainer: Trainer) -> Iterator[None]:
+    """Stop in order, too, where a signal went to the processes that load images and ended them.
+
+    Raises:
+        Interrupted: In place of what torch says of a loader whose workers are gone.
+    """
+    try:
+        yield
+    except RuntimeError as error:
+        stops = [call for call in trainer.callbacks if isinstance(call, StopAtStep)]  # type: ignore[attr-defined]
+        received = max((stop.received for stop in stops), default=0)
+        if received and WORKER in str(error):
+            raise Interrupted(received) from error
+        raise

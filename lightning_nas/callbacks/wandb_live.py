@@ -10,11 +10,14 @@ from pytorch_lightning.loggers import WandbLogger
 
 from lightning_nas.architecture import Architecture
 from lightning_nas.callbacks.interrupt import Interrupted
+from lightning_nas.errors import told
 from lightning_nas.evaluation.trial import POLICY, Proposal, Trial, best_of
 from lightning_nas.methods.base import LISTED, ranked
 from lightning_nas.methods.enas import ENAS
 from lightning_nas.methods.trial_search import ARMS, TrialSearch
 from lightning_nas.report.shares import shares
+
+MISSING = "W&B misses a part of this search; the run folder has it"
 
 
 class WandbLive(Callback):
@@ -49,7 +52,8 @@ class WandbLive(Callback):
     ) -> None:
         """Log a batch of trials."""
         if self._logger is not None and isinstance(pl_module, TrialSearch) and batch:
-            self._log(trainer, pl_module, batch)
+            with told(MISSING):
+                self._log(trainer, pl_module, batch)
 
     def on_train_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Log what ENAS sampled in the epoch before: it writes it down when all else has ended."""
@@ -63,7 +67,8 @@ class WandbLive(Callback):
         self._seen = pl_module.scored
         if sampled:
             self._last = sampled
-            self._log(trainer, pl_module, sampled)
+            with told(MISSING):
+                self._log(trainer, pl_module, sampled)
 
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Log the last epoch."""
@@ -74,7 +79,8 @@ class WandbLive(Callback):
     ) -> None:
         """Show what there is of a search that is interrupted."""
         if self._logger is not None and isinstance(exception, Interrupted):
-            self._show(pl_module)
+            with told(MISSING):
+                self._show(pl_module)
 
     def _log(self, trainer: Trainer, pl_module: LightningModule, sampled: Sequence[Trial]) -> None:
         assert self._logger is not None

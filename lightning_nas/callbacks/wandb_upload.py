@@ -16,6 +16,8 @@ from typing import Any
 import wandb
 
 from lightning_nas.architecture import Architecture
+from lightning_nas.callbacks.wandb_logger import finish
+from lightning_nas.errors import told
 from lightning_nas.methods.base import Ranked
 from lightning_nas.published import load_architecture
 from lightning_nas.report.draw import draw
@@ -37,11 +39,24 @@ def log_ranked(ranked: Sequence[Ranked]) -> None:
         _log_table(run, ((figures(one), one.architecture, None) for one in ranked))
 
 
+def end(folder: Path | None) -> None:
+    """Add to the open record what its run folder holds, and end it. W&B cannot spoil a run.
+
+    Args:
+        folder: The run folder, with its ``summary.json``; None = there is nothing to add.
+    """
+    if folder is not None:
+        with told(f"W&B has not all of this run; {folder} has"):
+            upload(folder)
+    with told("W&B did not end its record"):
+        finish()
+
+
 def upload(folder: Path) -> None:
     """Add to the open record, if there is one, what its run folder holds at the end.
 
-    Of a run that was interrupted that is its summary and its report: the checkpoint of one that is
-    to go on will be replaced, and whoever stops it may not wait.
+    Of a run that was interrupted that is its summary: the files of one that is to go on will be
+    replaced, and whoever stops it may not wait.
 
     Args:
         folder: The run folder, with its ``summary.json``.
@@ -52,10 +67,10 @@ def upload(folder: Path) -> None:
     facts = json.loads((folder / "summary.json").read_text())
     run.summary.update({name: v for name, v in facts.items() if isinstance(v, int | float)})
     run.summary.update({"status": facts["status"]})
-    with _in_the_record(run) as staging:
-        if facts["status"] == "complete":
+    if facts["status"] == "complete":
+        with _in_the_record(run) as staging:
             _log_found(run, folder, staging)
-        _log_artifact(run, "report", "report", [folder / "report.html"], staging)
+            _log_artifact(run, "report", "report", [folder / "report.html"], staging)
 
 
 def _log_found(run: Any, folder: Path, staging: Path) -> None:

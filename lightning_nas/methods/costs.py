@@ -1,14 +1,17 @@
 """What the best architectures of shared weights cost as networks of their own."""
 
+import logging
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 import torch
 
 from lightning_nas.architecture import Architecture
+from lightning_nas.errors import InputError
 from lightning_nas.evaluation.child_training import ChildTraining
 from lightning_nas.evaluation.trial import Proposal, Trial, best_of
 
+log = logging.getLogger(__name__)
 COUNTED = 10  # of the best; each is built for it
 
 
@@ -35,6 +38,10 @@ def with_costs(
 
 
 def _with_cost(trial: Trial, training: ChildTraining, architecture: Architecture) -> Trial:
-    cost = training.cost(architecture)
+    try:
+        cost = training.cost(architecture)
+    except InputError as error:  # of settings that the search itself does not need
+        log.warning("what trial %d costs to train is not known: %s", trial.number, error)
+        return trial
     outcome = replace(trial.outcome, parameters=cost.parameters, multiply_adds=cost.multiply_adds)
     return replace(trial, outcome=outcome)

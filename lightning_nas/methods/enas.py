@@ -77,7 +77,7 @@ class ENAS(LightningModule):
         controller_steps: int = 30,
         controller_batch: int | None = None,
         calibration_images: int = 512,
-        control_steps: int | None = None,
+        control_steps: int | None = 0,
         journal: str | Path | None = None,
         evaluation: Callable[..., Evaluator] | None = None,
         executor: Callable[[Evaluator], Executor] | None = None,

@@ -14,7 +14,7 @@ from commands import wait_for
 from wandb.sdk.launch.sweeps.utils import load_sweep_config
 from wandb_records import ROOT, records_of, search
 
-from lightning_nas.callbacks.wandb_upload import ARCHITECTURE, upload
+from lightning_nas.callbacks.wandb_upload import ARCHITECTURE, end, upload
 from lightning_nas.published import load_architecture
 from lightning_nas.report.draw import draw
 from lightning_nas.report.shares import shares
@@ -165,19 +165,12 @@ def test_an_interrupted_search_shows_what_it_had_and_leaves_its_checkpoint_alone
     assert not [one for one in record.artifacts if one.name.startswith("checkpoint")]
 
 
-def test_a_report_is_kept_as_an_artifact_of_an_interrupted_run_too(tmp_path):
-    (tmp_path / "summary.json").write_text('{"status": "interrupted", "seconds": 1.5}')
-    (tmp_path / "report.html").write_text("<p>partial</p>")
-    told = (
-        "import pathlib, sys, wandb; from lightning_nas.callbacks.wandb_upload import upload;"
-        "run = wandb.init(dir=sys.argv[1], mode='offline', settings=wandb.Settings(silent=True));"
-        "upload(pathlib.Path(sys.argv[1])); run.finish()"
+def test_the_report_is_an_artifact_of_a_search(searched):
+    (record,) = records_of(searched)
+    assert (
+        record.files("report-")["report.html"].read_bytes()
+        == (searched / "report.html").read_bytes()
     )
-    search(tmp_path, script=str(tmp_path), python=["-c", told])
-    (record,) = records_of(tmp_path)
-    files = {name: path.read_text() for name, path in record.files("report-").items()}
-    assert files == {"report.html": "<p>partial</p>"}
-    assert record.summary["seconds"] == 1.5
 
 
 def test_without_a_record_nothing_happens(tmp_path):
@@ -213,6 +206,20 @@ def test_of_two_processes_the_first_alone_records(tmp_path):
     )  # fmt: skip
     (record,) = records_of(tmp_path / "run")
     names = [one.name.split("-")[0] for one in record.artifacts]
-    assert sorted(names) == ["architecture", "checkpoint", "run"]
+    assert sorted(names) == ["architecture", "checkpoint", "report", "run"]
     best = journal(tmp_path / "run", "reward", "WHERE arm = 'derived' ORDER BY reward DESC LIMIT 1")
     assert [record.table()[0][0]["reward"]] == [reward for (reward,) in best]
+
+
+def test_what_goes_wrong_with_the_record_takes_nothing_from_the_run(tmp_path, caplog):
+    end(tmp_path / "no such folder")  # without a record there is nothing to add
+    assert not caplog.records
+    (tmp_path / "summary.json").write_text("{}")  # has no status
+    told = (
+        "import pathlib, sys, wandb; from lightning_nas.callbacks.wandb_upload import end;"
+        "wandb.init(dir=sys.argv[1], mode='offline', settings=wandb.Settings(silent=True));"
+        "end(pathlib.Path(sys.argv[1])); print('ended', wandb.run)"
+    )
+    output = search(tmp_path, script=str(tmp_path), python=["-c", told])
+    assert f"W&B has not all of this run; {tmp_path} has" in output
+    assert "ended None" in output
