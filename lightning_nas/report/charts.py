@@ -21,6 +21,7 @@ POLICY_COLOUR, CONTROL_COLOUR, BEST_COLOUR = "#1F6FA8", "#A3541A", "#222222"
 OTHERS = ("#4477AA", "#EE8866", "#44BB99", "#AA4499", "#BBCC33", "#77AADD", "#FFAABB", "#DDDDDD")
 PALE, ABSENT = "#ECECEC", ("not taken", "none")  # what is chosen by leaving something out
 LEAST_RANGE = 0.02  # of a chart, as a share of its values
+FEW = 200  # dots that are drawn boldly
 DOTS = 800  # of a cloud: of more, evenly chosen ones
 SETTINGS: Any = {
     "font.family": FONT,
@@ -62,8 +63,13 @@ def thinned(points: Points, most: int = DOTS) -> Points:
 
 
 def cloud(axes: Axes, points: Points, colour: str, label: str | None = None) -> None:
-    """Draw points faintly."""
-    axes.scatter(*thinned(points), s=7, color=colour, alpha=0.28, linewidths=0, label=label)
+    """Draw points, the fainter the more there are; the chart goes as far as they do."""
+    many = len(points[0]) > FEW
+    size, alpha = (7, 0.28) if many else (14, 0.5)
+    axes.scatter(*thinned(points), s=size, color=colour, alpha=alpha, linewidths=0, label=label)
+    low, high = min(points[1]), max(points[1])
+    margin = 0.06 * max(high - low, 1e-3)
+    axes.set_ylim(low - margin, high + margin)
 
 
 def band(axes: Axes, line: Band, colour: str, label: str) -> None:

@@ -109,7 +109,7 @@ def _searched(record: RunRecord) -> list[Trial]:
 
 
 def _means(trials: Sequence[Trial], place: dict[int, int]) -> charts.Band:
-    some = parts(trials, min(CURVE, max(1, len(trials) // 3)))
+    some = parts(trials, min(CURVE, max(1, len(trials) // 5)))
     middle = [sum(place[t.number] for t in part) / len(part) for part in some]
     return middle, [mean_of(rewards(part)) for part in some]
 

@@ -3,9 +3,8 @@
 From Python ``write_report``, from the command line ``python -m lightning_nas.report RUN``.
 """
 
-import json
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -24,13 +23,13 @@ from lightning_nas.report.charts_search import (
     reward_charts,
     seconds_chart,
 )
-from lightning_nas.report.inline import inline, inline_architecture, inline_figure
+from lightning_nas.report.inline import inline_architecture, inline_figure
 from lightning_nas.report.progress import RULE, Collapse, collapse, comparisons
 from lightning_nas.report.record import RunRecord, read_run, typed
+from lightning_nas.report.weight_sharing import judged
 from lightning_nas.report.words import (
     compared,
     duration,
-    interval,
     number,
     verdict,
 )
@@ -119,7 +118,7 @@ def page_of(record: RunRecord) -> dict[str, Any]:
         "errors": Counter(trial.outcome.error for trial in failed).most_common(10),
         "failed": number(len(failed)),
         "evaluated": number(len(record.trials)),
-        "sharing": _sharing(record.folder),
+        "sharing": judged(record.folder),
         "configuration": record.configuration,
     }
     always = {"summary", "cost", "configuration"}
@@ -213,45 +212,3 @@ def _best(record: RunRecord, one: Ranked, place: int) -> dict[str, Any]:
         "svg": inline_architecture(one.architecture, f"top{place}", title),
         "words": ", ".join(words) + ".",
     }
-
-
-def _sharing(folder: Path) -> dict[str, Any] | None:
-    """Return what ``weight_sharing.json`` says, where weight sharing was judged."""
-    path = folder / "weight_sharing.json"
-    if not path.exists():
-        return None
-    judged = json.loads(path.read_text(encoding="utf-8"))
-    picture = path.with_suffix(".svg")
-    svg = None
-    if picture.exists():
-        svg = inline(picture.read_text(encoding="utf-8"), "sharing", "Weight sharing", "chart")
-    return {
-        "words": f"{len(judged['architectures'])} architectures of this search were trained from "
-        f"scratch for {judged['epochs']} epochs each, and compared with their accuracies under the "
-        "shared weights. A correlation of 1 would be the same order, 0 none.",
-        "rows": [_correlation(mode, found) for mode, found in judged["correlations"].items()],
-        "derived": _derived(judged.get("derived")),
-        "svg": svg,
-    }
-
-
-def _correlation(mode: str, found: Mapping[str, Any]) -> list[str]:
-    return [
-        mode,
-        number(found["count"]),
-        f"{found['tau']:.2f}",
-        interval(found["tau_interval"], digits=2),
-        f"{found['rho']:.2f}",
-        interval(found["rho_interval"], digits=2),
-    ]
-
-
-def _derived(found: Mapping[str, float] | None) -> str:
-    if not found:
-        return ""
-    return (
-        f"Trained alone, the derived architecture has {found['alone_mean']:.2%}; uniform ones "
-        f"{found['control_mean']:.2%} on average (deviation {found['control_std']:.2%}), the "
-        f"best of them {found['control_best']:.2%}: it is better than {found['better_than']:.0%} "
-        "of them."
-    )

@@ -36,14 +36,14 @@ class Comparison:
         policy: What it sampled.
         control: What was drawn uniformly.
         difference: Of the means.
-        unit: What the difference is taken over.
+        unit: What there are too few of, where nothing can be said.
     """
 
     when: str
     policy: Mean
     control: Mean
     difference: Difference
-    unit: str = "architectures of each arm"
+    unit: str = "architectures in one of the two arms"
 
 
 def rewards(trials: Sequence[Trial]) -> list[float]:
@@ -109,7 +109,7 @@ def _of_shared(record: RunRecord) -> list[Comparison]:
                 mean_of(rewards(arms[0])),
                 mean_of(rewards(arms[1])),
                 paired(differences),
-                "epochs",
+                "epochs with a random arm",
             )
         )
     return found

@@ -86,7 +86,7 @@ def verdict(record: RunRecord) -> dict[str, Any]:
     if found.verdict == NOT_ENOUGH:
         words = (
             "Not enough data to say whether the search beat chance: "
-            f"{FEWEST} {first.unit} with a random arm are the fewest."
+            f"fewer than {FEWEST} {first.unit}."
         )
         return {"answer": "", "tone": "", "words": words}
     whose = "the controller's architectures" if record.shared else "what the search proposed"
