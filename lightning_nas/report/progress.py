@@ -172,8 +172,12 @@ def shares(record: RunRecord) -> dict[str, dict[str, list[float]]]:
     return {kind: _shares_of([counts.get(kind, Counter()) for counts in counted]) for kind in kinds}
 
 
+def _in_order(option: str) -> tuple[int, str]:
+    return (int(option), "") if option.isdigit() else (0, option)  # 8 filters before 12
+
+
 def _shares_of(counts: Sequence[Counter[str]]) -> dict[str, list[float]]:
-    options = sorted({option for count in counts for option in count})
+    options = sorted({option for count in counts for option in count}, key=_in_order)
     return {
         option: [count[option] / max(1, count.total()) for count in counts] for option in options
     }
