@@ -6,6 +6,7 @@ trained from scratch. ``lightning_nas/methods/enas.md`` has what came out.
 """
 
 import argparse
+import signal
 import sys
 import warnings
 
@@ -16,15 +17,22 @@ def main() -> None:
     """Run the command; a user's error is one line and exit status 2."""
     options = _parser().parse_intermixed_args()
     warnings.filterwarnings("ignore", ".*LeafSpec.*", FutureWarning)  # Lightning 2.6, torch 2.14
+    try:
+        _judge(options)
+    except KeyboardInterrupt:
+        sys.exit(128 + signal.SIGINT)  # before there was anything to save
+
+
+def _judge(options: argparse.Namespace) -> None:
     from lightning_nas.callbacks.interrupt import Interrupted  # torch: not needed for --help
     from lightning_nas.judging import judge
 
     try:
         with one_line():
             judge(**vars(options))
-    except Interrupted as signal:
-        print(f"interrupted by {signal}; the same command goes on", file=sys.stderr)
-        sys.exit(signal.exit_code)
+    except Interrupted as interrupted:
+        print(f"interrupted by {interrupted}; the same command goes on", file=sys.stderr)
+        sys.exit(interrupted.exit_code)
 
 
 def _parser() -> argparse.ArgumentParser:

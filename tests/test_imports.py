@@ -15,13 +15,14 @@ LAYERS = [
     {"methods"},
     {"report"},
     {"callbacks"},
-    {"arguments", "judge", "judging", "launch", "rehearsal", "runs", "trained", "training"},
+    {"arguments", "judge", "judging", "launch", "rehearsal", "runs", "searched", "trained"}
+    | {"training"},
 ]
 RANK = {name: rank for rank, names in enumerate(LAYERS) for name in names}
 PURE = {"architecture", "published", "spaces"}  # an architecture is data: no torch
 LIGHTNING = {"data", "modules", "evaluation", "methods", "callbacks"} | {
-    "judging",
     "runs",
+    "searched",
     "training",
 }
 FILES = [path for path in sorted(ROOT.rglob("*.py")) if path != ROOT / "__init__.py"]

@@ -49,6 +49,9 @@ class Trainings:
         wanted: What is to be trained, at least one.
         journal: Of such trainings and nothing else.
         seed: Of all trainings: the n-th of an architecture depends on it, the architecture and n.
+
+    Attributes:
+        ended: How many had ended before.
     """
 
     def __init__(self, wanted: Sequence[Candidate], journal: Journal, seed: int) -> None:
@@ -61,7 +64,9 @@ class Trainings:
             for place, candidate in enumerate(wanted)
             if turn < candidate.seeds
         ]
-        known = [trial.proposal for trial in journal.ended()] + journal.open_proposals()
+        ended = journal.ended()
+        self.ended = len(ended)
+        known = [trial.proposal for trial in ended] + journal.open_proposals()
         self._keys = [(p.arm, p.tokens) for p in sorted(known, key=lambda p: p.number)]
         there = Counter(self._keys)
         for _, key in self._plan:
