@@ -55,19 +55,19 @@ def said(folder):
     return json.loads((folder / "weight_sharing.json").read_text()) | {"run": None}
 
 
-def ended(folder):
+def ended(folder, where="ended > 0"):
     path = folder / "judged.sqlite"
     if not path.exists():
         return 0
     with closing(sqlite3.connect(path)) as database:
         if not database.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]:
             return 0
-        return database.execute("SELECT count(*) FROM trials WHERE ended > 0").fetchone()[0]
+        return database.execute(f"SELECT count(*) FROM trials WHERE {where}").fetchone()[0]
 
 
-def until(folder, count):
-    deadline = time.monotonic() + 120
-    while ended(folder) < count:
+def until(folder, count, where="ended > 0"):
+    deadline = time.monotonic() + 240
+    while ended(folder, where) < count:
         assert time.monotonic() < deadline
         time.sleep(0.02)
 
@@ -144,8 +144,7 @@ def test_what_was_killed_goes_on_and_says_the_same(count, searched, unbroken, tm
 def test_a_signal_stops_it_in_the_midst_of_a_training(signum, status, searched, tmp_path):
     folder = copied(searched, tmp_path / "run")
     process = start(*MODULE, folder, "--epochs", 500, "--batches", 30, "evaluation.epochs=500")
-    until(folder, 0)
-    time.sleep(15)  # in the first training
+    until(folder, 1, where="proposed > 0")  # the first training has begun
     process.send_signal(signum)
     _, errors = process.communicate(timeout=60)
     assert process.returncode == status, errors
@@ -259,11 +258,7 @@ def test_trainings_of_another_budget_are_not_mixed(unbroken, refused):
 def test_a_run_that_is_being_judged_is_refused(searched, tmp_path, refused):
     folder = copied(searched, tmp_path / "run")
     first = start(*MODULE, folder, "--epochs", 300)
-    until(folder, 0)
-    deadline = time.monotonic() + 120
-    while not (folder / "judged.sqlite").exists():
-        assert time.monotonic() < deadline
-        time.sleep(0.1)
+    until(folder, 1, where="proposed > 0")
     assert "another judge writes into this folder" in refused(folder, "--epochs", 300)
     os.killpg(first.pid, signal.SIGKILL)
     first.communicate()
