@@ -1,5 +1,6 @@
 """What trained weights bring along: architecture, size of the network, images, classes."""
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from lightning_nas.networks.blueprint import Blueprint
 from lightning_nas.published import load_architecture
 
 DEFAULT = "enas_micro"  # the architecture where none is given
+FROM_HYDRA = re.compile(r"\$\{hydra:([^${}]+)\}")
 LARGE_IMAGES = 96  # pixels from which cells get the stem for large images
 ONLY_CELLS = (
     *("cells", "auxiliary", "drop_path"),
@@ -85,6 +87,31 @@ def _settings_of(weights: Weights, source: str) -> dict[str, Any]:
 
 def _configuration(run: Path) -> Any:
     return OmegaConf.load(run / ".hydra" / "config.yaml")
+
+
+def run_configuration(run: Path) -> DictConfig:
+    """Return the configuration of a run, as if the run were going on in its folder.
+
+    What it takes from Hydra's own configuration is filled in.
+
+    Raises:
+        InputError: If ``run`` is no run folder.
+    """
+    if not (run / ".hydra" / "config.yaml").exists():
+        raise InputError(f"{run}: no run folder (it has no .hydra/config.yaml)")
+    hydra = OmegaConf.load(run / ".hydra" / "hydra.yaml").hydra
+    hydra.runtime.output_dir = str(run.resolve())  # it may have been moved
+
+    def filled(value: Any) -> Any:
+        if isinstance(value, dict):
+            return {name: filled(one) for name, one in value.items()}
+        if isinstance(value, list):
+            return [filled(one) for one in value]
+        if isinstance(value, str):
+            return FROM_HYDRA.sub(lambda found: str(OmegaConf.select(hydra, found[1])), value)
+        return value
+
+    return OmegaConf.create(filled(OmegaConf.to_container(_configuration(run))))
 
 
 def take_images(cfg: DictConfig, blueprint: Blueprint) -> None:

@@ -15,11 +15,16 @@ LAYERS = [
     {"methods"},
     {"report"},
     {"callbacks"},
-    {"arguments", "launch", "rehearsal", "runs", "slurm", "trained", "training"},
+    {"arguments", "judge", "judging", "launch", "rehearsal", "runs", "searched", "slurm"}
+    | {"trained", "training"},
 ]
 RANK = {name: rank for rank, names in enumerate(LAYERS) for name in names}
 PURE = {"architecture", "published", "spaces"}  # an architecture is data: no torch
-LIGHTNING = {"data", "modules", "evaluation", "methods", "callbacks", "runs", "training"}
+LIGHTNING = {"data", "modules", "evaluation", "methods", "callbacks"} | {
+    "runs",
+    "searched",
+    "training",
+}
 FILES = [path for path in sorted(ROOT.rglob("*.py")) if path != ROOT / "__init__.py"]
 
 

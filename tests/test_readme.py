@@ -19,6 +19,8 @@ QUIET = ["callbacks.progress=null", "logger=csv"]
 SHORT_SEARCH = ["trainer.max_epochs=1", "method.controller_steps=1", "method.controller.samples=2",
                 "method.controller_batch=2", "callbacks.derive.samples=1", "space.blocks=1",
                 "supernet.filters=4", "data.batch_size=8", "data.validation=0.25"]  # fmt: skip
+SHORT_JUDGING = ["--architectures=3", "--sampled=1", "--epochs=1", "--batches=10",
+                 "evaluation.network.filters=4"]  # fmt: skip
 SHORT_TRAINING = ["trainer.max_epochs=1", "network.filters=4", "data.batch_size=8"]
 
 
@@ -43,6 +45,8 @@ def shortened(command, run, trained, images, runs):
     given = [w.replace("DIR", str(images)) for w in given]
     names = {word.split("=")[0] for word in given}
     more = [] if script == "-m" else [*QUIET]
+    if given[:1] == ["lightning_nas.judge"]:
+        more = SHORT_JUDGING
     if "resume" in names:
         more = [*QUIET[:1], "trainer.max_epochs=3"]
     elif script == "search.py":

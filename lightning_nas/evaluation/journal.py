@@ -49,21 +49,24 @@ class Journal(Records):
     Args:
         path: The file; it is made where it is missing.
         space: Says what the search space is: a record of another is refused.
+        task: Who writes it, in messages, where it is no search.
+        about: What else a record must agree in, by a name for messages.
 
     Raises:
         InputError: If another process writes it, it is of another space or version, or the disk
             does not take it.
     """
 
-    def __init__(self, path: str | Path, space: str) -> None:
+    def __init__(self, path: str | Path, space: str, task: str = "search", **about: str) -> None:
         self.path = Path(path)
+        self.task = task
         self.path.parent.mkdir(parents=True, exist_ok=True)
-        self._lock = _lock(self.path.with_suffix(".lock"))
+        self._lock = _lock(self.path.with_suffix(".lock"), task)
         with self._explained():
             self._database = sqlite3.connect(self.path, isolation_level=None)
             self._database.execute("PRAGMA journal_mode=WAL")
             self._database.execute("PRAGMA synchronous=FULL")
-            self._open({"version": str(VERSION), "space": space})
+            self._open({"version": str(VERSION), "space": space, **about})
 
     def _open(self, about: dict[str, str]) -> None:
         tables = self._database.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]
@@ -76,7 +79,8 @@ class Journal(Records):
         for name, here in about.items():
             if found.get(name) != here:
                 raise InputError(
-                    f"{self.path} is of another {name}: {found.get(name)}; this search's: {here}; "
+                    f"{self.path} is of another {name}: {found.get(name)}; this {self.task}'s: "
+                    f"{here}; "
                     "begin a new run, or give this one the settings that it began with"
                 )
 
@@ -174,7 +178,7 @@ class Journal(Records):
         self._database.execute("COMMIT")
 
 
-def _lock(path: Path) -> Any:
+def _lock(path: Path, task: str) -> Any:
     """Hold ``path`` for as long as this process lives.
 
     ``lockf``, for a lock by ``flock`` would live on in workers that were forked.
@@ -185,7 +189,7 @@ def _lock(path: Path) -> Any:
     except OSError as error:
         if isinstance(error, BlockingIOError | PermissionError) and path.exists():
             raise InputError(
-                f"{path.parent}: another search writes into this folder; wait for it, or stop it"
+                f"{path.parent}: another {task} writes into this folder; wait for it, or stop it"
             ) from None
         raise InputError(f"{path}: {error.strerror}") from None
     return file

@@ -24,9 +24,9 @@ from lightning_nas.report.charts_search import (
     seconds_chart,
 )
 from lightning_nas.report.inline import inline_architecture, inline_figure
+from lightning_nas.report.judged import judged
 from lightning_nas.report.progress import RULE, Collapse, collapse, comparisons
 from lightning_nas.report.record import RunRecord, read_run, typed
-from lightning_nas.report.weight_sharing import judged
 from lightning_nas.report.words import (
     compared,
     duration,

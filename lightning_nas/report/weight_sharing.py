@@ -1,51 +1,133 @@
-"""Weight sharing judged, as a report shows it: ``weight_sharing.json`` and its scatter plot."""
+"""What is to be said of a search with shared weights: do they rank, and is what was found better?
 
-import json
-from collections.abc import Mapping
-from pathlib import Path
+From the accuracies of single architectures to the facts of ``weight_sharing.json``, and the lines
+that are printed. All accuracies are on the validation split, in [0, 1].
+"""
+
+import statistics
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from lightning_nas.report.inline import inline
-from lightning_nas.report.words import interval, number
+from lightning_nas.evaluation.trial import CONTROL, DERIVED, POLICY
+from lightning_nas.report.correlation import correlate, difference_interval
+
+NAMES = {CONTROL: "uniform", POLICY: "the controller's", DERIVED: "derived"}
 
 
-def judged(folder: Path) -> dict[str, Any] | None:
-    """Return what ``weight_sharing.json`` says, where weight sharing was judged."""
-    path = folder / "weight_sharing.json"
-    if not path.exists():
-        return None
-    found = json.loads(path.read_text(encoding="utf-8"))
-    picture = path.with_suffix(".svg")
-    svg = None
-    if picture.exists():
-        svg = inline(picture.read_text(encoding="utf-8"), "sharing", "Weight sharing", "chart")
+@dataclass(frozen=True)
+class Judged:
+    """An architecture, as it was judged both ways.
+
+    Args:
+        arm: ``control``, drawn uniformly; ``policy``, drawn by the controller; or ``derived``.
+        tokens: Its decisions.
+        shared: Accuracy with the shared weights, by the mode of batch norm.
+        alone: Accuracy of trainings from scratch, one for each seed, at least one.
+        parameters: Of the network that was trained.
+    """
+
+    arm: str
+    tokens: tuple[int, ...]
+    shared: dict[str, float]
+    alone: tuple[float, ...] = field(default=())
+    parameters: int | None = None
+
+    @property
+    def mean(self) -> float:
+        """Accuracy from scratch, over the seeds."""
+        return statistics.fmean(self.alone)
+
+
+def facts_of(judged: Sequence[Judged]) -> dict[str, Any]:
+    """Return what ``weight_sharing.json`` has besides the settings.
+
+    Correlations are those over the uniform architectures: the primary figure, for nothing chose
+    them. ``correlations_all`` are over all; the others were chosen by these very weights.
+
+    Args:
+        judged: At least three of the arm ``control``, and one ``derived``.
+    """
+    arms = {arm: [one for one in judged if one.arm == arm] for arm in NAMES}
     return {
-        "words": f"{len(found['architectures'])} architectures of this search were trained from "
-        f"scratch for {found['epochs']} epochs each, and compared with their accuracies under the "
-        "shared weights. A correlation of 1 would be the same order, 0 none.",
-        "rows": [_correlation(mode, one) for mode, one in found["correlations"].items()],
-        "derived": _derived(found.get("derived")),
-        "svg": svg,
+        "architectures": [asdict(one) for one in judged],
+        "correlations": _correlations(arms[CONTROL]),
+        "correlations_all": _correlations(judged),
+        "arms": {arm: _summary(ones) for arm, ones in arms.items() if ones},
+        "derived": _derived(arms[DERIVED][0], arms[CONTROL]),
+        "policy": _policy(arms[POLICY], arms[CONTROL]),
+        "deviation": _deviation(arms[CONTROL], judged),
     }
 
 
-def _correlation(mode: str, found: Mapping[str, Any]) -> list[str]:
-    return [
-        mode,
-        number(found["count"]),
-        f"{found['tau']:.2f}",
-        interval(found["tau_interval"], digits=2),
-        f"{found['rho']:.2f}",
-        interval(found["rho_interval"], digits=2),
-    ]
+def _correlations(judged: Sequence[Judged]) -> dict[str, Any]:
+    alone = [one.mean for one in judged]
+    found = {
+        mode: correlate([one.shared[mode] for one in judged], alone) for mode in judged[0].shared
+    }
+    return {mode: asdict(one) for mode, one in found.items() if one is not None}
 
 
-def _derived(found: Mapping[str, float] | None) -> str:
-    if not found:
-        return ""
-    return (
-        f"Trained alone, the derived architecture has {found['alone_mean']:.2%}; uniform ones "
-        f"{found['control_mean']:.2%} on average (deviation {found['control_std']:.2%}), the "
-        f"best of them {found['control_best']:.2%}: it is better than {found['better_than']:.0%} "
-        "of them."
-    )
+def _summary(judged: Sequence[Judged]) -> dict[str, Any]:
+    alone = [one.mean for one in judged]
+    return {
+        "count": len(judged),
+        "alone_mean": statistics.fmean(alone),
+        "alone_std": statistics.stdev(alone) if len(alone) > 1 else None,
+        "alone_best": max(alone),
+        "shared_mean": {
+            mode: statistics.fmean(one.shared[mode] for one in judged) for mode in judged[0].shared
+        },
+    }
+
+
+def _derived(derived: Judged, control: Sequence[Judged]) -> dict[str, float]:
+    alone = [one.mean for one in control]
+    return {
+        "alone_mean": derived.mean,
+        "control_mean": statistics.fmean(alone),
+        "control_std": statistics.stdev(alone),
+        "control_best": max(alone),
+        "better_than": sum(one < derived.mean for one in alone) / len(alone),
+    }
+
+
+def _policy(policy: Sequence[Judged], control: Sequence[Judged]) -> dict[str, Any] | None:
+    """Return how the controller's architectures compare with uniform ones, trained alike."""
+    if not policy:
+        return None
+    ours, theirs = ([one.mean for one in arm] for arm in (policy, control))
+    return {
+        "alone_mean": statistics.fmean(ours),
+        "difference": statistics.fmean(ours) - statistics.fmean(theirs),
+        "difference_interval": difference_interval(ours, theirs),
+    }
+
+
+def _deviation(control: Sequence[Judged], judged: Sequence[Judged]) -> dict[str, float | None]:
+    """Return how far uniform architectures lie apart, and the seeds of one of any arm."""
+    within = [statistics.variance(one.alone) for one in judged if len(one.alone) > 1]
+    return {
+        "architectures": statistics.stdev(one.mean for one in control),
+        "seeds": statistics.fmean(within) ** 0.5 if within else None,
+    }
+
+
+def lines_of(facts: Mapping[str, Any]) -> str:
+    """Return the facts as lines for a terminal."""
+    lines = [f"{'trained alone':<18}{'count':>6}{'mean':>9}{'std':>8}{'best':>9}"]
+    for arm, name in NAMES.items():
+        if one := facts["arms"].get(arm):
+            std = "" if one["alone_std"] is None else f"{one['alone_std']:.2%}"
+            row = f"{one['alone_mean']:>9.2%}{std:>8}{one['alone_best']:>9.2%}"
+            lines.append(f"{name:<18}{one['count']:>6}{row}")
+    lines += ["", f"{'shared weights':<18}{'tau':>6}{'[95 %]':>17}{'rho':>7}{'[95 %]':>17}"]
+    for mode, one in facts["correlations"].items():
+        tau, rho = (f"[{low:.2f}, {high:.2f}]" for low, high in map(one.get, INTERVALS))
+        lines.append(f"{mode:<18}{one['tau']:>6.2f}{tau:>17}{one['rho']:>7.2f}{rho:>17}")
+    better = f"{facts['derived']['better_than']:.0%}"
+    lines += [f"over the uniform ones; the derived one is better than {better} of them"]
+    return "\n".join(lines)
+
+
+INTERVALS = ("tau_interval", "rho_interval")

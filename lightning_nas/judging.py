@@ -1,0 +1,195 @@
+"""From the run folder of an ENAS search to ``weight_sharing.json`` and its pictures."""
+
+import itertools
+import json
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from tqdm import tqdm
+
+from lightning_nas.callbacks.interrupt import StopAtStep
+from lightning_nas.controllers.uniform import UniformController
+from lightning_nas.errors import InputError
+from lightning_nas.evaluation.executors import Poll
+from lightning_nas.evaluation.journal import Journal
+from lightning_nas.evaluation.trial import CONTROL, DERIVED, POLICY, Trial
+from lightning_nas.files import replace_text
+from lightning_nas.loops.standalone import Candidate, Trainings
+from lightning_nas.report.correlation import FEWEST
+from lightning_nas.report.scatter import draw_scatter
+from lightning_nas.report.weight_sharing import Judged, facts_of, lines_of
+from lightning_nas.runs import shown
+from lightning_nas.searched import Searched, drawn, open_search, score
+
+NAME = "weight_sharing"
+OF_TRAININGS = ("evaluation.",)  # which the outcomes depend on
+
+
+def judge(
+    run: str,
+    architectures: int,
+    sampled: int,
+    seeds: int,
+    derived_seeds: int | None,
+    epochs: int | None,
+    batches: int,
+    settings: Sequence[str],
+) -> None:
+    """Judge the weights of a run, write the files and print what came out.
+
+    Args:
+        run: The run folder.
+        architectures: Drawn uniformly, at least 3.
+        sampled: Drawn by the controller.
+        seeds: Trainings of each.
+        derived_seeds: Trainings of the derived one; None = as of the others.
+        epochs: Of a training; None = ``evaluation.epochs``.
+        batches: On which running statistics are gathered, where none were tracked.
+        settings: ``name=value``, of the trainings.
+
+    Raises:
+        InputError: If the run cannot be judged, or a number or a setting is out of range.
+    """
+    derived_seeds = seeds if derived_seeds is None else derived_seeds
+    if architectures < FEWEST:
+        raise InputError(f"--architectures must be at least {FEWEST}, got {architectures}")
+    if sampled < 0 or min(seeds, derived_seeds, batches, 1 if epochs is None else epochs) < 1:
+        raise InputError(
+            "--sampled must be at least 0, --seeds, --derived-seeds, --epochs and --batches at "
+            f"least 1, got {sampled}, {seeds}, {derived_seeds}, {epochs} and {batches}"
+        )
+    searched = open_search(Path(run), settings)
+    epochs = epochs or int(searched.cfg.evaluation.epochs)
+    candidates = draw(searched, architectures, sampled, seeds, derived_seeds)
+    with _stopping(searched) as poll:
+        trials = _train(searched, candidates, epochs, settings, poll)
+        shared = score(searched, [one.tokens for one in candidates], batches, poll)
+    facts = {
+        "run": str(shown(searched.run)),
+        "epochs": epochs,
+        "seed": searched.cfg.seed,
+        "settings": sorted(settings),
+        "running_statistics": "tracked" if searched.tracks else f"gathered on {batches}",
+        **facts_of(_judged(candidates, shared, trials)),
+        "failed": _failed(candidates, trials),
+    }
+    print(f"\n{lines_of(facts)}\n\n{_write(facts, searched.run)}")
+
+
+# ---- what is judged ------------------------------------------------------------------------------
+
+
+def draw(
+    searched: Searched, architectures: int, sampled: int, seeds: int, derived_seeds: int
+) -> list[Candidate]:
+    """Return the architectures to be judged; more of them begin with the same ones."""
+    controller = searched.method.controller
+    uniform = UniformController(controller.space).to(controller.device)
+    sample = [
+        Candidate(arm, drawn(policy, arm, searched.cfg.seed, number), seeds)
+        for arm, policy, count in (
+            (CONTROL, uniform, architectures),
+            (POLICY, controller.controller, sampled),
+        )
+        for number in range(count)
+    ]
+    return [*sample, Candidate(DERIVED, controller.space.encode(searched.derived), derived_seeds)]
+
+
+# ---- from scratch --------------------------------------------------------------------------------
+
+
+def _train(
+    searched: Searched,
+    candidates: Sequence[Candidate],
+    epochs: int,
+    settings: Sequence[str],
+    poll: Poll,
+) -> list[list[Trial]]:
+    method, space = searched.method, searched.method.controller.space
+    assert method.make_evaluator is not None
+    assert method.make_executor is not None
+    given = " ".join(sorted(one for one in settings if one.startswith(OF_TRAININGS)))
+    about = f"{epochs} epochs {given}".strip()
+    journal = Journal(searched.run / "judged.sqlite", str(space), "judge", training=about)
+    try:
+        trainings = Trainings(candidates, journal, searched.cfg.seed)
+        done = trainings.ended
+        with tqdm(desc="Training", total=len(trainings), initial=done, file=sys.stderr) as bar:
+
+            def show(trial: Trial) -> None:
+                bar.update(trial.order > done)
+
+            return trainings.run(
+                lambda proposal: space.decode(proposal.tokens),
+                method.make_executor(method.make_evaluator(data=searched.data).final(epochs)),
+                observe=show,
+                poll=poll,
+            )
+    finally:
+        journal.close()
+
+
+# ---- what came out -------------------------------------------------------------------------------
+
+
+def _judged(
+    candidates: Sequence[Candidate],
+    shared: Sequence[dict[str, float]],
+    trials: Sequence[Sequence[Trial]],
+) -> list[Judged]:
+    """Return all that could be trained.
+
+    Raises:
+        InputError: If too few of the uniform ones could, or the derived one could not.
+    """
+    judged = []
+    for candidate, scores, trained in zip(candidates, shared, trials, strict=True):
+        good = [trial.outcome for trial in trained if trial.outcome.error is None]
+        if good:
+            alone = tuple(outcome.accuracies[-1] for outcome in good)
+            tokens, parameters = candidate.tokens, good[0].parameters
+            judged.append(Judged(candidate.arm, tokens, scores, alone, parameters))
+    arms = [one.arm for one in judged]
+    if arms.count(CONTROL) < FEWEST or DERIVED not in arms:
+        first = next(t.outcome.error for t in itertools.chain(*trials) if t.outcome.error)
+        raise InputError(f"too few architectures could be trained; the first error: {first}")
+    return judged
+
+
+def _failed(
+    candidates: Sequence[Candidate], trials: Sequence[Sequence[Trial]]
+) -> list[dict[str, Any]]:
+    return [
+        {"arm": candidate.arm, "tokens": candidate.tokens, "error": trial.outcome.error}
+        for candidate, trained in zip(candidates, trials, strict=True)
+        for trial in trained
+        if trial.outcome.error is not None
+    ]
+
+
+def _write(facts: dict[str, Any], run: Path) -> str:
+    """Write the facts and their pictures; return where they are, a line each."""
+    paths = [run / f"{NAME}.{suffix}" for suffix in ("json", "svg", "png")]
+    try:
+        replace_text(paths[0], json.dumps(facts, indent=1) + "\n")
+        for path in paths[1:]:
+            draw_scatter(facts, path)
+    except OSError as error:
+        raise InputError(f"{run}: cannot be written into ({error.strerror})") from None
+    names = ("figures", "picture", "")
+    return "\n".join(f"{name:<14}{shown(p)}" for name, p in zip(names, paths, strict=True))
+
+
+@contextmanager
+def _stopping(searched: Searched) -> Iterator[Poll]:
+    """Yield what raises after a SIGINT or a SIGTERM, when it is called next."""
+    stop = StopAtStep()
+    stop.setup(searched.trainer, searched.method, "fit")
+    try:
+        yield lambda: stop.stop_if_asked(searched.trainer)
+    finally:
+        stop.teardown(searched.trainer, searched.method, "fit")

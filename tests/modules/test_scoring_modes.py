@@ -1,0 +1,78 @@
+"""The same weights under each kind of batch norm statistics, whatever they were trained with."""
+
+import pytest
+import torch
+
+from lightning_nas.layers.shared import SharedBatchNorm
+from lightning_nas.modules.scoring_modes import MODES, gather, in_mode, tracks
+from tests.small import enas
+
+
+def build(kind):
+    return lambda mode: enas(kind, batch_norm=mode).supernet
+
+
+def images(n=24, seed=0):
+    generator = torch.Generator().manual_seed(seed)
+    return torch.randn(n, 3, 8, 8, generator=generator), torch.randint(4, (n,), generator=generator)
+
+
+def architectures(supernet, n, seed=0):
+    torch.manual_seed(seed)
+    tokens = supernet.uniform.sample(n).tokens_NT.tolist()
+    return [supernet.space.decode(given) for given in tokens]
+
+
+@pytest.mark.parametrize("kind", ["macro", "cell"])
+@pytest.mark.parametrize("trained", MODES)
+@pytest.mark.parametrize("mode", MODES)
+def test_weights_of_any_mode_take_any_mode(kind, trained, mode):
+    state = build(kind)(trained).network.state_dict()
+    assert tracks(state) == (trained == "running")
+    supernet = in_mode(mode, build(kind), state)
+    assert supernet.statistics.mode == mode
+    parameters = dict(supernet.network.named_parameters())
+    assert all(torch.equal(value, state[name]) for name, value in parameters.items())
+
+
+@pytest.mark.parametrize("kind", ["macro", "cell"])
+def test_batch_statistics_are_those_of_the_batch_though_others_were_tracked(kind):
+    trained = build(kind)("running")
+    supernet = in_mode("batch", build(kind), trained.network.state_dict())
+    (one,) = architectures(supernet, 1)
+    x, _ = images()
+    for network in (trained.network, supernet.network):
+        network.eval()
+    for norm in trained.network.modules():  # in training they use the batch's own
+        norm.train(isinstance(norm, SharedBatchNorm))
+    torch.testing.assert_close(supernet.network(x, one), trained.network(x, one))
+
+
+def test_gathered_statistics_are_the_plain_average_over_batches():
+    supernet = build("macro")("running")
+    (one,) = architectures(supernet, 1)
+    batches = [images(seed=seed) for seed in range(5)]
+    inputs = []
+    stem = next(m for m in supernet.network.modules() if isinstance(m, SharedBatchNorm))
+    stem.register_forward_pre_hook(lambda module, x: inputs.append(x[0].clone()))
+    before = {n: p.clone() for n, p in supernet.network.named_parameters()}
+    gather(supernet, [(*batch, one) for batch in batches])
+    mean = torch.stack([x.mean((0, 2, 3)) for x in inputs]).mean(0)
+    variance = torch.stack([x.var((0, 2, 3)) for x in inputs]).mean(0)
+    torch.testing.assert_close(stem.running_mean, mean)
+    torch.testing.assert_close(stem.running_var, variance)
+    assert all(torch.equal(p, before[n]) for n, p in supernet.network.named_parameters())
+
+
+@pytest.mark.parametrize("kind", ["macro", "cell"])
+def test_statistics_gathered_on_one_architecture_alone_score_as_recalibrated_ones(kind):
+    """With one batch of one architecture, both are that architecture's own statistics."""
+    state = build(kind)("batch").network.state_dict()
+    running, recalibrated = (in_mode(m, build(kind), state) for m in ("running", "recalibrated"))
+    (one,) = architectures(running, 1)
+    x, labels = images(n=512, seed=1)
+    gather(running, [(x, labels, one)])
+    recalibrated.calibration = x
+    new = images(n=256, seed=2)
+    scores = [float(next(s.rank([new], [one]))) for s in (running, recalibrated)]
+    assert scores[0] == pytest.approx(scores[1], abs=0.02)  # n and n - 1 in the variance

@@ -1,0 +1,84 @@
+"""What is said of judged architectures: in the form that others read, and counted rightly."""
+
+import json
+import statistics
+
+import pytest
+from judged import MODES, facts, judged
+
+from lightning_nas.report.correlation import correlate
+from lightning_nas.report.weight_sharing import Judged, facts_of, lines_of
+
+
+def test_the_file_has_the_form_that_others_read():
+    read = json.loads(json.dumps(facts()))
+    assert isinstance(read["run"], str)
+    assert isinstance(read["epochs"], int)
+    for one in read["architectures"]:
+        assert one["arm"] in {"control", "policy", "derived"}
+        assert all(isinstance(token, int) for token in one["tokens"])
+        assert set(one["shared"]) == set(MODES)
+        assert all(isinstance(accuracy, float) for accuracy in one["alone"])
+    assert set(read["correlations"]) == set(MODES)
+    for one in read["correlations"].values():
+        assert set(one) == {"count", "tau", "tau_interval", "rho", "rho_interval"}
+        low, high = one["tau_interval"]
+        assert -1 <= low <= one["tau"] <= high <= 1
+    names = {"alone_mean", "control_mean", "control_std", "control_best", "better_than"}
+    assert names == set(read["derived"])
+
+
+def test_the_primary_correlation_is_over_the_uniform_ones():
+    ones, said = judged(), facts()
+    uniform = [one for one in ones if one.arm == "control"]
+    for chosen, name in ((uniform, "correlations"), (ones, "correlations_all")):
+        found = correlate([o.shared["batch"] for o in chosen], [o.mean for o in chosen])
+        assert said[name]["batch"]["tau"] == found.tau
+        assert said[name]["batch"]["count"] == len(chosen)
+
+
+def test_the_derived_one_is_compared_with_uniform_ones():
+    ones = [
+        Judged("control", (n,), {"batch": 0.1 * n}, (a,)) for n, a in enumerate((0.7, 0.8, 0.9))
+    ]
+    ones += [
+        Judged("policy", (5,), {"batch": 0.5}, (0.84,)),
+        Judged("policy", (6,), {"batch": 0.5}, (0.86,)),
+        Judged("derived", (7,), {"batch": 0.5}, (0.88, 0.86)),
+    ]
+    said = facts_of(ones)
+    assert said["derived"] == pytest.approx(
+        {
+            "alone_mean": 0.87,
+            "control_mean": 0.8,
+            "control_std": 0.1,
+            "control_best": 0.9,
+            "better_than": 2 / 3,
+        }
+    )
+    assert said["policy"]["difference"] == pytest.approx(0.05)
+    assert said["deviation"]["architectures"] == pytest.approx(0.1)
+    assert said["deviation"]["seeds"] == pytest.approx(statistics.stdev((0.88, 0.86)))
+
+
+def test_a_mode_without_an_order_is_left_out_of_the_correlations():
+    ones = [
+        Judged(one.arm, one.tokens, one.shared | {"running": 0.1}, one.alone) for one in judged()
+    ]
+    assert set(facts_of(ones)["correlations"]) == {"batch", "recalibrated"}
+
+
+def test_without_the_controllers_there_is_nothing_to_say_of_it():
+    said = facts(policy=0)
+    assert said["policy"] is None
+    assert "the controller's" not in lines_of(said)
+
+
+def test_the_lines_have_every_mode_with_its_figures():
+    said = facts()
+    lines = lines_of(said).splitlines()
+    for mode, one in said["correlations"].items():
+        (line,) = (line for line in lines if line.startswith(mode))
+        assert f"{one['tau']:.2f}" in line
+        assert f"{one['rho']:.2f}" in line
+    assert any(line.startswith("derived") for line in lines)
