@@ -1,99 +1,119 @@
-"""What each method finds in the table of NAS-Bench-201 with a given number of queries.
+"""What each method finds in the table of NAS-Bench-201, against the number of queries.
 
-A query reads one training of the table; what is reported of the architecture that a search chose is
-the mean over its trainings. ``python -m benchmarks.nas_bench_201 --seeds 200 --queries 200``
+A query reads one training of the table. What counts of a search after so many queries is the mean
+accuracy, over the table's trainings, of the architecture that it would choose then: the one with
+the highest training so far. An architecture that is asked for again is answered from memory and
+counts as a query. Methods without "_paper" have the settings of ``experiment=nas_bench_201``.
+
+Prints mean and standard error over seeds, and the difference to random search and to evolution in
+standard errors of the difference; draws the curves. What was run before is read, not run again.
+
+    python -m benchmarks.nas_bench_201 -o runs/nas_bench_201
 """
 
 import argparse
-import statistics
-import tempfile
-from functools import partial
+import itertools
+import os
+import sys
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
-import torch
-from tqdm import tqdm
+from omegaconf import OmegaConf
 
-from benchmarks.machine import fit, parse, quiet
-from lightning_nas.controllers.lstm import LSTMController
-from lightning_nas.evaluation.executors import SerialExecutor
-from lightning_nas.evaluation.tabular import TabularBenchmark
-from lightning_nas.methods.evolution import Evolution
-from lightning_nas.methods.nas import NAS
-from lightning_nas.methods.nasnet import NASNet
-from lightning_nas.methods.random_search import RandomSearch
-from lightning_nas.methods.trial_search import TrialSearch
-from lightning_nas.modules.controller import ControllerModule
-from lightning_nas.policy.baseline import MovingAverageBaseline
-from lightning_nas.spaces.edge_cell import EdgeCellSpace
+from benchmarks.tabular.jobs import Job, chunks, completed, open_table
+from benchmarks.tabular.plot import draw
+from benchmarks.tabular.results import Kept, Point, points, write_summary
+from benchmarks.tabular.settings import METHODS, composed
+from lightning_nas.errors import InputError
+from lightning_nas.evaluation.tabular import DATASETS
 
-SPACE = EdgeCellSpace()
-NAS_POLICY = {"hidden": 35, "layers": 2, "skips": "sigmoid", "init_range": 0.08}
-NASNET_POLICY = {"hidden": 100, "picks": "softmax"}
+All = dict[tuple[str, str], Kept]  # of each data set and method
 
 
-def controller(rate: float, entropy_weight: float, **policy: object) -> ControllerModule:
-    """Return a controller of one of the papers with a learning rate for few samples."""
-    lstm = LSTMController(SPACE, bias=True, tanh_constant=None, **policy)  # type: ignore[arg-type]
-    optimizer = partial(torch.optim.Adam, lr=rate)
-    return ControllerModule(
-        lstm, MovingAverageBaseline(0.95), optimizer, entropy_weight=entropy_weight
-    )
-
-
-def method(name: str, seed: int, queries: int, table: TabularBenchmark, folder: str) -> TrialSearch:
-    """Return a method over the table."""
-    common = {
-        "data": None,
-        "evaluation": lambda data: table,
-        "executor": SerialExecutor,
-        "journal": Path(folder) / "trials.sqlite",
-        "samples": queries,
-        "batch": 10,
-        "seed": seed,
+def run_missing(options: argparse.Namespace, seeds: Sequence[int]) -> All:
+    """Return all searches of a comparison, after running those that are not there."""
+    kept: All = {}
+    about: dict[str, Any] = {
+        name: {"settings": OmegaConf.to_container(composed(METHODS[name]))}
+        for name in options.methods
     }
-    if name == "nas":
-        return NAS(controller(0.01, 0.0, **NAS_POLICY), **common)
-    if name == "nasnet":
-        return NASNet(controller(0.01, 0.1, **NASNET_POLICY), normalise=True, **common)
-    if name == "evolution":
-        return Evolution(20, 5, space=SPACE, **common)
-    return RandomSearch(SPACE, **common)  # type: ignore[arg-type]
+    for dataset, name in itertools.product(options.datasets, options.methods):
+        path = options.output / "searches" / f"{dataset}-{name}.jsonl"
+        kept[dataset, name] = Kept(path, {**about[name], "queries": options.queries})
+    jobs = [
+        Job(name, METHODS[name], dataset, part, options.queries)
+        for (dataset, name), searches in kept.items()
+        for part in chunks(searches.missing(seeds))
+    ]
+    if jobs:
+        for job, found in completed(jobs, options.processes, "searches"):
+            kept[job.dataset, job.name].add(job.seeds, found)
+    return kept
 
 
-def searched(name: str, seed: int, queries: int, table: TabularBenchmark) -> float:
-    """Return the mean accuracy of what a method found."""
-    torch.manual_seed(seed)
-    with tempfile.TemporaryDirectory() as folder:
-        search = method(name, seed, queries, table, folder)
-        found: list[float] = []
+def table_of(curves: dict[str, list[Point]], distinct: dict[str, float], queries: int) -> list[str]:
+    """Return the lines of a table: what each method has found after so many queries."""
+    lines = [f"{'':<17}{'found':>20}{'over random':>13}{'over evolution':>16}{'distinct':>10}"]
+    for name, points_Q in curves.items():
+        point = points_Q[queries - 1]
+        compared = [
+            f"{point.over(curves[other][queries - 1]):+.1f}" if other in curves else ""
+            for other in ("random", "evolution")
+        ]
+        lines.append(
+            f"{name:<17}{point.mean:>10.3%} +- {point.error:.3%}{compared[0]:>13}{compared[1]:>16}"
+            f"{distinct[name]:>10.0f}"
+        )
+    return lines
 
-        def choose() -> None:
-            derived = search.derive(1, lambda items, total: items)
-            found.append(table.mean_accuracy(derived.architecture))
 
-        search.on_fit_end = choose  # type: ignore[method-assign]
-        fit(search, folder)
-    return found[0]
+def report(options: argparse.Namespace, seeds: Sequence[int], kept: All) -> None:
+    """Print the tables, write the summary, draw the curves."""
+    curves = {
+        dataset: {
+            name: points(name, dataset, kept[dataset, name].curves(seeds))
+            for name in options.methods
+        }
+        for dataset in options.datasets
+    }
+    best = {dataset: open_table(dataset).best() for dataset in options.datasets}
+    halves = sorted({max(1, options.queries // 2), options.queries})
+    rows = []
+    for dataset, queries in itertools.product(options.datasets, halves):
+        print(f"\n{dataset}, {queries} queries, {len(seeds)} seeds; best {best[dataset]:.3%}")
+        distinct = {name: kept[dataset, name].distinct(seeds) for name in options.methods}
+        print("\n".join(table_of(curves[dataset], distinct, queries)))
+        rows += [found[queries - 1] for found in curves[dataset].values()]
+    write_summary(options.output / "summary.csv", rows)
+    draw(curves, best, options.output)
+    print(f"\n{options.output}: nas_bench_201.svg, nas_bench_201.png, summary.csv, searches/")
 
 
-def main() -> None:
-    """Print a table."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--dataset", default="cifar10")
-    parser.add_argument("--seeds", type=int, default=20)
+def parsed(arguments: Sequence[str] | None) -> argparse.Namespace:
+    """Read the command line."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--methods", nargs="+", choices=METHODS, default=list(METHODS))
+    parser.add_argument("--datasets", nargs="+", choices=DATASETS, default=list(DATASETS))
+    parser.add_argument("--seeds", type=int, default=200, help="at least 2 (default: 200)")
     parser.add_argument("--first-seed", type=int, default=0)
-    parser.add_argument("--queries", type=int, default=200)
-    parser.add_argument("--methods", nargs="*", default=["nas", "nasnet", "random", "evolution"])
-    parser.set_defaults(threads=1)
-    options = parse(parser, device=False)
-    quiet()
-    table = TabularBenchmark(options.dataset)
-    print(f"{options.dataset}: best of the table {table.best():.2%}")
+    parser.add_argument("--queries", type=int, default=200, help="of each search (default: 200)")
+    parser.add_argument("--processes", type=int, default=os.cpu_count(), help="default: all cores")
+    parser.add_argument("-o", "--output", type=Path, default=Path("runs/nas_bench_201"))
+    options = parser.parse_args(arguments)
+    if options.seeds < 2 or options.queries < 1 or options.processes < 1 or options.first_seed < 0:
+        parser.error("--seeds: at least 2; --queries and --processes: 1; --first-seed: 0")
+    return options
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run, print, draw."""
+    options = parsed(arguments)
     seeds = range(options.first_seed, options.first_seed + options.seeds)
-    for name in options.methods:
-        found = [searched(name, seed, options.queries, table) for seed in tqdm(seeds, name)]
-        error = statistics.stdev(found) / len(found) ** 0.5
-        print(f"{name:<10} {statistics.fmean(found):.3%} +- {error:.3%}", flush=True)
+    try:
+        report(options, seeds, run_missing(options, seeds))
+    except InputError as error:
+        sys.exit(f"error: {error}")
 
 
 if __name__ == "__main__":

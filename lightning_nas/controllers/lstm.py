@@ -8,7 +8,7 @@ Zoph and Le, 2017, Sections 3.1 and 3.3. Zoph et al., 2018, Section 3 and Append
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 import torch
@@ -22,6 +22,12 @@ from lightning_nas.spaces.base import CellStart, Choice, NodeEnd, Pick, Skips, S
 
 PICKS = ("attention", "softmax")
 SKIPS = ("pair", "sigmoid")
+Noise = Callable[[Tensor], Tensor]
+
+
+def exponential(logits: Tensor) -> Tensor:
+    """Return noise of the shape of logits, exponential with mean 1, from torch's own generator."""
+    return torch.empty_like(logits).exponential_()
 
 
 class LSTMController(nn.Module):
@@ -108,14 +114,15 @@ class LSTMController(nn.Module):
         self.choice_bias = None if prior is None else nn.Parameter(prior)
         self.register_buffer("first_cell_bias", _bias("first_cell_bias", first_cell_bias, choices))
 
-    def sample(self, n: int, space: Space | None = None) -> Rollout:
+    def sample(self, n: int, space: Space | None = None, noise: Noise = exponential) -> Rollout:
         """Draw ``n`` architectures; gradients flow through their log-probabilities.
 
         Args:
             n: How many.
             space: One that differs from the controller's in length alone; None = the controller's.
+            noise: Makes the exponential noise of each draw, of the shape of the logits given.
         """
-        return _Walk(self, space or self.space, n, None).run()
+        return _Walk(self, space or self.space, n, None, noise).run()
 
     def score(self, tokens_NT: Tensor, space: Space | None = None) -> Rollout:
         """Return log-probabilities and entropies of given architectures under this policy."""
@@ -140,6 +147,7 @@ class _Walk:
     space: Space
     n: int
     given_NT: Tensor | None
+    noise: Noise = exponential
     cell: int = 0
     nodes: list[Tensor] = field(default_factory=list)  # what a pick feeds back
     keys: list[Tensor] = field(default_factory=list)  # what attention compares with
@@ -258,7 +266,7 @@ class _Walk:
         if self.given_NT is None:
             # Gumbel's trick: argmax of logits minus log of exponential noise samples the softmax.
             # Unlike torch.multinomial it does not wait for a GPU.
-            tokens = (logits - torch.empty_like(logits).exponential_().log()).argmax(dim=-1)
+            tokens = (logits - self.noise(logits).log()).argmax(dim=-1)
         else:
             tokens = self.given_NT[:, self.position : self.position + logits.shape[1]]
         self.position += logits.shape[1]

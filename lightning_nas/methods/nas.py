@@ -12,10 +12,10 @@ from typing import Any
 
 from torch import Tensor
 
+from lightning_nas.controllers.rollout import Rollout
 from lightning_nas.errors import InputError
-from lightning_nas.evaluation.trial import Trial
 from lightning_nas.methods.controller_search import ControllerSearch
-from lightning_nas.modules.controller import ControllerModule
+from lightning_nas.modules.controller import ControllerModule, Metrics
 from lightning_nas.policy.reinforce import importance
 from lightning_nas.spaces.base import Space
 from lightning_nas.spaces.chain import ChainSpace
@@ -75,15 +75,7 @@ class NAS(ControllerSearch):
             )
         return self._spaces[len(tokens)]
 
-    def learn(self, trials: Sequence[Trial]) -> dict[str, Tensor]:
-        """Take one REINFORCE step."""
-        rollout = self.controller.score(
-            [trial.proposal.tokens for trial in trials],
-            [self.space_of(trial.proposal.tokens) for trial in trials],
-        )
-        reward_N = self.rewards_of(trials)
-        sampled_N = reward_N.new_tensor([trial.proposal.log_prob for trial in trials])
+    def loss(self, rollout: Rollout, sampled_N: Tensor, credit_N: Tensor) -> tuple[Tensor, Metrics]:
+        """Return REINFORCE's loss."""
         weight_N = importance(rollout.log_prob_N, sampled_N) if self.importance else None
-        loss, metrics = self.controller.loss(rollout, reward_N, weight_N)
-        self.step_on(loss)
-        return metrics
+        return self.controller.loss(rollout, credit_N, weight_N)

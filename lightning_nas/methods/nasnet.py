@@ -7,16 +7,15 @@ policy optimisation on the controller. The best pairs are then trained for longe
 Source: Zoph et al., 2018, https://arxiv.org/abs/1707.07012. ``nasnet.md`` has the details.
 """
 
-from collections.abc import Sequence
 from typing import Any
 
 from torch import Tensor
 
+from lightning_nas.controllers.rollout import Rollout
 from lightning_nas.errors import InputError
-from lightning_nas.evaluation.trial import Trial
 from lightning_nas.methods.controller_search import ControllerSearch
-from lightning_nas.modules.controller import ControllerModule
-from lightning_nas.policy.ppo import normalised, ppo_loss
+from lightning_nas.modules.controller import ControllerModule, Metrics
+from lightning_nas.policy.ppo import normalised, ppo_loss, ranks
 
 
 class NASNet(ControllerSearch):
@@ -28,6 +27,8 @@ class NASNet(ControllerSearch):
         passes: Steps on each batch, at least 1.
         normalise: Bring a batch's advantages to mean 0 and deviation 1; not in the paper. Needs
             batches of at least 2.
+        ranks: Let the ranks of a batch stand for its advantages, before they are normalised; not in
+            the paper. Needs batches of at least 2.
         settings: Of ``TrialSearch``.
 
     Raises:
@@ -40,6 +41,7 @@ class NASNet(ControllerSearch):
         clip: float = 0.2,
         passes: int = 4,
         normalise: bool = False,
+        ranks: bool = False,
         **settings: Any,
     ) -> None:
         super().__init__(controller, **settings)
@@ -48,27 +50,27 @@ class NASNet(ControllerSearch):
                 "method.clip must lie in (0, 1) and method.passes be at least 1, "
                 f"got {clip} and {passes}"
             )
-        if normalise and self.batch < 2:
-            raise InputError("method.normalise needs a method.batch of at least 2, got 1")
+        if (normalise or ranks) and self.batch < 2:
+            raise InputError(
+                "method.normalise and method.ranks need a method.batch of at least 2, got 1"
+            )
         self.clip = clip
         self.passes = passes
         self.normalise = normalise
+        self.ranks = ranks
 
-    def learn(self, trials: Sequence[Trial]) -> dict[str, Tensor]:
-        """Take some steps of PPO on a batch."""
-        controller = self.controller
-        reward_N = self.rewards_of(trials)
-        advantage_N = controller.baseline(reward_N)
-        if self.normalise:
-            advantage_N = normalised(advantage_N)
-        old_log_prob_N = reward_N.new_tensor([trial.proposal.log_prob for trial in trials])
-        for _ in range(self.passes):
-            rollout = controller.score([trial.proposal.tokens for trial in trials])
-            entropy = rollout.entropy_N.mean()
-            surrogate = ppo_loss(rollout.log_prob_N, old_log_prob_N, advantage_N, self.clip)
-            self.step_on(surrogate - controller.entropy_weight * entropy)
-        return {
+    def credit(self, reward_N: Tensor) -> Tensor:
+        """Return the advantages ``(N,)`` of rewards, and take these into the baseline."""
+        advantage_N: Tensor = self.controller.baseline(reward_N)
+        advantage_N = ranks(advantage_N) if self.ranks else advantage_N
+        return normalised(advantage_N) if self.normalise else advantage_N
+
+    def loss(self, rollout: Rollout, sampled_N: Tensor, credit_N: Tensor) -> tuple[Tensor, Metrics]:
+        """Return PPO's loss less the entropy bonus."""
+        entropy = rollout.entropy_N.mean()
+        surrogate = ppo_loss(rollout.log_prob_N, sampled_N, credit_N, self.clip)
+        return surrogate - self.controller.entropy_weight * entropy, {
             "loss": surrogate.detach(),
             "entropy": entropy.detach(),
-            "baseline": controller.baseline.average.clone(),
+            "baseline": self.controller.baseline.average.clone(),
         }

@@ -47,6 +47,8 @@ class TrialSearch(LightningModule):
             learns from them.
         budget: Weighs rewards by cost; None = does not.
         repeat: Evaluate an architecture again that was evaluated before.
+        redraws: How often a draw is made again, at most, whose architecture the method has drawn
+            before; in none of the papers. A controller then explores around what it holds best.
         finalists: How many of the best are evaluated once more before the choice; 0 = none.
         finalist_epochs: Epochs of theirs.
         seed: Of all draws: those of trial ``n`` depend on it, ``n`` and the controller alone.
@@ -69,16 +71,17 @@ class TrialSearch(LightningModule):
         control: float = 0.0,
         budget: Budget | None = None,
         repeat: bool = False,
+        redraws: int = 0,
         finalists: int = 0,
         finalist_epochs: int = 100,
         seed: int = 0,
     ) -> None:
         super().__init__()
-        if samples < 1 or batch < 1 or finalists < 0 or finalist_epochs < 1:
+        if samples < 1 or batch < 1 or finalists < 0 or finalist_epochs < 1 or redraws < 0:
             raise InputError(
-                "method.samples, method.batch and method.finalist_epochs must be at least 1 and "
-                "method.finalists at least 0, "
-                f"got {samples}, {batch}, {finalist_epochs} and {finalists}"
+                "method.samples, method.batch and method.finalist_epochs must be at least 1, "
+                "method.finalists and method.redraws at least 0, "
+                f"got {samples}, {batch}, {finalist_epochs}, {finalists} and {redraws}"
             )
         if not 0 <= control < 1:
             raise InputError(f"method.control must lie in [0, 1), got {control}")
@@ -93,6 +96,8 @@ class TrialSearch(LightningModule):
         self.control = control
         self.budget = budget or Budget()
         self.repeat = repeat
+        self.redraws = redraws
+        self.seen: set[tuple[int, ...]] = set()  # tokens that the method has drawn
         self.finalists = finalists
         self.finalist_epochs = finalist_epochs
         self.seed = seed
@@ -174,18 +179,36 @@ class TrialSearch(LightningModule):
         return [self._propose(number) for number in numbers]
 
     def _propose(self, number: int) -> Proposal:
-        # Every trial has its own random numbers: whatever happened before a kill, what is drawn
-        # after it is what would have been drawn.
-        generator = seeded_generator("proposal", self.seed, number)
-        arm = CONTROL if torch.rand((), generator=generator) < self.control else POLICY
+        arm, seed = self.chance(number)
         devices = [self.device] if self.device.type == "cuda" else []
         with torch.random.fork_rng(devices), torch.no_grad():
-            torch.manual_seed(int(torch.randint(2**62, (), generator=generator)))
+            # not torch.manual_seed, which formats the stack each time for a GPU that is not in use
+            torch.default_generator.manual_seed(seed)
+            if devices:
+                torch.cuda.manual_seed(seed)
             if arm == CONTROL:
                 tokens, log_probs = drawn(UniformController(self.space_at(number)).sample(1))
             else:
-                tokens, log_probs = self.draw(number)
+                tokens, log_probs = self._drawn_anew(number)
         return Proposal(number, tokens, log_probs, self.updates, arm)
+
+    def _drawn_anew(self, number: int) -> Drawn:
+        for _ in range(1 + self.redraws):
+            tokens, log_probs = self.draw(number)
+            if tokens not in self.seen:
+                break
+        self.seen.add(tokens)
+        return tokens, log_probs
+
+    def chance(self, number: int) -> tuple[str, int]:
+        """Return a trial's arm, and the seed of its draw.
+
+        Every trial has its own random numbers: whatever happened before a kill, what is drawn after
+        it is what would have been drawn.
+        """
+        generator = seeded_generator("proposal", self.seed, number)
+        arm = CONTROL if torch.rand((), generator=generator) < self.control else POLICY
+        return arm, int(torch.randint(2**62, (), generator=generator))
 
     def architecture(self, proposal: Proposal) -> Architecture:
         """Return what a proposal describes."""
@@ -198,6 +221,7 @@ class TrialSearch(LightningModule):
 
     def _observe(self, trial: Trial) -> None:
         if trial.proposal.arm == POLICY:
+            self.seen.add(trial.proposal.tokens)  # those of before, where a search goes on
             self.observe(trial)
         self.watch(trial)
 

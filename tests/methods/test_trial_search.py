@@ -238,6 +238,26 @@ def test_a_child_of_evolution_differs_from_a_living_one_by_one_decision(tmp_path
         assert 1 in distances
 
 
+def test_a_search_that_draws_again_tries_nothing_twice_also_where_it_goes_on(tmp_path):
+    first, _ = searched("nasnet", tmp_path, samples=30, redraws=200)
+    first.journal.close()
+    again = method("nasnet", tmp_path, samples=120, redraws=200)
+    again.teardown = lambda stage: None
+    again._consumed = 30
+    trainer(tmp_path, -1, log_every_n_steps=1).fit(again)
+    tokens = [trial.proposal.tokens for trial in again.journal.ended()]
+    assert len(set(tokens)) == len(tokens) == 120
+    assert again.seen == set(tokens)
+
+
+def test_a_policy_that_knows_one_architecture_alone_gives_up_drawing_again(tmp_path):
+    search = method("nasnet", tmp_path, redraws=3)
+    draws = []
+    search.draw = lambda number: draws.append(number) or (BEST, (0.0,) * 6)
+    assert [proposal.tokens for proposal in search.propose(range(2))] == [BEST, BEST]
+    assert draws == [0, 1, 1, 1, 1]
+
+
 @pytest.mark.parametrize(
     ("name", "settings"),
     [
@@ -246,6 +266,8 @@ def test_a_child_of_evolution_differs_from_a_living_one_by_one_decision(tmp_path
         ("nasnet", {"finalists": -1}),
         ("nasnet", {"finalist_epochs": 0}),
         ("nasnet", {"normalise": True, "batch": 1}),
+        ("nasnet", {"ranks": True, "batch": 1}),
+        ("nasnet", {"redraws": -1}),
         ("random_search", {"batch": 0}),
     ],
 )

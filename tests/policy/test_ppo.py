@@ -2,8 +2,9 @@
 
 import pytest
 import torch
+from scipy.stats import rankdata
 
-from lightning_nas.policy.ppo import normalised, ppo_loss
+from lightning_nas.policy.ppo import normalised, ppo_loss, ranks
 from lightning_nas.policy.reinforce import reinforce_loss
 
 
@@ -57,3 +58,9 @@ def test_normalised_advantages_do_not_depend_on_scale_or_baseline():
 @pytest.mark.parametrize("n", [1, 3, 10])
 def test_equal_rewards_have_no_advantage(n):
     assert normalised(torch.full((n,), 0.9146)).abs().max() < 0.01
+
+
+def test_ranks_are_those_of_scipy_centred():
+    advantages = [0.3, -2.0, 0.31, 0.3, 5.0, 0.3]
+    expected = [(2 * rank - 7) / 6 for rank in rankdata(advantages)]
+    assert ranks(torch.tensor(advantages)).tolist() == pytest.approx(expected)

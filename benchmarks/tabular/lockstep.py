@@ -1,0 +1,181 @@
+"""Many searches of one method side by side, one seed each, in one process.
+
+A search of 200 queries with a controller takes a second or two, nearly all of it the cost of
+calling small operations one after another. Here the controllers of many seeds are stacked, and
+torch's ``vmap`` runs the project's own code, the walk over the decisions, advantages, losses, over
+the whole stack at once. Draws are those of the method: a search asks for the same architectures in
+the same order as ``search.py`` with its seed, which a test compares. Trainer and journal, which
+change nothing of this, are left out.
+
+Shapes: S = searches, N = trials of a batch, T = tokens, K = options.
+"""
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import torch
+from omegaconf import DictConfig
+from torch import Tensor, nn
+from torch.func import functional_call, stack_module_state, vmap
+from torch.nn.functional import linear
+
+from benchmarks.tabular.record import Record
+from benchmarks.tabular.settings import method
+from lightning_nas.evaluation.tabular import TabularBenchmark
+from lightning_nas.evaluation.trial import Outcome, Trial
+from lightning_nas.methods.controller_search import ControllerSearch
+from lightning_nas.methods.trial_search import TrialSearch
+
+
+def searched(
+    cfg: DictConfig, seeds: Sequence[int], queries: int, table: TabularBenchmark
+) -> list[Record]:
+    """Return what the searches of some seeds asked."""
+    searches = [method(cfg, seed, table) for seed in seeds]
+    records = [Record(search, table) for search in searches]
+    if isinstance(searches[0], ControllerSearch):
+        _learning(records, queries)
+    else:
+        for record in records:
+            _drawing(record, queries)
+    return records
+
+
+def _drawing(record: Record, queries: int) -> None:
+    """Run a search that draws one architecture after the other, without a controller."""
+    search = record.search
+    for number in range(queries):
+        (proposal,) = search.propose(range(number, number + 1))
+        reward = record.query(proposal.tokens)
+        search.observe(Trial(proposal, Outcome(reward), reward, number + 1))
+
+
+def _learning(records: Sequence[Record], queries: int) -> None:
+    """Run searches with controllers."""
+    policies = Policies([record.search for record in records])  # type: ignore[misc]
+    batch = records[0].search.batch
+    for first in range(0, queries, batch):
+        numbers = range(first, min(first + batch, queries))
+        tokens_SNT, log_prob_SN = policies.draw(numbers)
+        rewards = [
+            [record.query(tuple(tokens)) for tokens in drawn]
+            for record, drawn in zip(records, tokens_SNT.tolist(), strict=True)
+        ]
+        policies.learn(tokens_SNT, log_prob_SN, torch.tensor(rewards))
+
+
+class Policies:
+    """The controllers of several searches of the same settings, drawn from and taught at once.
+
+    Args:
+        searches: One for each seed.
+
+    Attributes:
+        entropy_S: Of each controller's decisions, in nats, when it learnt last.
+    """
+
+    def __init__(self, searches: Sequence[ControllerSearch]) -> None:
+        self.searches = searches
+        modules = [_Policy(search) for search in searches]
+        self.policy = modules[0]
+        self.parameters, self.buffers = stack_module_state(modules)
+        make = searches[0].controller.make_optimizer
+        self.optimizer = make(list(self.parameters.values()), fused=True)  # type: ignore[call-arg]
+
+    def _call(self, name: str, *batched: Tensor) -> Any:
+        def call(parameters: Any, buffers: Any, *given: Tensor) -> Any:
+            return functional_call(self.policy, (parameters, buffers), (name, *given))
+
+        return vmap(call)(self.parameters, self.buffers, *batched)
+
+    def draw(self, numbers: range) -> tuple[Tensor, Tensor]:
+        """Return tokens ``(S, N, T)`` and log-probabilities ``(S, N)`` of some trials."""
+        noise = [[noise_of(search, number) for number in numbers] for search in self.searches]
+        rounds = [self._candidates(noise)]
+        last = self.searches[0].redraws
+        places_SN = torch.zeros(len(self.searches), len(numbers), dtype=torch.long)  # in rounds
+        for s, search in enumerate(self.searches):
+            for n in range(len(numbers)):
+                for place in range(1 + last):
+                    if place == len(rounds):
+                        rounds.append(self._candidates(noise))
+                    tokens = tuple(rounds[place][0][s, n].tolist())
+                    if tokens not in search.seen:
+                        break
+                search.seen.add(tokens)
+                places_SN[s, n] = place
+        tokens_RSNT, log_prob_RSN = (torch.stack(each) for each in zip(*rounds, strict=True))
+        at = (places_SN, *torch.meshgrid(*map(torch.arange, places_SN.shape), indexing="ij"))
+        return tokens_RSNT[at], log_prob_RSN[at]
+
+    @torch.no_grad()
+    def _candidates(self, noise: Sequence[Sequence[Iterator[Tensor]]]) -> tuple[Tensor, Tensor]:
+        """Return one draw more of each trial, as ``draw`` does; R such rounds are looked at."""
+        noise_SNTK = torch.stack([torch.stack([next(n) for n in trials]) for trials in noise])
+        tokens_SNT, log_prob_SN = self._call("draw", noise_SNTK)
+        return tokens_SNT, log_prob_SN
+
+    def learn(self, tokens_SNT: Tensor, log_prob_SN: Tensor, reward_SN: Tensor) -> None:
+        """Let each controller learn from its batch."""
+        with torch.no_grad():
+            credit_SN = self._call("credit", reward_SN)
+        for _ in range(self.searches[0].passes):
+            loss_S, self.entropy_S = self._call("loss", tokens_SNT, log_prob_SN, credit_SN)
+            self.optimizer.zero_grad()
+            loss_S.sum().backward()  # each controller has its own weights, hence its own gradient
+            self.optimizer.step()
+
+
+def noise_of(search: TrialSearch, number: int) -> Iterator[Tensor]:
+    """Yield the exponential noise ``(T, K)`` of a trial's draws, one after another.
+
+    One call for each decision, as a controller makes them: torch fills longer tensors otherwise.
+    """
+    _, seed = search.chance(number)
+    generator = torch.Generator().manual_seed(seed)
+    options = list(search.space.token_options())
+    while True:
+        yield torch.stack([torch.empty(n).exponential_(generator=generator) for n in options])
+
+
+class _Policy(nn.Module):
+    """What a search does with its controller, as functions of the controller's weights."""
+
+    def __init__(self, search: ControllerSearch) -> None:
+        super().__init__()
+        self.search = search
+        self.lstm = search.controller.controller
+        cells = [_Cell(cell) for cell in self.lstm.lstm]  # type: ignore[union-attr,arg-type]
+        self.lstm.lstm = nn.ModuleList(cells)
+
+    def forward(self, name: str, *given: Tensor) -> Any:
+        return getattr(self, name)(*given)
+
+    def draw(self, noise_NTK: Tensor) -> tuple[Tensor, Tensor]:
+        noise = iter(noise_NTK.unbind(dim=1))
+        rollout = self.lstm.sample(len(noise_NTK), noise=lambda logits: next(noise)[:, None])
+        return rollout.tokens_NT, rollout.log_prob_N
+
+    def credit(self, reward_N: Tensor) -> Tensor:
+        return self.search.credit(reward_N)
+
+    def loss(self, tokens_NT: Tensor, sampled_N: Tensor, credit_N: Tensor) -> tuple[Tensor, Tensor]:
+        loss, metrics = self.search.loss(self.lstm.score(tokens_NT), sampled_N, credit_N)
+        return loss, metrics["entropy"]
+
+
+class _Cell(nn.Module):
+    """``nn.LSTMCell`` with its own weights, written out: torch has no ``vmap`` of it."""
+
+    def __init__(self, cell: nn.LSTMCell) -> None:
+        super().__init__()
+        for name, parameter in cell.named_parameters():
+            self.register_parameter(name, parameter)
+
+    def forward(self, x: Tensor, state: tuple[Tensor, Tensor]) -> tuple[Tensor, Tensor]:
+        hidden, cell = state
+        gates = linear(x, self.weight_ih, self.bias_ih)
+        gates = gates + linear(hidden, self.weight_hh, self.bias_hh)
+        entering, kept, new, shown = gates.chunk(4, dim=-1)
+        cell = kept.sigmoid() * cell + entering.sigmoid() * new.tanh()
+        return shown.sigmoid() * cell.tanh(), cell

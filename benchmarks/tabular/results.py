@@ -1,0 +1,117 @@
+"""The searches that were run, in a folder, so that none is run twice; and their figures.
+
+``searches/DATASET-METHOD.jsonl``: the settings, then a line for each seed. ``summary.csv``: means.
+"""
+
+import csv
+import json
+import math
+import statistics
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from benchmarks.tabular.jobs import Found
+from lightning_nas.errors import InputError
+
+COLUMNS = ("method", "dataset", "queries", "mean", "standard_error", "seeds")
+
+
+class Kept:
+    """The searches of one method on one data set.
+
+    Args:
+        path: The file; it is made where it is missing.
+        about: What all have in common: settings, queries. A file that has others is refused.
+
+    Raises:
+        InputError: If the file is of other settings.
+    """
+
+    def __init__(self, path: Path, about: dict[str, Any]) -> None:
+        self.path = path
+        self.searches: dict[int, dict[str, Any]] = {}
+        about = json.loads(json.dumps(about))
+        lines = self._lines()
+        if lines and lines[0] != about:
+            raise InputError(
+                f"{path} has searches with other settings; keep them, and give another folder by -o"
+            )
+        self.searches = {line["seed"]: line for line in lines[1:]}
+        kept = [about, *self.searches.values()]  # a line that was broken off is left out
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text("".join(json.dumps(line) + "\n" for line in kept))
+
+    def _lines(self) -> list[dict[str, Any]]:
+        text = self.path.read_text() if self.path.exists() else ""
+        return [json.loads(line) for line in text.splitlines(keepends=True) if line.endswith("\n")]
+
+    def missing(self, seeds: Sequence[int]) -> list[int]:
+        """Return those of some seeds that have not been run."""
+        return [seed for seed in seeds if seed not in self.searches]
+
+    def add(self, seeds: Sequence[int], found: Sequence[Found]) -> None:
+        """Write what some seeds found."""
+        lines = [
+            {
+                "seed": seed,
+                "architectures": ["".join(map(str, tokens)) for tokens in search.tokens_Q],
+                "rewards": search.reward_Q,
+                "means": [round(mean, 6) for mean in search.mean_Q],
+            }
+            for seed, search in zip(seeds, found, strict=True)
+        ]
+        with self.path.open("a") as file:
+            file.writelines(json.dumps(line) + "\n" for line in lines)
+        self.searches |= {line["seed"]: line for line in lines}
+
+    def curves(self, seeds: Sequence[int]) -> list[list[float]]:
+        """Return the curves of some seeds that have been run."""
+        return [self.searches[seed]["means"] for seed in seeds]
+
+    def distinct(self, seeds: Sequence[int]) -> float:
+        """Return how many different architectures a search asked for, on average."""
+        return statistics.fmean(len(set(self.searches[s]["architectures"])) for s in seeds)
+
+
+@dataclass(frozen=True)
+class Point:
+    """What a method has found after so many queries, mean over seeds, in [0, 1]."""
+
+    method: str
+    dataset: str
+    queries: int
+    mean: float
+    error: float
+    seeds: int
+
+    def over(self, other: "Point") -> float:
+        """Return the difference to another in standard errors of the difference."""
+        error = math.hypot(self.error, other.error)
+        return (self.mean - other.mean) / error if error else 0.0
+
+
+def points(method: str, dataset: str, curves: Sequence[Sequence[float]]) -> list[Point]:
+    """Return a point for each query of the curves of at least two seeds."""
+    return [
+        Point(
+            method,
+            dataset,
+            query,
+            statistics.fmean(found),
+            statistics.stdev(found) / len(found) ** 0.5,
+            len(found),
+        )
+        for query, found in enumerate(zip(*curves, strict=True), start=1)
+    ]
+
+
+def write_summary(path: Path, rows: Sequence[Point]) -> None:
+    """Write points as CSV."""
+    with path.open("w", newline="") as file:
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow(COLUMNS)
+        for row in rows:
+            figures = (f"{row.mean:.6f}", f"{row.error:.6f}", row.seeds)
+            writer.writerow([row.method, row.dataset, row.queries, *figures])

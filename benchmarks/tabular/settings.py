@@ -1,0 +1,62 @@
+"""The methods that are compared, each as ``search.py`` takes it: settings beside the experiment."""
+
+from typing import Any
+
+import torch
+from hydra.utils import instantiate
+from omegaconf import DictConfig, OmegaConf
+
+from benchmarks.experiment import experiment
+from lightning_nas.evaluation.tabular import TabularBenchmark
+from lightning_nas.methods.trial_search import TrialSearch
+
+NAS = ("method=nas", "controller=nas")
+METHODS = {
+    "random": ("method=random_search",),
+    "evolution_paper": ("method=evolution", "evolution.population=100", "evolution.tournament=25"),
+    "evolution": ("method=evolution",),
+    "nas_paper": (
+        *NAS,
+        "reinforce.lr=0.0006",
+        "reinforce.batch=8",
+        "reinforce.entropy_weight=0",
+        "reinforce.baseline_decay=0.95",
+        "reinforce.redraws=0",
+        "reinforce.tanh_constant=null",
+    ),
+    "nas": NAS,
+    "nasnet_paper": (
+        "ppo.lr=0.00035",
+        "ppo.batch=20",
+        "ppo.passes=4",
+        "ppo.clip=0.2",
+        "ppo.normalise=false",
+        "ppo.ranks=false",
+        "ppo.redraws=0",
+        "ppo.entropy_weight=1e-5",
+        "ppo.baseline_decay=0.95",
+    ),
+    "nasnet": (),
+}
+
+
+def composed(settings: tuple[str, ...]) -> DictConfig:
+    """Return what instantiates a method on the table, its interpolations resolved: sooner done."""
+    whole = experiment(["experiment=nas_bench_201", *settings])
+    return OmegaConf.create(OmegaConf.to_container(whole.method, resolve=True))
+
+
+def method(cfg: DictConfig, seed: int, table: TabularBenchmark, **changes: Any) -> TrialSearch:
+    """Return a search as ``search.py seed=SEED`` begins it, over a table that is open already.
+
+    Args:
+        cfg: Of ``composed``.
+        seed: Of the controller's first weights and of all draws.
+        table: Which is asked.
+        changes: Of the method's arguments.
+    """
+    torch.manual_seed(seed)
+    search: TrialSearch = instantiate(
+        cfg, data=None, evaluation=lambda data: table, seed=seed, **changes
+    )
+    return search

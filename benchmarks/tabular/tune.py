@@ -1,0 +1,139 @@
+"""Settings of a method, chosen on CIFAR-100 by successive halving.
+
+Combinations are drawn from a grid without replacement, the experiment's own settings beside them.
+All are run with a few seeds, the best third with three times as many others, and so on; seeds begin
+at 1000, far from those that are reported. A combination counts by what it has found after all
+queries, mean over all of its seeds so far.
+
+    python -m benchmarks.tabular.tune nasnet -o tuned
+"""
+
+import argparse
+import csv
+import itertools
+import os
+import random
+import statistics
+from collections.abc import Sequence
+from pathlib import Path
+
+from benchmarks.tabular.jobs import Job, chunks, completed
+from benchmarks.tabular.settings import METHODS
+
+Settings = tuple[str, ...]
+GRIDS: dict[str, dict[str, list[object]]] = {
+    "evolution": {
+        "evolution.population": [10, 20, 30, 50, 100],
+        "evolution.tournament": [2, 3, 5, 10, 25],
+    },
+    "nas": {
+        "reinforce.lr": [0.005, 0.01, 0.02, 0.04, 0.08],
+        "reinforce.batch": [5, 10, 20],
+        "reinforce.entropy_weight": [0.0, 0.001, 0.01, 0.1],
+        "reinforce.baseline_decay": [0.8, 0.95, 0.99],
+        "reinforce.redraws": [0],
+        "reinforce.tanh_constant": ["null"],
+    },
+    "nasnet": {
+        "ppo.lr": [0.005, 0.01, 0.02, 0.04],
+        "ppo.batch": [5, 10, 20],
+        "ppo.passes": [2, 4, 8],
+        "ppo.clip": [0.2, 0.4],
+        "ppo.entropy_weight": [0.01, 0.03, 0.1, 0.3],
+        "ppo.normalise": ["true", "false"],
+        "ppo.ranks": ["false"],
+        "ppo.redraws": [0],
+    },
+    "nas_finer": {
+        "reinforce.lr": [0.01, 0.02, 0.04],
+        "reinforce.batch": [5, 10, 20],
+        "reinforce.entropy_weight": [0.0, 0.01, 0.1],
+        "reinforce.baseline_decay": [0.95, 0.99],
+        "reinforce.redraws": [100],
+        "reinforce.tanh_constant": ["null", 1.5, 2.5],
+    },
+    "nasnet_finer": {
+        "ppo.lr": [0.01, 0.02, 0.03],
+        "ppo.batch": [5, 10, 20],
+        "ppo.passes": [4, 8],
+        "ppo.clip": [0.2, 0.4],
+        "ppo.entropy_weight": [0.05, 0.1, 0.2],
+        "controller.tanh_constant": ["null", 1.5],
+        "ppo.ranks": ["true"],
+        "ppo.redraws": [100],
+    },
+}
+OWN: Settings = ()  # the experiment's
+FIRST_SEED = 1000
+DATASET = "cifar100"
+
+
+def drawn(grid: dict[str, list[object]], number: int) -> list[Settings]:
+    """Return some combinations of a grid, always the same, those that cannot be left out."""
+    names = list(grid)
+    every = [
+        tuple(f"{name}={value}" for name, value in zip(names, values, strict=True))
+        for values in itertools.product(*grid.values())
+        if names[0] != "evolution.population" or int(str(values[1])) <= int(str(values[0]))
+    ]
+    return random.Random(0).sample(every, min(number, len(every)))
+
+
+def halved(grid: str, combinations: Sequence[Settings], options: argparse.Namespace) -> None:
+    """Print and write what each round of a grid found."""
+    method, seeds = grid.removesuffix("_finer"), options.seeds
+    found: dict[Settings, list[list[float]]] = {combination: [] for combination in combinations}
+    first = FIRST_SEED
+    for number in range(1, options.rounds + 1):
+        jobs = [
+            Job(method, (*METHODS[method], *combination), DATASET, part, options.queries)
+            for combination in found
+            for part in chunks(range(first, first + seeds))
+        ]
+        given = len(METHODS[method])
+        for job, results in completed(jobs, options.processes, f"{grid}, round {number}"):
+            found[job.settings[given:]] += [result.mean_Q for result in results]
+        found = dict(sorted(found.items(), key=lambda item: -_final(item[1])[0]))
+        _write(options.output / f"{grid}.csv", number, found)
+        first, seeds = first + seeds, 3 * seeds
+        found = dict(list(found.items())[: max(1, len(found) // 3)])
+
+
+def _final(curves: Sequence[Sequence[float]], query: int = -1) -> tuple[float, float]:
+    """Return mean and standard error after a query."""
+    values = [curve[query] for curve in curves]
+    return statistics.fmean(values), statistics.stdev(values) / len(values) ** 0.5
+
+
+def _write(path: Path, number: int, found: dict[Settings, list[list[float]]]) -> None:
+    """Print a round and append it to a file."""
+    with path.open("a" if number > 1 else "w", newline="") as file:
+        writer = csv.writer(file)
+        if number == 1:
+            writer.writerow(["round", "seeds", "half", "whole", "standard_error", "settings"])
+        for settings, curves in found.items():
+            half, _ = _final(curves, len(curves[0]) // 2 - 1)
+            whole, error = _final(curves)
+            figures = [f"{value:.5f}" for value in (half, whole, error)]
+            writer.writerow([number, len(curves), *figures, " ".join(settings)])
+            print(f"{number} {len(curves):>4} {half:.2%} {whole:.2%} +- {error:.2%}", *settings)
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Tune one method on one grid."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("grid", choices=GRIDS)
+    parser.add_argument("-o", "--output", type=Path, default=Path("runs/tuned"))
+    parser.add_argument("--combinations", type=int, default=24)
+    parser.add_argument("--seeds", type=int, default=12, help="of the first round (default: 12)")
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--queries", type=int, default=200)
+    parser.add_argument("--processes", type=int, default=os.cpu_count())
+    options = parser.parse_args(arguments)
+    options.output.mkdir(parents=True, exist_ok=True)
+    combinations = [OWN, *drawn(GRIDS[options.grid], options.combinations)]
+    halved(options.grid, combinations, options)
+
+
+if __name__ == "__main__":
+    main()
