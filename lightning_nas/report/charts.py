@@ -14,7 +14,7 @@ from matplotlib.ticker import MaxNLocator, PercentFormatter
 
 from lightning_nas.report.palette import STYLES, short_name
 from lightning_nas.report.picture import FONT
-from lightning_nas.report.statistics import Mean
+from lightning_nas.report.statistics import Difference, Mean
 
 SIZE = (4.5, 3.0)  # inches
 POLICY_COLOUR, CONTROL_COLOUR, BEST_COLOUR = "#1F6FA8", "#A3541A", "#222222"
@@ -161,7 +161,7 @@ def stacked(at: Sequence[float], shares: Mapping[str, Sequence[float]]) -> Figur
     return figure
 
 
-def differences(across: str, line: Band) -> Figure:
+def differences(across: str, line: tuple[Sequence[float], Sequence[Difference]]) -> Figure:
     """Return differences from zero, each with its interval."""
     figure, axes = chart(across, "reward above chance")
     at, means = line

@@ -8,9 +8,9 @@ from matplotlib.figure import Figure
 
 from lightning_nas.evaluation.trial import CONTROL, FINALIST, POLICY, Trial
 from lightning_nas.report import charts
-from lightning_nas.report.progress import curve, epochs, parts, rewards, shares
+from lightning_nas.report.progress import curve, epochs, mean_reward, parts, rewards, shares
 from lightning_nas.report.record import RunRecord
-from lightning_nas.report.statistics import Mean, difference, mean_of
+from lightning_nas.report.statistics import Difference, difference
 
 CURVE = 20  # points of a curve of means
 COST_NAMES = {
@@ -79,7 +79,7 @@ def _reward_chart(record: RunRecord) -> Chart:
     if control and record.shared:  # weights learn: what was drawn late is worth more
         charts.band(axes, _means(control, place), charts.CONTROL_COLOUR, "random")
     elif control:
-        mean = mean_of(rewards(control))
+        mean = mean_reward(control)
         charts.level(axes, mean, charts.CONTROL_COLOUR, f"random ({mean.count})")
     if not record.shared:
         best = list(accumulate(rewards(policy), max))
@@ -111,7 +111,7 @@ def _searched(record: RunRecord) -> list[Trial]:
 def _means(trials: Sequence[Trial], place: dict[int, int]) -> charts.Band:
     some = parts(trials, min(CURVE, max(1, len(trials) // 5)))
     middle = [sum(place[t.number] for t in part) / len(part) for part in some]
-    return middle, [mean_of(rewards(part)) for part in some]
+    return middle, [mean_reward(part) for part in some]
 
 
 def arm_charts(record: RunRecord) -> Iterator[Chart]:
@@ -144,7 +144,7 @@ def arm_charts(record: RunRecord) -> Iterator[Chart]:
 
 def _joined(
     at: Sequence[float], pairs: Sequence[tuple[list[Trial], list[Trial]]]
-) -> tuple[list[float], list[Mean]]:
+) -> tuple[list[float], list[Difference]]:
     """Join epochs until the random arm has enough to say something, 24 dots at most."""
     width = -(-len(pairs) // 24)
     places, means = [], []
@@ -152,9 +152,9 @@ def _joined(
         some = pairs[first : first + width]
         policy = [t for pair in some for t in pair[0]]
         control = [t for pair in some for t in pair[1]]
-        found = difference(rewards(policy), rewards(control))
+        found = difference(mean_reward(policy), mean_reward(control))
         places.append(sum(at[first : first + width]) / len(some))
-        means.append(Mean(found.value, found.half, len(policy), 0.0))
+        means.append(found)
     return places, means
 
 

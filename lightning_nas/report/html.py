@@ -157,7 +157,8 @@ def _compared_note(record: RunRecord) -> str:
         )
     return (
         "Mean rewards. Chance: the random arm, drawn uniformly and evaluated alike during the "
-        "whole search. Architectures that were proposed again count again."
+        "whole search. An architecture that was proposed again counts again in the mean, but is "
+        "one evaluation in the interval."
     )
 
 

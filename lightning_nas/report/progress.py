@@ -43,12 +43,18 @@ class Comparison:
     policy: Mean
     control: Mean
     difference: Difference
-    unit: str = "architectures in one of the two arms"
+    unit: str = "evaluations in one of the two arms"
 
 
 def rewards(trials: Sequence[Trial]) -> list[float]:
     """Return the rewards of trials."""
     return [trial.reward for trial in trials]
+
+
+def mean_reward(trials: Sequence[Trial]) -> Mean:
+    """Return the mean reward of trials; those that copy an outcome are one evaluation with it."""
+    roots = [trial.number if trial.same_as is None else trial.same_as for trial in trials]
+    return mean_of(rewards(trials), roots)
 
 
 def parts(trials: Sequence[Trial], count: int = PARTS) -> list[Sequence[Trial]]:
@@ -102,12 +108,12 @@ def _of_shared(record: RunRecord) -> list[Comparison]:
         ("whole search", pairs),
     ):
         arms = [[t for pair in some for t in pair[arm]] for arm in (0, 1)]
-        differences = [mean_of(rewards(p)).value - mean_of(rewards(c)).value for p, c in some]
+        differences = [mean_reward(p).value - mean_reward(c).value for p, c in some]
         found.append(
             Comparison(
                 when,
-                mean_of(rewards(arms[0])),
-                mean_of(rewards(arms[1])),
+                mean_reward(arms[0]),
+                mean_reward(arms[1]),
                 paired(differences),
                 "epochs with a random arm",
             )
@@ -116,8 +122,8 @@ def _of_shared(record: RunRecord) -> list[Comparison]:
 
 
 def _independent(when: str, policy: Sequence[Trial], control: Sequence[Trial]) -> Comparison:
-    first, second = rewards(policy), rewards(control)
-    return Comparison(when, mean_of(first), mean_of(second), difference(first, second))
+    first, second = mean_reward(policy), mean_reward(control)
+    return Comparison(when, first, second, difference(first, second))
 
 
 # ---- what the controller chooses ----------------------------------------------------------------

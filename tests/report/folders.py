@@ -62,6 +62,27 @@ def trial_search(folder, count=120, gain=0.2, seed=0, control=0.25, status="comp
     return folder
 
 
+def collapsed_search(folder, count=160, fewest=40, seed=0):
+    """A search of no gain that ends by proposing one architecture, whose outcome is copied."""
+    draw = np.random.default_rng(seed)
+    space = EdgeCellSpace()
+    write_folder(folder, EDGES, seed)
+    journal = Journal(folder / "trials.sqlite", str(space))
+    last = None
+    for number in range(count):
+        arm = CONTROL if number % 4 == 0 else POLICY
+        copied = arm == POLICY and number > fewest
+        tokens = last[1] if copied else tuple(int(n) for n in draw.integers(5, size=6))
+        proposal = Proposal(number, tokens, (-1.6,) * 6, number // 10, arm)
+        journal.propose([proposal], [to_json(space.decode(tokens))])
+        reward = last[2] if copied else 0.4 + 0.1 * draw.random()
+        journal.end(number, Outcome(reward, (reward,)), reward, last[0] if copied else None)
+        if arm == POLICY and not copied:
+            last = number, tokens, reward
+    journal.close()
+    return folder
+
+
 def shared_search(folder, epochs=8, steps=10, layers=6, gain=0.1, derived=12, same=False, seed=0):
     """A search with shared weights: a control step of two before ``steps`` of the controller."""
     draw = np.random.default_rng(seed)

@@ -11,7 +11,7 @@ from lightning_nas.published import load_architecture
 from lightning_nas.report.progress import choices, collapse, comparisons, epochs, parts, shares
 from lightning_nas.report.record import read_run
 from lightning_nas.report.statistics import BETTER, NO_BETTER, NOT_ENOUGH
-from tests.report.folders import shared_search, trial_search
+from tests.report.folders import collapsed_search, shared_search, trial_search
 
 
 @pytest.fixture(scope="module")
@@ -61,6 +61,14 @@ def test_what_is_no_better_and_what_cannot_be_said(tmp_path):
     assert comparisons(alike)[0].difference.verdict == NO_BETTER
     alone = read_run(trial_search(tmp_path / "alone", control=0.0))
     assert comparisons(alone)[0].difference.verdict == NOT_ENOUGH
+
+
+def test_an_architecture_proposed_again_is_one_evaluation(tmp_path):
+    late, whole = comparisons(read_run(collapsed_search(tmp_path / "run")))
+    assert (late.policy.count, late.policy.evaluations) == (60, 1)
+    assert late.difference.verdict == NOT_ENOUGH
+    assert (whole.policy.count, whole.policy.evaluations) == (120, 30)
+    assert whole.difference.verdict == NO_BETTER
 
 
 def test_shares_are_those_of_the_architectures(trained):
