@@ -54,9 +54,8 @@ def reward_charts(record: RunRecord) -> Iterator[Chart]:
             "be compared.",
             charts.lines("epoch", "accuracy", learnt),
         )
-    control, policy = record.control(), record.of(POLICY)
-    if control and not record.shared:
-        late = policy[len(policy) // 2 :]
+    late, control = record.late()
+    if late and control and not record.shared:
         arms = {
             f"search, second half ({len(late)})": rewards(late),
             f"random ({len(control)})": rewards(control),
@@ -64,7 +63,8 @@ def reward_charts(record: RunRecord) -> Iterator[Chart]:
         yield Chart(
             "spread",
             "The search beside chance",
-            "How rewards are spread in the second half of the search and in its random arm; "
+            "How rewards are spread in the second half of the search and in its random arm"
+            f"{' of the same time, as the space grows' if record.grows else ''}; "
             "upright lines are means: the further apart, the more the search has learnt.",
             charts.histograms("reward", arms, (charts.POLICY_COLOUR, charts.CONTROL_COLOUR)),
         )
@@ -76,7 +76,7 @@ def _reward_chart(record: RunRecord) -> Chart:
     policy, control = record.of(POLICY), record.control()
     charts.cloud(axes, ([place[t.number] for t in policy], rewards(policy)), charts.POLICY_COLOUR)
     charts.band(axes, _means(policy, place), charts.POLICY_COLOUR, "search")
-    if control and record.shared:  # weights learn: what was drawn late is worth more
+    if control and (record.shared or record.grows):  # what is drawn late is worth more
         charts.band(axes, _means(control, place), charts.CONTROL_COLOUR, "random")
     elif control:
         mean = mean_reward(control)

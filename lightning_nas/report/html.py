@@ -155,10 +155,11 @@ def _compared_note(record: RunRecord) -> str:
             "end both are ranked on the whole validation split; within the search epochs are "
             "compared, each with its own."
         )
+    when = "at the same time, as the space grows" if record.grows else "during the whole search"
     return (
-        "Mean rewards. Chance: the random arm, drawn uniformly and evaluated alike during the "
-        "whole search. An architecture that was proposed again counts again in the mean, but is "
-        "one evaluation in the interval."
+        f"Mean rewards. Chance: the random arm, drawn uniformly and evaluated alike {when}. "
+        "An architecture that was proposed again counts again in the mean, but is one evaluation "
+        "in the interval."
     )
 
 

@@ -89,11 +89,9 @@ def comparisons(record: RunRecord) -> list[Comparison]:
     """Return the controller beside chance; the first one answers the question."""
     if record.shared:
         return _of_shared(record)
-    policy, control = record.of(POLICY), record.of(CONTROL)
-    late = policy[len(policy) // 2 :]
     return [
-        _independent("second half of the search", late, control),
-        _independent("whole search", policy, control),
+        _independent("second half of the search", *record.late()),
+        _independent("whole search", record.of(POLICY), record.of(CONTROL)),
     ]
 
 
@@ -193,7 +191,8 @@ class Collapse:
         collapsed: Whether it does not.
         same: Share of the commonest architecture among the last.
         last: How many these are.
-        entropy: Of its decisions at the end, as a share of a uniform draw's; None = not logged.
+        entropy: Of its decisions at the end, as a share of a uniform draw's; None = not logged,
+            or the space grows, and a uniform draw's with it.
     """
 
     collapsed: bool
@@ -211,7 +210,7 @@ def collapse(record: RunRecord) -> Collapse | None:
     tokens = Counter(trial.proposal.tokens for trial in policy[-count:])
     same = tokens.most_common(1)[0][1] / count
     logged = curve(record.metrics, "controller/entropy")[1]
-    most = math.log(record.space.size)
+    most = 0.0 if record.grows else math.log(record.space.size)
     entropy = logged[-1] / most if logged and most else None
     return Collapse(
         same >= SAME or (entropy is not None and entropy < ENTROPY), same, count, entropy

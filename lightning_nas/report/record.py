@@ -86,6 +86,11 @@ class RunRecord:
         return self.config.get("seed")
 
     @property
+    def grows(self) -> bool:
+        """Whether later architectures were drawn from larger spaces."""
+        return self.config["method"].get("grow_every") is not None
+
+    @property
     def partial(self) -> str:
         """Why this is not the whole search; empty where it is."""
         if self.summary.get("status") == "interrupted":
@@ -118,6 +123,20 @@ class RunRecord:
         """Return the random arm that went along with the search."""
         last = {trial.number for trial in self.final()[1]}
         return tuple(trial for trial in self.of(CONTROL) if trial.number not in last)
+
+    def late(self) -> tuple[tuple[Trial, ...], tuple[Trial, ...]]:
+        """Return what the search proposed in its second half, and the random arm beside it.
+
+        That is the whole random arm where the space stays the same, and otherwise what was
+        proposed in the same span of numbers: it is from spaces of the same sizes.
+        """
+        policy = sorted(self.of(POLICY), key=lambda trial: trial.number)
+        half = policy[len(policy) // 2 :]
+        control = self.control()
+        if self.grows and half:
+            span = range(half[0].number, half[-1].number + 1)
+            control = tuple(trial for trial in control if trial.number in span)
+        return tuple(half), control
 
     def architecture(self, trial: Trial) -> Architecture:
         """Return the architecture of a trial.

@@ -9,6 +9,7 @@ import yaml
 from lightning_nas.architecture import to_json
 from lightning_nas.evaluation.journal import Journal
 from lightning_nas.evaluation.trial import CONTROL, DERIVED, POLICY, Outcome, Proposal, Trial
+from lightning_nas.spaces.chain import ChainSpace
 from lightning_nas.spaces.edge_cell import EdgeCellSpace
 from lightning_nas.spaces.macro import MacroSpace
 
@@ -79,6 +80,27 @@ def collapsed_search(folder, count=160, fewest=40, seed=0):
         journal.end(number, Outcome(reward, (reward,)), reward, last[0] if copied else None)
         if arm == POLICY and not copied:
             last = number, tokens, reward
+    journal.close()
+    return folder
+
+
+def growing_search(folder, count=160, every=40):
+    """A uniform search in a space that grows, whose reward depends on its depth alone."""
+    space = {"_target_": "lightning_nas.spaces.chain.ChainSpace", "layers": 2, "repeats": 1}
+    draw = np.random.default_rng(0)
+    metrics = [{"step": 0, "epoch": 0, "controller/entropy": 0.01}]
+    method = {"budget": {"cost": None}, "grow_every": every}
+    write_folder(folder, space, metrics=metrics, method=method)
+    first = ChainSpace(layers=2, repeats=1)
+    journal = Journal(folder / "trials.sqlite", str(first))
+    for number in range(count):
+        deeper = first.deeper(2 * (number // every))
+        tokens = tuple(int(n) for n in draw.integers(np.array(list(deeper.token_options()))))
+        arm = CONTROL if number % 4 == 0 else POLICY
+        proposal = Proposal(number, tokens, (-1.0,) * len(tokens), 0, arm)
+        journal.propose([proposal], [to_json(deeper.decode(tokens))])
+        reward = 0.2 + 0.1 * (number // every) + 0.02 * draw.random()
+        journal.end(number, Outcome(reward, (reward,)), reward)
     journal.close()
     return folder
 

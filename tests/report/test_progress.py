@@ -11,7 +11,7 @@ from lightning_nas.published import load_architecture
 from lightning_nas.report.progress import choices, collapse, comparisons, epochs, parts, shares
 from lightning_nas.report.record import read_run
 from lightning_nas.report.statistics import BETTER, NO_BETTER, NOT_ENOUGH
-from tests.report.folders import collapsed_search, shared_search, trial_search
+from tests.report.folders import collapsed_search, growing_search, shared_search, trial_search
 
 
 @pytest.fixture(scope="module")
@@ -44,7 +44,7 @@ def test_the_controller_is_compared_with_the_uniform_ones_of_its_epoch(shared):
     assert ranking.difference.verdict == whole.difference.verdict == BETTER
 
 
-def test_trainings_are_compared_with_the_whole_random_arm(trained):
+def test_where_the_space_stays_the_same_late_trainings_are_beside_the_whole_random_arm(trained):
     late, whole = comparisons(trained)
     rewards = {
         arm: [t.reward for t in trained.trials if t.proposal.arm == arm]
@@ -54,6 +54,21 @@ def test_trainings_are_compared_with_the_whole_random_arm(trained):
     assert late.control.value == pytest.approx(statistics.fmean(rewards[CONTROL]))
     half = rewards[POLICY][len(rewards[POLICY]) // 2 :]
     assert late.policy.value == pytest.approx(statistics.fmean(half))
+
+
+def test_where_the_space_grows_late_trainings_are_beside_the_random_arm_of_their_time(tmp_path):
+    record = read_run(growing_search(tmp_path / "run"))
+    late, whole = comparisons(record)
+    numbers = [t.number for t in record.of(POLICY)][60:]
+    beside = [t.reward for t in record.of(CONTROL) if numbers[0] <= t.number <= numbers[-1]]
+    assert late.control.value == pytest.approx(statistics.fmean(beside))
+    assert late.control.count == len(beside) < whole.control.count == 40
+    assert late.difference.verdict == whole.difference.verdict == NO_BETTER
+
+
+def test_where_the_space_grows_entropy_is_not_compared_with_the_first_space(tmp_path):
+    found = collapse(read_run(growing_search(tmp_path / "run")))
+    assert (found.collapsed, found.entropy) == (False, None)
 
 
 def test_what_is_no_better_and_what_cannot_be_said(tmp_path):
