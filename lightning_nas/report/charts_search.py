@@ -74,14 +74,16 @@ def _reward_chart(record: RunRecord) -> Chart:
     figure, axes = charts.chart("architectures of the search", "reward")
     place = {trial.number: at for at, trial in enumerate(_searched(record), start=1)}
     policy, control = record.of(POLICY), record.control()
-    charts.cloud(axes, ([place[t.number] for t in policy], rewards(policy)), charts.POLICY_COLOUR)
-    charts.band(axes, _means(policy, place), charts.POLICY_COLOUR, "search")
+    if policy:
+        points = [place[t.number] for t in policy], rewards(policy)
+        charts.cloud(axes, points, charts.POLICY_COLOUR)
+        charts.band(axes, _means(policy, place), charts.POLICY_COLOUR, "search")
     if control and (record.shared or record.grows):  # what is drawn late is worth more
         charts.band(axes, _means(control, place), charts.CONTROL_COLOUR, "random")
     elif control:
         mean = mean_reward(control)
         charts.level(axes, mean, charts.CONTROL_COLOUR, f"random ({mean.count})")
-    if not record.shared:
+    if policy and not record.shared:
         best = list(accumulate(rewards(policy), max))
         at = [place[t.number] for t in policy]
         axes.plot(

@@ -59,8 +59,8 @@ def mean_reward(trials: Sequence[Trial]) -> Mean:
 
 def parts(trials: Sequence[Trial], count: int = PARTS) -> list[Sequence[Trial]]:
     """Divide trials, in their order, into so many parts, as even as can be; none is empty."""
-    count = max(1, min(count, len(trials)))
-    edges = [round(place * len(trials) / count) for place in range(count + 1)]
+    count = min(count, len(trials))
+    edges = [round(place * len(trials) / max(1, count)) for place in range(count + 1)]
     return [trials[first:last] for first, last in pairwise(edges)]
 
 

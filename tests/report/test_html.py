@@ -13,7 +13,7 @@ from lightning_nas.evaluation.trial import CONTROL, POLICY
 from lightning_nas.report.html import SECTIONS, write_report
 from lightning_nas.report.record import read_run
 from tests.report.browser import looked_at
-from tests.report.folders import shared_search, trial_search
+from tests.report.folders import only_control, shared_search, trial_search
 
 VOID = {"meta", "link", "br", "img", "hr", "input"}
 
@@ -159,6 +159,13 @@ def test_a_report_of_an_interrupted_search_says_that_it_is_partial(tmp_path):
     assert "Partial report: the search was interrupted" in found.said
     assert f"python search.py resume={tmp_path / 'run'}" in found.said
     assert "python train.py" not in found.said  # it has no architecture.json yet
+
+
+@pytest.mark.parametrize("search", [trial_search, shared_search])
+def test_a_search_whose_random_arm_alone_has_ended_has_a_report(search, tmp_path):
+    folder = search(tmp_path / "run")
+    only_control(folder)
+    assert "Not enough data to say whether the search beat chance" in page(folder).said
 
 
 def test_a_collapse_is_warned_of_with_its_rule(tmp_path):
