@@ -10,9 +10,11 @@ from lightning_nas.evaluation.trial import CONTROL, FINALIST, POLICY, Trial
 from lightning_nas.report import charts
 from lightning_nas.report.progress import curve, epochs, mean_reward, parts, rewards, shares
 from lightning_nas.report.record import RunRecord
-from lightning_nas.report.statistics import Difference, difference
+from lightning_nas.report.statistics import FEWEST, difference
 
 CURVE = 20  # points of a curve of means
+DOTS = 24  # of the epochs' differences
+Pair = tuple[list[Trial], list[Trial]]  # of the controller and of chance
 COST_NAMES = {
     "parameters": "parameters",
     "multiply_adds": "multiply-adds",
@@ -118,16 +120,18 @@ def _means(trials: Sequence[Trial], place: dict[int, int]) -> charts.Band:
 
 def arm_charts(record: RunRecord) -> Iterator[Chart]:
     """Yield, for shared weights, the controller less chance in each epoch, and the last ranking."""
-    pairs = epochs(record)
-    if pairs:
-        at = [number + 1 for number in range(len(pairs))]
+    some = joined(epochs(record))
+    if some:
+        at = [_epoch(record, policy) for policy, _ in some]
+        found = [difference(mean_reward(policy), mean_reward(control)) for policy, control in some]
         yield Chart(
             "arms",
             "Controller less chance, epoch by epoch",
             "A dot is the mean reward of the controller's architectures less that of the uniform "
             "ones of the same epoch, under the same weights, with its 95 % interval; above the "
-            "line the controller is better.",
-            charts.differences("epoch", _joined(at, pairs)),
+            f"line the controller is better. Epochs are joined until both have {FEWEST}; a hollow "
+            "dot has fewer.",
+            charts.differences("epoch", (at, found)),
         )
     derived, uniform = record.final()
     if derived and uniform:
@@ -144,20 +148,31 @@ def arm_charts(record: RunRecord) -> Iterator[Chart]:
         )
 
 
-def _joined(
-    at: Sequence[float], pairs: Sequence[tuple[list[Trial], list[Trial]]]
-) -> tuple[list[float], list[Difference]]:
-    """Join epochs until the random arm has enough to say something, 24 dots at most."""
-    width = -(-len(pairs) // 24)
-    places, means = [], []
-    for first in range(0, len(pairs), width):
-        some = pairs[first : first + width]
-        policy = [t for pair in some for t in pair[0]]
-        control = [t for pair in some for t in pair[1]]
-        found = difference(mean_reward(policy), mean_reward(control))
-        places.append(sum(at[first : first + width]) / len(some))
-        means.append(found)
-    return places, means
+def joined(pairs: Sequence[Pair], most: int = DOTS) -> list[Pair]:
+    """Join epochs until both arms have enough to say something, into so many at most.
+
+    What the last epochs lack of that stays by itself.
+    """
+    width = -(-len(pairs) // most)
+    found: list[Pair] = []
+    epochs_in = 0
+    for policy, control in pairs:
+        if found and (
+            epochs_in < width or min(mean_reward(arm).evaluations for arm in found[-1]) < FEWEST
+        ):
+            found[-1] = [*found[-1][0], *policy], [*found[-1][1], *control]
+            epochs_in += 1
+        else:
+            found.append((policy, control))
+            epochs_in = 1
+    return found
+
+
+def _epoch(record: RunRecord, trials: Sequence[Trial]) -> float:
+    """Return the epoch, from 1, of the controller's architectures; the mean of several epochs."""
+    steps = record.config["method"]["controller_steps"]
+    epochs_of = {trial.proposal.step // steps + 1 for trial in trials}
+    return sum(epochs_of) / len(epochs_of)
 
 
 def controller_charts(record: RunRecord) -> Iterator[Chart]:
@@ -233,7 +248,7 @@ def front_chart(record: RunRecord) -> Chart | None:
 
 
 def seconds_of(record: RunRecord) -> dict[str, float]:
-    """Return where the time went, in seconds."""
+    """Return where the time went, in seconds; of a table, what its trainings had taken."""
     if record.shared:
         phases = {
             "weights": "shared weights",
@@ -253,6 +268,8 @@ def seconds_of(record: RunRecord) -> dict[str, float]:
         }
         finalists = 0.0
     spent |= {"finalists": finalists} if finalists else {}
+    if record.tabular:
+        return {name: seconds for name, seconds in spent.items() if seconds}
     rest = float(record.summary.get("seconds", 0)) - sum(spent.values())
     spent |= {"all else": rest} if rest > 0 else {}
     return {name: seconds for name, seconds in spent.items() if seconds}
@@ -263,6 +280,14 @@ def seconds_chart(record: RunRecord) -> Chart | None:
     spent = seconds_of(record)
     if not spent:
         return None
+    if record.tabular:
+        return Chart(
+            "seconds",
+            "Training time that the table saved",
+            "Minutes that the trainings in the table had taken, by phase; this search has only "
+            "looked them up.",
+            charts.bars(spent),
+        )
     return Chart(
         "seconds",
         "Where the time went",

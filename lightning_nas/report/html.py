@@ -203,7 +203,7 @@ def _best(record: RunRecord, one: Ranked, place: int) -> dict[str, Any]:
         for name in ("parameters", "multiply_adds")
         if getattr(outcome, name)
     ]
-    if outcome.seconds:
+    if outcome.seconds and not record.tabular:
         words.append(duration(outcome.seconds))
     said = {CONTROL: "drawn at random", FINALIST: "a finalist, trained for longer"}
     if trial.proposal.arm in said:

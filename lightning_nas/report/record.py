@@ -93,6 +93,12 @@ class RunRecord:
         return self.config["method"].get("grow_every") is not None
 
     @property
+    def tabular(self) -> bool:
+        """Whether outcomes were read from a table: their seconds are of trainings of others."""
+        evaluation = self.config.get("evaluation") or {}
+        return str(evaluation.get("_target_")).endswith(".TabularBenchmark")
+
+    @property
     def partial(self) -> str:
         """Why this is not the whole search; empty where it is."""
         if self.summary.get("status") == "interrupted":

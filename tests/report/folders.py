@@ -118,7 +118,10 @@ def shared_search(folder, epochs=8, steps=10, layers=6, gain=0.1, derived=12, sa
          "weights/seconds": 5.0, "control/seconds": 0.5, "controller/seconds": 4.5}
         for n in range(epochs)
     ]  # fmt: skip
-    write_folder(folder, {**MACRO, "layers": layers}, metrics=metrics, method_name="enas")
+    method = {"budget": {"cost": None}, "controller_steps": steps}
+    write_folder(
+        folder, {**MACRO, "layers": layers}, metrics=metrics, method_name="enas", method=method
+    )
     arms = ([(CONTROL, 0)] * 2 + [(POLICY, step) for step in range(steps)]) * epochs
     arms += [(DERIVED, 0)] * derived + [(CONTROL, 0)] * derived
     one = tuple(int(n) for n in draw.integers(options))

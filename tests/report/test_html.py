@@ -168,6 +168,15 @@ def test_a_search_whose_random_arm_alone_has_ended_has_a_report(search, tmp_path
     assert "Not enough data to say whether the search beat chance" in page(folder).said
 
 
+def test_a_table_saved_the_time_that_its_trainings_took(tmp_path):
+    table = {"_target_": "lightning_nas.evaluation.tabular.TabularBenchmark"}
+    said = page(trial_search(tmp_path / "run", evaluation=table)).said
+    assert "Training time that the table saved" in said
+    assert "Where the time went" not in said
+    assert "2.5 s" not in said
+    assert "all else" not in said
+
+
 def test_a_collapse_is_warned_of_with_its_rule(tmp_path):
     said = page(shared_search(tmp_path / "run", same=True)).said
     assert "Warning: the controller has collapsed. the commonest of the last 10 is 100%" in said
