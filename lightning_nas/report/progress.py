@@ -191,8 +191,8 @@ class Collapse:
         collapsed: Whether it does not.
         same: Share of the commonest architecture among the last.
         last: How many these are.
-        entropy: Of its decisions at the end, as a share of a uniform draw's; None = not logged,
-            or the space grows, and a uniform draw's with it.
+        entropy: Of its decisions at the end, as a share of a uniform draw's; None = the space
+            grows, and a uniform draw's with it.
     """
 
     collapsed: bool
@@ -202,16 +202,19 @@ class Collapse:
 
 
 def collapse(record: RunRecord) -> Collapse | None:
-    """Return whether the controller has collapsed; None where there are too few architectures."""
+    """Return whether the controller has collapsed.
+
+    None where there are too few architectures, or no controller that logs its entropy.
+    """
     policy = record.of(POLICY)
     count = max(FEWEST_LAST, math.ceil(LAST * len(policy)))
-    if len(policy) < count:
+    logged = curve(record.metrics, "controller/entropy")[1]
+    if len(policy) < count or not logged:
         return None
     tokens = Counter(trial.proposal.tokens for trial in policy[-count:])
     same = tokens.most_common(1)[0][1] / count
-    logged = curve(record.metrics, "controller/entropy")[1]
     most = 0.0 if record.grows else math.log(record.space.size)
-    entropy = logged[-1] / most if logged and most else None
+    entropy = logged[-1] / most if most else None
     return Collapse(
         same >= SAME or (entropy is not None and entropy < ENTROPY), same, count, entropy
     )

@@ -88,6 +88,16 @@ class RunRecord:
         return self.config.get("seed")
 
     @property
+    def evaluated(self) -> int:
+        """How many evaluations there were, of all arms; copied outcomes are none."""
+        return sum(trial.same_as is None for trial in self.trials)
+
+    @property
+    def repeats(self) -> int:
+        """How many proposals copied the outcome of an earlier one."""
+        return len(self.trials) - self.evaluated
+
+    @property
     def grows(self) -> bool:
         """Whether later architectures were drawn from larger spaces."""
         return self.config["method"].get("grow_every") is not None

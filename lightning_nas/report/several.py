@@ -141,7 +141,7 @@ def _facts(records: Sequence[RunRecord]) -> list[tuple[str, str, str]]:
     facts = [
         ("best reward, mean", f"{best.value:.4f}", half),
         ("runs", number(len(records)), ""),
-        ("evaluated", number(sum(len(r.trials) for r in records)), "architectures"),
+        ("evaluations", number(sum(r.evaluated for r in records)), "of all runs"),
     ]
     return [*facts, *([("time", duration(sum(seconds)), "in all")] if seconds else [])]
 
@@ -153,7 +153,7 @@ def _row(record: RunRecord, when: str) -> list[Any]:
     return [
         record.folder.name,
         record.seed,
-        number(len(record.trials)),
+        number(record.evaluated),
         f"{record.best[0].trial.reward:.4f}" if record.best else "",
         _short(first.policy),
         _short(first.control),
