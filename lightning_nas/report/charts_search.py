@@ -8,7 +8,15 @@ from matplotlib.figure import Figure
 
 from lightning_nas.evaluation.trial import CONTROL, FINALIST, POLICY, Trial
 from lightning_nas.report import charts
-from lightning_nas.report.progress import curve, epochs, mean_reward, parts, rewards, shares
+from lightning_nas.report.progress import (
+    DECODED,
+    curve,
+    epochs,
+    mean_reward,
+    parts,
+    rewards,
+    shares,
+)
 from lightning_nas.report.record import RunRecord
 from lightning_nas.report.statistics import FEWEST, difference
 
@@ -203,6 +211,8 @@ def choice_charts(record: RunRecord) -> Iterator[Chart]:
     """Yield what was chosen over the search."""
     some = parts(record.of(POLICY))
     ends = [0, *accumulate(len(part) for part in some)]
+    many = any(len(part) > DECODED for part in some)
+    of = f", by {DECODED} evenly chosen architectures of it" if many else ""
     at = [(first + last) / 2 for first, last in pairwise(ends)]
     titles = {
         "operations": "Operations",
@@ -216,8 +226,8 @@ def choice_charts(record: RunRecord) -> Iterator[Chart]:
             f"choice-{kind}",
             titles[kind],
             "From left to right the parts of the search; the height of a colour is the share of "
-            "that option in its part: an area that swallows the others is what the search settles "
-            "on.",
+            f"that option in its part{of}: an area that swallows the others is what the search "
+            "settles on.",
             charts.stacked(at, options),
         )
 

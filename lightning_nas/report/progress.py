@@ -6,17 +6,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
-from lightning_nas.architecture import (
-    Architecture,
-    CellArchitecture,
-    ChainArchitecture,
-    MacroArchitecture,
-)
 from lightning_nas.evaluation.trial import CONTROL, POLICY, Trial
 from lightning_nas.report.record import RunRecord
+from lightning_nas.report.shares import choices
 from lightning_nas.report.statistics import Difference, Mean, difference, mean_of, paired
 
 PARTS = 12  # of a search, for curves of shares
+DECODED = 500  # architectures of a part, for its shares
 LAST = 0.05  # share of the controller's architectures that its collapse is looked for in
 FEWEST_LAST = 10
 SAME = 0.9  # share of one architecture among the last: collapsed
@@ -62,6 +58,12 @@ def parts(trials: Sequence[Trial], count: int = PARTS) -> list[Sequence[Trial]]:
     count = min(count, len(trials))
     edges = [round(place * len(trials) / max(1, count)) for place in range(count + 1)]
     return [trials[first:last] for first, last in pairwise(edges)]
+
+
+def evenly(trials: Sequence[Trial], most: int) -> list[Trial]:
+    """Return so many trials at most, evenly chosen, in their order."""
+    count = min(most, len(trials))
+    return [trials[place * len(trials) // count] for place in range(count)]
 
 
 def epochs(record: RunRecord) -> list[tuple[list[Trial], list[Trial]]]:
@@ -127,48 +129,15 @@ def _independent(when: str, policy: Sequence[Trial], control: Sequence[Trial]) -
 # ---- what the controller chooses ----------------------------------------------------------------
 
 
-def choices(architecture: Architecture) -> dict[str, list[str]]:
-    """Return what was decided in an architecture, by kind of decision."""
-    if isinstance(architecture, CellArchitecture):
-        blocks = [
-            (place, block)
-            for cell in (architecture.normal, architecture.reduction)
-            for place, block in enumerate(cell.blocks)
-        ]
-        read = {0: "older input", 1: "newer input"}
-        return {
-            "operations": [name for _, block in blocks for name in block.operations],
-            "inputs": [
-                read.get(state, "earlier block") for _, block in blocks for state in block.inputs
-            ],
-        }
-    if isinstance(architecture, MacroArchitecture):
-        layers = architecture.layers
-        return {
-            "operations": [layer.operation for layer in layers],
-            "skips": _skips([(len(layer.skips), i) for i, layer in enumerate(layers)]),
-        }
-    if isinstance(architecture, ChainArchitecture):
-        return {
-            "windows": ["x".join(map(str, layer.kernel)) for layer in architecture.layers],
-            "filters": [f"{layer.filters}" for layer in architecture.layers],
-            "skips": _skips([(len(x.inputs), i) for i, x in enumerate(architecture.layers)]),
-        }
-    return {"operations": list(architecture.operations)}
-
-
-def _skips(layers: Sequence[tuple[int, int]]) -> list[str]:
-    taken = sum(count for count, _ in layers)
-    possible = sum(candidates for _, candidates in layers)
-    return ["taken"] * taken + ["not taken"] * (possible - taken)
-
-
 def shares(record: RunRecord) -> dict[str, dict[str, list[float]]]:
-    """Return, for each kind of decision and option, its share in each part of the search."""
+    """Return, for each kind of decision and option, its share in each part of the search.
+
+    Of a part's architectures at most ``DECODED`` count, evenly chosen: decoding takes long.
+    """
     counted = []
     for some in parts(record.of(POLICY)):
         counts: dict[str, Counter[str]] = {}
-        for trial in some:
+        for trial in evenly(some, DECODED):
             for kind, options in choices(record.architecture(trial)).items():
                 counts.setdefault(kind, Counter()).update(options)
         counted.append(counts)

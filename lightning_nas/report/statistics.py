@@ -11,9 +11,11 @@ Source of the effective number: Kish, Survey Sampling, 1965 (means with unequal 
 
 import math
 import statistics
+from collections import Counter
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
 
+import numpy as np
 from scipy.special import stdtrit
 
 LEVEL = 0.95
@@ -103,19 +105,21 @@ def mean_of(values: Sequence[float], roots: Sequence[Hashable] | None = None) ->
     >>> copied.evaluations, round(copied.effective, 2), round(copied.half, 3)
     (3, 2.67, 0.263)
     """
-    clusters: dict[Hashable, list[float]] = {}
-    for root, value in zip(range(len(values)) if roots is None else roots, values, strict=True):
-        clusters.setdefault(root, []).append(value)
-    count, evaluations = len(values), len(clusters)
+    of = range(len(values)) if roots is None else roots
+    sizes, sums = Counter(of), dict.fromkeys(of, 0.0)
+    for root, value in zip(of, values, strict=True):
+        sums[root] += value
+    count, evaluations = len(values), len(sizes)
     if not count:
         return Mean(math.nan, math.inf, 0, 0.0, 0, 0.0)
-    effective = count**2 / sum(len(cluster) ** 2 for cluster in clusters.values())
-    value = statistics.fmean(values)
+    effective = count**2 / sum(size**2 for size in sizes.values())
+    mean = statistics.fmean(values)
     if evaluations < 2:
-        return Mean(value, math.inf, count, 0.0, evaluations, effective)
-    deviation = statistics.stdev(map(statistics.fmean, clusters.values()))
+        return Mean(mean, math.inf, count, 0.0, evaluations, effective)
+    each = np.array([sums[root] / size for root, size in sizes.items()])
+    deviation = float(np.std(each - each[0], ddof=1))  # less one of them: exactly 0 without spread
     half = quantile(evaluations - 1) * deviation / math.sqrt(effective)
-    return Mean(value, half, count, deviation, evaluations, effective)
+    return Mean(mean, half, count, deviation, evaluations, effective)
 
 
 def difference(one: Mean, other: Mean) -> Difference:

@@ -7,8 +7,8 @@ from collections import Counter
 import pytest
 
 from lightning_nas.evaluation.trial import CONTROL, POLICY
-from lightning_nas.published import load_architecture
-from lightning_nas.report.progress import choices, collapse, comparisons, epochs, parts, shares
+from lightning_nas.report import progress
+from lightning_nas.report.progress import collapse, comparisons, epochs, evenly, parts, shares
 from lightning_nas.report.record import read_run
 from lightning_nas.report.statistics import BETTER, NO_BETTER, NOT_ENOUGH
 from tests.report.folders import collapsed_search, growing_search, shared_search, trial_search
@@ -98,19 +98,19 @@ def test_shares_are_those_of_the_architectures(trained):
         assert share == pytest.approx([count[name] / count.total() for count in counted])
 
 
-def test_every_kind_of_architecture_has_its_choices():
-    cells = choices(load_architecture("enas_micro"))
-    assert {name: len(options) for name, options in cells.items()} == {
-        "operations": 20, "inputs": 20,
-    }  # fmt: skip
-    macro = choices(load_architecture("enas_macro"))
-    layers = load_architecture("enas_macro").layers
-    assert macro["skips"].count("taken") == sum(len(layer.skips) for layer in layers)
-    assert len(macro["skips"]) == 24 * 23 / 2
-    chain = choices(load_architecture("nas_2017"))
-    assert {name: len(options) for name, options in chain.items()} == {
-        "windows": 15, "filters": 15, "skips": 105,
-    }  # fmt: skip
+def test_shares_of_long_parts_are_those_of_evenly_chosen_architectures(trained, monkeypatch):
+    assert evenly(range(10), 4) == [0, 2, 5, 7]
+    assert evenly(range(3), 4) == [0, 1, 2]
+    monkeypatch.setattr(progress, "DECODED", 3)
+    found = shares(trained)["operations"]
+    counts = [
+        Counter(
+            name for trial in evenly(part, 3) for name in trained.architecture(trial).operations
+        )
+        for part in parts(trained.of(POLICY))
+    ]
+    for name, share in found.items():
+        assert share == pytest.approx([count[name] / 18 for count in counts])
 
 
 def test_one_architecture_again_and_again_is_a_collapse(tmp_path):
