@@ -1,7 +1,8 @@
 """ENAS's random arm: uniformly drawn architectures, scored as the controller's are.
 
-They share the weights and the images with the controller's samples of the epoch, so that whatever
-differs is the controller's doing. No random number of the search is used up by them.
+They share the weights with the controller's samples of the epoch, and the images with those of its
+first steps: as many as the arm has, a tenth where nothing else is asked for. What differs beyond
+the luck of the images is the controller's doing. No random number of the search is used up by them.
 """
 
 import math

@@ -14,7 +14,7 @@ from matplotlib.ticker import MaxNLocator, PercentFormatter
 
 from lightning_nas.report.palette import STYLES, short_name
 from lightning_nas.report.picture import FONT
-from lightning_nas.report.statistics import Mean
+from lightning_nas.report.statistics import Difference, Mean
 
 SIZE = (4.5, 3.0)  # inches
 POLICY_COLOUR, CONTROL_COLOUR, BEST_COLOUR = "#1F6FA8", "#A3541A", "#222222"
@@ -161,16 +161,17 @@ def stacked(at: Sequence[float], shares: Mapping[str, Sequence[float]]) -> Figur
     return figure
 
 
-def differences(across: str, line: Band) -> Figure:
-    """Return differences from zero, each with its interval."""
+def differences(across: str, line: tuple[Sequence[float], Sequence[Difference]]) -> Figure:
+    """Return differences from zero, each with its interval; hollow where there is none."""
     figure, axes = chart(across, "reward above chance")
-    at, means = line
-    half = [mean.half if np.isfinite(mean.half) else 0.0 for mean in means]
     axes.axhline(0, color=CONTROL_COLOUR, linewidth=1.4)
-    axes.errorbar(
-        at, [mean.value for mean in means], half, fmt="o", markersize=3.5, color=POLICY_COLOUR,
-        elinewidth=1, capsize=0,
-    )  # fmt: skip
+    for at, one in zip(*line, strict=True):
+        sure = bool(np.isfinite(one.half))
+        axes.errorbar(
+            [at], [one.value], [one.half] if sure else None, fmt="o", markersize=3.5,
+            color=POLICY_COLOUR, markerfacecolor=POLICY_COLOUR if sure else "none",
+            elinewidth=1, capsize=0,
+        )  # fmt: skip
     return figure
 
 

@@ -8,11 +8,21 @@ from matplotlib.figure import Figure
 
 from lightning_nas.evaluation.trial import CONTROL, FINALIST, POLICY, Trial
 from lightning_nas.report import charts
-from lightning_nas.report.progress import curve, epochs, parts, rewards, shares
+from lightning_nas.report.progress import (
+    DECODED,
+    curve,
+    epochs,
+    mean_reward,
+    parts,
+    rewards,
+    shares,
+)
 from lightning_nas.report.record import RunRecord
-from lightning_nas.report.statistics import Mean, difference, mean_of
+from lightning_nas.report.statistics import FEWEST, difference
 
 CURVE = 20  # points of a curve of means
+DOTS = 24  # of the epochs' differences
+Pair = tuple[list[Trial], list[Trial]]  # of the controller and of chance
 COST_NAMES = {
     "parameters": "parameters",
     "multiply_adds": "multiply-adds",
@@ -54,9 +64,8 @@ def reward_charts(record: RunRecord) -> Iterator[Chart]:
             "be compared.",
             charts.lines("epoch", "accuracy", learnt),
         )
-    control, policy = record.control(), record.of(POLICY)
-    if control and not record.shared:
-        late = policy[len(policy) // 2 :]
+    late, control = record.late()
+    if late and control and not record.shared:
         arms = {
             f"search, second half ({len(late)})": rewards(late),
             f"random ({len(control)})": rewards(control),
@@ -64,7 +73,8 @@ def reward_charts(record: RunRecord) -> Iterator[Chart]:
         yield Chart(
             "spread",
             "The search beside chance",
-            "How rewards are spread in the second half of the search and in its random arm; "
+            "How rewards are spread in the second half of the search and in its random arm"
+            f"{' of the same time, as the space grows' if record.grows else ''}; "
             "upright lines are means: the further apart, the more the search has learnt.",
             charts.histograms("reward", arms, (charts.POLICY_COLOUR, charts.CONTROL_COLOUR)),
         )
@@ -74,14 +84,16 @@ def _reward_chart(record: RunRecord) -> Chart:
     figure, axes = charts.chart("architectures of the search", "reward")
     place = {trial.number: at for at, trial in enumerate(_searched(record), start=1)}
     policy, control = record.of(POLICY), record.control()
-    charts.cloud(axes, ([place[t.number] for t in policy], rewards(policy)), charts.POLICY_COLOUR)
-    charts.band(axes, _means(policy, place), charts.POLICY_COLOUR, "search")
-    if control and record.shared:  # weights learn: what was drawn late is worth more
+    if policy:
+        points = [place[t.number] for t in policy], rewards(policy)
+        charts.cloud(axes, points, charts.POLICY_COLOUR)
+        charts.band(axes, _means(policy, place), charts.POLICY_COLOUR, "search")
+    if control and (record.shared or record.grows):  # what is drawn late is worth more
         charts.band(axes, _means(control, place), charts.CONTROL_COLOUR, "random")
     elif control:
-        mean = mean_of(rewards(control))
+        mean = mean_reward(control)
         charts.level(axes, mean, charts.CONTROL_COLOUR, f"random ({mean.count})")
-    if not record.shared:
+    if policy and not record.shared:
         best = list(accumulate(rewards(policy), max))
         at = [place[t.number] for t in policy]
         axes.plot(
@@ -111,21 +123,23 @@ def _searched(record: RunRecord) -> list[Trial]:
 def _means(trials: Sequence[Trial], place: dict[int, int]) -> charts.Band:
     some = parts(trials, min(CURVE, max(1, len(trials) // 5)))
     middle = [sum(place[t.number] for t in part) / len(part) for part in some]
-    return middle, [mean_of(rewards(part)) for part in some]
+    return middle, [mean_reward(part) for part in some]
 
 
 def arm_charts(record: RunRecord) -> Iterator[Chart]:
     """Yield, for shared weights, the controller less chance in each epoch, and the last ranking."""
-    pairs = epochs(record)
-    if pairs:
-        at = [number + 1 for number in range(len(pairs))]
+    some = joined(epochs(record))
+    if some:
+        at = [_epoch(record, policy) for policy, _ in some]
+        found = [difference(mean_reward(policy), mean_reward(control)) for policy, control in some]
         yield Chart(
             "arms",
             "Controller less chance, epoch by epoch",
             "A dot is the mean reward of the controller's architectures less that of the uniform "
             "ones of the same epoch, under the same weights, with its 95 % interval; above the "
-            "line the controller is better.",
-            charts.differences("epoch", _joined(at, pairs)),
+            f"line the controller is better. Epochs are joined until both have {FEWEST}; a hollow "
+            "dot has fewer.",
+            charts.differences("epoch", (at, found)),
         )
     derived, uniform = record.final()
     if derived and uniform:
@@ -142,20 +156,31 @@ def arm_charts(record: RunRecord) -> Iterator[Chart]:
         )
 
 
-def _joined(
-    at: Sequence[float], pairs: Sequence[tuple[list[Trial], list[Trial]]]
-) -> tuple[list[float], list[Mean]]:
-    """Join epochs until the random arm has enough to say something, 24 dots at most."""
-    width = -(-len(pairs) // 24)
-    places, means = [], []
-    for first in range(0, len(pairs), width):
-        some = pairs[first : first + width]
-        policy = [t for pair in some for t in pair[0]]
-        control = [t for pair in some for t in pair[1]]
-        found = difference(rewards(policy), rewards(control))
-        places.append(sum(at[first : first + width]) / len(some))
-        means.append(Mean(found.value, found.half, len(policy), 0.0))
-    return places, means
+def joined(pairs: Sequence[Pair], most: int = DOTS) -> list[Pair]:
+    """Join epochs until both arms have enough to say something, into so many at most.
+
+    What the last epochs lack of that stays by itself.
+    """
+    width = -(-len(pairs) // most)
+    found: list[Pair] = []
+    epochs_in = 0
+    for policy, control in pairs:
+        if found and (
+            epochs_in < width or min(mean_reward(arm).evaluations for arm in found[-1]) < FEWEST
+        ):
+            found[-1] = [*found[-1][0], *policy], [*found[-1][1], *control]
+            epochs_in += 1
+        else:
+            found.append((policy, control))
+            epochs_in = 1
+    return found
+
+
+def _epoch(record: RunRecord, trials: Sequence[Trial]) -> float:
+    """Return the epoch, from 1, of the controller's architectures; the mean of several epochs."""
+    steps = record.config["method"]["controller_steps"]
+    epochs_of = {trial.proposal.step // steps + 1 for trial in trials}
+    return sum(epochs_of) / len(epochs_of)
 
 
 def controller_charts(record: RunRecord) -> Iterator[Chart]:
@@ -186,6 +211,8 @@ def choice_charts(record: RunRecord) -> Iterator[Chart]:
     """Yield what was chosen over the search."""
     some = parts(record.of(POLICY))
     ends = [0, *accumulate(len(part) for part in some)]
+    many = any(len(part) > DECODED for part in some)
+    of = f", by {DECODED} evenly chosen architectures of it" if many else ""
     at = [(first + last) / 2 for first, last in pairwise(ends)]
     titles = {
         "operations": "Operations",
@@ -199,8 +226,8 @@ def choice_charts(record: RunRecord) -> Iterator[Chart]:
             f"choice-{kind}",
             titles[kind],
             "From left to right the parts of the search; the height of a colour is the share of "
-            "that option in its part: an area that swallows the others is what the search settles "
-            "on.",
+            f"that option in its part{of}: an area that swallows the others is what the search "
+            "settles on.",
             charts.stacked(at, options),
         )
 
@@ -231,7 +258,7 @@ def front_chart(record: RunRecord) -> Chart | None:
 
 
 def seconds_of(record: RunRecord) -> dict[str, float]:
-    """Return where the time went, in seconds."""
+    """Return where the time went, in seconds; of a table, what its trainings had taken."""
     if record.shared:
         phases = {
             "weights": "shared weights",
@@ -251,6 +278,8 @@ def seconds_of(record: RunRecord) -> dict[str, float]:
         }
         finalists = 0.0
     spent |= {"finalists": finalists} if finalists else {}
+    if record.tabular:
+        return {name: seconds for name, seconds in spent.items() if seconds}
     rest = float(record.summary.get("seconds", 0)) - sum(spent.values())
     spent |= {"all else": rest} if rest > 0 else {}
     return {name: seconds for name, seconds in spent.items() if seconds}
@@ -261,6 +290,14 @@ def seconds_chart(record: RunRecord) -> Chart | None:
     spent = seconds_of(record)
     if not spent:
         return None
+    if record.tabular:
+        return Chart(
+            "seconds",
+            "Training time that the table saved",
+            "Minutes that the trainings in the table had taken, by phase; this search has only "
+            "looked them up.",
+            charts.bars(spent),
+        )
     return Chart(
         "seconds",
         "Where the time went",

@@ -10,7 +10,7 @@ from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
-from lightning_nas.evaluation.trial import CONTROL, FINALIST
+from lightning_nas.evaluation.trial import CONTROL, DERIVED, FINALIST, POLICY, Trial
 from lightning_nas.files import replace_text
 from lightning_nas.methods.base import Ranked
 from lightning_nas.report.charts_search import (
@@ -80,7 +80,7 @@ def page_of(record: RunRecord) -> dict[str, Any]:
     """Return all that the page of a run says."""
     found = collapse(record)
     front = front_chart(record)
-    failed = [trial for trial in record.trials if trial.outcome.error is not None]
+    failed = [trial for trial in record.trials if trial.outcome.error and trial.same_as is None]
     seconds = seconds_chart(record)
     content: dict[str, Any] = {
         "title": record.name,
@@ -117,7 +117,7 @@ def page_of(record: RunRecord) -> dict[str, Any]:
         "seconds": shown([seconds])[0] if seconds else None,
         "errors": Counter(trial.outcome.error for trial in failed).most_common(10),
         "failed": number(len(failed)),
-        "evaluated": number(len(record.trials)),
+        "evaluated": number(record.evaluated),
         "sharing": judged(record.folder),
         "configuration": record.configuration,
     }
@@ -144,7 +144,9 @@ def shown(charts: Iterable[Chart]) -> list[dict[str, Any]]:
 
 
 def _subtitle(record: RunRecord) -> str:
-    evaluated = f"{number(len(record.trials))} architectures evaluated"
+    evaluated = f"{number(record.evaluated)} evaluations"
+    if record.repeats:
+        evaluated += f", {number(record.repeats)} more proposals of what had been evaluated"
     return f"{record.method}, seed {record.seed}: {evaluated}; searched: {record.space}."
 
 
@@ -155,9 +157,11 @@ def _compared_note(record: RunRecord) -> str:
             "end both are ranked on the whole validation split; within the search epochs are "
             "compared, each with its own."
         )
+    when = "at the same time, as the space grows" if record.grows else "during the whole search"
     return (
-        "Mean rewards. Chance: the random arm, drawn uniformly and evaluated alike during the "
-        "whole search. Architectures that were proposed again count again."
+        f"Mean rewards. Chance: the random arm, drawn uniformly and evaluated alike {when}. "
+        "An architecture that was proposed again counts again in the mean, but is one evaluation "
+        "in the interval."
     )
 
 
@@ -167,8 +171,9 @@ def _facts(record: RunRecord) -> list[tuple[str, str, str]]:
     if record.best:
         trial = record.best[0].trial
         outcome = trial.outcome
-        if outcome.accuracies and not record.shared:
-            facts.append(("accuracy, last epoch", f"{outcome.accuracies[-1]:.2%}", "validation"))
+        accuracy = _accuracy(record, trial)
+        if accuracy:
+            facts.append(("accuracy, last epoch", accuracy, "validation"))
         note = "validation accuracy, shared weights" if record.shared else ""
         trained = trial.proposal.arm == FINALIST
         facts.insert(
@@ -179,10 +184,32 @@ def _facts(record: RunRecord) -> list[tuple[str, str, str]]:
             value = getattr(outcome, name)
             if value:
                 facts.append((COST_NAMES[name], number(value), alone))
-    facts.append(("evaluated", number(len(record.trials)), "architectures"))
+    facts.append(("evaluations", number(record.evaluated), _arms(record)))
+    if record.repeats:
+        facts.append(("proposed again", number(record.repeats), "outcomes copied"))
     if "seconds" in record.summary:
         facts.append(("time", duration(record.summary["seconds"]), ""))
     return facts
+
+
+def _arms(record: RunRecord) -> str:
+    """Return how many evaluations each arm had."""
+    names = {
+        POLICY: "of the search",
+        CONTROL: "drawn uniformly",
+        DERIVED: "derived",
+        FINALIST: "of finalists",
+    }
+    counts = {
+        name: sum(trial.same_as is None for trial in record.of(arm)) for arm, name in names.items()
+    }
+    return ", ".join(f"{number(count)} {name}" for name, count in counts.items() if count)
+
+
+def _accuracy(record: RunRecord, trial: Trial) -> str:
+    """Return the accuracy of the last epoch of a training; empty where there was none."""
+    trained = not record.shared or trial.proposal.arm == FINALIST
+    return f"{trial.outcome.accuracies[-1]:.2%}" if trained and trial.outcome.accuracies else ""
 
 
 def _collapse(found: Collapse) -> dict[str, Any]:
@@ -194,14 +221,15 @@ def _collapse(found: Collapse) -> dict[str, Any]:
 def _best(record: RunRecord, one: Ranked, place: int) -> dict[str, Any]:
     trial, outcome = one.trial, one.trial.outcome
     words = [f"reward {trial.reward:.4f}"]
-    if outcome.accuracies and not (record.shared and trial.proposal.arm != FINALIST):
-        words.append(f"accuracy {outcome.accuracies[-1]:.2%}")
+    accuracy = _accuracy(record, trial)
+    if accuracy:
+        words.append(f"accuracy {accuracy}")
     words += [
         f"{number(getattr(outcome, name))} {COST_NAMES[name]}"
         for name in ("parameters", "multiply_adds")
         if getattr(outcome, name)
     ]
-    if outcome.seconds:
+    if outcome.seconds and not record.tabular:
         words.append(duration(outcome.seconds))
     said = {CONTROL: "drawn at random", FINALIST: "a finalist, trained for longer"}
     if trial.proposal.arm in said:

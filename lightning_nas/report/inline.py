@@ -17,6 +17,7 @@ SETTINGS: Any = {
     "svg.hashsalt": "lightning_nas",
 }  # text as text, same bytes
 PIXELS = 4 / 3  # a point
+PLACES = "d|x|y|points|transform"  # attributes that say where something is
 
 
 def inline_figure(figure: Figure, prefix: str, title: str) -> Markup:
@@ -53,7 +54,7 @@ def inline(text: str, prefix: str, title: str, kind: str) -> Markup:
     text = re.sub(r"url\(#([^)]+)\)", rf"url(#{prefix}-\1)", text)
     text = re.sub(r'href="#([^"]+)"', rf'href="#{prefix}-\1"', text)
     text = text.replace("'DejaVu Sans'", FONTS)
-    text = re.sub(r"(\d\.\d{3})\d+", r"\1", text)  # thousandths of a point do
+    text = re.sub(rf'\b({PLACES})="[^"]*"', _shortened, text)
     head, rest = text.split(">", 1)
     width, height = (float(size) for size in re.findall(r' (?:width|height)="([\d.]+)pt"', head))
     head = re.sub(r' (?:width|height|style|role|aria-label)="[^"]*"', "", head)
@@ -63,3 +64,8 @@ def inline(text: str, prefix: str, title: str, kind: str) -> Markup:
     )
     label = Markup(' role="img" aria-label="{}" class="{}" ').format(title, kind)
     return Markup(f"{head}{label}{size}>{rest}")
+
+
+def _shortened(attribute: re.Match[str]) -> str:
+    """Return an attribute in thousandths of a point, which do."""
+    return re.sub(r"(\d\.\d{3})\d+", r"\1", attribute[0])

@@ -6,17 +6,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
-from lightning_nas.architecture import (
-    Architecture,
-    CellArchitecture,
-    ChainArchitecture,
-    MacroArchitecture,
-)
 from lightning_nas.evaluation.trial import CONTROL, POLICY, Trial
 from lightning_nas.report.record import RunRecord
+from lightning_nas.report.shares import choices
 from lightning_nas.report.statistics import Difference, Mean, difference, mean_of, paired
 
 PARTS = 12  # of a search, for curves of shares
+DECODED = 500  # architectures of a part, for its shares
 LAST = 0.05  # share of the controller's architectures that its collapse is looked for in
 FEWEST_LAST = 10
 SAME = 0.9  # share of one architecture among the last: collapsed
@@ -43,7 +39,7 @@ class Comparison:
     policy: Mean
     control: Mean
     difference: Difference
-    unit: str = "architectures in one of the two arms"
+    unit: str = "evaluations in one of the two arms"
 
 
 def rewards(trials: Sequence[Trial]) -> list[float]:
@@ -51,11 +47,23 @@ def rewards(trials: Sequence[Trial]) -> list[float]:
     return [trial.reward for trial in trials]
 
 
+def mean_reward(trials: Sequence[Trial]) -> Mean:
+    """Return the mean reward of trials; those that copy an outcome are one evaluation with it."""
+    roots = [trial.number if trial.same_as is None else trial.same_as for trial in trials]
+    return mean_of(rewards(trials), roots)
+
+
 def parts(trials: Sequence[Trial], count: int = PARTS) -> list[Sequence[Trial]]:
     """Divide trials, in their order, into so many parts, as even as can be; none is empty."""
-    count = max(1, min(count, len(trials)))
-    edges = [round(place * len(trials) / count) for place in range(count + 1)]
+    count = min(count, len(trials))
+    edges = [round(place * len(trials) / max(1, count)) for place in range(count + 1)]
     return [trials[first:last] for first, last in pairwise(edges)]
+
+
+def evenly(trials: Sequence[Trial], most: int) -> list[Trial]:
+    """Return so many trials at most, evenly chosen, in their order."""
+    count = min(most, len(trials))
+    return [trials[place * len(trials) // count] for place in range(count)]
 
 
 def epochs(record: RunRecord) -> list[tuple[list[Trial], list[Trial]]]:
@@ -83,11 +91,9 @@ def comparisons(record: RunRecord) -> list[Comparison]:
     """Return the controller beside chance; the first one answers the question."""
     if record.shared:
         return _of_shared(record)
-    policy, control = record.of(POLICY), record.of(CONTROL)
-    late = policy[len(policy) // 2 :]
     return [
-        _independent("second half of the search", late, control),
-        _independent("whole search", policy, control),
+        _independent("second half of the search", *record.late()),
+        _independent("whole search", record.of(POLICY), record.of(CONTROL)),
     ]
 
 
@@ -102,12 +108,12 @@ def _of_shared(record: RunRecord) -> list[Comparison]:
         ("whole search", pairs),
     ):
         arms = [[t for pair in some for t in pair[arm]] for arm in (0, 1)]
-        differences = [mean_of(rewards(p)).value - mean_of(rewards(c)).value for p, c in some]
+        differences = [mean_reward(p).value - mean_reward(c).value for p, c in some]
         found.append(
             Comparison(
                 when,
-                mean_of(rewards(arms[0])),
-                mean_of(rewards(arms[1])),
+                mean_reward(arms[0]),
+                mean_reward(arms[1]),
                 paired(differences),
                 "epochs with a random arm",
             )
@@ -116,55 +122,22 @@ def _of_shared(record: RunRecord) -> list[Comparison]:
 
 
 def _independent(when: str, policy: Sequence[Trial], control: Sequence[Trial]) -> Comparison:
-    first, second = rewards(policy), rewards(control)
-    return Comparison(when, mean_of(first), mean_of(second), difference(first, second))
+    first, second = mean_reward(policy), mean_reward(control)
+    return Comparison(when, first, second, difference(first, second))
 
 
 # ---- what the controller chooses ----------------------------------------------------------------
 
 
-def choices(architecture: Architecture) -> dict[str, list[str]]:
-    """Return what was decided in an architecture, by kind of decision."""
-    if isinstance(architecture, CellArchitecture):
-        blocks = [
-            (place, block)
-            for cell in (architecture.normal, architecture.reduction)
-            for place, block in enumerate(cell.blocks)
-        ]
-        read = {0: "older input", 1: "newer input"}
-        return {
-            "operations": [name for _, block in blocks for name in block.operations],
-            "inputs": [
-                read.get(state, "earlier block") for _, block in blocks for state in block.inputs
-            ],
-        }
-    if isinstance(architecture, MacroArchitecture):
-        layers = architecture.layers
-        return {
-            "operations": [layer.operation for layer in layers],
-            "skips": _skips([(len(layer.skips), i) for i, layer in enumerate(layers)]),
-        }
-    if isinstance(architecture, ChainArchitecture):
-        return {
-            "windows": ["x".join(map(str, layer.kernel)) for layer in architecture.layers],
-            "filters": [f"{layer.filters}" for layer in architecture.layers],
-            "skips": _skips([(len(x.inputs), i) for i, x in enumerate(architecture.layers)]),
-        }
-    return {"operations": list(architecture.operations)}
-
-
-def _skips(layers: Sequence[tuple[int, int]]) -> list[str]:
-    taken = sum(count for count, _ in layers)
-    possible = sum(candidates for _, candidates in layers)
-    return ["taken"] * taken + ["not taken"] * (possible - taken)
-
-
 def shares(record: RunRecord) -> dict[str, dict[str, list[float]]]:
-    """Return, for each kind of decision and option, its share in each part of the search."""
+    """Return, for each kind of decision and option, its share in each part of the search.
+
+    Of a part's architectures at most ``DECODED`` count, evenly chosen: decoding takes long.
+    """
     counted = []
     for some in parts(record.of(POLICY)):
         counts: dict[str, Counter[str]] = {}
-        for trial in some:
+        for trial in evenly(some, DECODED):
             for kind, options in choices(record.architecture(trial)).items():
                 counts.setdefault(kind, Counter()).update(options)
         counted.append(counts)
@@ -191,7 +164,8 @@ class Collapse:
         collapsed: Whether it does not.
         same: Share of the commonest architecture among the last.
         last: How many these are.
-        entropy: Of its decisions at the end, as a share of a uniform draw's; None = not logged.
+        entropy: Of its decisions at the end, as a share of a uniform draw's; None = the space
+            grows, and a uniform draw's with it.
     """
 
     collapsed: bool
@@ -201,16 +175,19 @@ class Collapse:
 
 
 def collapse(record: RunRecord) -> Collapse | None:
-    """Return whether the controller has collapsed; None where there are too few architectures."""
+    """Return whether the controller has collapsed.
+
+    None where there are too few architectures, or no controller that logs its entropy.
+    """
     policy = record.of(POLICY)
     count = max(FEWEST_LAST, math.ceil(LAST * len(policy)))
-    if len(policy) < count:
+    logged = curve(record.metrics, "controller/entropy")[1]
+    if len(policy) < count or not logged:
         return None
     tokens = Counter(trial.proposal.tokens for trial in policy[-count:])
     same = tokens.most_common(1)[0][1] / count
-    logged = curve(record.metrics, "controller/entropy")[1]
-    most = math.log(record.space.size)
-    entropy = logged[-1] / most if logged and most else None
+    most = 0.0 if record.grows else math.log(record.space.size)
+    entropy = logged[-1] / most if most else None
     return Collapse(
         same >= SAME or (entropy is not None and entropy < ENTROPY), same, count, entropy
     )

@@ -11,10 +11,12 @@ import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from pydoc import locate
+from pydoc import ErrorDuringImport, locate
 from typing import Any
 
 import yaml
+from omegaconf import OmegaConf
+from omegaconf.errors import OmegaConfBaseException
 
 from lightning_nas.architecture import Architecture, from_json
 from lightning_nas.errors import InputError
@@ -86,6 +88,27 @@ class RunRecord:
         return self.config.get("seed")
 
     @property
+    def evaluated(self) -> int:
+        """How many evaluations there were, of all arms; copied outcomes are none."""
+        return sum(trial.same_as is None for trial in self.trials)
+
+    @property
+    def repeats(self) -> int:
+        """How many proposals copied the outcome of an earlier one."""
+        return len(self.trials) - self.evaluated
+
+    @property
+    def grows(self) -> bool:
+        """Whether later architectures were drawn from larger spaces."""
+        return self.config["method"].get("grow_every") is not None
+
+    @property
+    def tabular(self) -> bool:
+        """Whether outcomes were read from a table: their seconds are of trainings of others."""
+        evaluation = self.config.get("evaluation") or {}
+        return str(evaluation.get("_target_")).endswith(".TabularBenchmark")
+
+    @property
     def partial(self) -> str:
         """Why this is not the whole search; empty where it is."""
         if self.summary.get("status") == "interrupted":
@@ -119,6 +142,20 @@ class RunRecord:
         last = {trial.number for trial in self.final()[1]}
         return tuple(trial for trial in self.of(CONTROL) if trial.number not in last)
 
+    def late(self) -> tuple[tuple[Trial, ...], tuple[Trial, ...]]:
+        """Return what the search proposed in its second half, and the random arm beside it.
+
+        That is the whole random arm where the space stays the same, and otherwise what was
+        proposed in the same span of numbers: it is from spaces of the same sizes.
+        """
+        policy = sorted(self.of(POLICY), key=lambda trial: trial.number)
+        half = policy[len(policy) // 2 :]
+        control = self.control()
+        if self.grows and half:
+            span = range(half[0].number, half[-1].number + 1)
+            control = tuple(trial for trial in control if trial.number in span)
+        return tuple(half), control
+
     def architecture(self, trial: Trial) -> Architecture:
         """Return the architecture of a trial.
 
@@ -151,11 +188,11 @@ def read_run(folder: Path) -> RunRecord:
     """
     if not is_run(folder):
         raise InputError(f"{folder}: not a run folder (it has no .hydra/config.yaml)")
-    configuration = (folder / ".hydra" / "config.yaml").read_text(encoding="utf-8")
-    config = yaml.safe_load(configuration)
+    path = folder / ".hydra" / "config.yaml"
+    configuration, config = _configuration(path)
     if "space" not in config:
         raise InputError(f"{folder}: the folder of a training; a report is of a search")
-    space = _space(config["space"], folder)
+    space = _space(config, path)
     trials, written, waiting = _trials(folder)
     texts = {
         trial.proposal.tokens: text
@@ -190,13 +227,34 @@ def read_run(folder: Path) -> RunRecord:
     )
 
 
-def _space(settings: Mapping[str, Any], folder: Path) -> Space:
-    """Build the space that the configuration describes."""
-    given = dict(settings)
-    kind: Any = locate(given.pop("_target_"))
-    if kind is None:
-        raise InputError(f"{folder}: its space, {settings['_target_']}, cannot be imported here")
-    space: Space = kind(**given)
+def _configuration(path: Path) -> tuple[str, dict[str, Any]]:
+    """Return the text of a configuration, and its settings without references resolved."""
+    try:
+        text = path.read_text(encoding="utf-8")
+        config = yaml.safe_load(text)
+    except (UnicodeDecodeError, yaml.YAMLError) as error:
+        raise InputError(f"{path}: damaged: {' '.join(str(error).split())}") from None
+    if not isinstance(config, dict):
+        raise InputError(f"{path}: damaged: it has no settings")
+    return text, config
+
+
+def _space(config: Mapping[str, Any], path: Path) -> Space:
+    """Build the space that the configuration describes, as Hydra would.
+
+    The only reader of references such as ``${layers}``; keys such as ``_convert_`` are Hydra's own.
+    """
+    try:
+        settings: Any = OmegaConf.to_container(OmegaConf.create(dict(config)).space, resolve=True)
+        kind: Any = locate(settings["_target_"])
+        if kind is None:
+            raise InputError(f"{path}: its space, {settings['_target_']}, cannot be imported here")
+        given = {name: value for name, value in settings.items() if not name.startswith("_")}
+        space: Space = kind(**given)
+    except (ErrorDuringImport, OmegaConfBaseException, KeyError, TypeError) as error:
+        raise InputError(
+            f"{path}: its space cannot be built: {' '.join(str(error).split())}"
+        ) from None
     return space
 
 
@@ -217,7 +275,12 @@ def _trials(folder: Path) -> tuple[list[Trial], list[str | None], int]:
 def _summary(path: Path) -> dict[str, Any]:
     if not path.exists():
         return {}
-    summary: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    try:
+        summary = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise InputError(f"{path}: damaged: {error}") from None
+    if not isinstance(summary, dict):
+        raise InputError(f"{path}: damaged: not an object of JSON")
     return summary
 
 

@@ -2,7 +2,9 @@
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
+from itertools import pairwise
 from pathlib import Path
+from statistics import fmean
 from typing import Any
 
 from lightning_nas.errors import InputError
@@ -19,7 +21,9 @@ from lightning_nas.report.words import ANSWERS, TONES, duration, judged, number
 
 CURVE = 20  # points of a curve
 FEWEST_SEEDS = 3
-HEAD = ("run", "seed", "evaluated", "best", "search", "chance", "difference", "verdict", "time")
+HEAD = (
+    "run", "seed", "evaluated", "best reward", "search", "chance", "difference", "verdict", "time"
+)  # fmt: skip
 UNLIKE = ("seed", "paths", "resume")  # settings in which runs may differ
 
 
@@ -38,6 +42,7 @@ def write_common_report(folders: Sequence[Path], path: Path) -> Path:
 
 def page_of(records: Sequence[RunRecord], folders: Sequence[Path]) -> dict[str, Any]:
     """Return all that the page says."""
+    when, measured = _measured(records)
     unlike = differing([record.config for record in records])
     names = [_name(record) for record in records]
     contents = [("summary", "Summary"), ("reward", "Reward"), ("runs", "Runs"), ("best", "Best")]
@@ -47,21 +52,11 @@ def page_of(records: Sequence[RunRecord], folders: Sequence[Path]) -> dict[str, 
         "contents": [*contents, *([("configuration", "Settings that differ")] if unlike else [])],
         "again": " ".join(map(typed, folders)),
         "warnings": _warnings(records, unlike),
-        "verdict": _verdict(records),
+        "verdict": _verdict(records, when, measured),
         "facts": _facts(records),
         "reward": shown(_charts(records)),
-        "head": [
-            "run",
-            "seed",
-            "evaluated",
-            "best reward",
-            "search",
-            "chance",
-            "difference",
-            "verdict",
-            "time",
-        ],
-        "rows": [_row(record) for record in records],
+        "head": HEAD,
+        "rows": [_row(record, when) for record in records],
         "best": [
             {
                 "name": name,
@@ -111,9 +106,7 @@ def _warnings(records: Sequence[RunRecord], unlike: Mapping[str, Any]) -> list[s
     return warnings
 
 
-def _verdict(records: Sequence[RunRecord]) -> dict[str, str]:
-    found = [comparisons(record)[0] for record in records]
-    measured = [c.difference.value for c in found if c.control.count and c.policy.count]
+def _verdict(records: Sequence[RunRecord], when: str, measured: Sequence[float]) -> dict[str, str]:
     over = paired(measured, FEWEST_SEEDS)
     if len(measured) < FEWEST_SEEDS:
         words = (
@@ -122,10 +115,23 @@ def _verdict(records: Sequence[RunRecord]) -> dict[str, str]:
         )
         return {"answer": "", "tone": "", "words": words}
     words = (
-        f"Over {len(measured)} runs, {found[0].when}, the mean reward of what the search proposed "
-        f"less that of its random arm: {judged(over)}"
+        f"Over {len(measured)} of {len(records)} runs, {when}, the mean reward of what the "
+        f"search proposed less that of its random arm: {judged(over)}"
     )
     return {"answer": ANSWERS[over.verdict], "tone": TONES[over.verdict], "words": words}
+
+
+def _measured(records: Sequence[RunRecord]) -> tuple[str, list[float]]:
+    """Return the part of the search that most runs have a comparison of, and their differences.
+
+    Runs that did not come to their ranking at the end have only those of the search itself.
+    """
+    found: dict[str, list[float]] = {}
+    for record in records:
+        for one in comparisons(record):
+            if one.control.count and one.policy.count:
+                found.setdefault(one.when, []).append(one.difference.value)
+    return max(found.items(), key=lambda pair: len(pair[1]), default=("", []))
 
 
 def _facts(records: Sequence[RunRecord]) -> list[tuple[str, str, str]]:
@@ -135,18 +141,19 @@ def _facts(records: Sequence[RunRecord]) -> list[tuple[str, str, str]]:
     facts = [
         ("best reward, mean", f"{best.value:.4f}", half),
         ("runs", number(len(records)), ""),
-        ("evaluated", number(sum(len(r.trials) for r in records)), "architectures"),
+        ("evaluations", number(sum(r.evaluated for r in records)), "of all runs"),
     ]
     return [*facts, *([("time", duration(sum(seconds)), "in all")] if seconds else [])]
 
 
-def _row(record: RunRecord) -> list[Any]:
-    first = comparisons(record)[0]
+def _row(record: RunRecord, when: str) -> list[Any]:
+    found = comparisons(record)
+    first = next((one for one in found if one.when == when), found[0])
     compared = first.control.count > 0
     return [
         record.folder.name,
         record.seed,
-        number(len(record.trials)),
+        number(record.evaluated),
         f"{record.best[0].trial.reward:.4f}" if record.best else "",
         _short(first.policy),
         _short(first.control),
@@ -164,7 +171,7 @@ def _short(found: Mean) -> str:
 def _charts(records: Sequence[RunRecord]) -> Iterator[Chart]:
     """Yield curves over parts of the search, averaged over runs."""
     figure, axes = charts.chart("part of the search (%)", "reward")
-    curves = [_curve(rewards(record.of(POLICY))) for record in records]
+    curves = [_curve(rewards(record.of(POLICY))) for record in records if record.of(POLICY)]
     for curve in curves:
         axes.plot(*curve, color=charts.POLICY_COLOUR, linewidth=0.6, alpha=0.35)
     charts.band(axes, _averaged(curves), charts.POLICY_COLOUR, "search")
@@ -181,7 +188,7 @@ def _charts(records: Sequence[RunRecord]) -> Iterator[Chart]:
     )
     if not any(record.shared for record in records):
         figure, axes = charts.chart("part of the search (%)", "best reward so far")
-        best = [_best_so_far(rewards(record.of(POLICY))) for record in records]
+        best = [_best_so_far(rewards(record.of(POLICY))) for record in records if record.of(POLICY)]
         for curve in best:
             axes.plot(*curve, color=charts.BEST_COLOUR, linewidth=0.6, alpha=0.35)
         charts.band(axes, _averaged(best), charts.BEST_COLOUR, "best so far")
@@ -198,14 +205,14 @@ Curve = tuple[list[float], list[float]]
 
 
 def _curve(values: Sequence[float]) -> Curve:
-    """Return the means of parts of a search, as many in every run as its shortest allows."""
-    edges = [round(place * len(values) / CURVE) for place in range(CURVE + 1)]
-    found = [
-        (100 * (place + 0.5) / CURVE, mean_of(values[edges[place] : edges[place + 1]]).value)
-        for place in range(CURVE)
-        if edges[place + 1] > edges[place]
-    ]
-    return [at for at, _ in found], [value for _, value in found]
+    """Return the means of parts of a search, at the same places in every run.
+
+    In a run of fewer values than parts, neighbouring parts have the same value.
+    """
+    count = len(values)
+    edges = [place * count // CURVE for place in range(CURVE + 1)]
+    parts = [values[first : max(first + 1, last)] for first, last in pairwise(edges)]
+    return [100 * (place + 0.5) / CURVE for place in range(CURVE)], list(map(fmean, parts))
 
 
 def _best_so_far(values: Sequence[float]) -> Curve:

@@ -7,43 +7,60 @@ from lightning_nas.architecture import (
     Architecture,
     CellArchitecture,
     ChainArchitecture,
-    EdgeCellArchitecture,
+    MacroArchitecture,
 )
 
 
-def operations(architecture: Architecture) -> list[str]:
-    """Return the operations in their order; a chain's are its windows, ``3x5`` high and wide."""
+def choices(architecture: Architecture) -> dict[str, list[str]]:
+    """Return what was decided in an architecture, by kind of decision."""
     if isinstance(architecture, CellArchitecture):
-        cells = (architecture.normal, architecture.reduction)
-        return [name for cell in cells for block in cell.blocks for name in block.operations]
-    if isinstance(architecture, EdgeCellArchitecture):
-        return list(architecture.operations)
+        blocks = [
+            (place, block)
+            for cell in (architecture.normal, architecture.reduction)
+            for place, block in enumerate(cell.blocks)
+        ]
+        read = {0: "older input", 1: "newer input"}
+        return {
+            "operations": [name for _, block in blocks for name in block.operations],
+            "inputs": [
+                read.get(state, "earlier block") for _, block in blocks for state in block.inputs
+            ],
+        }
+    if isinstance(architecture, MacroArchitecture):
+        layers = architecture.layers
+        return {
+            "operations": [layer.operation for layer in layers],
+            "skips": _skips([(len(layer.skips), i) for i, layer in enumerate(layers)]),
+        }
     if isinstance(architecture, ChainArchitecture):
-        return ["x".join(map(str, layer.kernel)) for layer in architecture.layers]
-    return [layer.operation for layer in architecture.layers]
+        return {
+            "windows": ["x".join(map(str, layer.kernel)) for layer in architecture.layers],
+            "filters": [f"{layer.filters}" for layer in architecture.layers],
+            "skips": _skips([(len(x.inputs), i) for i, x in enumerate(architecture.layers)]),
+        }
+    return {"operations": list(architecture.operations)}
 
 
-def skips(architecture: Architecture) -> tuple[int, int]:
-    """Return how many skip connections there are, and how many there could be; cells have none."""
-    if isinstance(architecture, CellArchitecture | EdgeCellArchitecture):
-        return 0, 0
-    if isinstance(architecture, ChainArchitecture):
-        taken = sum(len(layer.inputs) for layer in architecture.layers)
-    else:
-        taken = sum(len(layer.skips) for layer in architecture.layers)
-    layers = len(architecture.layers)
-    return taken, layers * (layers - 1) // 2
+def _skips(layers: Sequence[tuple[int, int]]) -> list[str]:
+    taken = sum(count for count, _ in layers)
+    possible = sum(candidates for _, candidates in layers)
+    return ["taken"] * taken + ["not taken"] * (possible - taken)
 
 
 def shares(architectures: Iterable[Architecture]) -> dict[str, float]:
     """Return the share of each operation in all, which sum to 1, and of the possible skips.
 
+    A chain's operations are its windows, ``3x5`` high and wide. All are of one space.
+
     >>> from lightning_nas.published import load_architecture
-    >>> shares([load_architecture("enas_macro")])["skips"]
-    0.5
+    >>> round(shares([load_architecture("enas_macro")])["skips"], 3)
+    0.355
     """
-    given: Sequence[Architecture] = list(architectures)
-    counted = Counter(name for one in given for name in operations(one))
-    found = {f"operations/{name}": n / counted.total() for name, n in counted.items()}
-    taken, possible = map(sum, zip(*map(skips, given), strict=True))
-    return {**found, "skips": taken / possible} if possible else found
+    counts: dict[str, Counter[str]] = {}
+    for one in architectures:
+        for kind, options in choices(one).items():
+            counts.setdefault(kind, Counter()).update(options)
+    taken = counts.pop("skips", Counter())
+    made = counts["windows" if "windows" in counts else "operations"]
+    found = {f"operations/{name}": n / made.total() for name, n in made.items()}
+    return {**found, "skips": taken["taken"] / taken.total()} if taken else found

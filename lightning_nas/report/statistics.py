@@ -1,17 +1,25 @@
 """Means with intervals, differences with a verdict in words: what may be said of a few rewards.
 
-Intervals are Student's, at 95 %. Samples are taken to be independent.
+Intervals are Student's, at 95 %. Samples are taken to be independent, but for those of a cluster:
+copies of one evaluation. A mean weighs all values alike; its variance is that of single
+evaluations divided by their effective number, ``(sum n_c)^2 / sum n_c^2`` with the clusters' sizes
+``n_c``. The usual cluster-robust sum of squares would be near 0 where one cluster outweighs all
+others: the mean then follows it.
+
+Source of the effective number: Kish, Survey Sampling, 1965 (means with unequal weights).
 """
 
 import math
 import statistics
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
 
+import numpy as np
 from scipy.special import stdtrit
 
 LEVEL = 0.95
-FEWEST = 5  # values of each arm, below which nothing is said of their difference
+FEWEST = 5  # evaluations of each arm, below which nothing is said of their difference
 BETTER, NO_BETTER, WORSE = "better than chance", "no better than chance", "worse than chance"
 NOT_ENOUGH = "not enough data"
 
@@ -22,15 +30,21 @@ class Mean:
 
     Args:
         value: The mean; not a number where there are no values.
-        half: Half the width of the 95 % interval; infinite where there are fewer than two values.
+        half: Half the width of the 95 % interval; infinite where there are fewer than two
+            evaluations.
         count: How many values.
-        deviation: Their standard deviation (of the sample); 0 where there are fewer than two.
+        deviation: The standard deviation of evaluations (of the sample); 0 where there are fewer
+            than two.
+        evaluations: How many of the values are no copies.
+        effective: How many evaluations that weigh alike would tell as much.
     """
 
     value: float
     half: float
     count: int
     deviation: float
+    evaluations: int
+    effective: float
 
     @property
     def low(self) -> float:
@@ -77,40 +91,56 @@ def quantile(degrees: float) -> float:
     return float(stdtrit(degrees, (1 + LEVEL) / 2))
 
 
-def mean_of(values: Sequence[float]) -> Mean:
+def mean_of(values: Sequence[float], roots: Sequence[Hashable] | None = None) -> Mean:
     """Return the mean of values with its interval.
+
+    Args:
+        values: All of them, copies included.
+        roots: Which evaluation each is of; None = each of its own.
 
     >>> mean = mean_of([0.5, 0.7, 0.6])
     >>> round(mean.low, 3), round(mean.high, 3)
     (0.352, 0.848)
+    >>> copied = mean_of([0.5, 0.7, 0.6, 0.6], "abcc")
+    >>> copied.evaluations, round(copied.effective, 2), round(copied.half, 3)
+    (3, 2.67, 0.263)
     """
-    count = len(values)
-    if count < 2:
-        return Mean(values[0] if count else math.nan, math.inf, count, 0.0)
-    deviation = statistics.stdev(values)
-    half = quantile(count - 1) * deviation / math.sqrt(count)
-    return Mean(statistics.fmean(values), half, count, deviation)
+    of = range(len(values)) if roots is None else roots
+    sizes, sums = Counter(of), dict.fromkeys(of, 0.0)
+    for root, value in zip(of, values, strict=True):
+        sums[root] += value
+    count, evaluations = len(values), len(sizes)
+    if not count:
+        return Mean(math.nan, math.inf, 0, 0.0, 0, 0.0)
+    effective = count**2 / sum(size**2 for size in sizes.values())
+    mean = statistics.fmean(values)
+    if evaluations < 2:
+        return Mean(mean, math.inf, count, 0.0, evaluations, effective)
+    each = np.array([sums[root] / size for root, size in sizes.items()])
+    deviation = float(np.std(each - each[0], ddof=1))  # less one of them: exactly 0 without spread
+    half = quantile(evaluations - 1) * deviation / math.sqrt(effective)
+    return Mean(mean, half, count, deviation, evaluations, effective)
 
 
-def difference(first: Sequence[float], second: Sequence[float]) -> Difference:
+def difference(one: Mean, other: Mean) -> Difference:
     """Compare two independent arms, whose spreads may differ (Welch).
 
     Args:
-        first: Rewards of one arm.
-        second: Rewards of the other, chance.
+        one: Of one arm's rewards.
+        other: Of the other's, chance.
     """
-    if min(len(first), len(second)) < FEWEST:
-        return Difference(mean_of(first).value - mean_of(second).value, math.inf, NOT_ENOUGH)
-    one, other = mean_of(first), mean_of(second)
-    parts = one.deviation**2 / one.count, other.deviation**2 / other.count
+    value = one.value - other.value
+    if min(one.evaluations, other.evaluations) < FEWEST:
+        return Difference(value, math.inf, NOT_ENOUGH)
+    parts = [mean.deviation**2 / mean.effective for mean in (one, other)]
     variance = sum(parts)
     half = 0.0
     if variance:
         freedom = sum(
-            part**2 / (mean.count - 1) for part, mean in zip(parts, (one, other), strict=True)
+            part**2 / (mean.evaluations - 1) for part, mean in zip(parts, (one, other), strict=True)
         )
         half = quantile(variance**2 / freedom) * math.sqrt(variance)
-    return _judged(one.value - other.value, half)
+    return _judged(value, half)
 
 
 def paired(differences: Sequence[float], fewest: int = FEWEST) -> Difference:

@@ -55,11 +55,17 @@ def interval(ends: Sequence[float], digits: int = 4) -> str:
 
 
 def mean(found: Mean) -> str:
-    """Return a mean, the half width of its interval and how many values it is of."""
+    """Return a mean, the half width of its interval and how many values it is of.
+
+    >>> from lightning_nas.report.statistics import mean_of
+    >>> mean(mean_of([0.5, 0.7, 0.6, 0.6], "abcc"))
+    '0.6000 ± 0.2635 (of 4, 3 evaluated)'
+    """
     if not found.count:
         return "none"
     half = f" ± {found.half:.4f}" if math.isfinite(found.half) else ""
-    return f"{found.value:.4f}{half} (of {found.count:,})"
+    copies = f", {found.evaluations:,} evaluated" if found.evaluations < found.count else ""
+    return f"{found.value:.4f}{half} (of {found.count:,}{copies})"
 
 
 def compared(found: Sequence[Comparison]) -> list[list[str]]:

@@ -1,7 +1,9 @@
 """Run folders of searches, made with the real journal, small enough for a test."""
 
+import contextlib
 import csv
 import json
+import sqlite3
 
 import numpy as np
 import yaml
@@ -9,6 +11,7 @@ import yaml
 from lightning_nas.architecture import to_json
 from lightning_nas.evaluation.journal import Journal
 from lightning_nas.evaluation.trial import CONTROL, DERIVED, POLICY, Outcome, Proposal, Trial
+from lightning_nas.spaces.chain import ChainSpace
 from lightning_nas.spaces.edge_cell import EdgeCellSpace
 from lightning_nas.spaces.macro import MacroSpace
 
@@ -62,6 +65,48 @@ def trial_search(folder, count=120, gain=0.2, seed=0, control=0.25, status="comp
     return folder
 
 
+def collapsed_search(folder, count=160, fewest=40, seed=0):
+    """A search of no gain that ends by proposing one architecture, whose outcome is copied."""
+    draw = np.random.default_rng(seed)
+    space = EdgeCellSpace()
+    write_folder(folder, EDGES, seed)
+    journal = Journal(folder / "trials.sqlite", str(space))
+    last = None
+    for number in range(count):
+        arm = CONTROL if number % 4 == 0 else POLICY
+        copied = arm == POLICY and number > fewest
+        tokens = last[1] if copied else tuple(int(n) for n in draw.integers(5, size=6))
+        proposal = Proposal(number, tokens, (-1.6,) * 6, number // 10, arm)
+        journal.propose([proposal], [to_json(space.decode(tokens))])
+        reward = last[2] if copied else 0.4 + 0.1 * draw.random()
+        journal.end(number, Outcome(reward, (reward,)), reward, last[0] if copied else None)
+        if arm == POLICY and not copied:
+            last = number, tokens, reward
+    journal.close()
+    return folder
+
+
+def growing_search(folder, count=160, every=40):
+    """A uniform search in a space that grows, whose reward depends on its depth alone."""
+    space = {"_target_": "lightning_nas.spaces.chain.ChainSpace", "layers": 2, "repeats": 1}
+    draw = np.random.default_rng(0)
+    metrics = [{"step": 0, "epoch": 0, "controller/entropy": 0.01}]
+    method = {"budget": {"cost": None}, "grow_every": every}
+    write_folder(folder, space, metrics=metrics, method=method)
+    first = ChainSpace(layers=2, repeats=1)
+    journal = Journal(folder / "trials.sqlite", str(first))
+    for number in range(count):
+        deeper = first.deeper(2 * (number // every))
+        tokens = tuple(int(n) for n in draw.integers(np.array(list(deeper.token_options()))))
+        arm = CONTROL if number % 4 == 0 else POLICY
+        proposal = Proposal(number, tokens, (-1.0,) * len(tokens), 0, arm)
+        journal.propose([proposal], [to_json(deeper.decode(tokens))])
+        reward = 0.2 + 0.1 * (number // every) + 0.02 * draw.random()
+        journal.end(number, Outcome(reward, (reward,)), reward)
+    journal.close()
+    return folder
+
+
 def shared_search(folder, epochs=8, steps=10, layers=6, gain=0.1, derived=12, same=False, seed=0):
     """A search with shared weights: a control step of two before ``steps`` of the controller."""
     draw = np.random.default_rng(seed)
@@ -73,7 +118,10 @@ def shared_search(folder, epochs=8, steps=10, layers=6, gain=0.1, derived=12, sa
          "weights/seconds": 5.0, "control/seconds": 0.5, "controller/seconds": 4.5}
         for n in range(epochs)
     ]  # fmt: skip
-    write_folder(folder, {**MACRO, "layers": layers}, metrics=metrics, method_name="enas")
+    method = {"budget": {"cost": None}, "controller_steps": steps}
+    write_folder(
+        folder, {**MACRO, "layers": layers}, metrics=metrics, method_name="enas", method=method
+    )
     arms = ([(CONTROL, 0)] * 2 + [(POLICY, step) for step in range(steps)]) * epochs
     arms += [(DERIVED, 0)] * derived + [(CONTROL, 0)] * derived
     one = tuple(int(n) for n in draw.integers(options))
@@ -89,3 +137,9 @@ def shared_search(folder, epochs=8, steps=10, layers=6, gain=0.1, derived=12, sa
     journal.record(trials)
     journal.close()
     return folder
+
+
+def only_control(folder):
+    """Leave the journal what it has after the first proposals: the random arm's alone."""
+    with contextlib.closing(sqlite3.connect(folder / "trials.sqlite")) as journal, journal:
+        journal.execute("DELETE FROM trials WHERE arm <> 'control'")

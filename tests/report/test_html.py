@@ -9,11 +9,13 @@ from html.parser import HTMLParser
 
 import pytest
 
-from lightning_nas.evaluation.trial import CONTROL, POLICY
+from lightning_nas.evaluation.journal import Journal
+from lightning_nas.evaluation.trial import CONTROL, FINALIST, POLICY, Outcome, Proposal
 from lightning_nas.report.html import SECTIONS, write_report
 from lightning_nas.report.record import read_run
+from lightning_nas.spaces.macro import MacroSpace
 from tests.report.browser import looked_at
-from tests.report.folders import shared_search, trial_search
+from tests.report.folders import collapsed_search, only_control, shared_search, trial_search
 
 VOID = {"meta", "link", "br", "img", "hr", "input"}
 
@@ -161,6 +163,46 @@ def test_a_report_of_an_interrupted_search_says_that_it_is_partial(tmp_path):
     assert "python train.py" not in found.said  # it has no architecture.json yet
 
 
+@pytest.mark.parametrize("search", [trial_search, shared_search])
+def test_a_search_whose_random_arm_alone_has_ended_has_a_report(search, tmp_path):
+    folder = search(tmp_path / "run")
+    only_control(folder)
+    assert "Not enough data to say whether the search beat chance" in page(folder).said
+
+
+def test_only_a_controller_can_collapse(tmp_path):
+    folder = trial_search(tmp_path / "run", method_name="evolution")
+    (folder / "metrics.csv").unlink()
+    assert "collapsed" not in page(folder).said
+
+
+def test_what_was_proposed_again_is_not_counted_as_evaluated(tmp_path):
+    said = page(collapsed_search(tmp_path / "run")).said
+    assert "70 evaluations, 90 more proposals of what had been evaluated" in said
+    assert "evaluations 70 30 of the search, 40 drawn uniformly" in said
+    assert "proposed again 90 outcomes copied" in said
+    assert "None of 70 evaluations failed" in said
+
+
+def test_a_finalist_of_shared_weights_has_its_accuracy_in_the_summary(tmp_path):
+    folder = shared_search(tmp_path / "run")
+    tokens = read_run(folder).best[0].trial.proposal.tokens
+    journal = Journal(folder / "trials.sqlite", str(MacroSpace(layers=6)))
+    journal.propose([Proposal(120, tokens, arm=FINALIST)], [None])
+    journal.end(120, Outcome(0.9, (0.5, 0.9123)), 0.9)
+    journal.close()
+    assert "accuracy, last epoch 91.23% validation" in page(folder).said
+
+
+def test_a_table_saved_the_time_that_its_trainings_took(tmp_path):
+    table = {"_target_": "lightning_nas.evaluation.tabular.TabularBenchmark"}
+    said = page(trial_search(tmp_path / "run", evaluation=table)).said
+    assert "Training time that the table saved" in said
+    assert "Where the time went" not in said
+    assert "2.5 s" not in said
+    assert "all else" not in said
+
+
 def test_a_collapse_is_warned_of_with_its_rule(tmp_path):
     said = page(shared_search(tmp_path / "run", same=True)).said
     assert "Warning: the controller has collapsed. the commonest of the last 10 is 100%" in said
@@ -185,7 +227,7 @@ def test_settings_are_text_and_no_markup(tmp_path):
 def test_twenty_thousand_architectures_make_a_page_of_less_than_five_megabytes(tmp_path):
     folder = shared_search(tmp_path / "run", epochs=400, steps=48, layers=12)
     found = page(folder)
-    assert "20,024 architectures evaluated" in found.said
+    assert "20,024 evaluations" in found.said
     assert (folder / "report.html").stat().st_size < 5_000_000
 
 

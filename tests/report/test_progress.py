@@ -7,11 +7,11 @@ from collections import Counter
 import pytest
 
 from lightning_nas.evaluation.trial import CONTROL, POLICY
-from lightning_nas.published import load_architecture
-from lightning_nas.report.progress import choices, collapse, comparisons, epochs, parts, shares
+from lightning_nas.report import progress
+from lightning_nas.report.progress import collapse, comparisons, epochs, evenly, parts, shares
 from lightning_nas.report.record import read_run
 from lightning_nas.report.statistics import BETTER, NO_BETTER, NOT_ENOUGH
-from tests.report.folders import shared_search, trial_search
+from tests.report.folders import collapsed_search, growing_search, shared_search, trial_search
 
 
 @pytest.fixture(scope="module")
@@ -44,7 +44,7 @@ def test_the_controller_is_compared_with_the_uniform_ones_of_its_epoch(shared):
     assert ranking.difference.verdict == whole.difference.verdict == BETTER
 
 
-def test_trainings_are_compared_with_the_whole_random_arm(trained):
+def test_where_the_space_stays_the_same_late_trainings_are_beside_the_whole_random_arm(trained):
     late, whole = comparisons(trained)
     rewards = {
         arm: [t.reward for t in trained.trials if t.proposal.arm == arm]
@@ -56,11 +56,34 @@ def test_trainings_are_compared_with_the_whole_random_arm(trained):
     assert late.policy.value == pytest.approx(statistics.fmean(half))
 
 
+def test_where_the_space_grows_late_trainings_are_beside_the_random_arm_of_their_time(tmp_path):
+    record = read_run(growing_search(tmp_path / "run"))
+    late, whole = comparisons(record)
+    numbers = [t.number for t in record.of(POLICY)][60:]
+    beside = [t.reward for t in record.of(CONTROL) if numbers[0] <= t.number <= numbers[-1]]
+    assert late.control.value == pytest.approx(statistics.fmean(beside))
+    assert late.control.count == len(beside) < whole.control.count == 40
+    assert late.difference.verdict == whole.difference.verdict == NO_BETTER
+
+
+def test_where_the_space_grows_entropy_is_not_compared_with_the_first_space(tmp_path):
+    found = collapse(read_run(growing_search(tmp_path / "run")))
+    assert (found.collapsed, found.entropy) == (False, None)
+
+
 def test_what_is_no_better_and_what_cannot_be_said(tmp_path):
     alike = read_run(trial_search(tmp_path / "alike", gain=0.0))
     assert comparisons(alike)[0].difference.verdict == NO_BETTER
     alone = read_run(trial_search(tmp_path / "alone", control=0.0))
     assert comparisons(alone)[0].difference.verdict == NOT_ENOUGH
+
+
+def test_an_architecture_proposed_again_is_one_evaluation(tmp_path):
+    late, whole = comparisons(read_run(collapsed_search(tmp_path / "run")))
+    assert (late.policy.count, late.policy.evaluations) == (60, 1)
+    assert late.difference.verdict == NOT_ENOUGH
+    assert (whole.policy.count, whole.policy.evaluations) == (120, 30)
+    assert whole.difference.verdict == NO_BETTER
 
 
 def test_shares_are_those_of_the_architectures(trained):
@@ -75,19 +98,19 @@ def test_shares_are_those_of_the_architectures(trained):
         assert share == pytest.approx([count[name] / count.total() for count in counted])
 
 
-def test_every_kind_of_architecture_has_its_choices():
-    cells = choices(load_architecture("enas_micro"))
-    assert {name: len(options) for name, options in cells.items()} == {
-        "operations": 20, "inputs": 20,
-    }  # fmt: skip
-    macro = choices(load_architecture("enas_macro"))
-    layers = load_architecture("enas_macro").layers
-    assert macro["skips"].count("taken") == sum(len(layer.skips) for layer in layers)
-    assert len(macro["skips"]) == 24 * 23 / 2
-    chain = choices(load_architecture("nas_2017"))
-    assert {name: len(options) for name, options in chain.items()} == {
-        "windows": 15, "filters": 15, "skips": 105,
-    }  # fmt: skip
+def test_shares_of_long_parts_are_those_of_evenly_chosen_architectures(trained, monkeypatch):
+    assert evenly(range(10), 4) == [0, 2, 5, 7]
+    assert evenly(range(3), 4) == [0, 1, 2]
+    monkeypatch.setattr(progress, "DECODED", 3)
+    found = shares(trained)["operations"]
+    counts = [
+        Counter(
+            name for trial in evenly(part, 3) for name in trained.architecture(trial).operations
+        )
+        for part in parts(trained.of(POLICY))
+    ]
+    for name, share in found.items():
+        assert share == pytest.approx([count[name] / 18 for count in counts])
 
 
 def test_one_architecture_again_and_again_is_a_collapse(tmp_path):

@@ -1,6 +1,7 @@
 """What is read of a run folder, whole, partial, or still being written."""
 
 import pytest
+import yaml
 
 from lightning_nas.errors import InputError
 from lightning_nas.evaluation.journal import Journal
@@ -91,3 +92,37 @@ def test_what_is_no_search_is_one_line(tmp_path):
     (training / "config.yaml").write_text("architecture: nasnet_a\nmode: fit\n")
     with pytest.raises(InputError, match="the folder of a training"):
         read_run(tmp_path / "training")
+
+
+def test_a_space_of_references_and_hydras_own_keys_is_read(tmp_path):
+    folder = trial_search(tmp_path / "run", width=32)
+    rewrite(folder, filters="${width}", _convert_="all", _recursive_=False)
+    assert read_run(folder).space.filters == 32
+
+
+def rewrite(folder, **settings):
+    """Change settings of a run's space."""
+    path = folder / ".hydra" / "config.yaml"
+    config = yaml.safe_load(path.read_text())
+    path.write_text(yaml.safe_dump({**config, "space": {**config["space"], **settings}}))
+
+
+@pytest.mark.parametrize(
+    "settings", [{"_target_": "no.such.Space"}, {"filters": "${nowhere}"}, {"no_setting": 1}]
+)
+def test_a_space_that_cannot_be_built_is_one_line_that_names_the_file(settings, tmp_path):
+    folder = trial_search(tmp_path / "run", count=5)
+    rewrite(folder, **settings)
+    with pytest.raises(InputError, match=r"config\.yaml: its space") as raised:
+        read_run(folder)
+    assert len(str(raised.value).splitlines()) == 1
+
+
+@pytest.mark.parametrize("name", ["summary.json", ".hydra/config.yaml"])
+@pytest.mark.parametrize("text", ["", "{", "[1]"])
+def test_a_damaged_file_is_one_line_that_names_it(name, text, tmp_path):
+    folder = trial_search(tmp_path / "run", count=5)
+    (folder / name).write_text(text)
+    with pytest.raises(InputError, match=f"{name}: damaged") as raised:
+        read_run(folder)
+    assert len(str(raised.value).splitlines()) == 1

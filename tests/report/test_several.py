@@ -8,9 +8,9 @@ import pytest
 from lightning_nas.report.__main__ import main
 from lightning_nas.report.progress import comparisons
 from lightning_nas.report.record import read_run
-from lightning_nas.report.several import write_common_report
+from lightning_nas.report.several import _curve, write_common_report
 from lightning_nas.report.statistics import mean_of
-from tests.report.folders import EDGES, shared_search, trial_search, write_folder
+from tests.report.folders import EDGES, only_control, shared_search, trial_search, write_folder
 from tests.report.test_html import Page
 
 
@@ -42,6 +42,35 @@ def test_runs_that_differ_in_more_than_the_seed_are_pointed_out(sweep, tmp_path)
     other = shared_search(tmp_path / "other", seed=9)
     page = write_common_report([sweep / "1", sweep / "2", other], tmp_path / "page.html")
     assert "differ in more than their seeds: method_name" in Page(page.read_text()).said
+
+
+def test_runs_without_a_ranking_at_the_end_are_compared_by_what_all_have(tmp_path):
+    runs = [
+        shared_search(tmp_path / f"{seed}", seed=seed, derived=12 * (seed != 2))
+        for seed in (0, 1, 2)
+    ]
+    said = Page(write_common_report(runs, tmp_path / "page.html").read_text()).said
+    halves = [comparisons(read_run(run))[-2].difference.value for run in runs]
+    expected = "Over 3 of 3 runs, second half of the search, the mean reward of what the search"
+    assert expected in said
+    assert f"a difference of {statistics.fmean(halves):+.4f}" in said
+
+
+def test_a_run_whose_random_arm_alone_has_ended_does_not_spoil_the_others(sweep, tmp_path):
+    begun = trial_search(tmp_path / "begun", seed=4, status="")
+    only_control(begun)
+    runs = [*(sweep / f"{seed}" for seed in (1, 2, 3)), begun]
+    said = Page(write_common_report(runs, tmp_path / "page.html").read_text()).said
+    assert "Over 3 of 4 runs, second half of the search" in said
+
+
+def test_a_short_run_has_a_point_in_every_part():
+    at, values = _curve([0.1, 0.2, 0.3])
+    assert len(at) == 20
+    assert values == [0.1] * 7 + [0.2] * 7 + [0.3] * 6
+    assert _curve([n / 100 for n in range(100)])[1] == pytest.approx(
+        [(5 * n + 2) / 100 for n in range(20)]
+    )
 
 
 def test_one_run_gets_its_report_into_its_folder(sweep, capsys):

@@ -6,13 +6,28 @@ import pytest
 
 from lightning_nas.architecture import ChainArchitecture, ChainLayer, MacroArchitecture, MacroLayer
 from lightning_nas.published import load_architecture
-from lightning_nas.report.shares import shares
+from lightning_nas.report.shares import choices, shares
 from lightning_nas.spaces.cell import CellSpace
 from lightning_nas.spaces.chain import ChainSpace
 from lightning_nas.spaces.edge_cell import EdgeCellSpace
 from lightning_nas.spaces.macro import MacroSpace
 
 SPACES = [CellSpace(blocks=2), ChainSpace(layers=4), EdgeCellSpace(), MacroSpace(layers=4)]
+
+
+def test_every_kind_of_architecture_has_its_choices():
+    cells = choices(load_architecture("enas_micro"))
+    assert {name: len(options) for name, options in cells.items()} == {
+        "operations": 20, "inputs": 20,
+    }  # fmt: skip
+    macro = choices(load_architecture("enas_macro"))
+    layers = load_architecture("enas_macro").layers
+    assert macro["skips"].count("taken") == sum(len(layer.skips) for layer in layers)
+    assert len(macro["skips"]) == 24 * 23 / 2
+    chain = choices(load_architecture("nas_2017"))
+    assert {name: len(options) for name, options in chain.items()} == {
+        "windows": 15, "filters": 15, "skips": 105,
+    }  # fmt: skip
 
 
 def test_of_macro_networks():

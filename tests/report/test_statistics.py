@@ -19,6 +19,10 @@ from lightning_nas.report.statistics import (
 )
 
 
+def compared(first, second):
+    return difference(mean_of(first), mean_of(second))
+
+
 def drawn(count, mean=0.5, deviation=0.1, seed=0):
     return np.random.default_rng(seed).normal(mean, deviation, count).tolist()
 
@@ -48,7 +52,7 @@ def test_the_quantile_is_students(degrees):
 @pytest.mark.parametrize(("few", "many", "spread"), [(5, 50, 0.3), (30, 30, 0.1), (200, 7, 0.02)])
 def test_a_difference_is_welchs(few, many, spread):
     first, second = drawn(few, 0.6, spread, 1), drawn(many, 0.5, 0.1, 2)
-    found = difference(first, second)
+    found = compared(first, second)
     expected = stats.ttest_ind(first, second, equal_var=False).confidence_interval(0.95)
     assert (found.low, found.high) == pytest.approx((expected.low, expected.high))
     assert found.value == pytest.approx(statistics.fmean(first) - statistics.fmean(second))
@@ -62,23 +66,50 @@ def test_paired_differences_are_judged_as_one_sample():
 
 
 def test_the_verdict_is_that_of_the_interval():
-    assert difference(drawn(50, 0.7), drawn(50, 0.5, seed=1)).verdict == BETTER
-    assert difference(drawn(50, 0.5), drawn(50, 0.7, seed=1)).verdict == WORSE
-    assert difference(drawn(50, 0.5), drawn(50, 0.5, seed=1)).verdict == NO_BETTER
-    assert difference(drawn(500, 0.9), drawn(4, 0.1)).verdict == NOT_ENOUGH
+    assert compared(drawn(50, 0.7), drawn(50, 0.5, seed=1)).verdict == BETTER
+    assert compared(drawn(50, 0.5), drawn(50, 0.7, seed=1)).verdict == WORSE
+    assert compared(drawn(50, 0.5), drawn(50, 0.5, seed=1)).verdict == NO_BETTER
+    assert compared(drawn(500, 0.9), drawn(4, 0.1)).verdict == NOT_ENOUGH
     assert paired([0.2, 0.21]).verdict == NOT_ENOUGH
     assert paired([0.2, 0.21, 0.19], fewest=3).verdict == BETTER
 
 
 def test_arms_without_spread_are_told_apart_exactly():
-    found = difference([0.5] * 6, [0.4] * 6)
+    found = compared([0.5] * 6, [0.4] * 6)
     assert (found.half, found.verdict) == (0.0, BETTER)
-    assert difference([0.5] * 6, [0.5] * 6).verdict == NO_BETTER
+    assert compared([0.5] * 6, [0.5] * 6).verdict == NO_BETTER
 
 
 def test_chance_is_called_better_in_one_of_forty_searches():
     called = [
-        difference(drawn(30, seed=2 * n), drawn(10, seed=2 * n + 1)).verdict for n in range(2000)
+        compared(drawn(30, seed=2 * n), drawn(10, seed=2 * n + 1)).verdict for n in range(2000)
     ]
     assert called.count(BETTER) / 2000 == pytest.approx(0.025, abs=0.012)
     assert called.count(WORSE) / 2000 == pytest.approx(0.025, abs=0.012)
+
+
+@pytest.mark.parametrize("copies", [1, 5, 100])
+def test_copies_of_one_evaluation_do_not_make_chance_better(copies):
+    draw = np.random.default_rng(0)
+    times = [copies, 3, *[1] * 8]
+    verdicts = []
+    for _ in range(1000):
+        first = mean_of(np.repeat(draw.random(10), times).tolist(), np.repeat(range(10), times))
+        verdicts.append(difference(first, mean_of(draw.random(30).tolist())).verdict)
+    assert 1 - verdicts.count(NO_BETTER) / 1000 < 0.07  # 0.05 but for chance
+
+
+def test_the_error_of_a_mean_with_copies_is_that_of_a_simulation():
+    draw = np.random.default_rng(0)
+    times = [40, 10, 5, 5, *[1] * 20]
+    means = [np.average(draw.normal(0.5, 0.1, 24), weights=times) for _ in range(4000)]
+    roots = np.repeat(range(24), times)
+    found = mean_of(np.repeat(draw.normal(0.5, 0.1, 24), times).tolist(), roots)
+    assert (found.count, found.evaluations) == (80, 24)
+    assert 0.1 / math.sqrt(found.effective) == pytest.approx(np.std(means), rel=0.03)
+
+
+def test_copies_of_few_evaluations_are_not_enough():
+    roots = [*range(4), *[0] * 96]
+    copied = mean_of([*drawn(4), *drawn(1) * 96], roots)
+    assert difference(copied, mean_of(drawn(50))).verdict == NOT_ENOUGH
