@@ -26,7 +26,7 @@ from torch import nn
 
 from benchmarks.machine import parse
 from lightning_nas import build_network, load_architecture
-from lightning_nas.report.python_file import python_source
+from lightning_nas.export.python_file import python_source
 
 CLASSES, SIDE, WARM_UP, MEGABYTE = 10, 32, 2, 1024  # KiB
 OURS, PLAIN, DARTS = "ours, channels last", "its Python file, NCHW", "darts_nasnet_a, NCHW"

@@ -18,11 +18,11 @@ from lightning_nas.data.base import ImageData
 from lightning_nas.data.unlabelled import UnlabelledImages
 from lightning_nas.errors import InputError
 from lightning_nas.evaluation.complexity import measure
+from lightning_nas.export.formats import FORMATS, check_formats, export
 from lightning_nas.modules.child import ChildModule
 from lightning_nas.modules.weights import Weights, load_weights, read_weights
 from lightning_nas.networks.blueprint import Blueprint
 from lightning_nas.report.draw import write_with_pictures
-from lightning_nas.report.export import FORMATS, check_formats, export
 from lightning_nas.report.predictions import write_predictions
 from lightning_nas.runs import (
     build_data,

@@ -13,6 +13,7 @@ LAYERS = [
     {"networks", "controllers"},
     {"modules", "evaluation", "loops"},
     {"methods"},
+    {"pictures", "export"},
     {"report"},
     {"callbacks"},
     {"arguments", "judge", "judging", "launch", "rehearsal", "runs", "searched", "slurm"}

@@ -1,1 +1,1 @@
-"""What people look at after a run: pictures of architectures and reports."""
+"""What people look at after a run: the report, tables, and any architecture by command."""

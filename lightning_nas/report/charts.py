@@ -12,8 +12,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator, PercentFormatter
 
-from lightning_nas.report.palette import STYLES, short_name
-from lightning_nas.report.picture import FONT
+from lightning_nas.pictures.palette import STYLES, short_name
+from lightning_nas.pictures.picture import FONT
 from lightning_nas.report.statistics import Difference, Mean
 
 SIZE = (4.5, 3.0)  # inches

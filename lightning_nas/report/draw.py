@@ -20,18 +20,18 @@ from lightning_nas.architecture import (
 )
 from lightning_nas.errors import InputError
 from lightning_nas.files import replace_file, replace_text
+from lightning_nas.pictures.draw_cell import layout_cells
+from lightning_nas.pictures.draw_chain import layout_chain
+from lightning_nas.pictures.draw_edge_cell import layout_edge_cell
+from lightning_nas.pictures.draw_macro import layout_macro
+from lightning_nas.pictures.paint import save
+from lightning_nas.pictures.picture import Picture
+from lightning_nas.pictures.space_cell import layout_cell_space
+from lightning_nas.pictures.space_chain import layout_chain_space
+from lightning_nas.pictures.space_edge_cell import layout_edge_cell_space
+from lightning_nas.pictures.space_macro import layout_macro_space
+from lightning_nas.pictures.svg import to_svg
 from lightning_nas.published import PUBLISHED, load_architecture
-from lightning_nas.report.draw_cell import layout_cells
-from lightning_nas.report.draw_chain import layout_chain
-from lightning_nas.report.draw_edge_cell import layout_edge_cell
-from lightning_nas.report.draw_macro import layout_macro
-from lightning_nas.report.paint import save
-from lightning_nas.report.picture import Picture
-from lightning_nas.report.space_cell import layout_cell_space
-from lightning_nas.report.space_chain import layout_chain_space
-from lightning_nas.report.space_edge_cell import layout_edge_cell_space
-from lightning_nas.report.space_macro import layout_macro_space
-from lightning_nas.report.svg import to_svg
 
 FORMATS = (".svg", ".png", ".pdf")
 

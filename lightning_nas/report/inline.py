@@ -9,8 +9,8 @@ from markupsafe import Markup
 from matplotlib.figure import Figure
 
 from lightning_nas.architecture import Architecture
+from lightning_nas.pictures.svg import FONTS
 from lightning_nas.report.draw import svg_of
-from lightning_nas.report.svg import FONTS
 
 SETTINGS: Any = {
     "svg.fonttype": "none",

@@ -12,9 +12,9 @@ from matplotlib.ticker import MaxNLocator
 
 from lightning_nas.evaluation.trial import CONTROL, DERIVED, POLICY
 from lightning_nas.files import replace_file
+from lightning_nas.pictures.paint import DOTS_PER_INCH, SETTINGS
+from lightning_nas.pictures.palette import FAINT, INK, NEWER, OLDER, QUIET
 from lightning_nas.report.inline import SETTINGS as SVG
-from lightning_nas.report.paint import DOTS_PER_INCH, SETTINGS
-from lightning_nas.report.palette import FAINT, INK, NEWER, OLDER, QUIET
 
 PANEL, HEIGHT = 2.7, 3.3  # inches
 TITLES = {

@@ -18,12 +18,12 @@ from torch import nn
 from lightning_nas.architecture import ChainArchitecture, ChainLayer, EdgeCellArchitecture
 from lightning_nas.callbacks.saving import SaveEpoch
 from lightning_nas.errors import InputError
+from lightning_nas.export.formats import export
 from lightning_nas.modules.child import ChildModule
 from lightning_nas.modules.weights import COUNTER, Weights, load_weights, read_weights
 from lightning_nas.networks.blueprint import Blueprint
 from lightning_nas.networks.imagenet_weights import URLS
 from lightning_nas.published import load_architecture
-from lightning_nas.report.export import export
 from lightning_nas.spaces.macro import MacroSpace
 from tests.small import CONSTANT, enas, synthetic, trainer
 

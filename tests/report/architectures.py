@@ -14,8 +14,8 @@ from lightning_nas.architecture import (
     MacroArchitecture,
     MacroLayer,
 )
+from lightning_nas.pictures.curves import meets
 from lightning_nas.published import PUBLISHED
-from lightning_nas.report.curves import meets
 from lightning_nas.spaces.cell import CellSpace
 from lightning_nas.spaces.chain import ChainSpace
 from lightning_nas.spaces.edge_cell import EdgeCellSpace

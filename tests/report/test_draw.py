@@ -17,10 +17,10 @@ from lightning_nas.architecture import (
     write_architecture,
 )
 from lightning_nas.errors import InputError
+from lightning_nas.pictures.curves import points_on
+from lightning_nas.pictures.picture import text_width
 from lightning_nas.published import PUBLISHED
-from lightning_nas.report.curves import points_on
 from lightning_nas.report.draw import draw, layout, layout_space, main, svg_of
-from lightning_nas.report.picture import text_width
 from lightning_nas.spaces.macro import MacroSpace
 from tests.report.architectures import ARCHITECTURES, overlap, passes_through_a_box, sample, within
 

@@ -17,11 +17,11 @@ from lightning_nas.architecture import (
     MacroArchitecture,
     loose_layers,
 )
+from lightning_nas.pictures.palette import RED
+from lightning_nas.pictures.picture import text_width
+from lightning_nas.pictures.svg import to_svg
 from lightning_nas.published import PUBLISHED
 from lightning_nas.report.draw import draw_space, layout_space, main
-from lightning_nas.report.palette import RED
-from lightning_nas.report.picture import text_width
-from lightning_nas.report.svg import to_svg
 from tests.report.architectures import (
     ARCHITECTURES,
     overlap,

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping
 
 from lightning_nas.architecture import EDGE_OPERATIONS, EDGES, EdgeCellArchitecture
-from lightning_nas.report.draw_edge_cell import (
+from lightning_nas.pictures.draw_edge_cell import (
     COLUMNS,
     HINT,
     NODE,
@@ -11,10 +11,10 @@ from lightning_nas.report.draw_edge_cell import (
     node_boxes,
     node_heights,
 )
-from lightning_nas.report.legend import legend
-from lightning_nas.report.menu import CHOSEN_WIDTH, POSSIBLE_WIDTH, Menu, operation_options
-from lightning_nas.report.palette import FAINT, RED
-from lightning_nas.report.picture import Box, Line, Picture
+from lightning_nas.pictures.legend import legend
+from lightning_nas.pictures.menu import CHOSEN_WIDTH, POSSIBLE_WIDTH, Menu, operation_options
+from lightning_nas.pictures.palette import FAINT, RED
+from lightning_nas.pictures.picture import Box, Line, Picture
 
 BETWEEN = 22.0  # a node and a menu
 COLUMN = 70.0  # from one column to the next

@@ -10,10 +10,10 @@ from dataclasses import replace
 import pygraphviz
 
 from lightning_nas.architecture import CELL_INPUTS, Cell, CellArchitecture
-from lightning_nas.report.curves import BEND, curves_around, x_at
-from lightning_nas.report.legend import legend
-from lightning_nas.report.palette import DARK, NEWER, OLDER, short_name
-from lightning_nas.report.picture import Box, Label, Line, Picture, Point
+from lightning_nas.pictures.curves import BEND, curves_around, x_at
+from lightning_nas.pictures.legend import legend
+from lightning_nas.pictures.palette import DARK, NEWER, OLDER, short_name
+from lightning_nas.pictures.picture import Box, Label, Line, Picture, Point
 
 BETWEEN = 44.0  # the two cells
 TITLE = 24.0  # space above a cell

@@ -4,8 +4,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from lightning_nas.architecture import MacroArchitecture, MacroLayer
-from lightning_nas.networks.macro import MacroNetwork
-from lightning_nas.report.python_code import (
+from lightning_nas.export.python_code import (
     brackets,
     classifier_line,
     item,
@@ -14,6 +13,7 @@ from lightning_nas.report.python_code import (
     network_class,
     stem_line,
 )
+from lightning_nas.networks.macro import MacroNetwork
 
 
 def macro_network_code(architecture: MacroArchitecture, network: MacroNetwork) -> list[str]:

@@ -15,7 +15,7 @@ from matplotlib.patches import Circle, FancyBboxPatch, PathPatch, Polygon
 from matplotlib.path import Path as Curve
 from matplotlib.text import Text
 
-from lightning_nas.report.picture import (
+from lightning_nas.pictures.picture import (
     BRIDGE,
     FONT,
     MARGIN,

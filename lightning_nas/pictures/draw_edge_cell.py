@@ -7,10 +7,10 @@ here.
 from collections.abc import Iterator, Mapping, Sequence
 
 from lightning_nas.architecture import EDGES, EdgeCellArchitecture
-from lightning_nas.report.curves import spread
-from lightning_nas.report.legend import legend
-from lightning_nas.report.palette import DARK, short_name
-from lightning_nas.report.picture import Box, Line, Picture, Point
+from lightning_nas.pictures.curves import spread
+from lightning_nas.pictures.legend import legend
+from lightning_nas.pictures.palette import DARK, short_name
+from lightning_nas.pictures.picture import Box, Line, Picture, Point
 
 WIDTH = 340.0
 NODE, OPERATION = (76.0, 28.0), (60.0, 20.0)

@@ -4,8 +4,8 @@ from collections.abc import Iterator
 from typing import Any
 
 from lightning_nas.architecture import EDGES, EdgeCellArchitecture
+from lightning_nas.export.python_code import brackets, lines_of, network_class, stem_line
 from lightning_nas.networks.edge_cell import EdgeCell, EdgeCellNetwork
-from lightning_nas.report.python_code import brackets, lines_of, network_class, stem_line
 
 LAYERS = {
     "none": "nn.Identity()",  # which nothing reads: it keeps the place

@@ -3,9 +3,9 @@
 from collections.abc import Iterator
 
 from lightning_nas.architecture import MacroArchitecture, poolings
-from lightning_nas.report.bus import Row, layout_bus
-from lightning_nas.report.palette import short_name
-from lightning_nas.report.picture import Picture
+from lightning_nas.pictures.bus import Row, layout_bus
+from lightning_nas.pictures.palette import short_name
+from lightning_nas.pictures.picture import Picture
 
 HINT = "dot: the layer's output is joined with this earlier output"
 

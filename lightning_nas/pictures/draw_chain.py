@@ -3,8 +3,8 @@
 from collections.abc import Iterator
 
 from lightning_nas.architecture import ChainArchitecture, ChainLayer, loose_layers
-from lightning_nas.report.bus import Row, layout_bus
-from lightning_nas.report.picture import Picture
+from lightning_nas.pictures.bus import Row, layout_bus
+from lightning_nas.pictures.picture import Picture
 
 HINT = "dot: this earlier output is one of the inputs, which are concatenated"
 IMAGE = 0  # its number as an output; layer i is i + 1

@@ -3,10 +3,10 @@
 from collections.abc import Iterator
 
 from lightning_nas.architecture import MACRO_OPERATIONS, MacroArchitecture
-from lightning_nas.report.draw_macro import macro_rows
-from lightning_nas.report.menu import Menu, operation_options
-from lightning_nas.report.picture import Picture
-from lightning_nas.report.space_bus import SpaceRow, layout_space_bus, space_row
+from lightning_nas.pictures.draw_macro import macro_rows
+from lightning_nas.pictures.menu import Menu, operation_options
+from lightning_nas.pictures.picture import Picture
+from lightning_nas.pictures.space_bus import SpaceRow, layout_space_bus, space_row
 
 DOT = "red dot: the layer's output is joined with this earlier output"
 

@@ -9,9 +9,9 @@ from collections.abc import Iterator, Sequence, Set
 from dataclasses import dataclass
 from functools import cached_property
 
-from lightning_nas.report.legend import hints_width, legend
-from lightning_nas.report.palette import DARK, FAINT, QUIET
-from lightning_nas.report.picture import Box, Dot, Label, Line, Picture, text_width
+from lightning_nas.pictures.legend import hints_width, legend
+from lightning_nas.pictures.palette import DARK, FAINT, QUIET
+from lightning_nas.pictures.picture import Box, Dot, Label, Line, Picture, text_width
 
 BOX = (62.0, 19.0)  # at least: a box is as wide as its text needs
 PITCH = 30.0  # from one row to the next

@@ -3,11 +3,11 @@
 from collections.abc import Iterator
 
 from lightning_nas.architecture import ChainArchitecture, ChainLayer
-from lightning_nas.report.bus import Row
-from lightning_nas.report.draw_chain import chain_rows, repeat_hint
-from lightning_nas.report.menu import Menu, Option
-from lightning_nas.report.picture import Picture
-from lightning_nas.report.space_bus import SpaceRow, layout_space_bus, space_row
+from lightning_nas.pictures.bus import Row
+from lightning_nas.pictures.draw_chain import chain_rows, repeat_hint
+from lightning_nas.pictures.menu import Menu, Option
+from lightning_nas.pictures.picture import Picture
+from lightning_nas.pictures.space_bus import SpaceRow, layout_space_bus, space_row
 from lightning_nas.spaces.chain import ChainSpace
 
 DOT = "red dot: this earlier output is one of the inputs, which are concatenated"

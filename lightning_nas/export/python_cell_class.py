@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from lightning_nas.architecture import CELL_INPUTS, Block, Cell
-from lightning_nas.report.python_code import brackets, item, lines_of
+from lightning_nas.export.python_code import brackets, item, lines_of
 
 HALVED_IDENTITY = {"enas": "FactorizedReduction", "darts": "ReluReduction"}
 

@@ -8,9 +8,9 @@ from collections.abc import Iterator, Mapping
 from dataclasses import replace
 
 from lightning_nas.architecture import CELL_INPUTS, CELL_RULES, Cell, CellArchitecture, CellRules
-from lightning_nas.report.draw_cell import INPUTS, TITLE, beside, node
-from lightning_nas.report.legend import legend
-from lightning_nas.report.menu import (
+from lightning_nas.pictures.draw_cell import INPUTS, TITLE, beside, node
+from lightning_nas.pictures.legend import legend
+from lightning_nas.pictures.menu import (
     CHOSEN_WIDTH,
     GAP,
     POSSIBLE_WIDTH,
@@ -19,8 +19,8 @@ from lightning_nas.report.menu import (
     Option,
     operation_options,
 )
-from lightning_nas.report.palette import FAINT, RED
-from lightning_nas.report.picture import Box, Label, Line, Picture, Point
+from lightning_nas.pictures.palette import FAINT, RED
+from lightning_nas.pictures.picture import Box, Label, Line, Picture, Point
 
 JOIN = (34.0, 13.0)  # of a way to combine
 BAR = 18.0  # height of what a block makes

@@ -7,7 +7,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from lightning_nas.report.plain_layers import (
+from lightning_nas.export.plain_layers import (
     Conv2d,
     FactorizedReduction,
     ReluConvNorm,

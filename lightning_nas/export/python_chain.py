@@ -4,8 +4,8 @@ from collections.abc import Iterator
 from typing import Any
 
 from lightning_nas.architecture import ChainArchitecture
+from lightning_nas.export.python_code import brackets, module_list, network_class
 from lightning_nas.networks.chain import ChainNetwork
-from lightning_nas.report.python_code import brackets, module_list, network_class
 
 
 def chain_network_code(architecture: ChainArchitecture, network: ChainNetwork) -> list[str]:

@@ -7,7 +7,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from types import MappingProxyType
 
-from lightning_nas.report.picture import Box, Point
+from lightning_nas.pictures.picture import Box, Point
 
 CLEARANCE = 4.0  # of an arrow from boxes that it does not belong to
 STEP = 9.0  # between arrows that leave a box side by side

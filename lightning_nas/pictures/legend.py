@@ -2,8 +2,8 @@
 
 from collections.abc import Sequence, Set
 
-from lightning_nas.report.palette import OPERATION_NAMES, QUIET
-from lightning_nas.report.picture import Box, Label, Picture, text_width
+from lightning_nas.pictures.palette import OPERATION_NAMES, QUIET
+from lightning_nas.pictures.picture import Box, Label, Picture, text_width
 
 ROW, SPACE = 16.0, 16.0  # of the legend: the height of a row, the space between entries
 HINT, HINT_SIZE = 12.0, 7.5  # of a line of text: its height and its font's

@@ -23,8 +23,8 @@ from lightning_nas.architecture import (
     EdgeCellArchitecture,
 )
 from lightning_nas.errors import InputError
+from lightning_nas.export.python_file import python_source, write_python
 from lightning_nas.published import PUBLISHED
-from lightning_nas.report.python_file import python_source, write_python
 from lightning_nas.spaces.cell import CellSpace
 from lightning_nas.spaces.chain import ChainSpace
 from lightning_nas.spaces.edge_cell import EdgeCellSpace

@@ -8,10 +8,10 @@ is. Red lines lead from the outputs that are read to their readers.
 from collections.abc import Iterator, Sequence, Set
 from dataclasses import dataclass
 
-from lightning_nas.report.bus import BOX, Bus, Row
-from lightning_nas.report.menu import POSSIBLE_WIDTH, Menu
-from lightning_nas.report.palette import FAINT, QUIET, RED
-from lightning_nas.report.picture import Box, Dot, Label, Line, Picture
+from lightning_nas.pictures.bus import BOX, Bus, Row
+from lightning_nas.pictures.menu import POSSIBLE_WIDTH, Menu
+from lightning_nas.pictures.palette import FAINT, QUIET, RED
+from lightning_nas.pictures.picture import Box, Dot, Label, Line, Picture
 
 HINT = "red: chosen; grey: also possible"
 BETWEEN = 8.0  # menus of a row

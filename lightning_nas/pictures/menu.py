@@ -7,8 +7,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from math import ceil
 
-from lightning_nas.report.palette import short_name
-from lightning_nas.report.picture import Box
+from lightning_nas.pictures.palette import short_name
+from lightning_nas.pictures.picture import Box
 
 GAP = 2.0  # between the boxes of a menu, and around them
 SIZE = 7.5  # of the font

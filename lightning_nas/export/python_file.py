@@ -25,15 +25,15 @@ from lightning_nas.architecture import (
 )
 from lightning_nas.errors import InputError
 from lightning_nas.evaluation.complexity import measure
+from lightning_nas.export import plain_blocks, plain_layers
+from lightning_nas.export.python_cell import cell_network_code
+from lightning_nas.export.python_chain import chain_network_code
+from lightning_nas.export.python_code import WIDTH
+from lightning_nas.export.python_edge_cell import edge_network_code
+from lightning_nas.export.python_macro import macro_network_code
 from lightning_nas.files import replace_file, replace_text
 from lightning_nas.networks.build import IMAGE_SIZE, build_network
 from lightning_nas.published import PUBLISHED
-from lightning_nas.report import plain_blocks, plain_layers
-from lightning_nas.report.python_cell import cell_network_code
-from lightning_nas.report.python_chain import chain_network_code
-from lightning_nas.report.python_code import WIDTH
-from lightning_nas.report.python_edge_cell import edge_network_code
-from lightning_nas.report.python_macro import macro_network_code
 
 WRITERS: dict[type, Callable[[Any, Any], list[str]]] = {
     CellArchitecture: cell_network_code,

@@ -9,8 +9,8 @@ those of shapes, so several pictures can stand in one page.
 from collections.abc import Iterator, Sequence
 from html import escape
 
-from lightning_nas.report.palette import INK
-from lightning_nas.report.picture import (
+from lightning_nas.pictures.palette import INK
+from lightning_nas.pictures.picture import (
     BRIDGE,
     FONT,
     MARGIN,

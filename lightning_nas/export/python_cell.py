@@ -3,14 +3,14 @@
 from collections.abc import Iterator
 
 from lightning_nas.architecture import CELL_INPUTS, CellArchitecture
-from lightning_nas.networks.cell import CellNetwork
-from lightning_nas.report.python_cell_class import CellClass
-from lightning_nas.report.python_code import (
+from lightning_nas.export.python_cell_class import CellClass
+from lightning_nas.export.python_code import (
     classifier_line,
     module_list,
     network_class,
     stem_line,
 )
+from lightning_nas.networks.cell import CellNetwork
 
 
 def cell_network_code(architecture: CellArchitecture, network: CellNetwork) -> list[str]:
