@@ -82,7 +82,7 @@ def report(options: argparse.Namespace, seeds: Sequence[int], kept: All) -> None
     rows = []
     for dataset, queries in itertools.product(options.datasets, halves):
         print(f"\n{dataset}, {queries} queries, {len(seeds)} seeds; best {best[dataset]:.3%}")
-        distinct = {name: kept[dataset, name].distinct(seeds) for name in options.methods}
+        distinct = {n: kept[dataset, n].distinct(seeds, queries) for n in options.methods}
         print("\n".join(table_of(curves[dataset], distinct, queries)))
         rows += [found[queries - 1] for found in curves[dataset].values()]
     write_summary(options.output / "summary.csv", rows)

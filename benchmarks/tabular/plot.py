@@ -61,8 +61,8 @@ def _panel(axes: Axes, dataset: str, methods: Mapping[str, Sequence[Point]], bes
         axes.fill_between(queries, low, high, color=colour, alpha=0.15, linewidth=0)
         axes.plot(queries, mean, color=colour, linestyle=dashes, linewidth=1.5, label=label)
     axes.axhline(100 * best, color="black", linewidth=0.8, linestyle=":")
-    note = {"xytext": (0, 3), "textcoords": "offset points", "fontsize": 8}
-    axes.annotate(f"best of the table {best:.2%}", (first, 100 * best), **note)
+    note = {"xytext": (0, 3), "textcoords": "offset points", "fontsize": 8, "ha": "right"}
+    axes.annotate(f"best of the table {best:.2%}", (last, 100 * best), **note)
     axes.set_title(TITLES[dataset], fontsize=11)
     axes.set_xlabel("queries")
     axes.margins(x=0, y=0.08)

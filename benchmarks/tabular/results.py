@@ -70,9 +70,10 @@ class Kept:
         """Return the curves of some seeds that have been run."""
         return [self.searches[seed]["means"] for seed in seeds]
 
-    def distinct(self, seeds: Sequence[int]) -> float:
-        """Return how many different architectures a search asked for, on average."""
-        return statistics.fmean(len(set(self.searches[s]["architectures"])) for s in seeds)
+    def distinct(self, seeds: Sequence[int], queries: int) -> float:
+        """Return how many different architectures the first queries asked for, on average."""
+        asked = [self.searches[seed]["architectures"][:queries] for seed in seeds]
+        return statistics.fmean(len(set(architectures)) for architectures in asked)
 
 
 @dataclass(frozen=True)
