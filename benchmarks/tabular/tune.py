@@ -14,11 +14,13 @@ import itertools
 import os
 import random
 import statistics
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 
 from benchmarks.tabular.jobs import Job, chunks, completed
 from benchmarks.tabular.settings import METHODS
+from lightning_nas.errors import InputError
 
 Settings = tuple[str, ...]
 GRIDS: dict[str, dict[str, list[object]]] = {
@@ -63,6 +65,7 @@ GRIDS: dict[str, dict[str, list[object]]] = {
         "ppo.redraws": [100],
     },
 }
+COLUMNS = ("round", "seeds", "found_at_half", "found", "standard_error", "settings")
 OWN: Settings = ()  # the experiment's
 FIRST_SEED = 1000
 DATASET = "cifar100"
@@ -110,7 +113,7 @@ def _write(path: Path, number: int, found: dict[Settings, list[list[float]]]) ->
     with path.open("a" if number > 1 else "w", newline="") as file:
         writer = csv.writer(file)
         if number == 1:
-            writer.writerow(["round", "seeds", "half", "whole", "standard_error", "settings"])
+            writer.writerow(COLUMNS)
         for settings, curves in found.items():
             half, _ = _final(curves, len(curves[0]) // 2 - 1)
             whole, error = _final(curves)
@@ -132,7 +135,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
     options = parser.parse_args(arguments)
     options.output.mkdir(parents=True, exist_ok=True)
     combinations = [OWN, *drawn(GRIDS[options.grid], options.combinations)]
-    halved(options.grid, combinations, options)
+    try:
+        halved(options.grid, combinations, options)
+    except InputError as error:
+        sys.exit(f"error: {error}")
 
 
 if __name__ == "__main__":
