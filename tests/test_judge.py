@@ -17,6 +17,8 @@ from commands import run, start
 
 from lightning_nas.judge import main
 
+pytestmark = pytest.mark.slow  # real searches, one after the other
+
 SEARCH = ["debug=smoke", "callbacks.progress=null", "space.blocks=2", "logger=csv"]
 SMALL = [
     *("--architectures", 4, "--sampled", 2, "--epochs", 1, "--derived-seeds", 2),

@@ -20,6 +20,8 @@ from lightning_nas.report.draw import draw
 from lightning_nas.report.shares import shares
 from lightning_nas.spaces.edge_cell import EdgeCellSpace
 
+pytestmark = pytest.mark.slow  # real searches, one after the other
+
 TABLE = ["experiment=nas_bench_201", "method.samples=40", "method.finalists=0",
          "callbacks.progress=null"]  # fmt: skip
 
