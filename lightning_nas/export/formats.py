@@ -55,6 +55,7 @@ def export(
     copy = plain.build().eval()
     own = copy.state_dict()
     copy.load_state_dict({n: t.cpu() for n, t in network.state_dict().items() if n in own})
+    folder.mkdir(parents=True, exist_ok=True)
     paths = {}
     for name in tqdm(formats, "exporting", disable=None, file=sys.stderr):
         paths[name] = folder / f"model.{FORMATS[name][0]}"
