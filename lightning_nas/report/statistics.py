@@ -25,26 +25,11 @@ NOT_ENOUGH = "not enough data"
 
 
 @dataclass(frozen=True)
-class Mean:
-    """A mean and its interval.
-
-    Args:
-        value: The mean; not a number where there are no values.
-        half: Half the width of the 95 % interval; infinite where there are fewer than two
-            evaluations.
-        count: How many values.
-        deviation: The standard deviation of evaluations (of the sample); 0 where there are fewer
-            than two.
-        evaluations: How many of the values are no copies.
-        effective: How many evaluations that weigh alike would tell as much.
-    """
+class Interval:
+    """A value, and as much on both sides of it."""
 
     value: float
     half: float
-    count: int
-    deviation: float
-    evaluations: int
-    effective: float
 
     @property
     def low(self) -> float:
@@ -58,7 +43,28 @@ class Mean:
 
 
 @dataclass(frozen=True)
-class Difference:
+class Mean(Interval):
+    """A mean and its interval.
+
+    Args:
+        value: The mean; not a number where there are no values.
+        half: Half the width of the 95 % interval; infinite where there are fewer than two
+            evaluations.
+        count: How many values.
+        deviation: The standard deviation of evaluations (of the sample); 0 where there are fewer
+            than two.
+        evaluations: How many of the values are no copies.
+        effective: How many evaluations that weigh alike would tell as much.
+    """
+
+    count: int
+    deviation: float
+    evaluations: int
+    effective: float
+
+
+@dataclass(frozen=True)
+class Difference(Interval):
     """How much higher the first mean is than the second, and what follows.
 
     Args:
@@ -67,19 +73,7 @@ class Difference:
         verdict: In plain words, of the first beside the second, which is chance.
     """
 
-    value: float
-    half: float
     verdict: str
-
-    @property
-    def low(self) -> float:
-        """Lower end of the interval."""
-        return self.value - self.half
-
-    @property
-    def high(self) -> float:
-        """Upper end of the interval."""
-        return self.value + self.half
 
 
 def quantile(degrees: float) -> float:
