@@ -1,6 +1,7 @@
 """Ctrl-C and SIGTERM: finish the step, then stop in order, all processes at the same step."""
 
 import signal
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
@@ -71,6 +72,8 @@ class StopAtStep(Callback):
     def _note(self, signum: int, frame: FrameType | None) -> None:
         self.received = signum
         signal.signal(signum, signal.SIG_DFL)
+        if sys.platform != "win32":  # torch's raises wherever the program is, even at its exit
+            signal.signal(signal.SIGCHLD, signal.SIG_DFL)
 
     def on_train_batch_end(
         self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int

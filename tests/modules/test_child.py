@@ -24,7 +24,7 @@ NETWORKS = {
     "cell": (load_architecture("enas_micro"), {"cells": 1, "filters": 4}),
     "cell for large images": (
         load_architecture("nasnet_a"),
-        {"cells": 1, "filters": 4, "stem": "imagenet", "image_size": 32},
+        {"cells": 1, "filters": 8, "stem": "imagenet", "image_size": 32},
     ),
     "macro": (MacroSpace(layers=3).decode([0, 1, 1, 4, 1, 1]), {"filters": 4}),
     "chain": (
