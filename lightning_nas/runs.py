@@ -26,6 +26,7 @@ from lightning_nas.methods.base import Derived
 from lightning_nas.methods.trial_search import TrialSearch
 from lightning_nas.rehearsal import rehearse
 from lightning_nas.report.html import NAME, write_report
+from lightning_nas.report.record import RESUMED
 from lightning_nas.report.table import top_lines
 from lightning_nas.slurm import began_again, holds_run
 
@@ -45,6 +46,8 @@ def search(cfg: DictConfig) -> None:
         if isinstance(method, TrialSearch):  # before Lightning starts a process for each
             method.check(trainer.num_devices * trainer.num_nodes)
         log_configuration(trainer, cfg)
+        if cfg.resume and trainer.is_global_zero:
+            _note_settings(folder)
         derive = next(c for c in trainer.callbacks if isinstance(c, DeriveArchitecture))  # type: ignore[attr-defined]
         try:
             with interruptible(trainer):
@@ -202,6 +205,16 @@ def _summary_before(folder: Path, cfg: DictConfig) -> str | None:
         facts = json.loads(before) | {"status": "interrupted"}
         replace_text(path, json.dumps(facts, indent=2) + "\n")
     return before
+
+
+def _note_settings(folder: Path) -> None:
+    """Write down with which settings a run goes on, for the report: they hold for this time."""
+    task = HydraConfig.get().overrides.task
+    given = [one.lstrip("+") for one in task if not one.startswith(("resume=", "~"))]
+    path = folder / ".hydra" / RESUMED
+    path.unlink(missing_ok=True)
+    if given:
+        replace_text(path, OmegaConf.to_yaml(given))
 
 
 def _write_summary(folder: Path, facts: dict[str, Any], began: float) -> None:

@@ -201,7 +201,12 @@ def test_a_checkpoint_of_something_else_is_one_line(setting, said, searched):
             "initialization must be he or identity",
             marks=pytest.mark.slow,
         ),
-        ("search.py", ["callbacks.derive.samples=0"], "callbacks.derive.samples"),
+        pytest.param(
+            "search.py",
+            ["callbacks.derive.samples=0"],
+            "callbacks.derive.samples",
+            marks=pytest.mark.slow,
+        ),
         pytest.param(
             "search.py",
             ["data=image_folder", "data.root=/no/such/folder"],

@@ -79,6 +79,9 @@ def test_a_job_that_must_stop_is_queued_again_and_goes_on(cluster):
     words = words[words.index(sys.executable) :]
     job = subprocess.Popen(words, cwd=ROOT, env={**os.environ, **OF_A_JOB})
     wait_for(folder / "checkpoints" / "last.ckpt")
+    job.send_signal(signal.SIGTERM)  # which one who is preempted gets first, and must outlive
+    with pytest.raises(subprocess.TimeoutExpired):
+        job.wait(3)
     job.send_signal(signal.SIGUSR2)
     assert job.wait(60) != 0
     assert (cluster / "asked").read_text() == "requeue 42\n"

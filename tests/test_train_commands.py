@@ -58,7 +58,13 @@ def test_every_recipe_composes():
             assert cfg.data._target_.endswith("ImageFolder" if large else images)
 
 
-@pytest.mark.parametrize("form", ["run", "checkpoint", "safetensors"])
+@pytest.mark.parametrize(
+    "form",
+    [
+        "run",
+        *(pytest.param(form, marks=pytest.mark.slow) for form in ("checkpoint", "safetensors")),
+    ],
+)
 def test_a_test_repeats_what_the_training_said(form, trained, tmp_path):
     folder, summary = trained
     weights = {  # all know their images
@@ -163,25 +169,33 @@ def test_shared_weights_of_a_search_are_inherited(tmp_path):
     assert summary["data"] == "synthetic"
 
 
+def slow(*values):
+    return pytest.param(*values, marks=pytest.mark.slow)
+
+
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
         (["mode=guess"], "mode must be fit, test, predict, export, got 'guess'"),
-        (["mode=test"], "mode=test needs weights=RUN"),
-        (["mode=predict", "weights=RUN"], "mode=predict needs images=DIR"),
+        slow(["mode=test"], "mode=test needs weights=RUN"),
+        slow(["mode=predict", "weights=RUN"], "mode=predict needs images=DIR"),
         (["mode=predict", "weights=RUN", "images=/no/such"], "/no/such"),
-        (["mode=export", "weights=RUN"], "mode=export needs export=FORMAT, out of python, onnx"),
+        slow(
+            ["mode=export", "weights=RUN"], "mode=export needs export=FORMAT, out of python, onnx"
+        ),
         (["mode=export", "weights=RUN", "export=xml"], "export must be out of python, onnx"),
-        (["export=xml"], "export must be out of python, onnx"),
-        (["recipe=finetune"], "need weights=RUN"),
+        slow(["export=xml"], "export must be out of python, onnx"),
+        slow(["recipe=finetune"], "need weights=RUN"),
         (["weights=/no/such"], "no such file or run folder"),
         (["weights=RUN", "data=digits", "recipe=finetune", "new_head=false"], "of other classes"),
-        (["mode=test", "weights=RUN", "data=digits"], "the images have 1 channels and 8 pixels"),
+        slow(
+            ["mode=test", "weights=RUN", "data=digits"], "the images have 1 channels and 8 pixels"
+        ),
         (["weights=RUN", "recipe=finetune", "network.filters=8"], "do not fit this network"),
-        (["recipe=cifr"], "recipe/cifr"),
-        (["network.cells=0"], "cells must be at least 1, got 0"),
+        slow(["recipe=cifr"], "recipe/cifr"),
+        slow(["network.cells=0"], "cells must be at least 1, got 0"),
         (["network.filters=0"], "filters must be even and at least 2, got 0"),
-        (["network.stem=imagenet"], "8 px are too small for 5 reductions"),
+        slow(["network.stem=imagenet"], "8 px are too small for 5 reductions"),
     ],
 )
 def test_what_cannot_be_is_one_line(arguments, said, trained, tmp_path):
@@ -208,6 +222,7 @@ def test_a_missing_compiler_is_one_line(tmp_path, monkeypatch):
     assert "compile=true: torch cannot compile here" in line
 
 
+@pytest.mark.slow
 def test_a_compiled_network_is_trained_and_exported(tmp_path):
     layers = tuple(ChainLayer((3, 3), (1, 1), 8, (i - 1,) if i else ()) for i in range(3))
     path = tmp_path / "architecture.json"

@@ -1,5 +1,6 @@
 """Ctrl-C and SIGTERM: finish the step, then stop in order, all processes at the same step."""
 
+import os
 import signal
 import sys
 from collections.abc import Iterator
@@ -68,6 +69,8 @@ class StopAtStep(Callback):
     def _listen(self) -> None:
         for signum in SIGNALS:
             signal.signal(signum, self._note)
+        if os.environ.get("SUBMITIT_EXECUTOR") == "slurm":  # who is preempted hears SIGUSR2, too,
+            signal.signal(signal.SIGTERM, _pass_over)  # and only after that is queued again
 
     def _note(self, signum: int, frame: FrameType | None) -> None:
         self.received = signum
@@ -103,6 +106,10 @@ class StopAtStep(Callback):
             signum = int(trainer.strategy.reduce(seen, reduce_op="max"))
         if signum:
             raise Interrupted(signum)
+
+
+def _pass_over(signum: int, frame: FrameType | None) -> None:
+    """Do nothing; SIG_IGN would be handed down to the processes that are started."""
 
 
 @contextmanager

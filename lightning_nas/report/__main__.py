@@ -36,11 +36,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _report(given: Sequence[Path], output: Path | None) -> Path:
     folders = [folder for path in given for folder in _runs_in(path)]
+    found = set(folders) - set(given)
     if len(folders) == 1:
         if output is not None:
             raise InputError("-o is for several runs; the report of one lies in its folder")
         return write_report(folders[0])
-    return write_common_report(folders, output or common_parent(folders) / NAME)
+    return write_common_report(folders, output or common_parent(folders) / NAME, found)
 
 
 def _runs_in(path: Path) -> list[Path]:

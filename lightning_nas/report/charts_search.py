@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import accumulate, pairwise
+from statistics import fmean
 
 from matplotlib.figure import Figure
 
@@ -130,7 +131,7 @@ def arm_charts(record: RunRecord) -> Iterator[Chart]:
     """Yield, for shared weights, the controller less chance in each epoch, and the last ranking."""
     some = joined(epochs(record))
     if some:
-        at = [_epoch(record, policy) for policy, _ in some]
+        at = [fmean(trial.proposal.step for trial in policy) for policy, _ in some]
         found = [difference(mean_reward(policy), mean_reward(control)) for policy, control in some]
         yield Chart(
             "arms",
@@ -139,7 +140,7 @@ def arm_charts(record: RunRecord) -> Iterator[Chart]:
             "ones of the same epoch, under the same weights, with its 95 % interval; above the "
             f"line the controller is better. Epochs are joined until both have {FEWEST}; a hollow "
             "dot has fewer.",
-            charts.differences("epoch", (at, found)),
+            charts.differences("step of the controller", (at, found)),
         )
     derived, uniform = record.final()
     if derived and uniform:
@@ -174,13 +175,6 @@ def joined(pairs: Sequence[Pair], most: int = DOTS) -> list[Pair]:
             found.append((policy, control))
             epochs_in = 1
     return found
-
-
-def _epoch(record: RunRecord, trials: Sequence[Trial]) -> float:
-    """Return the epoch, from 1, of the controller's architectures; the mean of several epochs."""
-    steps = record.config["method"]["controller_steps"]
-    epochs_of = {trial.proposal.step // steps + 1 for trial in trials}
-    return sum(epochs_of) / len(epochs_of)
 
 
 def controller_charts(record: RunRecord) -> Iterator[Chart]:

@@ -53,7 +53,7 @@ IDS = {"arms": "arms-beside"}
 def write_report(folder: Path) -> Path:
     """Write the report of a search into its run folder, in one step, and return its path.
 
-    The same run gives the same bytes.
+    The same run gives the same bytes, from the same working directory.
 
     Raises:
         InputError: If the folder is not that of a search, or there are no trials yet.
@@ -90,11 +90,11 @@ def page_of(record: RunRecord) -> dict[str, Any]:
         "resume_line": record.resume_line,
         "train_line": record.train_line,
         "verdict": verdict(record),
-        "comparisons": [] if record.method == "random_search" else compared(comparisons(record)),
+        "comparisons": [] if record.uniform else compared(comparisons(record)),
         "compared_note": _compared_note(record),
         "facts": _facts(record),
         "reward": shown(reward_charts(record)),
-        "arms": shown(arm_charts(record)) if record.shared else [],
+        "arms": shown(arm_charts(record)) if record.shared and not record.uniform else [],
         "controller": shown(controller_charts(record)),
         "collapse": found and _collapse(found),
         "rule": RULE,

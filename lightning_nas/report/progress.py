@@ -70,10 +70,11 @@ def epochs(record: RunRecord) -> list[tuple[list[Trial], list[Trial]]]:
     """Return what ENAS's controller and its random arm had in each epoch.
 
     The journal has an epoch's random arm first: where it follows the controller's, an epoch begins.
-    Empty where there is no random arm.
+    Epochs without a random arm are left out.
     """
     found: list[tuple[list[Trial], list[Trial]]] = []
     last = {trial.number for trial in record.final()[1]}
+    steps = record.config["method"]["controller_steps"]
     before = POLICY
     for trial in sorted(record.of(POLICY, CONTROL), key=lambda trial: trial.number):
         arm = trial.proposal.arm
@@ -81,10 +82,15 @@ def epochs(record: RunRecord) -> list[tuple[list[Trial], list[Trial]]]:
             break
         if arm == CONTROL and before == POLICY:
             found.append(([], []))
-        if found:
+        if found and not _is_later(trial, found[-1][0], steps):
             found[-1][arm == CONTROL].append(trial)
         before = arm
     return [(policy, control) for policy, control in found if policy and control]
+
+
+def _is_later(trial: Trial, policy: Sequence[Trial], steps: int) -> bool:
+    """Whether an architecture is of a later epoch than the controller's, of so many steps."""
+    return bool(policy) and trial.proposal.step >= policy[0].proposal.step + steps
 
 
 def comparisons(record: RunRecord) -> list[Comparison]:

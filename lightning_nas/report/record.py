@@ -35,7 +35,15 @@ from lightning_nas.methods.base import Ranked, ranked
 from lightning_nas.spaces.base import Space
 
 TOP = 10
+RESUMED = "resumed.yaml"  # beside config.yaml: the arguments of the last resume
 Tokens = tuple[int, ...]
+
+
+class NoTrialsError(InputError):
+    """A search of which nothing has ended yet."""
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__(f"{folder}: a search without trials; there is nothing to report yet")
 
 
 @dataclass(frozen=True)
@@ -45,11 +53,11 @@ class RunRecord:
     Args:
         folder: The run folder.
         configuration: Its whole configuration, as YAML.
-        config: The same, parsed; references to other settings are not resolved.
+        config: The same, parsed, with the settings of the last resume; references to other settings
+            are not resolved.
         summary: Of ``summary.json``; empty where there is none yet.
         space: What was searched.
         trials: All that ended, in that order.
-        waiting: How many were proposed and have not ended.
         texts: JSON of the architectures that were evaluated by themselves, by their tokens.
         metrics: Rows of ``metrics.csv``; what is empty there is missing.
         shared: Whether the architectures share weights, as ENAS's do.
@@ -64,7 +72,6 @@ class RunRecord:
     summary: Mapping[str, Any]
     space: Space
     trials: tuple[Trial, ...]
-    waiting: int
     texts: Mapping[Tokens, str]
     metrics: tuple[Mapping[str, float], ...]
     shared: bool
@@ -98,6 +105,15 @@ class RunRecord:
         return len(self.trials) - self.evaluated
 
     @property
+    def uniform(self) -> bool:
+        """Whether the search itself drew uniformly: it is chance."""
+        controller = (self.config["method"].get("controller") or {}).get("controller")
+        if isinstance(controller, str):  # ${controller}
+            controller = self.config.get("controller")
+        target = str((controller or {}).get("_target_"))
+        return self.method == "random_search" or target.endswith(".UniformController")
+
+    @property
     def grows(self) -> bool:
         """Whether later architectures were drawn from larger spaces."""
         return self.config["method"].get("grow_every") is not None
@@ -115,17 +131,17 @@ class RunRecord:
             return "the search was interrupted"
         if not self.summary:
             return "the search has not ended: it is still running, or it was killed"
-        return f"{self.waiting} architectures are still being evaluated" if self.waiting else ""
+        return ""
 
     @property
     def train_line(self) -> str:
         """The command that trains what was found."""
-        return f"python train.py architecture={shlex.quote(typed(self.folder))}"
+        return f"python train.py architecture={typed(self.folder)}"
 
     @property
     def resume_line(self) -> str:
         """The command with which the search goes on."""
-        return f"python search.py resume={shlex.quote(typed(self.folder))}"
+        return f"python search.py resume={typed(self.folder)}"
 
     def of(self, *arms: str) -> tuple[Trial, ...]:
         """Return the trials of some arms."""
@@ -170,9 +186,9 @@ def decoded(tokens: Tokens, texts: Mapping[Tokens, str], space: Space) -> Archit
 
 
 def typed(path: Path) -> str:
-    """Return a path as one would type it here."""
+    """Return a path as one would type it here, in a shell."""
     path, here = path.resolve(), Path.cwd()
-    return str(path.relative_to(here) if path.is_relative_to(here) else path)
+    return shlex.quote(str(path.relative_to(here) if path.is_relative_to(here) else path))
 
 
 def is_run(folder: Path) -> bool:
@@ -184,16 +200,19 @@ def read_run(folder: Path) -> RunRecord:
     """Read a run folder.
 
     Raises:
-        InputError: If it is none, that of a training, or has no trials.
+        InputError: If it is none, or that of a training.
+        NoTrialsError: If nothing has ended yet.
     """
     if not is_run(folder):
         raise InputError(f"{folder}: not a run folder (it has no .hydra/config.yaml)")
     path = folder / ".hydra" / "config.yaml"
     configuration, config = _configuration(path)
+    configuration, config = _resumed(configuration, config, path.with_name(RESUMED))
     if "space" not in config:
         raise InputError(f"{folder}: the folder of a training; a report is of a search")
     space = _space(config, path)
-    trials, written, waiting = _trials(folder)
+    trials, written = _trials(folder)
+    summary = _summary(folder / "summary.json")
     texts = {
         trial.proposal.tokens: text
         for trial, text in zip(trials, written, strict=True)
@@ -214,14 +233,13 @@ def read_run(folder: Path) -> RunRecord:
         folder=folder,
         configuration=configuration,
         config=config,
-        summary=_summary(folder / "summary.json"),
+        summary=summary,
         space=space,
         trials=tuple(trials),
-        waiting=waiting,
         texts=texts,
         metrics=tuple(_metrics(folder / "metrics.csv")),
         shared=shared,
-        best=tuple(ranked(_best(trials, shared), decode)),
+        best=tuple(ranked(_best(trials, shared, _chosen(folder, summary)), decode)),
         front=tuple(ranked(front, decode)),
         cost=cost,
     )
@@ -237,6 +255,19 @@ def _configuration(path: Path) -> tuple[str, dict[str, Any]]:
     if not isinstance(config, dict):
         raise InputError(f"{path}: damaged: it has no settings")
     return text, config
+
+
+def _resumed(text: str, config: dict[str, Any], path: Path) -> tuple[str, dict[str, Any]]:
+    """Add the settings that the run was last resumed with, where there are any."""
+    if not path.exists():
+        return text, config
+    try:
+        added = yaml.safe_load(path.read_text(encoding="utf-8"))
+        merged = OmegaConf.merge(config, OmegaConf.from_dotlist(added))
+    except (ValueError, yaml.YAMLError, OmegaConfBaseException) as error:
+        raise InputError(f"{path}: damaged: {' '.join(str(error).split())}") from None
+    settings: Any = OmegaConf.to_container(merged, resolve=False)
+    return f"# resumed with: {' '.join(added)}\n{text}", settings
 
 
 def _space(config: Mapping[str, Any], path: Path) -> Space:
@@ -258,16 +289,16 @@ def _space(config: Mapping[str, Any], path: Path) -> Space:
     return space
 
 
-def _trials(folder: Path) -> tuple[list[Trial], list[str | None], int]:
+def _trials(folder: Path) -> tuple[list[Trial], list[str | None]]:
     path = folder / "trials.sqlite"
     if not path.exists():
-        raise InputError(f"{folder}: a search without trials; there is nothing to report yet")
+        raise NoTrialsError(folder)
     journal = JournalReader(path)
     try:
         trials = [] if journal.is_empty else journal.ended()
         if not trials:
-            raise InputError(f"{folder}: a search without trials; there is nothing to report yet")
-        return trials, list(journal.architectures()), len(journal.open_proposals())
+            raise NoTrialsError(folder)
+        return trials, list(journal.architectures())
     finally:
         journal.close()
 
@@ -292,20 +323,42 @@ def _metrics(path: Path) -> list[dict[str, float]]:
     return [{name: float(value) for name, value in row.items() if value} for row in rows]
 
 
-def _best(trials: Sequence[Trial], shared: bool) -> list[Trial]:
+def _chosen(folder: Path, summary: Mapping[str, Any]) -> list[int] | None:
+    """Return the numbers of the best, in the order of ``top.csv``; None before a search has ended.
+
+    The journal alone does not tell: it has the finalists of before the search was extended, too.
+    """
+    path = folder / "top.csv"
+    if summary.get("status") != "complete" or not path.exists():
+        return None
+    try:
+        with path.open(newline="", encoding="utf-8") as file:
+            return [int(row["trial"]) for row in csv.DictReader(file)]
+    except (UnicodeDecodeError, KeyError, ValueError):
+        raise InputError(f"{path}: damaged") from None
+
+
+def _best(trials: Sequence[Trial], shared: bool, chosen: Sequence[int] | None) -> list[Trial]:
     """Return the best as the method chose them: finalists, where there are any, before the others.
 
     Of a search with shared weights that has not ended, the best that its controller has sampled.
     """
     whole = [t for t in trials if t.outcome.error is None and t.same_as is None]
-    finalists = best_of((t for t in whole if t.proposal.arm == FINALIST), TOP)
-    others = [t for t in whole if t.proposal.arm == DERIVED]
-    if not others:
+    if chosen is None:
+        first = best_of((t for t in whole if t.proposal.arm == FINALIST), TOP)
+    else:
+        numbered = {trial.number: trial for trial in whole}
+        first = [numbered[number] for number in chosen if number in numbered]
+    return [*first, *_others(whole, shared, {t.proposal.tokens for t in first})][:TOP]
+
+
+def _others(whole: Sequence[Trial], shared: bool, chosen: set[Tokens]) -> list[Trial]:
+    """Return the best that are not finalists, without those that were chosen."""
+    found = [t for t in whole if t.proposal.arm == DERIVED]
+    if not found:
         arms = (POLICY,) if shared else (POLICY, CONTROL)
-        others = [t for t in whole if t.proposal.arm in arms]
-    chosen = {trial.proposal.tokens for trial in finalists}
-    rest = [t for t in best_of(others, 2 * TOP) if t.proposal.tokens not in chosen]
-    return [*finalists, *rest][:TOP]
+        found = [t for t in whole if t.proposal.arm in arms]
+    return [t for t in best_of(found, 2 * TOP) if t.proposal.tokens not in chosen]
 
 
 def common_parent(folders: Sequence[Path]) -> Path:

@@ -1,7 +1,7 @@
 """One page of several runs of a search: what holds over seeds, and what was luck."""
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from itertools import pairwise
 from pathlib import Path
 from statistics import fmean
@@ -15,9 +15,9 @@ from lightning_nas.report.charts_search import Chart
 from lightning_nas.report.html import render, shown
 from lightning_nas.report.inline import inline_architecture
 from lightning_nas.report.progress import comparisons, rewards
-from lightning_nas.report.record import RunRecord, read_run, typed
+from lightning_nas.report.record import NoTrialsError, RunRecord, read_run, typed
 from lightning_nas.report.statistics import Mean, mean_of, paired
-from lightning_nas.report.words import ANSWERS, TONES, duration, judged, number
+from lightning_nas.report.words import ANSWERS, CHANCE, TONES, duration, judged, number
 
 CURVE = 20  # points of a curve
 FEWEST_SEEDS = 3
@@ -27,21 +27,39 @@ HEAD = (
 UNLIKE = ("seed", "paths", "resume")  # settings in which runs may differ
 
 
-def write_common_report(folders: Sequence[Path], path: Path) -> Path:
+def write_common_report(
+    folders: Sequence[Path], path: Path, found: Collection[Path] = frozenset()
+) -> Path:
     """Write one page of several searches, in one step, and return its path.
+
+    Args:
+        folders: The run folders.
+        path: Of the page.
+        found: Those of them that nobody has named: they are left out where they have no trials yet.
 
     Raises:
         InputError: If a folder is not that of a search, or given twice, or has no trials.
     """
     if len({folder.resolve() for folder in folders}) < len(folders):
         raise InputError("a run folder is given twice")
-    records = [read_run(folder) for folder in folders]
-    replace_text(path, render("runs.html", **page_of(records, folders)))
+    records, begun = [], []
+    for folder in folders:
+        try:
+            records.append(read_run(folder))
+        except NoTrialsError:
+            if folder not in found:
+                raise
+            begun.append(folder)
+    if not records:
+        raise NoTrialsError(begun[0])
+    replace_text(path, render("runs.html", **page_of(records, folders, begun)))
     return path
 
 
-def page_of(records: Sequence[RunRecord], folders: Sequence[Path]) -> dict[str, Any]:
-    """Return all that the page says."""
+def page_of(
+    records: Sequence[RunRecord], folders: Sequence[Path], begun: Sequence[Path] = ()
+) -> dict[str, Any]:
+    """Return all that the page says of some runs, and of others that have no trials yet."""
     when, measured = _measured(records)
     unlike = differing([record.config for record in records])
     names = [_name(record) for record in records]
@@ -51,7 +69,7 @@ def page_of(records: Sequence[RunRecord], folders: Sequence[Path]) -> dict[str, 
         "subtitle": f"{len(records)} runs, seeds {', '.join(str(r.seed) for r in records)}.",
         "contents": [*contents, *([("configuration", "Settings that differ")] if unlike else [])],
         "again": " ".join(map(typed, folders)),
-        "warnings": _warnings(records, unlike),
+        "warnings": _warnings(records, unlike, begun),
         "verdict": _verdict(records, when, measured),
         "facts": _facts(records),
         "reward": shown(_charts(records)),
@@ -97,9 +115,13 @@ def _flat(config: Mapping[str, Any], before: str = "") -> Iterator[tuple[str, An
             yield f"{before}{name}", value
 
 
-def _warnings(records: Sequence[RunRecord], unlike: Mapping[str, Any]) -> list[str]:
+def _warnings(
+    records: Sequence[RunRecord], unlike: Mapping[str, Any], begun: Sequence[Path]
+) -> list[str]:
     partial = [f"{typed(record.folder)}: {record.partial}" for record in records if record.partial]
     warnings = [f"partial: {'; '.join(partial)}."] if partial else []
+    if begun:
+        warnings.append(f"left out, for nothing has ended in them: {', '.join(map(typed, begun))}.")
     more = [name for name in unlike if name.split(".")[0] not in UNLIKE]
     if more:
         warnings.append(f"the runs differ in more than their seeds: {', '.join(more[:6])}.")
@@ -107,6 +129,8 @@ def _warnings(records: Sequence[RunRecord], unlike: Mapping[str, Any]) -> list[s
 
 
 def _verdict(records: Sequence[RunRecord], when: str, measured: Sequence[float]) -> dict[str, str]:
+    if all(record.uniform for record in records):
+        return {"answer": CHANCE, "tone": "", "words": "these searches draw uniformly."}
     over = paired(measured, FEWEST_SEEDS)
     if len(measured) < FEWEST_SEEDS:
         words = (
@@ -124,10 +148,11 @@ def _verdict(records: Sequence[RunRecord], when: str, measured: Sequence[float])
 def _measured(records: Sequence[RunRecord]) -> tuple[str, list[float]]:
     """Return the part of the search that most runs have a comparison of, and their differences.
 
-    Runs that did not come to their ranking at the end have only those of the search itself.
+    Runs that did not come to their ranking at the end have only those of the search itself, and
+    runs that draw uniformly have none.
     """
     found: dict[str, list[float]] = {}
-    for record in records:
+    for record in (one for one in records if not one.uniform):
         for one in comparisons(record):
             if one.control.count and one.policy.count:
                 found.setdefault(one.when, []).append(one.difference.value)
@@ -139,7 +164,7 @@ def _facts(records: Sequence[RunRecord]) -> list[tuple[str, str, str]]:
     seconds = [r.summary["seconds"] for r in records if "seconds" in r.summary]
     half = f"± {best.half:.4f} (95 %)" if best.count > 1 else ""
     facts = [
-        ("best reward, mean", f"{best.value:.4f}", half),
+        *([("best reward, mean", f"{best.value:.4f}", half)] if best.count else []),
         ("runs", number(len(records)), ""),
         ("evaluations", number(sum(r.evaluated for r in records)), "of all runs"),
     ]
@@ -149,7 +174,7 @@ def _facts(records: Sequence[RunRecord]) -> list[tuple[str, str, str]]:
 def _row(record: RunRecord, when: str) -> list[Any]:
     found = comparisons(record)
     first = next((one for one in found if one.when == when), found[0])
-    compared = first.control.count > 0
+    compared = first.policy.count > 0 and first.control.count > 0 and not record.uniform
     return [
         record.folder.name,
         record.seed,
@@ -158,7 +183,7 @@ def _row(record: RunRecord, when: str) -> list[Any]:
         _short(first.policy),
         _short(first.control),
         f"{first.difference.value:+.4f}" if compared else "",
-        first.difference.verdict,
+        "chance itself" if record.uniform else first.difference.verdict,
         duration(record.summary["seconds"]) if "seconds" in record.summary else "",
     ]
 

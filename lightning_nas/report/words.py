@@ -17,6 +17,7 @@ from lightning_nas.report.statistics import (
 )
 
 ANSWERS = {BETTER: "Yes.", NO_BETTER: "Not measurably.", WORSE: "No, it did worse.", NOT_ENOUGH: ""}
+CHANCE = "It is chance:"
 TONES = {BETTER: "good", NO_BETTER: "", WORSE: "bad", NOT_ENOUGH: ""}
 
 
@@ -85,8 +86,8 @@ def compared(found: Sequence[Comparison]) -> list[list[str]]:
 
 def verdict(record: RunRecord) -> dict[str, Any]:
     """Return the answer to the first question, its tone and its reasons."""
-    if record.method == "random_search":
-        return {"answer": "It is chance:", "tone": "", "words": "this search draws uniformly."}
+    if record.uniform:
+        return {"answer": CHANCE, "tone": "", "words": "this search draws uniformly."}
     first, *others = comparisons(record)
     found = first.difference
     if found.verdict == NOT_ENOUGH:

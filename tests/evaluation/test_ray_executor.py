@@ -130,6 +130,7 @@ def test_a_child_whose_worker_was_killed_is_begun_again(running, tmp_path):
     assert len(begun(tmp_path, "dies once")) == 2
 
 
+@pytest.mark.slow
 def test_one_whose_workers_keep_dying_has_the_penalty_and_the_others_go_on(running, tmp_path):
     outcomes = ended(RayExecutor(Behaves(tmp_path, penalty=0.1), retries=1), "dies", "works")
     assert outcomes["dies"].error == "its worker died, 2 times"

@@ -115,7 +115,11 @@ def accuracy(folder, seed, digits, weights=None):
     return result["test/accuracy"]
 
 
-@pytest.mark.parametrize("digits", [range(5, 10), range(6, 10)], ids=["as many", "fewer classes"])
+@pytest.mark.parametrize(
+    "digits",
+    [range(5, 10), pytest.param(range(6, 10), marks=pytest.mark.slow)],
+    ids=["as many", "fewer classes"],
+)
 def test_fine_tuning_beats_the_same_steps_from_scratch_where_images_are_few(
     digits, weights, tmp_path
 ):

@@ -107,7 +107,9 @@ def growing_search(folder, count=160, every=40):
     return folder
 
 
-def shared_search(folder, epochs=8, steps=10, layers=6, gain=0.1, derived=12, same=False, seed=0):
+def shared_search(
+    folder, epochs=8, steps=10, layers=6, gain=0.1, derived=12, same=False, seed=0, controller=None
+):
     """A search with shared weights: a control step of two before ``steps`` of the controller."""
     draw = np.random.default_rng(seed)
     space = MacroSpace(layers=layers)
@@ -118,10 +120,12 @@ def shared_search(folder, epochs=8, steps=10, layers=6, gain=0.1, derived=12, sa
          "weights/seconds": 5.0, "control/seconds": 0.5, "controller/seconds": 4.5}
         for n in range(epochs)
     ]  # fmt: skip
-    method = {"budget": {"cost": None}, "controller_steps": steps}
+    method = {"budget": {"cost": None}, "controller_steps": steps,
+              "controller": {"controller": "${controller}"}}  # fmt: skip
     write_folder(
-        folder, {**MACRO, "layers": layers}, metrics=metrics, method_name="enas", method=method
-    )
+        folder, {**MACRO, "layers": layers}, metrics=metrics, method_name="enas", method=method,
+        controller=controller,
+    )  # fmt: skip
     arms = ([(CONTROL, 0)] * 2 + [(POLICY, step) for step in range(steps)]) * epochs
     arms += [(DERIVED, 0)] * derived + [(CONTROL, 0)] * derived
     one = tuple(int(n) for n in draw.integers(options))

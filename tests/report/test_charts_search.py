@@ -21,10 +21,10 @@ def test_epochs_are_joined_until_both_arms_have_five(shared):
     assert len(joined(epochs(shared) * 50)) <= 24
 
 
-def test_a_difference_of_too_few_is_a_hollow_dot_at_its_epoch(shared):
+def test_a_difference_of_too_few_is_a_hollow_dot_at_its_steps(shared):
     axes = next(iter(arm_charts(shared))).figure.axes[0]
     dots = [line for line in axes.lines if line.get_marker() == "o"]
-    assert [line.get_xdata()[0] for line in dots] == [2, 5, 7.5]
+    assert [line.get_xdata()[0] for line in dots] == [14.5, 44.5, 69.5]
     assert [line.get_markerfacecolor() == "none" for line in dots] == [False, False, True]
     assert len(axes.collections) == 2  # intervals
     for line, (policy, control) in zip(dots, joined(epochs(shared)), strict=True):

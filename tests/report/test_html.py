@@ -216,6 +216,19 @@ def test_random_search_is_not_compared_with_itself(tmp_path):
     assert "It is chance: this search draws uniformly." in page(folder).said
 
 
+def test_shared_weights_with_a_uniform_controller_are_not_compared_with_themselves(tmp_path):
+    uniform = {"_target_": "lightning_nas.controllers.uniform.UniformController"}
+    folder = shared_search(tmp_path / "run", gain=0.0, controller=uniform)
+    said = page(folder).said
+    assert "It is chance: this search draws uniformly." in said
+    assert "better than chance" not in said
+
+
+def test_a_folder_with_a_blank_is_quoted_in_what_is_to_be_typed(tmp_path):
+    said = page(trial_search(tmp_path / "a run")).said
+    assert f"python -m lightning_nas.report '{tmp_path}/a run'" in said
+
+
 def test_settings_are_text_and_no_markup(tmp_path):
     folder = trial_search(tmp_path / "run", train_with="<script>alert(1)</script>")
     found = page(folder)

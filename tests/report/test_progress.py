@@ -1,6 +1,8 @@
 """How a search went, against what was put into the journal."""
 
+import contextlib
 import dataclasses
+import sqlite3
 import statistics
 from collections import Counter
 
@@ -42,6 +44,15 @@ def test_the_controller_is_compared_with_the_uniform_ones_of_its_epoch(shared):
     assert half.difference.value == pytest.approx(statistics.fmean(differences[4:]))
     assert (whole.policy.count, whole.control.count) == (80, 16)
     assert ranking.difference.verdict == whole.difference.verdict == BETTER
+
+
+def test_epochs_without_a_random_arm_are_compared_with_nothing(tmp_path):
+    folder = shared_search(tmp_path / "run", gain=0.0, derived=0)
+    with contextlib.closing(sqlite3.connect(folder / "trials.sqlite")) as journal, journal:
+        journal.execute("DELETE FROM trials WHERE arm = 'control' AND number >= 48")
+    pairs = epochs(read_run(folder))
+    assert [(len(policy), len(control)) for policy, control in pairs] == [(10, 2)] * 4
+    assert max(trial.proposal.step for trial in pairs[-1][0]) == 39
 
 
 def test_where_the_space_stays_the_same_late_trainings_are_beside_the_whole_random_arm(trained):

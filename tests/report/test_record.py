@@ -51,6 +51,36 @@ def test_finalists_stand_before_the_others(tmp_path):
     assert [one.trial.proposal.tokens for one in best].count(tokens) == 1
 
 
+def test_the_best_of_a_search_that_was_extended_are_those_that_it_chose(tmp_path):
+    folder = trial_search(tmp_path / "run")
+    journal = Journal(folder / "trials.sqlite", str(EdgeCellSpace()))
+    first, second = journal.best((POLICY,), 2)
+    for number, trial, reward in ((120, first, 0.9), (121, second, 0.8)):
+        journal.propose([Proposal(number, trial.proposal.tokens, arm=FINALIST)], [None])
+        journal.end(number, Outcome(reward, (reward,)), reward)
+    journal.close()
+    (folder / "top.csv").write_text("trial,reward\n121,0.8\n")  # 120 is no finalist any more
+    best = read_run(folder).best
+    assert [one.trial.number for one in best[:2]] == [121, first.number]
+    (folder / "top.csv").write_text("trial,reward\nnone,0.8\n")
+    with pytest.raises(InputError, match=r"top\.csv: damaged"):
+        read_run(folder)
+
+
+def test_settings_of_a_resume_are_those_of_the_report(tmp_path):
+    folder = shared_search(tmp_path / "run")
+    resumed = folder / ".hydra" / "resumed.yaml"
+    resumed.write_text("- method.controller_steps=20\n- trainer.max_epochs=9\n")
+    record = read_run(folder)
+    assert record.config["method"]["controller_steps"] == 20
+    assert record.config["trainer"]["max_epochs"] == 9
+    first = record.configuration.splitlines()[0]
+    assert first == "# resumed with: method.controller_steps=20 trainer.max_epochs=9"
+    resumed.write_text("9\n")
+    with pytest.raises(InputError, match=r"resumed\.yaml: damaged"):
+        read_run(folder)
+
+
 def test_a_journal_is_read_while_another_writes_and_left_as_it_is(tmp_path):
     folder = trial_search(tmp_path / "run", status="")
     journal = Journal(folder / "trials.sqlite", str(EdgeCellSpace()))

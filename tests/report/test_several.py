@@ -1,6 +1,8 @@
 """One page of several runs, and the command that makes it."""
 
+import contextlib
 import math
+import sqlite3
 import statistics
 
 import pytest
@@ -62,6 +64,35 @@ def test_a_run_whose_random_arm_alone_has_ended_does_not_spoil_the_others(sweep,
     runs = [*(sweep / f"{seed}" for seed in (1, 2, 3)), begun]
     said = Page(write_common_report(runs, tmp_path / "page.html").read_text()).said
     assert "Over 3 of 4 runs, second half of the search" in said
+
+
+def test_a_run_that_has_only_begun_does_not_keep_a_sweep_from_its_page(tmp_path):
+    for seed in (1, 2):
+        trial_search(tmp_path / f"{seed}", seed=seed)
+    begun = write_folder(tmp_path / "3", EDGES, status="")
+    assert main([str(tmp_path)]) == 0
+    said = Page((tmp_path / "report.html").read_text()).said
+    assert f"left out, for nothing has ended in them: {begun}." in said
+    assert "2 runs, seeds 1, 2." in said
+
+
+def test_runs_of_which_nothing_has_ended_well_have_no_figures(tmp_path):
+    runs = [trial_search(tmp_path / f"{n}", count=3, control=1.0, seed=n) for n in (4, 5)]
+    for run in runs:
+        with contextlib.closing(sqlite3.connect(run / "trials.sqlite")) as journal, journal:
+            journal.execute("UPDATE trials SET error = 'out of memory'")
+    said = Page(write_common_report(runs, tmp_path / "page.html").read_text()).said
+    assert "nan" not in said
+
+
+def test_searches_that_draw_uniformly_are_not_compared_with_themselves(tmp_path):
+    uniform = {"_target_": "lightning_nas.controllers.uniform.UniformController"}
+    runs = [
+        shared_search(tmp_path / f"{seed}", seed=seed, controller=uniform) for seed in (0, 1, 2)
+    ]
+    said = Page(write_common_report(runs, tmp_path / "page.html").read_text()).said
+    assert "It is chance: these searches draw uniformly." in said
+    assert said.count("chance itself") == 3
 
 
 def test_a_short_run_has_a_point_in_every_part():
