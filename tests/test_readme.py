@@ -21,7 +21,7 @@ SHORT_SEARCH = ["trainer.max_epochs=1", "method.controller_steps=1", "method.con
                 "supernet.filters=4", "data.batch_size=8", "data.validation=0.25"]  # fmt: skip
 SHORT_JUDGING = ["--architectures=3", "--sampled=1", "--epochs=1", "--batches=10",
                  "evaluation.network.filters=4"]  # fmt: skip
-SHORT_TRAINING = ["trainer.max_epochs=1", "network.filters=4", "data.batch_size=8"]
+SHORT_TRAINING = ["trainer.max_epochs=1", "network.filters=8", "data.batch_size=8"]
 
 
 def commands():
