@@ -14,6 +14,11 @@ from lightning_nas.evaluation.trial import CONTROL, DERIVED, POLICY
 from lightning_nas.report.correlation import correlate
 from lightning_nas.report.statistics import difference, mean_of
 
+STATE = (
+    "status",
+    "architectures",
+    "best_reward",
+)  # of a summary: they tell a search's states apart
 NAMES = {CONTROL: "uniform", POLICY: "the controller's", DERIVED: "derived"}
 
 
@@ -118,6 +123,11 @@ def _deviation(control: Sequence[Judged], judged: Sequence[Judged]) -> dict[str,
         "architectures": statistics.stdev(one.mean for one in control),
         "seeds": statistics.fmean(within) ** 0.5 if within else None,
     }
+
+
+def state_of(summary: Mapping[str, Any]) -> dict[str, Any]:
+    """Return how far a search has come, by its summary: what was judged is known again by it."""
+    return {name: summary.get(name) for name in STATE}
 
 
 def lines_of(facts: Mapping[str, Any]) -> str:
