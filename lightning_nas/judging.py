@@ -9,7 +9,6 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
-import torch
 from tqdm import tqdm
 
 from lightning_nas.callbacks.interrupt import StopAtStep, interruptible
@@ -110,7 +109,7 @@ def draw(
     """Return the architectures to be judged; more of them begin with the same ones."""
     controller = searched.method.controller
     uniform = UniformController(controller.space)
-    learnt = copy.deepcopy(controller.controller).to("cpu", torch.float32)
+    learnt = copy.deepcopy(controller.controller).cpu()
     sample = [
         Candidate(arm, drawn(policy, arm, searched.cfg.seed, number), seeds)
         for arm, policy, count in (

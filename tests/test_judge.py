@@ -202,13 +202,17 @@ def test_a_training_has_as_many_epochs_whichever_way_they_are_given(unbroken, tm
     assert ended(folder) == 8
 
 
-def test_the_draws_are_the_same_whatever_the_search_ran_on(searched):
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs CUDA")
+def test_the_draws_on_a_gpu_are_those_on_a_cpu_and_leave_its_random_numbers_alone(searched):
     found = open_search(searched)
-    before = [one.tokens for one in draw(found, 3, 8, 1, 1)]
-    found.method.controller.double()  # random numbers of another kind, as another device's are
-    state = torch.get_rng_state()
-    assert [one.tokens for one in draw(found, 3, 8, 1, 1)] == before
-    assert torch.equal(torch.get_rng_state(), state)
+    tokens = []
+    for device in ("cpu", "cuda"):
+        found.method.to(device)
+        state = torch.cuda.get_rng_state()
+        tokens.append([one.tokens for one in draw(found, 3, 8, 1, 1)])
+        assert torch.equal(torch.cuda.get_rng_state(), state)
+    assert tokens[0] == tokens[1]
 
 
 def test_a_signal_is_asked_for_with_every_batch_that_is_read(searched):
