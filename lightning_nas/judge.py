@@ -53,7 +53,9 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "settings",
         nargs="*",
-        help="of the trainings, as to search.py: evaluation.network.filters=8 executor.slots=2",
+        metavar="SETTING",
+        help="of the trainings, as to search.py: evaluation.network.filters=8, or executor=ray "
+        "executor.slots=2 for several at once",
     )
     return parser
 

@@ -1,31 +1,36 @@
 """From the run folder of an ENAS search to ``weight_sharing.json`` and its pictures."""
 
+import copy
 import itertools
 import json
 import sys
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
 from tqdm import tqdm
 
-from lightning_nas.callbacks.interrupt import StopAtStep
+from lightning_nas.callbacks.interrupt import StopAtStep, interruptible
 from lightning_nas.controllers.uniform import UniformController
 from lightning_nas.errors import InputError
-from lightning_nas.evaluation.executors import Poll
+from lightning_nas.evaluation.child_training import ChildTraining
+from lightning_nas.evaluation.executors import Executor, Poll
 from lightning_nas.evaluation.journal import Journal
 from lightning_nas.evaluation.trial import CONTROL, DERIVED, POLICY, Trial
 from lightning_nas.files import replace_text
 from lightning_nas.loops.standalone import Candidate, Trainings
 from lightning_nas.report.correlation import FEWEST
 from lightning_nas.report.scatter import draw_scatter
-from lightning_nas.report.weight_sharing import Judged, facts_of, lines_of
+from lightning_nas.report.weight_sharing import Judged, facts_of, lines_of, state_of
 from lightning_nas.runs import shown
 from lightning_nas.searched import Searched, drawn, open_search, score
 
 NAME = "weight_sharing"
-OF_TRAININGS = ("evaluation.",)  # which the outcomes depend on
+OF_TRAININGS = "evaluation."  # which the outcomes depend on
+EPOCHS = "evaluation.epochs="
+TIME_LIMIT = "evaluation.time_limit="  # of a training of ``evaluation.epochs``
+ADVICE = "move judged.sqlite away, or give the settings that it began with"
 
 
 def judge(
@@ -46,7 +51,7 @@ def judge(
         sampled: Drawn by the controller.
         seeds: Trainings of each.
         derived_seeds: Trainings of the derived one; None = as of the others.
-        epochs: Of a training; None = ``evaluation.epochs``.
+        epochs: Of a training; None = ``evaluation.epochs``, of the settings or else of the search.
         batches: On which running statistics are gathered, where none were tracked.
         settings: ``name=value``, of the trainings.
 
@@ -54,6 +59,7 @@ def judge(
         InputError: If the run cannot be judged, or a number or a setting is out of range.
     """
     derived_seeds = seeds if derived_seeds is None else derived_seeds
+    epochs, settings = _budget(epochs, settings)
     if architectures < FEWEST:
         raise InputError(f"--architectures must be at least {FEWEST}, got {architectures}")
     if sampled < 0 or min(seeds, derived_seeds, batches, 1 if epochs is None else epochs) < 1:
@@ -61,7 +67,8 @@ def judge(
             "--sampled must be at least 0, --seeds, --derived-seeds, --epochs and --batches at "
             f"least 1, got {sampled}, {seeds}, {derived_seeds}, {epochs} and {batches}"
         )
-    searched = open_search(Path(run), settings)
+    limited = epochs is not None and any(one.startswith(TIME_LIMIT) for one in settings)
+    searched = open_search(Path(run), [*settings, f"{EPOCHS}{epochs}"] if limited else settings)
     epochs = epochs or int(searched.cfg.evaluation.epochs)
     candidates = draw(searched, architectures, sampled, seeds, derived_seeds)
     with _stopping(searched) as poll:
@@ -72,11 +79,25 @@ def judge(
         "epochs": epochs,
         "seed": searched.cfg.seed,
         "settings": sorted(settings),
+        "search": state_of(searched.summary),
         "running_statistics": "tracked" if searched.tracks else f"gathered on {batches}",
         **facts_of(_judged(candidates, shared, trials)),
         "failed": _failed(candidates, trials),
     }
     print(f"\n{lines_of(facts)}\n\n{_write(facts, searched.run)}")
+
+
+def _budget(option: int | None, settings: Sequence[str]) -> tuple[int | None, list[str]]:
+    """Return the epochs of a training, whichever way they were given, and the other settings."""
+    given = {one.removeprefix(EPOCHS) for one in settings if one.startswith(EPOCHS)}
+    given |= set() if option is None else {str(option)}
+    if len(given) > 1:
+        raise InputError(f"--epochs and {EPOCHS[:-1]} are the same, got {', '.join(sorted(given))}")
+    others = [one for one in settings if not one.startswith(EPOCHS)]
+    try:
+        return (int(given.pop()) if given else None), others
+    except ValueError as error:
+        raise InputError(f"{EPOCHS[:-1]} must be a whole number: {error}") from None
 
 
 # ---- what is judged ------------------------------------------------------------------------------
@@ -87,12 +108,13 @@ def draw(
 ) -> list[Candidate]:
     """Return the architectures to be judged; more of them begin with the same ones."""
     controller = searched.method.controller
-    uniform = UniformController(controller.space).to(controller.device)
+    uniform = UniformController(controller.space)
+    learnt = copy.deepcopy(controller.controller).cpu()
     sample = [
         Candidate(arm, drawn(policy, arm, searched.cfg.seed, number), seeds)
         for arm, policy, count in (
             (CONTROL, uniform, architectures),
-            (POLICY, controller.controller, sampled),
+            (POLICY, learnt, sampled),
         )
         for number in range(count)
     ]
@@ -109,13 +131,14 @@ def _train(
     settings: Sequence[str],
     poll: Poll,
 ) -> list[list[Trial]]:
-    method, space = searched.method, searched.method.controller.space
-    assert method.make_evaluator is not None
-    assert method.make_executor is not None
-    given = " ".join(sorted(one for one in settings if one.startswith(OF_TRAININGS)))
-    about = f"{epochs} epochs {given}".strip()
-    journal = Journal(searched.run / "judged.sqlite", str(space), "judge", training=about)
-    try:
+    space = searched.method.controller.space
+    given = [one for one in settings if one.startswith(OF_TRAININGS)]
+    about = " ".join([f"{epochs} epochs", *sorted(given)])
+    path = searched.run / "judged.sqlite"
+    with (
+        closing(_executor(searched, epochs)) as executor,  # before there is a journal
+        closing(Journal(path, str(space), "judge", advice=ADVICE, training=about)) as journal,
+    ):
         trainings = Trainings(candidates, journal, searched.cfg.seed)
         done = trainings.ended
         with tqdm(desc="Training", total=len(trainings), initial=done, file=sys.stderr) as bar:
@@ -124,13 +147,26 @@ def _train(
                 bar.update(trial.order > done)
 
             return trainings.run(
-                lambda proposal: space.decode(proposal.tokens),
-                method.make_executor(method.make_evaluator(data=searched.data).final(epochs)),
-                observe=show,
-                poll=poll,
+                lambda proposal: space.decode(proposal.tokens), executor, observe=show, poll=poll
             )
-    finally:
-        journal.close()
+
+
+def _executor(searched: Searched, epochs: int) -> Executor:
+    """Return what trains.
+
+    Raises:
+        InputError: If a setting is refused, by the network, too.
+    """
+    method = searched.method
+    assert method.make_evaluator is not None
+    assert method.make_executor is not None
+    try:
+        evaluator = method.make_evaluator(data=searched.data).final(epochs)
+        if isinstance(evaluator, ChildTraining):
+            evaluator.cost(searched.derived)
+        return method.make_executor(evaluator)
+    except (TypeError, ValueError) as error:  # as Hydra's, of what it makes
+        raise InputError(" ".join(str(error).split())) from error
 
 
 # ---- what came out -------------------------------------------------------------------------------
@@ -156,7 +192,10 @@ def _judged(
     arms = [one.arm for one in judged]
     if arms.count(CONTROL) < FEWEST or DERIVED not in arms:
         first = next(t.outcome.error for t in itertools.chain(*trials) if t.outcome.error)
-        raise InputError(f"too few architectures could be trained; the first error: {first}")
+        raise InputError(
+            f"too few architectures could be trained; the first error: {first}; the same command "
+            "gives them another turn"
+        )
     return judged
 
 
@@ -186,10 +225,15 @@ def _write(facts: dict[str, Any], run: Path) -> str:
 
 @contextmanager
 def _stopping(searched: Searched) -> Iterator[Poll]:
-    """Yield what raises after a SIGINT or a SIGTERM, when it is called next."""
+    """Yield what raises after a SIGINT or a SIGTERM, when it is called next.
+
+    Processes that load images may have ended of the same signal: that is no error either.
+    """
     stop = StopAtStep()
+    searched.trainer.callbacks.append(stop)  # type: ignore[attr-defined]
     stop.setup(searched.trainer, searched.method, "fit")
     try:
-        yield lambda: stop.stop_if_asked(searched.trainer)
+        with interruptible(searched.trainer):
+            yield lambda: stop.stop_if_asked(searched.trainer)
     finally:
         stop.teardown(searched.trainer, searched.method, "fit")

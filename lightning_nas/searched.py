@@ -20,14 +20,16 @@ from lightning_nas.data.base import ImageData
 from lightning_nas.data.seeding import seeded_generator
 from lightning_nas.errors import InputError
 from lightning_nas.evaluation.executors import Poll
+from lightning_nas.files import read_facts
 from lightning_nas.methods.enas import ENAS
 from lightning_nas.modules.scoring_modes import MODES, gather, in_mode, tracks
 from lightning_nas.modules.supernet import SupernetModule
 from lightning_nas.published import load_architecture
-from lightning_nas.runs import build_data
+from lightning_nas.runs import build_data, shown
+from lightning_nas.settings import replace_settings
 from lightning_nas.trained import run_configuration
 
-SETTABLE = ("evaluation.", "executor.", "data.root=", "data.download=", "threads=")
+CHECKPOINT = Path("checkpoints", "last.ckpt")
 
 
 @dataclass
@@ -39,6 +41,7 @@ class Searched:
     data: ImageData
     method: ENAS
     trainer: pl.Trainer  # fits nothing: it knows the device and the precision
+    summary: dict[str, Any]  # of ``summary.json``
 
     @property
     def derived(self) -> Architecture:
@@ -53,7 +56,7 @@ class Searched:
     def supernet(self, batch_norm: str) -> SupernetModule:
         """Return new shared weights, of the size of the search's, with another batch norm."""
         cfg = OmegaConf.merge(self.cfg, {"supernet": {"batch_norm": batch_norm}})
-        with torch.random.fork_rng():
+        with torch.random.fork_rng(devices=[]):  # it is built on the CPU
             built: SupernetModule = instantiate(cfg.method.supernet)
         self.trainer.precision_plugin.convert_module(built)
         return built.to(self.trainer.strategy.root_device)
@@ -67,20 +70,15 @@ def open_search(run: Path, settings: Sequence[str] = ()) -> Searched:
         settings: That replace those of the search.
 
     Raises:
-        InputError: If it is no run folder of an ENAS search that has ended.
+        InputError: If it is no run folder of an ENAS search that has ended, or a setting is none of
+            its.
     """
     cfg = run_configuration(run)
     if not cfg.get("method") or not issubclass(get_class(cfg.method._target_), ENAS):
         what = cfg.get("method_name", "training")
         raise InputError(f"{run}: of {what}, but weights are shared in searches of ENAS alone")
-    checkpoint = run / "checkpoints" / "last.ckpt"
-    for path in (checkpoint, run / "architecture.json"):
-        if not path.exists():
-            raise InputError(f"{run}: no {path.name}; the search has not ended: resume={run}")
-    for setting in settings:
-        if not setting.startswith(SETTABLE) or "=" not in setting:
-            raise InputError(f"{setting}: legal are {', '.join(SETTABLE)} with a value")
-    cfg.merge_with_dotlist(list(settings))
+    summary = _summary(run)
+    replace_settings(cfg, settings)
     if cfg.threads:
         torch.set_num_threads(cfg.threads)
     logging.getLogger("pytorch_lightning.utilities.rank_zero").setLevel(logging.WARNING)
@@ -92,9 +90,22 @@ def open_search(run: Path, settings: Sequence[str] = ()) -> Searched:
         enable_progress_bar=False,
     )
     method = instantiate(cfg.method, data=data, journal=None)
-    _load(method, checkpoint)
+    _load(method, run / CHECKPOINT)
     trainer.precision_plugin.convert_module(method)
-    return Searched(run, cfg, data, method.to(trainer.strategy.root_device), trainer)
+    return Searched(run, cfg, data, method.to(trainer.strategy.root_device), trainer, summary)
+
+
+def _summary(run: Path) -> dict[str, Any]:
+    """Return the summary of a search that has ended."""
+    for path in (run / CHECKPOINT, run / "architecture.json", run / "summary.json"):
+        if not path.exists():
+            raise InputError(
+                f"{run}: no {path.name}; the search has not ended: resume={shown(run)}"
+            )
+    summary = read_facts(run / "summary.json")
+    if summary.get("status") != "complete":  # what was derived is not of these weights
+        raise InputError(f"{run}: the search was resumed or stopped: resume={shown(run)}")
+    return summary
 
 
 def _load(method: ENAS, path: Path) -> None:
@@ -108,10 +119,17 @@ def _load(method: ENAS, path: Path) -> None:
 
 
 def drawn(policy: Any, arm: str, seed: int, number: int) -> tuple[int, ...]:
-    """Return the tokens of one architecture; its draw depends on arm, seed and number alone."""
-    with torch.random.fork_rng(), torch.no_grad():
-        generator = seeded_generator("judged", arm, seed, number)
-        torch.manual_seed(int(torch.randint(2**62, (), generator=generator)))
+    """Return the tokens of one architecture; its draw depends on arm, seed and number alone.
+
+    Args:
+        policy: A controller on the CPU, for a GPU's random numbers are others.
+        arm: Whose architectures they are.
+        seed: Of all draws.
+        number: Of this one.
+    """
+    generator = seeded_generator("judged", arm, seed, number)
+    with torch.random.fork_rng(devices=[]), torch.no_grad():
+        torch.default_generator.manual_seed(int(torch.randint(2**62, (), generator=generator)))
         return tuple(policy.sample(1).tokens_NT[0].tolist())
 
 
@@ -124,12 +142,15 @@ def score(
         searched: The search.
         tokens: Of the architectures.
         batches: On which running statistics are gathered, where none were tracked.
-        poll: Called after each; may raise to stop.
+        poll: Called after each and after each batch that is read; may raise to stop.
     """
     space, data, trainer = searched.method.controller.space, searched.data, searched.trainer
     architectures = [space.decode(given) for given in tokens]
     data.trainer = trainer
-    validation = [trainer.precision_plugin.convert_input(batch) for batch in data.val_dataloader()]
+    validation = []
+    for batch in data.val_dataloader():
+        validation.append(trainer.precision_plugin.convert_input(batch))
+        poll()
     scores: list[dict[str, float]] = [{} for _ in tokens]
     total = len(MODES) * len(tokens)
     with (
@@ -137,7 +158,7 @@ def score(
         trainer.precision_plugin.forward_context(),
     ):
         for mode in MODES:
-            supernet = _in_mode(searched, mode, batches)
+            supernet = _in_mode(searched, mode, batches, poll)
             for place, accuracy in enumerate(supernet.rank(validation, architectures)):
                 scores[place][mode] = float(accuracy)
                 bar.update()
@@ -145,19 +166,19 @@ def score(
     return scores
 
 
-def _in_mode(searched: Searched, mode: str, batches: int) -> SupernetModule:
+def _in_mode(searched: Searched, mode: str, batches: int, poll: Poll) -> SupernetModule:
     method = searched.method
     supernet = in_mode(mode, searched.supernet, method.supernet.network.state_dict())
     if mode == "recalibrated":
         images, _ = searched.data.calibration_batch(method.calibration_images)
         supernet.calibration = searched.trainer.precision_plugin.convert_input(images)
     if mode == "running" and not searched.tracks:
-        gather(supernet, _training_batches(searched, batches))
+        gather(supernet, _training_batches(searched, batches, poll))
     return supernet
 
 
 def _training_batches(
-    searched: Searched, batches: int
+    searched: Searched, batches: int, poll: Poll
 ) -> Iterator[tuple[Tensor, Tensor, Architecture]]:
     """Yield batches as in training, each with an architecture that is drawn uniformly.
 
@@ -166,6 +187,7 @@ def _training_batches(
     space = searched.method.controller.space
     uniform, loader = UniformController(space), searched.data.train_dataloader()
     for number in range(batches):
+        poll()
         if number % len(loader) == 0:
             loader.set_epoch(number // len(loader))
             images = iter(loader)

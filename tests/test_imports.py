@@ -16,8 +16,8 @@ LAYERS = [
     {"pictures", "export"},
     {"report"},
     {"callbacks"},
-    {"arguments", "judge", "judging", "launch", "rehearsal", "runs", "searched", "slurm"}
-    | {"trained", "training"},
+    {"arguments", "judge", "judging", "launch", "rehearsal", "runs", "searched", "settings"}
+    | {"slurm", "trained", "training"},
 ]
 RANK = {name: rank for rank, names in enumerate(LAYERS) for name in names}
 PURE = {"architecture", "published", "spaces"}  # an architecture is data: no torch

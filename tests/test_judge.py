@@ -13,9 +13,14 @@ import time
 from contextlib import closing, redirect_stderr, redirect_stdout
 
 import pytest
+import torch
 from commands import run, start
 
+from lightning_nas.callbacks.interrupt import Interrupted
 from lightning_nas.judge import main
+from lightning_nas.judging import _stopping, draw
+from lightning_nas.report.weight_sharing import state_of
+from lightning_nas.searched import open_search, score
 
 pytestmark = pytest.mark.slow  # real searches, one after the other
 
@@ -108,6 +113,7 @@ def test_a_run_is_judged(unbroken):
         assert all(0 <= accuracy <= 1 for accuracy in [*one["alone"], *one["shared"].values()])
     assert facts["epochs"] == 1
     assert facts["failed"] == []
+    assert facts["search"] == state_of(json.loads((folder / "summary.json").read_text()))
     assert ended(folder) == 8
     assert {"Training", "Scoring"} <= {line.split(":")[0] for line in errors.splitlines()}
     for name in NAMES:
@@ -181,14 +187,55 @@ def test_running_statistics_that_were_tracked_are_taken_as_they_are(tmp_path):
 
 
 @pytest.mark.slow
-def test_workers_of_ray_train_the_same(searched, unbroken, tmp_path):
-    folder = tmp_path / "run"
-    search = [*SEARCH, "executor=ray", "executor.slots=2", f"hydra.run.dir={folder}"]
-    status, _, errors = run("search.py", *search)
-    assert status == 0, errors
-    assert judge(folder, *SMALL) == 0
+def test_workers_of_ray_train_the_same_for_a_search_that_had_none(searched, unbroken, tmp_path):
+    folder = copied(searched, tmp_path / "run")
+    assert judge(folder, *SMALL, "executor.slots=2", "executor=ray") == 0
     alone = [[one["alone"] for one in said(f)["architectures"]] for f in (folder, unbroken[0])]
     assert alone[0] == alone[1]
+
+
+def test_a_training_has_as_many_epochs_whichever_way_they_are_given(unbroken, tmp_path):
+    folder = copied(unbroken[0], tmp_path / "run")
+    others = [word for word in SMALL if word not in ("--epochs", 1)]
+    assert judge(folder, *others, "evaluation.epochs=1") == 0
+    assert said(folder) == said(unbroken[0])
+    assert ended(folder) == 8
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs CUDA")
+def test_the_draws_on_a_gpu_are_those_on_a_cpu_and_leave_its_random_numbers_alone(searched):
+    found = open_search(searched)
+    tokens = []
+    for device in ("cpu", "cuda"):
+        found.method.to(device)
+        state = torch.cuda.get_rng_state()
+        tokens.append([one.tokens for one in draw(found, 3, 8, 1, 1)])
+        assert torch.equal(torch.cuda.get_rng_state(), state)
+    assert tokens[0] == tokens[1]
+
+
+def test_a_signal_is_asked_for_with_every_batch_that_is_read(searched):
+    found, polls = open_search(searched), []
+    tokens = [one.tokens for one in draw(found, 3, 0, 1, 1)]
+    score(found, tokens, batches=7, poll=lambda: polls.append(1))
+    assert len(polls) == len(found.data.val_dataloader()) + 7 + 3 * len(tokens)
+
+
+def test_processes_that_load_images_and_ended_of_the_signal_are_no_error(searched):
+    found = open_search(searched)
+
+    def load(*signals):
+        with _stopping(found):
+            for signum in signals:
+                os.kill(os.getpid(), signum)
+            raise RuntimeError("DataLoader worker (pid(s) 1) exited unexpectedly")  # torch's words
+
+    with pytest.raises(RuntimeError):
+        load()
+    with pytest.raises(Interrupted) as interrupted:
+        load(signal.SIGINT)
+    assert interrupted.value.exit_code == 130
 
 
 @pytest.mark.parametrize(
@@ -198,10 +245,17 @@ def test_workers_of_ray_train_the_same(searched, unbroken, tmp_path):
         (["--epochs", 0], "--epochs"),
         pytest.param(["--seeds", 0], "--seeds", marks=pytest.mark.slow),
         (["supernet.filters=8"], "supernet.filters=8: legal are evaluation."),
+        (["evaluation.epoch=3"], "evaluation.epoch=3: evaluation has "),
+        (["evaluation.epochs=x"], "evaluation.epochs must be a whole number"),
+        (["--epochs", 1, "evaluation.epochs=2"], "--epochs and evaluation.epochs are the same"),
+        (["evaluation.penalty=2"], "penalty in [0, 1]"),
+        (["evaluation.network.fliters=8"], "fliters"),
+        (["executor.slots=2"], "executor.slots=2: executor has no settings"),
     ],
 )
 def test_a_setting_out_of_range_is_one_line(arguments, expected, searched, refused):
     assert expected in refused(searched, *arguments)
+    assert not (searched / "judged.sqlite").exists()  # the right command is not refused for it
 
 
 def test_a_folder_that_is_no_run_is_one_line(tmp_path, refused):
@@ -219,6 +273,13 @@ def test_a_search_that_has_not_ended_is_one_line(missing, expected, searched, tm
     folder = copied(searched, tmp_path / "run")
     (folder / missing).unlink()
     assert expected in refused(folder)
+
+
+def test_a_search_that_was_resumed_and_has_not_ended_is_one_line(searched, tmp_path, refused):
+    folder = copied(searched, tmp_path / "run")
+    summary = folder / "summary.json"
+    summary.write_text(json.dumps(json.loads(summary.read_text()) | {"status": "interrupted"}))
+    assert f"resume={folder}" in refused(folder)
 
 
 def test_a_checkpoint_that_is_none_is_one_line(searched, tmp_path, refused):
@@ -254,6 +315,7 @@ def test_trainings_of_another_budget_are_not_mixed(unbroken, refused):
     line = refused(unbroken[0], "--epochs", 2, *SMALL[6:])
     assert "judged.sqlite is of another training: 1 epochs" in line
     assert "2 epochs" in line
+    assert "move judged.sqlite away" in line
 
 
 @pytest.mark.slow

@@ -19,6 +19,7 @@ from lightning_nas.evaluation.records import Records
 from lightning_nas.evaluation.trial import Outcome, Proposal, Trial
 
 VERSION = 1
+ADVICE = "begin a new run, or give this one the settings that it began with"
 SCHEMA = """
 CREATE TABLE about (name TEXT PRIMARY KEY, value TEXT NOT NULL);
 CREATE TABLE trials (
@@ -50,6 +51,7 @@ class Journal(Records):
         path: The file; it is made where it is missing.
         space: Says what the search space is: a record of another is refused.
         task: Who writes it, in messages, where it is no search.
+        advice: What to do where it is a record of something else, in messages.
         about: What else a record must agree in, by a name for messages.
 
     Raises:
@@ -57,9 +59,17 @@ class Journal(Records):
             does not take it.
     """
 
-    def __init__(self, path: str | Path, space: str, task: str = "search", **about: str) -> None:
+    def __init__(
+        self,
+        path: str | Path,
+        space: str,
+        task: str = "search",
+        advice: str = ADVICE,
+        **about: str,
+    ) -> None:
         self.path = Path(path)
         self.task = task
+        self.advice = advice
         self.path.parent.mkdir(parents=True, exist_ok=True)
         self._lock = _lock(self.path.with_suffix(".lock"), task)
         with self._explained():
@@ -80,8 +90,7 @@ class Journal(Records):
             if found.get(name) != here:
                 raise InputError(
                     f"{self.path} is of another {name}: {found.get(name)}; this {self.task}'s: "
-                    f"{here}; "
-                    "begin a new run, or give this one the settings that it began with"
+                    f"{here}; {self.advice}"
                 )
 
     # ---- writing ---------------------------------------------------------------------------------

@@ -43,7 +43,8 @@ class Trainings:
     """The trainings of some candidates that a journal has, and those that it lacks.
 
     All have their first training before one has its second. A journal may have more than is wanted;
-    more candidates and more seeds can be wanted the next time.
+    more candidates and more seeds can be wanted the next time. One that failed, for want of memory
+    perhaps, has another the next time, under the next seed.
 
     Args:
         wanted: What is to be trained, at least one.
@@ -67,8 +68,9 @@ class Trainings:
         ended = journal.ended()
         self.ended = len(ended)
         known = [trial.proposal for trial in ended] + journal.open_proposals()
-        self._keys = [(p.arm, p.tokens) for p in sorted(known, key=lambda p: p.number)]
+        self._keys = [_key(proposal) for proposal in sorted(known, key=lambda p: p.number)]
         there = Counter(self._keys)
+        there -= Counter(_key(trial.proposal) for trial in ended if _failed(trial))
         for _, key in self._plan:
             if there[key]:
                 there[key] -= 1
@@ -86,7 +88,7 @@ class Trainings:
         observe: Callable[[Trial], None] = lambda trial: None,
         poll: Poll = lambda: None,
     ) -> list[list[Trial]]:
-        """Train what has not been trained.
+        """Train what has not been trained, or failed.
 
         Args:
             decode: From a proposal to its architecture.
@@ -95,7 +97,8 @@ class Trainings:
             poll: Called now and then; may raise to stop.
 
         Returns:
-            The trainings of each candidate, those that failed among them.
+            The trainings of each candidate: those that failed are among them where there are not
+            enough others.
         """
         try:
             stream = Rollouts(
@@ -127,9 +130,17 @@ class Trainings:
 
     def _of_each_candidate(self) -> list[list[Trial]]:
         trials: dict[Key, deque[Trial]] = defaultdict(deque)
-        for trial in sorted(self.journal.ended(), key=lambda trial: trial.number):
-            trials[trial.proposal.arm, trial.proposal.tokens].append(trial)
+        for trial in sorted(self.journal.ended(), key=lambda t: (_failed(t), t.number)):
+            trials[_key(trial.proposal)].append(trial)
         places: dict[int, list[Trial]] = defaultdict(list)
         for place, key in self._plan:  # of equal ones, each has its own
             places[place].append(trials[key].popleft())
         return [places[place] for place in sorted(places)]
+
+
+def _key(proposal: Proposal) -> Key:
+    return proposal.arm, proposal.tokens
+
+
+def _failed(trial: Trial) -> bool:
+    return trial.outcome.error is not None

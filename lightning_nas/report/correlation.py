@@ -1,6 +1,6 @@
 """How far two judgements of the same architectures agree, and how sure that is.
 
-Rank correlations with bootstrap intervals, and differences of means. Numbers in, numbers out.
+Rank correlations with bootstrap intervals. Numbers in, numbers out.
 Shapes: N = architectures, R = resamples.
 """
 
@@ -112,22 +112,6 @@ def _ratio(covariance_R: Array, variances_R: Array) -> Array:
         out=np.zeros_like(covariance_R),
         where=variances_R > 0,
     )
-
-
-def difference_interval(a: Sequence[float], b: Sequence[float], seed: int = 0) -> Interval:
-    """Return the 95 % bootstrap interval of ``mean(a) - mean(b)``, both drawn anew by themselves.
-
-    Args:
-        a: At least one number.
-        b: At least one number.
-        seed: Of the resamples.
-    """
-    random = np.random.default_rng(seed)
-    a_R, b_R = (
-        random.choice(np.asarray(values, np.float64), (RESAMPLES, len(values))).mean(axis=1)
-        for values in (a, b)
-    )
-    return _middle(a_R - b_R)
 
 
 def _middle(values_R: Array) -> Interval:

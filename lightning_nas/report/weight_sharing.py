@@ -4,14 +4,21 @@ From the accuracies of single architectures to the facts of ``weight_sharing.jso
 that are printed. All accuracies are on the validation split, in [0, 1].
 """
 
+import math
 import statistics
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from lightning_nas.evaluation.trial import CONTROL, DERIVED, POLICY
-from lightning_nas.report.correlation import correlate, difference_interval
+from lightning_nas.report.correlation import correlate
+from lightning_nas.report.statistics import difference, mean_of
 
+STATE = (
+    "status",
+    "architectures",
+    "best_reward",
+)  # of a summary: they tell a search's states apart
 NAMES = {CONTROL: "uniform", POLICY: "the controller's", DERIVED: "derived"}
 
 
@@ -93,14 +100,19 @@ def _derived(derived: Judged, control: Sequence[Judged]) -> dict[str, float]:
 
 
 def _policy(policy: Sequence[Judged], control: Sequence[Judged]) -> dict[str, Any] | None:
-    """Return how the controller's architectures compare with uniform ones, trained alike."""
+    """Return how the controller's architectures compare with uniform ones, trained alike.
+
+    The interval is None where there are too few of either for one.
+    """
     if not policy:
         return None
-    ours, theirs = ([one.mean for one in arm] for arm in (policy, control))
+    ours, theirs = (mean_of([one.mean for one in arm]) for arm in (policy, control))
+    found = difference(ours, theirs)
     return {
-        "alone_mean": statistics.fmean(ours),
-        "difference": statistics.fmean(ours) - statistics.fmean(theirs),
-        "difference_interval": difference_interval(ours, theirs),
+        "alone_mean": ours.value,
+        "difference": found.value,
+        "difference_interval": (found.low, found.high) if math.isfinite(found.half) else None,
+        "verdict": found.verdict,
     }
 
 
@@ -111,6 +123,11 @@ def _deviation(control: Sequence[Judged], judged: Sequence[Judged]) -> dict[str,
         "architectures": statistics.stdev(one.mean for one in control),
         "seeds": statistics.fmean(within) ** 0.5 if within else None,
     }
+
+
+def state_of(summary: Mapping[str, Any]) -> dict[str, Any]:
+    """Return how far a search has come, by its summary: what was judged is known again by it."""
+    return {name: summary.get(name) for name in STATE}
 
 
 def lines_of(facts: Mapping[str, Any]) -> str:
@@ -127,7 +144,25 @@ def lines_of(facts: Mapping[str, Any]) -> str:
         lines.append(f"{mode:<18}{one['tau']:>6.2f}{tau:>17}{one['rho']:>7.2f}{rho:>17}")
     better = f"{facts['derived']['better_than']:.0%}"
     lines += [f"over the uniform ones; the derived one is better than {better} of them"]
-    return "\n".join(lines)
+    return "\n".join([*lines, "", *remarks(facts)]).rstrip()
+
+
+def remarks(facts: Mapping[str, Any]) -> list[str]:
+    """Return what is to be said beside the figures, a sentence each: here and in a report."""
+    said = []
+    policy = facts.get("policy") or {}
+    if "verdict" in policy:
+        ends = policy["difference_interval"]
+        interval = "" if ends is None else f" (95 % interval {ends[0]:+.2%} to {ends[1]:+.2%})"
+        said.append(
+            f"Trained alone, the controller's less the uniform ones: {policy['difference']:+.2%}"
+            f"{interval}, {policy['verdict']}."
+        )
+    failed = len(facts.get("failed", ()))
+    if failed:
+        trainings = failed + sum(len(one["alone"]) for one in facts["architectures"])
+        said.append(f"{failed} of {trainings} trainings failed and are left out.")
+    return said
 
 
 INTERVALS = ("tau_interval", "rho_interval")

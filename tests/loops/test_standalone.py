@@ -88,7 +88,20 @@ def test_another_seed_trains_otherwise(tmp_path):
     assert trained(tmp_path / "0")[0] != trained(tmp_path / "1", seed=1)[0]
 
 
-def test_a_training_that_failed_is_kept_with_its_error(tmp_path):
-    rewards, _ = trained(tmp_path, WANTED[:2], Evaluations(fail=(A,)))
-    assert rewards[0] == [0.0]
-    assert trained(tmp_path, WANTED[:2])[1] == []
+def test_a_training_that_failed_has_another_turn_the_next_time(tmp_path):
+    wanted = [Candidate("control", A), Candidate("control", B, seeds=2)]
+    rewards, seen = trained(tmp_path, wanted, Evaluations(fail=(A,)))
+    assert (rewards[0], seen) == ([0.0], [A, B, B])  # in one run it has no second
+    before = rewards[1]
+    rewards, seen = trained(tmp_path, wanted)
+    assert seen == [A]
+    assert rewards[0] > [0.0]
+    assert rewards[1] == before
+    assert trained(tmp_path, wanted) == (rewards, [])
+
+
+def test_of_several_trainings_those_that_succeeded_are_taken(tmp_path):
+    trained(tmp_path, [Candidate("control", A, seeds=2)], Evaluations(fail=(A,)))
+    twice, _ = trained(tmp_path, [Candidate("control", A, seeds=2)])
+    assert all(reward > 0 for reward in twice[0])
+    assert trained(tmp_path, [Candidate("control", A)]) == ([twice[0][:1]], [])

@@ -73,8 +73,9 @@ def judge(folder):
                    "rho_interval": [0.3, 0.7]}  # fmt: skip
     derived = {"alone_mean": 0.9712, "control_mean": 0.95, "control_std": 0.01,
                "control_best": 0.98, "better_than": 0.9}  # fmt: skip
-    judged = {"run": str(folder), "epochs": 7, "architectures": [{}] * 31,
-              "correlations": {"batch": correlation}, "derived": derived}  # fmt: skip
+    judged = {"run": str(folder), "epochs": 7, "architectures": [{"alone": [0.9]}] * 31,
+              "correlations": {"batch": correlation}, "derived": derived,
+              "failed": [{}]}  # fmt: skip
     (folder / "weight_sharing.json").write_text(json.dumps(judged))
     svg = '<?xml version="1.0"?>\n<svg width="90pt" height="60pt" viewBox="0 0 90 60" {}>{}</svg>'
     inner = '<g id="figure_1"><rect width="9" height="9"/></g>'
@@ -124,6 +125,7 @@ def test_what_the_judge_of_weight_sharing_wrote_is_shown(shared):
     assert "batch 30 0.41 0.20 to 0.60 0.55 0.30 to 0.70" in found.said
     assert "31 architectures of this search were trained from scratch for 7 epochs" in found.said
     assert "the derived architecture has 97.12%" in found.said
+    assert "1 of 32 trainings failed and are left out." in found.said
     assert "sharing-figure_1" in found.ids
 
 

@@ -7,6 +7,7 @@ import pytest
 from judged import MODES, facts, judged
 
 from lightning_nas.report.correlation import correlate
+from lightning_nas.report.statistics import NOT_ENOUGH, difference, mean_of
 from lightning_nas.report.weight_sharing import Judged, facts_of, lines_of
 
 
@@ -57,6 +58,8 @@ def test_the_derived_one_is_compared_with_uniform_ones():
         }
     )
     assert said["policy"]["difference"] == pytest.approx(0.05)
+    assert said["policy"]["difference_interval"] is None
+    assert said["policy"]["verdict"] == NOT_ENOUGH
     assert said["deviation"]["architectures"] == pytest.approx(0.1)
     assert said["deviation"]["seeds"] == pytest.approx(statistics.stdev((0.88, 0.86)))
 
@@ -72,6 +75,34 @@ def test_without_the_controllers_there_is_nothing_to_say_of_it():
     said = facts(policy=0)
     assert said["policy"] is None
     assert "the controller's" not in lines_of(said)
+
+
+def test_the_controllers_are_compared_as_the_arms_of_any_search():
+    ones, said = judged(policy=5), facts(policy=5)
+    ours, theirs = (mean_of([o.mean for o in ones if o.arm == a]) for a in ("policy", "control"))
+    found = difference(ours, theirs)
+    assert said["policy"] == {
+        "alone_mean": ours.value,
+        "difference": found.value,
+        "difference_interval": (found.low, found.high),
+        "verdict": found.verdict,
+    }
+    line = f"{found.value:+.2%} (95 % interval {found.low:+.2%} to {found.high:+.2%})"
+    assert line in lines_of(said)
+
+
+def test_four_of_the_controllers_are_too_few_for_an_interval():
+    said = facts(policy=4)
+    assert json.loads(json.dumps(said))["policy"]["difference_interval"] is None
+    assert f"{said['policy']['difference']:+.2%}, not enough data" in lines_of(said)
+
+
+def test_trainings_that_failed_are_counted():
+    said = facts()  # 12 + 4 trained once, the derived one three times
+    assert "failed" not in lines_of(said)
+    failed = {"arm": "control", "tokens": (99, 1), "error": "out of memory"}
+    lines = lines_of(said | {"failed": [failed] * 2})
+    assert "2 of 21 trainings failed and are left out." in lines
 
 
 def test_the_lines_have_every_mode_with_its_figures():
