@@ -1,6 +1,7 @@
 """The comparison on the table: searches in lockstep, the curve, what is kept, what is claimed."""
 
 import csv
+import os
 import random
 import statistics
 import sys
@@ -135,6 +136,20 @@ def test_a_line_that_was_broken_off_is_run_again(tmp_path):
     assert again.missing(range(3)) == [1, 2]
     again.add([1], [jobs.Found([(0,)], [0.5], [0.5])])
     assert path.read_text() == whole
+
+
+def test_what_is_kept_is_written_anew_in_one_step_and_only_without_a_broken_line(tmp_path):
+    path, link = tmp_path / "kept.jsonl", tmp_path / "link"
+    Kept(path, {"queries": 1}).add([0, 1], [jobs.Found([(0,)], [0.5], [0.5])] * 2)
+    os.link(path, link)
+    Kept(path, {"queries": 1})
+    assert path.samefile(link)
+    whole = path.read_text()
+    broken = whole[:-9]
+    path.write_text(broken)
+    Kept(path, {"queries": 1})
+    assert link.read_text() == broken  # the old file is whole until the new one is in its place
+    assert path.read_text() == whole[: broken.rindex("\n") + 1]
 
 
 @pytest.mark.slow
