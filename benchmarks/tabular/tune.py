@@ -122,8 +122,8 @@ def _write(path: Path, number: int, found: dict[Settings, list[list[float]]]) ->
             print(f"{number} {len(curves):>4} {half:.2%} {whole:.2%} +- {error:.2%}", *settings)
 
 
-def main(arguments: Sequence[str] | None = None) -> None:
-    """Tune one method on one grid."""
+def parsed(arguments: Sequence[str] | None) -> argparse.Namespace:
+    """Read the command line."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("grid", choices=GRIDS)
     parser.add_argument("-o", "--output", type=Path, default=Path("runs/tuned"))
@@ -133,6 +133,14 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--queries", type=int, default=200)
     parser.add_argument("--processes", type=int, default=os.cpu_count())
     options = parser.parse_args(arguments)
+    if options.seeds < 2 or min(options.rounds, options.queries, options.processes) < 1:
+        parser.error("--seeds: at least 2; --rounds, --queries and --processes: 1")
+    return options
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Tune one method on one grid."""
+    options = parsed(arguments)
     options.output.mkdir(parents=True, exist_ok=True)
     combinations = [OWN, *drawn(GRIDS[options.grid], options.combinations)]
     try:

@@ -222,6 +222,12 @@ def test_tuning_keeps_the_best_third_and_never_sees_the_seeds_that_are_reported(
     assert min(seed for job in began for seed in job.seeds) == 1000
 
 
+def test_tuning_needs_two_seeds_for_a_standard_error(tmp_path, capsys):
+    with pytest.raises(SystemExit):
+        tune.main(["nas", "-o", str(tmp_path), "--seeds", "1"])
+    assert "--seeds: at least 2" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize("name", tune.GRIDS)
 def test_every_combination_of_a_grid_is_a_method(name, table):
     for settings in tune.drawn(tune.GRIDS[name], 4):
