@@ -14,7 +14,12 @@ TABLE = ("experiment=nas_bench_201", "method.control=0")  # all queries for the 
 NAS = ("method=nas", "controller=nas")
 METHODS = {
     "random": ("method=random_search",),
-    "evolution_paper": ("method=evolution", "evolution.population=100", "evolution.tournament=25"),
+    "evolution_paper": (
+        "method=evolution",
+        "evolution.population=100",
+        "evolution.tournament=25",
+        "evolution.redraws=0",
+    ),
     "evolution": ("method=evolution",),
     "nas_paper": (
         *NAS,

@@ -27,6 +27,7 @@ GRIDS: dict[str, dict[str, list[object]]] = {
     "evolution": {
         "evolution.population": [10, 20, 30, 50, 100],
         "evolution.tournament": [2, 3, 5, 10, 25],
+        "evolution.redraws": [0],
     },
     "nas": {
         "reinforce.lr": [0.005, 0.01, 0.02, 0.04, 0.08],
@@ -45,6 +46,11 @@ GRIDS: dict[str, dict[str, list[object]]] = {
         "ppo.normalise": ["true", "false"],
         "ppo.ranks": ["false"],
         "ppo.redraws": [0],
+    },
+    "evolution_finer": {
+        "evolution.population": [5, 10, 20, 30, 50],
+        "evolution.tournament": [5, 10, 20],
+        "evolution.redraws": [100],
     },
     "nas_finer": {
         "reinforce.lr": [0.01, 0.02, 0.04],

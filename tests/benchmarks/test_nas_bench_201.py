@@ -63,6 +63,12 @@ def test_compared_methods_have_all_queries_and_searches_of_the_experiment_a_rand
     assert searched == (0 if name == "random" else 0.1)
 
 
+def test_what_was_tuned_draws_again_alike_and_what_is_as_published_never():
+    redraws = {name: composed(METHODS[name]).redraws for name in METHODS}
+    assert {redraws[name] for name in ("evolution", "nas", "nasnet")} == {100}
+    assert {redraws[name] for name in redraws if name.endswith("_paper")} == {0}
+
+
 def test_a_tuned_controller_beats_random_search_by_three_standard_errors(table):
     # 12 seeds: by what 200 have, the difference to be expected is six standard errors
     found = {
