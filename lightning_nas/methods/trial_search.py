@@ -164,6 +164,8 @@ class TrialSearch(LightningModule):
             self.data.trainer = None  # the children's own
         self.executor = self.make_executor(self.evaluator)
         self.journal = Journal(self.journal_path, str(self.space))
+        waiting = self.journal.open_proposals()  # of before, where a search goes on
+        self.seen.update(proposal.tokens for proposal in waiting if proposal.arm == POLICY)
         self.rollouts = Rollouts(
             self.propose,
             self.architecture,

@@ -9,10 +9,12 @@ from hydra.utils import instantiate
 from small import trainer
 
 from benchmarks.experiment import experiment
+from lightning_nas.architecture import to_json
 from lightning_nas.controllers.lstm import LSTMController
 from lightning_nas.errors import InputError
 from lightning_nas.evaluation.executors import SerialExecutor
-from lightning_nas.evaluation.trial import CONTROL, FINALIST, POLICY, Outcome
+from lightning_nas.evaluation.journal import Journal
+from lightning_nas.evaluation.trial import CONTROL, FINALIST, POLICY, Outcome, Proposal
 from lightning_nas.methods.evolution import Evolution
 from lightning_nas.methods.nas import NAS
 from lightning_nas.methods.nasnet import NASNet
@@ -279,6 +281,25 @@ def test_a_search_that_draws_again_tries_nothing_twice_also_where_it_goes_on(tmp
     tokens = [trial.proposal.tokens for trial in again.journal.ended()]
     assert len(set(tokens)) == len(tokens) == 120
     assert again.seen == set(tokens)
+
+
+def test_a_search_that_goes_on_does_not_draw_again_what_is_still_being_evaluated(tmp_path):
+    other = (0,) * 6
+    journal = Journal(tmp_path / "trials.sqlite", str(EDGES))
+    waiting = [
+        Proposal(number, tokens, (0.0,) * 6, 0, arm)
+        for number, (tokens, arm) in enumerate([(BEST, POLICY), (other, CONTROL)])
+    ]
+    journal.propose(waiting, [to_json(EDGES.decode(proposal.tokens)) for proposal in waiting])
+    journal.close()
+    search = method("nasnet", tmp_path, redraws=3)
+    search.trainer = trainer(tmp_path, 1)
+    search.train_dataloader()
+    draws = iter([BEST, BEST, other])
+    search.draw = lambda number: (next(draws), (0.0,) * 6)
+    (proposal,) = search.propose(range(2, 3))
+    search.teardown("fit")
+    assert proposal.tokens == other  # the random arm has it, the method has not drawn it before
 
 
 def test_a_policy_that_knows_one_architecture_alone_gives_up_drawing_again(tmp_path):
