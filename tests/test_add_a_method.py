@@ -54,7 +54,7 @@ def test_a_method_of_ones_own_leaves_a_whole_run_folder(searched):
     summary = json.loads((folder / "summary.json").read_text())
     assert summary["method"] == "local_search"
     assert summary["status"] == "complete"
-    assert summary["derived_from"] == 60
+    assert 50 < summary["derived_from"] == len(trials(folder)) < 60  # of 60 with the random arm
     assert load_architecture(str(folder)).kind == "edge_cell"
     assert f"python train.py architecture={folder}" in output
 

@@ -11,6 +11,10 @@ from wandb.sdk.launch.sweeps.utils import (
     load_sweep_config,
 )
 
+from lightning_nas import load_architecture
+from lightning_nas.evaluation.trial import POLICY, Outcome, Proposal, Trial
+from lightning_nas.methods.base import Derived, Ranked
+
 SWEEPS = sorted((ROOT / "sweeps").glob("*.yaml"))
 
 
@@ -45,3 +49,14 @@ def test_a_sweeps_commands_are_accepted_and_set_what_they_say(path, place):
     for name, value in chosen.items():
         found = at(config, name)
         assert found == pytest.approx(value)
+
+
+@pytest.mark.parametrize("path", SWEEPS, ids=lambda path: path.stem)
+def test_a_sweep_has_each_setting_with_all_seeds_and_aims_at_no_single_lucky_reward(path):
+    sweep = load_sweep_config(str(path))
+    assert sweep["method"] == "grid"
+    assert len(sweep["parameters"]["seed"]["values"]) > 1
+    trial = Trial(Proposal(0, (), (), 0, POLICY), Outcome(0.3), 0.3, 1)
+    best = Ranked(load_architecture("enas_micro"), trial)
+    found = Derived((best,), sampled=(0.1, 0.3), uniform=(0.9,), how="").summary()
+    assert found[sweep["metric"]["name"]] == pytest.approx(0.2)  # of what the controller sampled

@@ -74,7 +74,10 @@ def _completed(jobs: Sequence[Job], processes: int) -> Iterator[tuple[Job, list[
         yield from ((job, run(job)) for job in jobs)
         return
     spawn = multiprocessing.get_context("spawn")  # torch's threads do not live through a fork
-    with ProcessPoolExecutor(processes, spawn) as pool:
+    pool = ProcessPoolExecutor(processes, spawn)
+    try:
         futures = {pool.submit(run, job): job for job in jobs}
         for future in as_completed(futures):
             yield futures[future], future.result()
+    finally:  # where it is interrupted, what has not begun is left; a ``with`` would wait for it
+        pool.shutdown(wait=False, cancel_futures=True)

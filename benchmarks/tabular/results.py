@@ -14,6 +14,7 @@ from typing import Any
 
 from benchmarks.tabular.jobs import Found
 from lightning_nas.errors import InputError
+from lightning_nas.files import replace_text
 
 COLUMNS = ("method", "dataset", "queries", "mean", "standard_error", "seeds")
 
@@ -33,19 +34,16 @@ class Kept:
         self.path = path
         self.searches: dict[int, dict[str, Any]] = {}
         about = json.loads(json.dumps(about))
-        lines = self._lines()
+        text = path.read_text() if path.exists() else ""
+        lines = [json.loads(line) for line in text.splitlines(True) if line.endswith("\n")]
         if lines and lines[0] != about:
             raise InputError(
                 f"{path} has searches with other settings; keep them, and give another folder by -o"
             )
         self.searches = {line["seed"]: line for line in lines[1:]}
-        kept = [about, *self.searches.values()]  # a line that was broken off is left out
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text("".join(json.dumps(line) + "\n" for line in kept))
-
-    def _lines(self) -> list[dict[str, Any]]:
-        text = self.path.read_text() if self.path.exists() else ""
-        return [json.loads(line) for line in text.splitlines(keepends=True) if line.endswith("\n")]
+        whole = "".join(json.dumps(line) + "\n" for line in [about, *self.searches.values()])
+        if text != whole:  # there is no file yet, or its last line was broken off
+            replace_text(path, whole)
 
     def missing(self, seeds: Sequence[int]) -> list[int]:
         """Return those of some seeds that have not been run."""

@@ -10,10 +10,16 @@ from benchmarks.experiment import experiment
 from lightning_nas.evaluation.tabular import TabularBenchmark
 from lightning_nas.methods.trial_search import TrialSearch
 
+TABLE = ("experiment=nas_bench_201", "method.control=0")  # all queries for the method
 NAS = ("method=nas", "controller=nas")
 METHODS = {
     "random": ("method=random_search",),
-    "evolution_paper": ("method=evolution", "evolution.population=100", "evolution.tournament=25"),
+    "evolution_paper": (
+        "method=evolution",
+        "evolution.population=100",
+        "evolution.tournament=25",
+        "evolution.redraws=0",
+    ),
     "evolution": ("method=evolution",),
     "nas_paper": (
         *NAS,
@@ -42,7 +48,7 @@ METHODS = {
 
 def composed(settings: tuple[str, ...]) -> DictConfig:
     """Return what instantiates a method on the table, its interpolations resolved: sooner done."""
-    whole = experiment(["experiment=nas_bench_201", *settings])
+    whole = experiment([*TABLE, *settings])
     return OmegaConf.create(OmegaConf.to_container(whole.method, resolve=True))
 
 

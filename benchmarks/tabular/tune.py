@@ -27,6 +27,7 @@ GRIDS: dict[str, dict[str, list[object]]] = {
     "evolution": {
         "evolution.population": [10, 20, 30, 50, 100],
         "evolution.tournament": [2, 3, 5, 10, 25],
+        "evolution.redraws": [0],
     },
     "nas": {
         "reinforce.lr": [0.005, 0.01, 0.02, 0.04, 0.08],
@@ -45,6 +46,11 @@ GRIDS: dict[str, dict[str, list[object]]] = {
         "ppo.normalise": ["true", "false"],
         "ppo.ranks": ["false"],
         "ppo.redraws": [0],
+    },
+    "evolution_finer": {
+        "evolution.population": [5, 10, 20, 30, 50],
+        "evolution.tournament": [5, 10, 20],
+        "evolution.redraws": [100],
     },
     "nas_finer": {
         "reinforce.lr": [0.01, 0.02, 0.04],
@@ -122,8 +128,8 @@ def _write(path: Path, number: int, found: dict[Settings, list[list[float]]]) ->
             print(f"{number} {len(curves):>4} {half:.2%} {whole:.2%} +- {error:.2%}", *settings)
 
 
-def main(arguments: Sequence[str] | None = None) -> None:
-    """Tune one method on one grid."""
+def parsed(arguments: Sequence[str] | None) -> argparse.Namespace:
+    """Read the command line."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("grid", choices=GRIDS)
     parser.add_argument("-o", "--output", type=Path, default=Path("runs/tuned"))
@@ -133,6 +139,14 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--queries", type=int, default=200)
     parser.add_argument("--processes", type=int, default=os.cpu_count())
     options = parser.parse_args(arguments)
+    if options.seeds < 2 or min(options.rounds, options.queries, options.processes) < 1:
+        parser.error("--seeds: at least 2; --rounds, --queries and --processes: 1")
+    return options
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Tune one method on one grid."""
+    options = parsed(arguments)
     options.output.mkdir(parents=True, exist_ok=True)
     combinations = [OWN, *drawn(GRIDS[options.grid], options.combinations)]
     try:

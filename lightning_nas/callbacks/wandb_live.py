@@ -53,7 +53,7 @@ class WandbLive(Callback):
         """Log a batch of trials."""
         if self._logger is not None and isinstance(pl_module, TrialSearch) and batch:
             with told(MISSING):
-                self._log(trainer, pl_module, batch)
+                self._log(pl_module, batch, _batches(trainer))
 
     def on_train_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Log what ENAS sampled in the epoch before: it writes it down when all else has ended."""
@@ -68,7 +68,7 @@ class WandbLive(Callback):
         if sampled:
             self._last = sampled
             with told(MISSING):
-                self._log(trainer, pl_module, sampled)
+                self._log(pl_module, sampled, _batches(trainer) - 1)  # as of the epoch's metrics
 
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Log the last epoch."""
@@ -82,12 +82,12 @@ class WandbLive(Callback):
             with told(MISSING):
                 self._show(pl_module)
 
-    def _log(self, trainer: Trainer, pl_module: LightningModule, sampled: Sequence[Trial]) -> None:
+    def _log(self, pl_module: LightningModule, sampled: Sequence[Trial], step: int) -> None:
         assert self._logger is not None
         found = shares(_decode(pl_module, trial.proposal) for trial in sampled)
         self._names |= found.keys()
         absent = dict.fromkeys(self._names, 0.0)
-        self._logger.log_metrics({**absent, **found}, trainer.global_step)
+        self._logger.log_metrics({**absent, **found}, step)
         if time.monotonic() - self._shown >= self.seconds:
             self._show(pl_module)
 
@@ -101,6 +101,11 @@ class WandbLive(Callback):
             best = best_of(self._last, LISTED)
         log_ranked(ranked(best, partial(_decode, pl_module)))
         self._shown = time.monotonic()
+
+
+def _batches(trainer: Trainer) -> int:
+    """Return the batches so far, the x of all other metrics; ``global_step`` counts optimisers'."""
+    return trainer.fit_loop.epoch_loop._batches_that_stepped
 
 
 def _decode(search: LightningModule, proposal: Proposal) -> Architecture:

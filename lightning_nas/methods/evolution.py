@@ -18,7 +18,8 @@ class Evolution(TrialSearch):
     """A population in which age, not fitness, decides who dies.
 
     While there are fewer than ``population`` trials, architectures are drawn uniformly. Then each
-    is the child of the best of ``tournament`` of the living, with one decision changed.
+    is the child of the best of ``tournament`` of the living, with one decision changed. Where the
+    space has grown since its parent, the new layers are drawn uniformly.
 
     Args:
         population: How many live at once, at least 2. The paper: 100.
@@ -57,6 +58,7 @@ class Evolution(TrialSearch):
     def _mutated(self, tokens: tuple[int, ...], number: int) -> tuple[int, ...]:
         """Change one decision to another value."""
         options = list(self.space_at(number).token_options())
+        tokens = (*tokens, *(int(torch.randint(n, ())) for n in options[len(tokens) :]))
         changeable = [place for place, count in enumerate(options) if count > 1]
         place = changeable[int(torch.randint(len(changeable), ()))]
         step = 1 + int(torch.randint(options[place] - 1, ()))

@@ -26,6 +26,7 @@ from lightning_nas.evaluation.trial import CONTROL, POLICY, Proposal, Trial
 from lightning_nas.loops.finalists import Progress, train_finalists
 from lightning_nas.loops.rollouts import Rollouts
 from lightning_nas.methods.base import LISTED, Derived, ranked
+from lightning_nas.methods.growth import GrowingSpace
 from lightning_nas.spaces.base import Space
 
 ARMS = (POLICY, CONTROL)
@@ -51,10 +52,13 @@ class TrialSearch(LightningModule):
             before; in none of the papers. A controller then explores around what it holds best.
         finalists: How many of the best are evaluated once more before the choice; 0 = none.
         finalist_epochs: Epochs of theirs.
+        grow_every: Architectures after which the networks have ``grow_by`` layers more, at least 1;
+            None = they do not grow. The paper of NAS: 1,600. For the chain space alone.
+        grow_by: The paper of NAS: 2.
         seed: Of all draws: those of trial ``n`` depend on it, ``n`` and the controller alone.
 
     Raises:
-        InputError: If a number is out of range.
+        InputError: If a number is out of range, or the depth is to grow in a space without layers.
     """
 
     at_once: int | None = None  # see Rollouts
@@ -74,6 +78,8 @@ class TrialSearch(LightningModule):
         redraws: int = 0,
         finalists: int = 0,
         finalist_epochs: int = 100,
+        grow_every: int | None = None,
+        grow_by: int = 2,
         seed: int = 0,
     ) -> None:
         super().__init__()
@@ -87,6 +93,7 @@ class TrialSearch(LightningModule):
             raise InputError(f"method.control must lie in [0, 1), got {control}")
         self.automatic_optimization = False
         self.space = space
+        self.growing = GrowingSpace(space, grow_every, grow_by, samples)
         self.data = data
         self.evaluator = evaluation(data=data)
         self.make_executor = executor
@@ -124,12 +131,12 @@ class TrialSearch(LightningModule):
         """Take note of a trial that has ended, in the order of endings."""
 
     def space_at(self, number: int) -> Space:
-        """Return the space that a trial is drawn from."""
-        return self.space
+        """Return the space that a trial is drawn from: where it grows, later ones are deeper."""
+        return self.growing.at(number)
 
     def space_of(self, tokens: Sequence[int]) -> Space:
         """Return the space that tokens were drawn from."""
-        return self.space
+        return self.growing.of(tokens)
 
     # ---- the stream of trials --------------------------------------------------------------------
 
@@ -157,6 +164,8 @@ class TrialSearch(LightningModule):
             self.data.trainer = None  # the children's own
         self.executor = self.make_executor(self.evaluator)
         self.journal = Journal(self.journal_path, str(self.space))
+        waiting = self.journal.open_proposals()  # of before, where a search goes on
+        self.seen.update(proposal.tokens for proposal in waiting if proposal.arm == POLICY)
         self.rollouts = Rollouts(
             self.propose,
             self.architecture,

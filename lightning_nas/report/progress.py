@@ -138,7 +138,8 @@ def _independent(when: str, policy: Sequence[Trial], control: Sequence[Trial]) -
 def shares(record: RunRecord) -> dict[str, dict[str, list[float]]]:
     """Return, for each kind of decision and option, its share in each part of the search.
 
-    Of a part's architectures at most ``DECODED`` count, evenly chosen: decoding takes long.
+    Of a part's architectures at most ``DECODED`` count, evenly chosen: decoding takes long. A kind
+    of which nothing was decided, such as the skips of a single layer, is left out.
     """
     counted = []
     for some in parts(record.of(POLICY)):
@@ -147,7 +148,7 @@ def shares(record: RunRecord) -> dict[str, dict[str, list[float]]]:
             for kind, options in choices(record.architecture(trial)).items():
                 counts.setdefault(kind, Counter()).update(options)
         counted.append(counts)
-    kinds = dict.fromkeys(kind for counts in counted for kind in counts)
+    kinds = dict.fromkeys(kind for counts in counted for kind, found in counts.items() if found)
     return {kind: _shares_of([counts.get(kind, Counter()) for counts in counted]) for kind in kinds}
 
 

