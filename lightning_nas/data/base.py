@@ -5,6 +5,7 @@ A data set only says how its images are read. Which of them come when is decided
 
 from collections.abc import Sequence
 from typing import Any
+from weakref import WeakSet
 
 import torch
 from pytorch_lightning import LightningDataModule
@@ -87,10 +88,11 @@ class ImageData(LightningDataModule):
         self.std = std
         self._ready = False
         self._memory: MemorySource | None = None
+        self._streams: WeakSet[StreamSource] = WeakSet()
 
     def __getstate__(self) -> dict[str, Any]:
-        """Leave behind what belongs to this process: its Trainer, and images on its device."""
-        return self.__dict__ | {"trainer": None, "_memory": None}
+        """Leave behind what belongs to this process: Trainer, images on its device, its workers."""
+        return self.__dict__ | {"trainer": None, "_memory": None, "_streams": WeakSet()}
 
     def read(self) -> LabelledImages:
         """Return the images of all splits. Each data set has its own."""
@@ -118,6 +120,11 @@ class ImageData(LightningDataModule):
         self._data = data
         self.pixel_mean, self.pixel_std = self._statistics()
         self._ready = True
+
+    def teardown(self, stage: str) -> None:
+        """End the processes that decode images, whatever the stage; loaders can start new ones."""
+        for stream in self._streams:
+            stream.close()
 
     def train_dataloader(self) -> ImageLoader:
         """Return shuffled, augmented, full batches of the training split."""
@@ -170,7 +177,9 @@ class ImageData(LightningDataModule):
     def _source(self) -> Source:
         images, labels, device = self._data.images, self._data.labels, self._device
         if not isinstance(images, torch.Tensor):
-            return StreamSource(images, labels, device, self.num_workers)
+            stream = StreamSource(images, labels, device, self.num_workers)
+            self._streams.add(stream)
+            return stream
         if self._memory is None or self._memory.device != device:
             self._memory = MemorySource(images, labels, device)
         return self._memory

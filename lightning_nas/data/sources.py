@@ -91,6 +91,15 @@ class StreamSource:
                 labels.to(self.device, non_blocking=True),
             )
 
+    def close(self) -> None:
+        """End the worker processes; a later pass starts new ones.
+
+        Left to the garbage collector, which ends their queues first, each would take five seconds.
+        """
+        iterator, self._loader._iterator = self._loader._iterator, None
+        if iterator is not None and self._loader.num_workers:
+            iterator._shutdown_workers()  # type: ignore[attr-defined]
+
 
 class _Plan:
     """The sampler of a DataLoader whose order changes from pass to pass."""

@@ -195,7 +195,10 @@ class ChildTraining:
             enable_model_summary=False,
             num_sanity_val_steps=0,
         )
-        trainer.fit(module, datamodule=self.data)
+        try:
+            trainer.fit(module, datamodule=self.data)
+        finally:
+            self.data.teardown("fit")  # Lightning does so only after a fit that succeeds
         if self.measures_latency:
             device = trainer.strategy.root_device
             shape = (self.data.batch_size, self.data.channels, *2 * (self.data.image_size,))

@@ -1,6 +1,7 @@
 """Folders of images: what is read from them, both roads to the device, and every error."""
 
 import weakref
+from multiprocessing import active_children
 from pathlib import Path
 
 import numpy as np
@@ -218,6 +219,23 @@ def test_a_pass_that_is_broken_off_frees_its_workers(tmp_path, write_class, endl
     next(iter(loader))
     del loader
     assert source() is None  # at once: no reference cycle waits for the garbage collector
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+def test_the_end_of_a_fit_ends_the_workers_and_loaders_start_new_ones(
+    tmp_path, write_class, workers
+):
+    data = ready(fill(write_class, tmp_path, side=72), num_workers=workers)
+    before = set(active_children())
+    loaders = [data.train_dataloader(), data.val_dataloader()]
+    first = [everything(loader)[1] for loader in loaders]
+    broken_off = iter(loaders[0])
+    next(broken_off)
+    assert len(set(active_children()) - before) == 2 * workers
+    data.teardown("fit")
+    assert set(active_children()) == before
+    assert [everything(loader)[1].tolist() for loader in loaders] == [y.tolist() for y in first]
+    data.teardown("fit")
 
 
 @pytest.mark.parametrize("workers", [0, 1])
