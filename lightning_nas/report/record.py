@@ -4,7 +4,6 @@ The journal is opened for reading alone, so a search that is still running can b
 """
 
 import csv
-import json
 import math
 import os
 import shlex
@@ -31,6 +30,7 @@ from lightning_nas.evaluation.trial import (
     Trial,
     best_of,
 )
+from lightning_nas.files import read_facts
 from lightning_nas.methods.base import Ranked, ranked
 from lightning_nas.spaces.base import Space
 
@@ -212,7 +212,8 @@ def read_run(folder: Path) -> RunRecord:
         raise InputError(f"{folder}: the folder of a training; a report is of a search")
     space = _space(config, path)
     trials, written = _trials(folder)
-    summary = _summary(folder / "summary.json")
+    path = folder / "summary.json"
+    summary = read_facts(path) if path.exists() else {}
     texts = {
         trial.proposal.tokens: text
         for trial, text in zip(trials, written, strict=True)
@@ -301,18 +302,6 @@ def _trials(folder: Path) -> tuple[list[Trial], list[str | None]]:
         return trials, list(journal.architectures())
     finally:
         journal.close()
-
-
-def _summary(path: Path) -> dict[str, Any]:
-    if not path.exists():
-        return {}
-    try:
-        summary = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise InputError(f"{path}: damaged: {error}") from None
-    if not isinstance(summary, dict):
-        raise InputError(f"{path}: damaged: not an object of JSON")
-    return summary
 
 
 def _metrics(path: Path) -> list[dict[str, float]]:

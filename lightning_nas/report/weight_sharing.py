@@ -14,11 +14,7 @@ from lightning_nas.evaluation.trial import CONTROL, DERIVED, POLICY
 from lightning_nas.report.correlation import correlate
 from lightning_nas.report.statistics import difference, mean_of
 
-STATE = (
-    "status",
-    "architectures",
-    "best_reward",
-)  # of a summary: they tell a search's states apart
+STATE = ("status", "architectures", "best_reward")  # of a summary: they tell its states apart
 NAMES = {CONTROL: "uniform", POLICY: "the controller's", DERIVED: "derived"}
 
 
