@@ -5,12 +5,14 @@ a defect of the program and keeps its traceback.
 """
 
 import logging
+import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 log = logging.getLogger(__name__)
 INSTANTIATION = "InstantiationException"  # Hydra's, by name: it takes long to import
 NOT_FOUND = "Error locating target"  # of which it says so
+MISSING = "MissingMandatoryValue"  # OmegaConf's, the same
 MISCONFIGURATION = "MisconfigurationException"  # Lightning's, the same
 
 
@@ -39,12 +41,23 @@ def users_error(error: BaseException) -> BaseException | None:
     """
     if isinstance(error, InputError) or type(error).__name__ == MISCONFIGURATION:
         return error
+    if type(error).__name__ == MISSING:
+        name = getattr(error, "full_key", None)
+        return InputError(f"{name} has no value: {name}=VALUE")
     cause = error.__cause__
     if type(error).__name__ != INSTANTIATION or cause is None:
         return None
-    if isinstance(cause, TypeError | ValueError) or str(error).startswith(NOT_FOUND):
+    if isinstance(cause, InputError) or str(error).startswith(NOT_FOUND):
         return cause
+    if isinstance(cause, TypeError | ValueError):
+        return InputError(f"{_settings_of(error)}{cause}")
     return users_error(cause)
+
+
+def _settings_of(error: BaseException) -> str:
+    """Return whose settings Hydra could not use: what Python says of them often does not tell."""
+    found = re.search(r"^full_key: (\S+)$", str(error), flags=re.MULTILINE)
+    return f"settings of {found[1]}: " if found else ""
 
 
 @contextmanager

@@ -21,9 +21,10 @@ from lightning_nas.evaluation.trial import CONTROL, DERIVED, POLICY, Trial
 from lightning_nas.files import replace_text
 from lightning_nas.loops.standalone import Candidate, Trainings
 from lightning_nas.report.correlation import FEWEST
+from lightning_nas.report.html import NAME as REPORT
 from lightning_nas.report.scatter import draw_scatter
 from lightning_nas.report.weight_sharing import Judged, facts_of, lines_of, state_of
-from lightning_nas.runs import shown
+from lightning_nas.runs import report_of, shown
 from lightning_nas.searched import Searched, drawn, open_search, score
 
 NAME = "weight_sharing"
@@ -85,6 +86,8 @@ def judge(
         "failed": _failed(candidates, trials),
     }
     print(f"\n{lines_of(facts)}\n\n{_write(facts, searched.run)}")
+    report_of(searched.run)  # which has a section of it
+    print(f"{'report':<14}{shown(searched.run / REPORT)}")
 
 
 def _budget(option: int | None, settings: Sequence[str]) -> tuple[int | None, list[str]]:

@@ -53,7 +53,7 @@ def one_line() -> Iterator[None]:
     except Exception as error:
         shown = users_error(error)
         if isinstance(error, CONFIGURATION) and not isinstance(error, InstantiationException):
-            shown = error
+            shown = shown or error
         if shown is None:
             raise
         fail(shown)

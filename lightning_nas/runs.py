@@ -79,8 +79,8 @@ def build_data(cfg: DictConfig) -> ImageData:
 def build_trainer(cfg: DictConfig) -> pl.Trainer:
     """Return Lightning's Trainer with the callbacks and loggers of the configuration."""
     epochs = cfg.trainer.max_epochs
-    if epochs != -1 and (epochs or 0) < 1:
-        raise InputError(f"trainer.max_epochs must be at least 1, got {epochs}")
+    if not isinstance(epochs, int) or (epochs != -1 and epochs < 1):
+        raise InputError(f"trainer.max_epochs must be a whole number from 1 on, got {epochs}")
     loggers = [logger for logger in instantiate(cfg.logger).values() if logger is not None]
     callbacks = [call for call in instantiate(cfg.callbacks).values() if call is not None]
     trainer: pl.Trainer = instantiate(
@@ -110,9 +110,16 @@ def checkpoint_of(cfg: DictConfig) -> str | None:
         return None
     path = Path(cfg.resume) / "checkpoints" / "last.ckpt"
     if not path.exists():
-        log.warning("%s: no checkpoint yet; it begins at the first epoch", shown(Path(cfg.resume)))
+        kept = ", with the children that have ended" if _has_trials(Path(cfg.resume)) else ""
+        log.warning(
+            "%s: no checkpoint yet; it begins at the first epoch%s", shown(Path(cfg.resume)), kept
+        )
         return None
     return str(path)
+
+
+def _has_trials(folder: Path) -> bool:
+    return (folder / "trials.sqlite").exists()
 
 
 @contextmanager
@@ -143,10 +150,12 @@ def run_folder(
     logging.getLogger("pytorch_lightning.utilities.rank_zero").setLevel(logging.WARNING)
     if cfg.threads:
         torch.set_num_threads(cfg.threads)
-    pl.seed_everything(cfg.seed, verbose=False)
     dry_run = cfg.get("dry_run", False)
     disposable = untouched = dry_run
     try:
+        if not isinstance(cfg.seed, int):
+            raise InputError(f"seed must be a whole number, got {cfg.seed}")
+        pl.seed_everything(cfg.seed, verbose=False)
         yield folder, facts
         facts |= {"status": "complete"}
     except BaseException as error:

@@ -52,6 +52,8 @@ def _executor(setting: str) -> DictConfig:
 def _check(cfg: DictConfig, setting: str) -> None:
     """Refuse a name that the configuration does not have: it would be taken without a word."""
     *parents, last = setting.partition("=")[0].split(".")
+    while len(parents) > 1 and OmegaConf.select(cfg, ".".join(parents)) is None:
+        last = parents.pop()  # the first that is not there
     group = OmegaConf.select(cfg, ".".join(parents)) if parents else cfg
     if setting.startswith(OPEN) or (isinstance(group, DictConfig) and last in group):
         return

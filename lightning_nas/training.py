@@ -78,6 +78,7 @@ def fit(cfg: DictConfig, folder: Path, facts: dict[str, Any]) -> None:
         facts["weights"] = load_weights(network, weights, new_head=cfg.new_head)
         log.info(facts["weights"])
     facts |= _facts(blueprint, network, cfg.architecture or cfg.weights or DEFAULT)
+    log.info("training %s, %s parameters", facts["architecture"], f"{facts['parameters']:,}")
     module = _module(cfg, network, blueprint)
     trainer = build_trainer(cfg)
     log_configuration(trainer, cfg)
@@ -232,7 +233,7 @@ def _formats(cfg: DictConfig) -> list[str]:
 @rank_zero_only
 def _print(folder: Path, facts: dict[str, Any]) -> None:
     """Print what came out, a line each."""
-    named = {"images": facts.get("data"), "weights": facts.get("weights")}
+    named = {name: facts.get(name) for name in ("architecture", "data", "weights")}
     lines = {name: said for name, said in named.items() if said}
     if "test_accuracy" in facts:
         lines |= {

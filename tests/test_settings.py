@@ -45,7 +45,10 @@ def test_another_executor_can_be_chosen_with_settings_of_its_own():
     ("setting", "expected"),
     [
         ("evaluation.epoch=3", "evaluation.epoch=3: evaluation has epochs, time_limit, network"),
-        ("evaluation.trainer.precision=64", "evaluation.trainer.precision=64: evaluation.trainer"),
+        (
+            "evaluation.trainer.precision=64",
+            "evaluation.trainer.precision=64: evaluation has epochs",
+        ),
         ("executor.slots=2", "executor.slots=2: executor has no settings; another: executor=ray"),
         ("executor=slurm", "executor=slurm: legal are ray, serial"),
         ("data.batch_size=4", "data.batch_size=4: legal are evaluation."),

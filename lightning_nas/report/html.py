@@ -47,6 +47,7 @@ SECTIONS = {
     "sharing": "Weight sharing",
     "configuration": "Configuration",
 }
+MEANS = "Mean rewards, ± half of their 95 % intervals."
 IDS = {"arms": "arms-beside"}
 
 
@@ -147,19 +148,20 @@ def _subtitle(record: RunRecord) -> str:
     evaluated = f"{number(record.evaluated)} evaluations"
     if record.repeats:
         evaluated += f", {number(record.repeats)} more proposals of what had been evaluated"
-    return f"{record.method}, seed {record.seed}: {evaluated}; searched: {record.space}."
+    images = f" on {record.summary['data']}" if "data" in record.summary else ""
+    return f"{record.method}{images}, seed {record.seed}: {evaluated}; searched: {record.space}."
 
 
 def _compared_note(record: RunRecord) -> str:
     if record.shared:
         return (
-            "Mean rewards. Chance: uniformly drawn architectures under the same weights. At the "
+            f"{MEANS} Chance: uniformly drawn architectures under the same weights. At the "
             "end both are ranked on the whole validation split; within the search epochs are "
             "compared, each with its own."
         )
     when = "at the same time, as the space grows" if record.grows else "during the whole search"
     return (
-        f"Mean rewards. Chance: the random arm, drawn uniformly and evaluated alike {when}. "
+        f"{MEANS} Chance: the random arm, drawn uniformly and evaluated alike {when}. "
         "An architecture that was proposed again counts again in the mean, but is one evaluation "
         "in the interval."
     )

@@ -93,7 +93,7 @@ def verdict(record: RunRecord) -> dict[str, Any]:
     if found.verdict == NOT_ENOUGH:
         words = (
             "Not enough data to say whether the search beat chance: "
-            f"fewer than {FEWEST} {first.unit}."
+            f"fewer than {FEWEST} {first.unit}. {_more(record)}"
         )
         return {"answer": "", "tone": "", "words": words}
     whose = "the controller's architectures" if record.shared else "what the search proposed"
@@ -104,6 +104,12 @@ def verdict(record: RunRecord) -> dict[str, Any]:
     unlike = [o for o in others if o.difference.verdict not in (found.verdict, NOT_ENOUGH)]
     words += "".join(f" Elsewhere, {one.when}: {one.difference.verdict}." for one in unlike)
     return {"answer": ANSWERS[found.verdict], "tone": TONES[found.verdict], "words": words}
+
+
+def _more(record: RunRecord) -> str:
+    """Return how there would be enough data."""
+    setting = "method.control_steps=10" if record.shared else "method.control=0.3"
+    return f"A longer search has more of both, and so has one with a larger random arm: {setting}."
 
 
 def judged(found: Difference) -> str:
