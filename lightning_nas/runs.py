@@ -110,16 +110,11 @@ def checkpoint_of(cfg: DictConfig) -> str | None:
         return None
     path = Path(cfg.resume) / "checkpoints" / "last.ckpt"
     if not path.exists():
-        kept = ", with the children that have ended" if _has_trials(Path(cfg.resume)) else ""
-        log.warning(
-            "%s: no checkpoint yet; it begins at the first epoch%s", shown(Path(cfg.resume)), kept
-        )
+        run = Path(cfg.resume)
+        kept = ", with the children that have ended" if (run / "trials.sqlite").exists() else ""
+        log.warning("%s: no checkpoint yet; it begins at the first epoch%s", shown(run), kept)
         return None
     return str(path)
-
-
-def _has_trials(folder: Path) -> bool:
-    return (folder / "trials.sqlite").exists()
 
 
 @contextmanager

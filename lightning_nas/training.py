@@ -233,8 +233,8 @@ def _formats(cfg: DictConfig) -> list[str]:
 @rank_zero_only
 def _print(folder: Path, facts: dict[str, Any]) -> None:
     """Print what came out, a line each."""
-    named = {name: facts.get(name) for name in ("architecture", "data", "weights")}
-    lines = {name: said for name, said in named.items() if said}
+    named = {"architecture": "architecture", "images": "data", "weights": "weights"}
+    lines = {name: facts[fact] for name, fact in named.items() if facts.get(fact)}
     if "test_accuracy" in facts:
         lines |= {
             "test error": f"{1 - facts['test_accuracy']:.2%}",

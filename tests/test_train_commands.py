@@ -58,13 +58,11 @@ def test_every_recipe_composes():
             assert cfg.data._target_.endswith("ImageFolder" if large else images)
 
 
-@pytest.mark.parametrize(
-    "form",
-    [
-        "run",
-        *(pytest.param(form, marks=pytest.mark.slow) for form in ("checkpoint", "safetensors")),
-    ],
-)
+def slow(*values):
+    return pytest.param(*values, marks=pytest.mark.slow)
+
+
+@pytest.mark.parametrize("form", ["run", slow("checkpoint"), slow("safetensors")])
 def test_a_test_repeats_what_the_training_said(form, trained, tmp_path):
     folder, summary = trained
     weights = {  # all know their images
@@ -167,10 +165,6 @@ def test_shared_weights_of_a_search_are_inherited(tmp_path):
         searched / "architecture.json"
     ).read_text()
     assert summary["data"] == "synthetic"
-
-
-def slow(*values):
-    return pytest.param(*values, marks=pytest.mark.slow)
 
 
 @pytest.mark.parametrize(
