@@ -3,17 +3,17 @@
 import hydra
 from omegaconf import DictConfig
 
-from lightning_nas.launch import command, one_line
+from lightning_nas.run.cli import print_user_errors, run_command
 
 
 @hydra.main(version_base="1.3", config_path="configs", config_name="search")
 def main(cfg: DictConfig) -> None:
     """Run the search that the configuration describes."""
-    from lightning_nas.runs import search  # torch and Lightning: not needed for --help
+    from lightning_nas.run.search import search  # torch and Lightning: not needed for --help
 
-    with one_line():
+    with print_user_errors():
         search(cfg)
 
 
 if __name__ == "__main__":
-    command(main)
+    run_command(main)

@@ -3,17 +3,17 @@
 import hydra
 from omegaconf import DictConfig
 
-from lightning_nas.launch import command, one_line
+from lightning_nas.run.cli import print_user_errors, run_command
 
 
 @hydra.main(version_base="1.3", config_path="configs", config_name="train")
 def main(cfg: DictConfig) -> None:
     """Do what the configuration says."""
-    from lightning_nas.training import train  # torch and Lightning: not needed for --help
+    from lightning_nas.run.train import train  # torch and Lightning: not needed for --help
 
-    with one_line():
+    with print_user_errors():
         train(cfg)
 
 
 if __name__ == "__main__":
-    command(main)
+    run_command(main)

@@ -17,9 +17,9 @@ from tqdm import tqdm
 
 from benchmarks.experiment import experiment
 from benchmarks.machine import fit, quiet
-from lightning_nas.evaluation.trial import Trial
-from lightning_nas.methods.trial_search import TrialSearch
-from lightning_nas.runs import build_data
+from lightning_nas.run.session import build_data
+from lightning_nas.search.trial_search import TrialSearch
+from lightning_nas.storage.trial import Trial
 
 
 def measured(settings: list[str], early: int, late: int) -> tuple[float, float]:

@@ -43,11 +43,11 @@ from lightning_nas.architecture import (
 )
 from lightning_nas.controllers.lstm import LSTMController
 from lightning_nas.evaluation.executors import Evaluator, Poll
-from lightning_nas.evaluation.trial import Outcome, Trial
 from lightning_nas.methods.nasnet import NASNet
 from lightning_nas.modules.controller import ControllerModule
 from lightning_nas.policy.baseline import MovingAverageBaseline
 from lightning_nas.spaces.cell import CellSpace
+from lightning_nas.storage.trial import Outcome, Trial
 
 SPACE = CellSpace(5, NASNET_OPERATIONS, combinations=COMBINATIONS, rules="nasnet")
 BATCH, ROUNDS, LEAST = 20, 4, 200  # trials of a run: as many for each worker, and at least

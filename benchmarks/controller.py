@@ -18,7 +18,7 @@ import torch
 from benchmarks.machine import parse
 from lightning_nas.architecture import COMBINATIONS, NASNET_OPERATIONS
 from lightning_nas.controllers.lstm import LSTMController
-from lightning_nas.evaluation.complexity import now
+from lightning_nas.evaluation.complexity import synchronised_time
 from lightning_nas.modules.controller import ControllerModule
 from lightning_nas.policy.baseline import MovingAverageBaseline
 from lightning_nas.policy.ppo import ppo_loss
@@ -42,9 +42,9 @@ def median_milliseconds(run: Callable[[], object], repeats: int, device: torch.d
     """Return the median time of a call, with all work that it queued."""
     times = []
     for _ in range(WARM_UP + repeats):
-        start = now(device)
+        start = synchronised_time(device)
         run()
-        times.append(1e3 * (now(device) - start))
+        times.append(1e3 * (synchronised_time(device) - start))
     return statistics.median(times[WARM_UP:])
 
 

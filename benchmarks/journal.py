@@ -23,10 +23,10 @@ from benchmarks.machine import parse
 from lightning_nas.architecture import COMBINATIONS, NASNET_OPERATIONS, to_json
 from lightning_nas.controllers.uniform import UniformController
 from lightning_nas.evaluation.executors import SerialExecutor
-from lightning_nas.evaluation.journal import Journal
-from lightning_nas.evaluation.trial import Outcome, Proposal
-from lightning_nas.loops.rollouts import Rollouts
+from lightning_nas.search.rollouts import Rollouts
 from lightning_nas.spaces.cell import CellSpace
+from lightning_nas.storage.journal import Journal
+from lightning_nas.storage.trial import Outcome, Proposal
 
 SPACE = CellSpace(5, NASNET_OPERATIONS, combinations=COMBINATIONS, rules="nasnet")
 BATCH, EPOCHS = 20, 20

@@ -23,7 +23,7 @@ from benchmarks.machine import parse
 from lightning_nas.controllers.lstm import LSTMController
 from lightning_nas.data.augmentation import Augmentation
 from lightning_nas.data.synthetic import Synthetic
-from lightning_nas.evaluation.complexity import now
+from lightning_nas.evaluation.complexity import synchronised_time
 from lightning_nas.methods.enas import ENAS
 from lightning_nas.modules.controller import ControllerModule
 from lightning_nas.modules.optimizers import SharedSGD
@@ -52,12 +52,12 @@ class Shares(pl.Callback):
         """Return ``function``, with its time added to a part."""
 
         def call(*args: Any, **kwargs: Any) -> Any:
-            start = now(self.device)
+            start = synchronised_time(self.device)
             try:
                 return function(*args, **kwargs)
             finally:
                 if self.began:
-                    self.seconds[name] += now(self.device) - start
+                    self.seconds[name] += synchronised_time(self.device) - start
 
         return call
 
@@ -76,9 +76,9 @@ class Shares(pl.Callback):
         """Begin after the warm-up, end with the last batch of the weights."""
         weights_steps = len(trainer.train_dataloader.weights)  # type: ignore[union-attr]
         if batch_idx == WARM_UP - 1:
-            self.began = now(self.device)
+            self.began = synchronised_time(self.device)
         elif batch_idx == weights_steps - 1:
-            self.seconds["all"] = now(self.device) - self.began
+            self.seconds["all"] = synchronised_time(self.device) - self.began
             self.steps = weights_steps - WARM_UP
             self.began = 0.0
 

@@ -21,7 +21,7 @@ from torch import Tensor, nn
 from benchmarks.machine import parse
 from benchmarks.port import PortCellNetwork, PortMacroNetwork
 from lightning_nas.architecture import Architecture
-from lightning_nas.evaluation.complexity import now
+from lightning_nas.evaluation.complexity import synchronised_time
 from lightning_nas.modules.optimizers import SharedSGD
 from lightning_nas.networks.shared_cell import SharedCellNetwork
 from lightning_nas.networks.shared_macro import SharedMacroNetwork
@@ -113,9 +113,9 @@ def scoring(network: nn.Module, images: Tensor, labels: Tensor) -> Run:
 
 def milliseconds(run: Run, architecture: Architecture, device: torch.device) -> float:
     """Return the time of one call, with all work that it queued."""
-    start = now(device)
+    start = synchronised_time(device)
     run(architecture)
-    return 1e3 * (now(device) - start)
+    return 1e3 * (synchronised_time(device) - start)
 
 
 def compare(ours: Run, port: Run, space: Space, steps: int, device: torch.device) -> list[float]:

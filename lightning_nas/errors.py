@@ -23,7 +23,7 @@ class InputError(ValueError):
     """
 
 
-def few(names: Sequence[str], most: int = 5) -> str:
+def list_some(names: Sequence[str], most: int = 5) -> str:
     """Return the first few names, and how many more there are, for a message.
 
     >>> few(["a", "b", "c"], most=2)
@@ -33,7 +33,7 @@ def few(names: Sequence[str], most: int = 5) -> str:
     return ", ".join(names[:most]) + more
 
 
-def users_error(error: BaseException) -> BaseException | None:
+def as_user_error(error: BaseException) -> BaseException | None:
     """Return what to show of an error that is the user's; None if the error is the program's.
 
     A setting that a class refuses, one of Lightning's for instance, is the user's too, and so is a
@@ -51,7 +51,7 @@ def users_error(error: BaseException) -> BaseException | None:
         return cause
     if isinstance(cause, TypeError | ValueError):
         return InputError(f"{_settings_of(error)}{cause}")
-    return users_error(cause)
+    return as_user_error(cause)
 
 
 def _settings_of(error: BaseException) -> str:
@@ -61,7 +61,7 @@ def _settings_of(error: BaseException) -> str:
 
 
 @contextmanager
-def told(what: str) -> Iterator[None]:
+def log_and_continue(what: str) -> Iterator[None]:
     """Tell of what goes wrong in showing a run, and go on: it takes nothing from the run itself.
 
     Args:

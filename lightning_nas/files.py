@@ -35,7 +35,7 @@ def replace_text(path: Path, text: str) -> None:
     replace_file(path, lambda part: part.write_text(text, encoding="utf-8"))
 
 
-def read_facts(path: Path) -> dict[str, Any]:
+def read_json(path: Path) -> dict[str, Any]:
     """Return the object of a JSON file.
 
     Raises:

@@ -6,7 +6,7 @@ from hydra.utils import instantiate
 from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from lightning_nas.errors import users_error
+from lightning_nas.errors import as_user_error
 
 DIGITS = {"_target_": "lightning_nas.data.digits.Digits", "validation": 0.25}
 
@@ -24,10 +24,10 @@ def test_a_setting_that_a_class_refuses_is_named(settings, said):
     cfg = OmegaConf.create({"data": DIGITS | settings})
     with pytest.raises((InstantiationException, OmegaConfBaseException)) as raised:
         instantiate(cfg.data)
-    shown = str(users_error(raised.value))
+    shown = str(as_user_error(raised.value))
     assert shown.startswith(said)
     assert "\n" not in shown
 
 
 def test_a_defect_is_not_the_users():
-    assert users_error(KeyError("a defect")) is None
+    assert as_user_error(KeyError("a defect")) is None

@@ -12,8 +12,8 @@ from wandb.sdk.launch.sweeps.utils import (
 )
 
 from lightning_nas import load_architecture
-from lightning_nas.evaluation.trial import POLICY, Outcome, Proposal, Trial
-from lightning_nas.methods.base import Derived, Ranked
+from lightning_nas.search.result import RankedArchitecture, SearchResult
+from lightning_nas.storage.trial import POLICY, Outcome, Proposal, Trial
 
 SWEEPS = sorted((ROOT / "sweeps").glob("*.yaml"))
 
@@ -57,6 +57,6 @@ def test_a_sweep_has_each_setting_with_all_seeds_and_aims_at_no_single_lucky_rew
     assert sweep["method"] == "grid"
     assert len(sweep["parameters"]["seed"]["values"]) > 1
     trial = Trial(Proposal(0, (), (), 0, POLICY), Outcome(0.3), 0.3, 1)
-    best = Ranked(load_architecture("enas_micro"), trial)
-    found = Derived((best,), sampled=(0.1, 0.3), uniform=(0.9,), how="").summary()
+    best = RankedArchitecture(load_architecture("enas_micro"), trial)
+    found = SearchResult((best,), sampled=(0.1, 0.3), uniform=(0.9,), how="").summary()
     assert found[sweep["metric"]["name"]] == pytest.approx(0.2)  # of what the controller sampled

@@ -22,9 +22,9 @@ from torch.nn.functional import linear
 from benchmarks.tabular.record import Record
 from benchmarks.tabular.settings import method
 from lightning_nas.evaluation.tabular import TabularBenchmark
-from lightning_nas.evaluation.trial import Outcome, Trial
-from lightning_nas.methods.controller_search import ControllerSearch
-from lightning_nas.methods.trial_search import TrialSearch
+from lightning_nas.search.controller_search import ControllerSearch
+from lightning_nas.search.trial_search import TrialSearch
+from lightning_nas.storage.trial import Outcome, Trial
 
 
 def searched(

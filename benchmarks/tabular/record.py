@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from lightning_nas.evaluation.tabular import SPACE, TabularBenchmark
-from lightning_nas.methods.trial_search import TrialSearch
+from lightning_nas.search.trial_search import TrialSearch
 
 Tokens = tuple[int, ...]
 

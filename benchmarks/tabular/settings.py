@@ -8,7 +8,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from benchmarks.experiment import experiment
 from lightning_nas.evaluation.tabular import TabularBenchmark
-from lightning_nas.methods.trial_search import TrialSearch
+from lightning_nas.search.trial_search import TrialSearch
 
 TABLE = ("experiment=nas_bench_201", "method.control=0")  # all queries for the method
 NAS = ("method=nas", "controller=nas")

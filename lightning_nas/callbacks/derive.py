@@ -10,9 +10,9 @@ from tqdm import tqdm
 
 from lightning_nas.callbacks.interrupt import StopAtStep
 from lightning_nas.errors import InputError
-from lightning_nas.methods.base import Derived
 from lightning_nas.report.draw import write_with_pictures
 from lightning_nas.report.table import write_tables
+from lightning_nas.search.result import SearchResult
 
 
 class DeriveArchitecture(Callback):
@@ -32,7 +32,7 @@ class DeriveArchitecture(Callback):
             raise InputError(f"callbacks.derive.samples must be at least 1, got {samples}")
         self.folder = Path(folder)
         self.samples = samples
-        self.derived: Derived | None = None
+        self.derived: SearchResult | None = None
 
     def on_fit_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Derive on every process, write on the first.

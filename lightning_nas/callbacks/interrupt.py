@@ -12,7 +12,7 @@ import torch
 from pytorch_lightning import Callback, LightningModule, Trainer
 
 from lightning_nas.methods.enas import ENAS
-from lightning_nas.methods.trial_search import TrialSearch
+from lightning_nas.search.trial_search import TrialSearch
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
 WORKER = "DataLoader worker"  # how torch's message of one that died begins

@@ -5,8 +5,8 @@ import sys
 from pytorch_lightning import Callback, LightningModule, Trainer
 from tqdm import tqdm
 
-from lightning_nas.evaluation.trial import Trial
-from lightning_nas.methods.trial_search import ARMS, TrialSearch
+from lightning_nas.search.trial_search import ARMS, TrialSearch
+from lightning_nas.storage.trial import Trial
 
 
 class TrialsProgress(Callback):

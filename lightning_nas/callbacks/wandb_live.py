@@ -10,12 +10,12 @@ from pytorch_lightning.loggers import WandbLogger
 
 from lightning_nas.architecture import Architecture
 from lightning_nas.callbacks.interrupt import Interrupted
-from lightning_nas.errors import told
-from lightning_nas.evaluation.trial import POLICY, Proposal, Trial, best_of
-from lightning_nas.methods.base import LISTED, ranked
+from lightning_nas.errors import log_and_continue
 from lightning_nas.methods.enas import ENAS
-from lightning_nas.methods.trial_search import ARMS, TrialSearch
-from lightning_nas.report.shares import shares
+from lightning_nas.report.shares import count_shares
+from lightning_nas.search.result import LISTED, decode_trials
+from lightning_nas.search.trial_search import ARMS, TrialSearch
+from lightning_nas.storage.trial import POLICY, Proposal, Trial, best_of
 
 MISSING = "W&B misses a part of this search; the run folder has it"
 
@@ -52,7 +52,7 @@ class WandbLive(Callback):
     ) -> None:
         """Log a batch of trials."""
         if self._logger is not None and isinstance(pl_module, TrialSearch) and batch:
-            with told(MISSING):
+            with log_and_continue(MISSING):
                 self._log(pl_module, batch, _batches(trainer))
 
     def on_train_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
@@ -67,7 +67,7 @@ class WandbLive(Callback):
         self._seen = pl_module.scored
         if sampled:
             self._last = sampled
-            with told(MISSING):
+            with log_and_continue(MISSING):
                 self._log(pl_module, sampled, _batches(trainer) - 1)  # as of the epoch's metrics
 
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
@@ -79,12 +79,12 @@ class WandbLive(Callback):
     ) -> None:
         """Show what there is of a search that is interrupted."""
         if self._logger is not None and isinstance(exception, Interrupted):
-            with told(MISSING):
+            with log_and_continue(MISSING):
                 self._show(pl_module)
 
     def _log(self, pl_module: LightningModule, sampled: Sequence[Trial], step: int) -> None:
         assert self._logger is not None
-        found = shares(_decode(pl_module, trial.proposal) for trial in sampled)
+        found = count_shares(_decode(pl_module, trial.proposal) for trial in sampled)
         self._names |= found.keys()
         absent = dict.fromkeys(self._names, 0.0)
         self._logger.log_metrics({**absent, **found}, step)
@@ -99,7 +99,7 @@ class WandbLive(Callback):
             best = pl_module.journal.best(ARMS, LISTED)
         else:
             best = best_of(self._last, LISTED)
-        log_ranked(ranked(best, partial(_decode, pl_module)))
+        log_ranked(decode_trials(best, partial(_decode, pl_module)))
         self._shown = time.monotonic()
 
 

@@ -17,11 +17,11 @@ import wandb
 
 from lightning_nas.architecture import Architecture
 from lightning_nas.callbacks.wandb_logger import finish
-from lightning_nas.errors import told
-from lightning_nas.methods.base import Ranked
+from lightning_nas.errors import log_and_continue
 from lightning_nas.published import load_architecture
 from lightning_nas.report.draw import draw
-from lightning_nas.report.table import COLUMNS, figures
+from lightning_nas.report.table import COLUMNS, list_figures
+from lightning_nas.search.result import RankedArchitecture
 
 TABLE = "top"
 DATA_DIR = "WANDB_DATA_DIR"  # where W&B puts files of artifacts until they are uploaded
@@ -30,25 +30,25 @@ FIGURES = COLUMNS[:-1]
 Row = tuple[Sequence[Any], Architecture, Path | None]  # figures, and a picture if there is one
 
 
-def log_ranked(ranked: Sequence[Ranked]) -> None:
+def log_ranked(ranked: Sequence[RankedArchitecture]) -> None:
     """Log the best so far as a table, each with a picture, in the record that is open."""
     run = wandb.run
     if run is None or run.disabled or not ranked:
         return
     with _in_the_record(run):
-        _log_table(run, ((figures(one), one.architecture, None) for one in ranked))
+        _log_table(run, ((list_figures(one), one.architecture, None) for one in ranked))
 
 
-def end(folder: Path | None) -> None:
+def finish_record(folder: Path | None) -> None:
     """Add to the open record what its run folder holds, and end it. W&B cannot spoil a run.
 
     Args:
         folder: The run folder, with its ``summary.json``; None = there is nothing to add.
     """
     if folder is not None:
-        with told(f"W&B has not all of this run; {folder} has"):
+        with log_and_continue(f"W&B has not all of this run; {folder} has"):
             upload(folder)
-    with told("W&B did not end its record"):
+    with log_and_continue("W&B did not end its record"):
         finish()
 
 

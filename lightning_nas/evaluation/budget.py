@@ -6,7 +6,7 @@ Source: Tan et al., 2019, https://arxiv.org/abs/1807.11626, Equation 2.
 from collections.abc import Iterable
 
 from lightning_nas.errors import InputError
-from lightning_nas.evaluation.trial import Outcome, Trial
+from lightning_nas.storage.trial import Outcome, Trial
 
 COSTS = ("parameters", "multiply_adds", "latency")
 

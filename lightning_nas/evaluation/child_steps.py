@@ -7,7 +7,7 @@ import pytorch_lightning as pl
 import torch
 from pytorch_lightning.callbacks import Callback
 
-from lightning_nas.evaluation.complexity import now
+from lightning_nas.evaluation.complexity import synchronised_time
 
 
 @dataclass(frozen=True)
@@ -76,7 +76,7 @@ class Stopwatch(Callback):
 
     def _note(self, phase: str, trainer: pl.Trainer) -> None:
         if trainer.current_epoch:
-            self.times[phase].append(now(self.device))
+            self.times[phase].append(synchronised_time(self.device))
 
     def seconds(self, phase: str) -> float:
         """Return the seconds of a batch."""

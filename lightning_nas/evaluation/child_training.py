@@ -23,11 +23,11 @@ from lightning_nas.architecture import Architecture
 from lightning_nas.data.base import ImageData
 from lightning_nas.errors import InputError
 from lightning_nas.evaluation.child_steps import ChildSteps, Stopwatch
-from lightning_nas.evaluation.complexity import Complexity, latency, measure
+from lightning_nas.evaluation.complexity import Complexity, measure, measure_latency
 from lightning_nas.evaluation.executors import Poll
-from lightning_nas.evaluation.trial import Outcome
 from lightning_nas.modules.child import ChildModule
 from lightning_nas.networks.build import build_network
+from lightning_nas.storage.trial import Outcome
 
 OUT_OF_MEMORY = ("DefaultCPUAllocator", "ALLOC_FAILED")  # plain RuntimeErrors: a CPU's, cuBLAS's
 
@@ -66,7 +66,7 @@ class ChildTraining:
         penalty: float = 0.0,
         time_limit: float | None = None,
         threads: int | None = None,
-        latency: bool = False,
+        measure_latency: bool = False,
     ) -> None:
         if epochs < 1:
             raise InputError(f"evaluation.epochs must be at least 1, got {epochs}")
@@ -88,7 +88,7 @@ class ChildTraining:
         self.penalty = penalty
         self.time_limit = time_limit
         self.threads = threads
-        self.measures_latency = latency
+        self.measures_latency = measure_latency
 
     def __call__(self, architecture: Architecture, seed: int, poll: Poll = lambda: None) -> Outcome:
         """Train a child. The caller's random numbers are not touched.
@@ -203,7 +203,7 @@ class ChildTraining:
             device = trainer.strategy.root_device
             shape = (self.data.batch_size, self.data.channels, *2 * (self.data.image_size,))
             with trainer.precision_plugin.forward_context():
-                cost["latency"] = latency(network.to(device), shape)
+                cost["latency"] = measure_latency(network.to(device), shape)
 
 
 class _OverTimeError(Exception):

@@ -54,14 +54,14 @@ def measure(network: nn.Module, channels: int, image_size: int) -> Complexity:
     return Complexity(parameters, sum(counts))
 
 
-def now(device: torch.device) -> float:
+def synchronised_time(device: torch.device) -> float:
     """Return the time in seconds, once the device has done all that was asked of it."""
     if device.type == "cuda":
         torch.cuda.synchronize(device)
     return time.perf_counter()
 
 
-def latency(network: nn.Module, shape: tuple[int, ...], repeats: int = 5) -> float:
+def measure_latency(network: nn.Module, shape: tuple[int, ...], repeats: int = 5) -> float:
     """Return the seconds that a network takes for one batch: the median of a few, after one.
 
     Args:
@@ -79,9 +79,9 @@ def latency(network: nn.Module, shape: tuple[int, ...], repeats: int = 5) -> flo
         network.eval()
         with torch.inference_mode():
             for _ in range(1 + repeats):
-                began = now(device)
+                began = synchronised_time(device)
                 network(images)
-                seconds.append(now(device) - began)
+                seconds.append(synchronised_time(device) - began)
     finally:
         network.train(training)
     return statistics.median(seconds[1:])

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import Protocol
 
 from lightning_nas.architecture import Architecture
-from lightning_nas.evaluation.trial import Outcome
+from lightning_nas.storage.trial import Outcome
 
 Poll = Callable[[], None]  # called now and then while a child trains; may raise to stop
 

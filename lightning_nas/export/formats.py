@@ -18,9 +18,9 @@ from tqdm import tqdm
 from lightning_nas.errors import InputError
 from lightning_nas.export.python_file import TRAINING_ONLY, load_python, write_python
 from lightning_nas.files import replace_file, replace_text
-from lightning_nas.modules.checkpoint import BLUEPRINT
-from lightning_nas.modules.weights import load_weights, read_weights
-from lightning_nas.networks.blueprint import Blueprint
+from lightning_nas.weights.blueprint import Blueprint
+from lightning_nas.weights.checkpoint import BLUEPRINT
+from lightning_nas.weights.load import load_weights, read_weights
 
 TRACED, RUN = 2, 3  # images with which a network is traced, and with which the result is run
 TOLERANCE = 1e-4  # of the largest logit

@@ -26,19 +26,19 @@ from lightning_nas.data.base import ImageData
 from lightning_nas.errors import InputError
 from lightning_nas.evaluation.child_training import ChildTraining
 from lightning_nas.evaluation.executors import Evaluator, Executor
-from lightning_nas.evaluation.journal import Journal
-from lightning_nas.evaluation.trial import CONTROL, DERIVED, Proposal, Trial, best_of
-from lightning_nas.loops.alternating import Alternating, Phase
-from lightning_nas.loops.finalists import Progress, train_finalists
-from lightning_nas.methods.base import LISTED, Derived, ranked
-from lightning_nas.methods.control import ControlArm, control_steps_of
-from lightning_nas.methods.costs import with_costs
-from lightning_nas.methods.samples import Samples, as_trials
-from lightning_nas.modules.checkpoint import check, note
 from lightning_nas.modules.controller import ControllerModule
 from lightning_nas.modules.manual import take_step
 from lightning_nas.modules.optimizers import SharedSGD
 from lightning_nas.modules.supernet import Metrics, SupernetModule
+from lightning_nas.search.alternating import Alternating, Phase
+from lightning_nas.search.costs import add_costs
+from lightning_nas.search.finalists import Progress, train_finalists
+from lightning_nas.search.random_arm import RandomArm, count_random_steps
+from lightning_nas.search.result import LISTED, SearchResult, decode_trials
+from lightning_nas.search.samples import Samples, make_trials
+from lightning_nas.storage.journal import Journal
+from lightning_nas.storage.trial import DERIVED, RANDOM, Proposal, Trial, best_of
+from lightning_nas.weights.checkpoint import add_facts, check_checkpoint
 
 Batch = tuple[Phase, tuple[Tensor, Tensor]]
 SAMPLED_AHEAD = 128  # architectures that are brought from the device at once in the weights phase
@@ -97,8 +97,8 @@ class ENAS(LightningModule):
         self.data = data
         self.controller_steps = controller_steps if controller.learns else 0
         self.controller_batch = controller_batch or data.batch_size
-        self.control_steps = control_steps_of(self.controller_steps, control_steps)
-        self.control = ControlArm(controller.space, controller.samples, data.seed)
+        self.control_steps = count_random_steps(self.controller_steps, control_steps)
+        self.control = RandomArm(controller.space, controller.samples, data.seed)
         self.calibration_images = calibration_images
         self.journal_path = journal
         self.journal: Journal | None = None
@@ -108,7 +108,7 @@ class ENAS(LightningModule):
         self.finalist_epochs = finalist_epochs
         self.poll: Callable[[], None] = lambda: None
         self.scored = 0
-        self._samples = {"control": Samples(CONTROL, updates=0), "controller": Samples()}
+        self._samples = {"control": Samples(RANDOM, updates=0), "controller": Samples()}
         self._ahead: deque[Architecture] = deque()
         self._seconds: dict[str, float] = {}
         self._phase_began = 0.0
@@ -274,7 +274,7 @@ class ENAS(LightningModule):
 
     # ---- the end ---------------------------------------------------------------------------------
 
-    def derive(self, samples: int, progress: Progress) -> Derived:
+    def derive(self, samples: int, progress: Progress) -> SearchResult:
         """Sample architectures and as many uniform ones, rank all on the whole validation split.
 
         The finalists, where there are any, are then trained from scratch.
@@ -294,13 +294,13 @@ class ENAS(LightningModule):
         with self.trainer.precision_plugin.forward_context():
             scores = list(progress(self.supernet.rank(batches, architectures), 2 * samples))
         accuracies = self._over_all_images(torch.stack(scores), sum(len(y) for _, y in batches))
-        trials = as_trials(
+        trials = make_trials(
             self.scored,
             tokens,
             [*sampled.log_prob_NT.tolist(), *uniform.log_prob_NT.tolist()],
             accuracies,
             [updates] * len(tokens),
-            [DERIVED] * samples + [CONTROL] * samples,
+            [DERIVED] * samples + [RANDOM] * samples,
         )
         trials = self._with_costs(trials[:samples]) + trials[samples:]
         self._record(trials)
@@ -309,8 +309,8 @@ class ENAS(LightningModule):
         if self.finalists:
             best = self._train_longer(best[: self.finalists], progress)
             how = f"{how}, of the best after {self.finalist_epochs} epochs from scratch"
-        return Derived(
-            ranked(best, self._decode),
+        return SearchResult(
+            decode_trials(best, self._decode),
             tuple(accuracies[:samples]),
             tuple(accuracies[samples:]),
             how,
@@ -320,7 +320,7 @@ class ENAS(LightningModule):
         training = self.make_evaluator and self.make_evaluator(data=self.data)
         if not isinstance(training, ChildTraining):  # what it costs is not known
             return trials
-        return with_costs(trials, self._decode, training)
+        return add_costs(trials, self._decode, training)
 
     def _train_longer(self, best: Sequence[Trial], progress: Progress) -> list[Trial]:
         assert self.journal is not None, "finalists are written into the journal"
@@ -390,7 +390,7 @@ class ENAS(LightningModule):
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Keep how many architectures were scored, and for what."""
         checkpoint["scored"] = self.scored
-        note(checkpoint, **self._made_for)
+        add_facts(checkpoint, **self._made_for)
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Take it up again.
@@ -398,7 +398,7 @@ class ENAS(LightningModule):
         Raises:
             InputError: If the checkpoint is of another space, data set or network.
         """
-        check(checkpoint, self, **self._made_for)
+        check_checkpoint(checkpoint, self, **self._made_for)
         self.scored = checkpoint["scored"]
 
     def teardown(self, stage: str) -> None:

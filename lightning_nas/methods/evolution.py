@@ -10,8 +10,8 @@ import torch
 
 from lightning_nas.controllers.uniform import UniformController
 from lightning_nas.errors import InputError
-from lightning_nas.evaluation.trial import Trial
-from lightning_nas.methods.trial_search import Drawn, TrialSearch, drawn
+from lightning_nas.search.trial_search import Draw, TrialSearch, unpack_draw
+from lightning_nas.storage.trial import Trial
 
 
 class Evolution(TrialSearch):
@@ -47,10 +47,10 @@ class Evolution(TrialSearch):
         """Let a trial live, and the oldest die."""
         self.living.append(trial)
 
-    def draw(self, number: int) -> Drawn:
+    def draw(self, number: int) -> Draw:
         """Return a child of the living, or a first ancestor."""
         if number < self.population or not self.living:
-            return drawn(UniformController(self.space_at(number)).sample(1))
+            return unpack_draw(UniformController(self.space_at(number)).sample(1))
         chosen = torch.randperm(len(self.living))[: self.tournament].tolist()
         parent = max((self.living[place] for place in chosen), key=lambda trial: trial.reward)
         return self._mutated(parent.proposal.tokens, number), ()

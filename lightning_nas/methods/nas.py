@@ -12,9 +12,9 @@ from typing import Any
 from torch import Tensor
 
 from lightning_nas.controllers.rollout import Rollout
-from lightning_nas.methods.controller_search import ControllerSearch
 from lightning_nas.modules.controller import ControllerModule, Metrics
-from lightning_nas.policy.reinforce import importance
+from lightning_nas.policy.reinforce import importance_weights
+from lightning_nas.search.controller_search import ControllerSearch
 
 
 class NAS(ControllerSearch):
@@ -35,5 +35,5 @@ class NAS(ControllerSearch):
 
     def loss(self, rollout: Rollout, sampled_N: Tensor, credit_N: Tensor) -> tuple[Tensor, Metrics]:
         """Return REINFORCE's loss."""
-        weight_N = importance(rollout.log_prob_N, sampled_N) if self.importance else None
+        weight_N = importance_weights(rollout.log_prob_N, sampled_N) if self.importance else None
         return self.controller.loss(rollout, credit_N, weight_N)

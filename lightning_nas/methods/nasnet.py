@@ -13,9 +13,9 @@ from torch import Tensor
 
 from lightning_nas.controllers.rollout import Rollout
 from lightning_nas.errors import InputError
-from lightning_nas.methods.controller_search import ControllerSearch
 from lightning_nas.modules.controller import ControllerModule, Metrics
-from lightning_nas.policy.ppo import normalised, ppo_loss, ranks
+from lightning_nas.policy.ppo import normalise, ppo_loss, rank_values
+from lightning_nas.search.controller_search import ControllerSearch
 
 
 class NASNet(ControllerSearch):
@@ -62,8 +62,8 @@ class NASNet(ControllerSearch):
     def credit(self, reward_N: Tensor) -> Tensor:
         """Return the advantages ``(N,)`` of rewards, and take these into the baseline."""
         advantage_N: Tensor = self.controller.baseline(reward_N)
-        advantage_N = ranks(advantage_N) if self.ranks else advantage_N
-        return normalised(advantage_N) if self.normalise else advantage_N
+        advantage_N = rank_values(advantage_N) if self.ranks else advantage_N
+        return normalise(advantage_N) if self.normalise else advantage_N
 
     def loss(self, rollout: Rollout, sampled_N: Tensor, credit_N: Tensor) -> tuple[Tensor, Metrics]:
         """Return PPO's loss less the entropy bonus."""

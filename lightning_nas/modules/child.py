@@ -14,8 +14,8 @@ from torch import Tensor, nn
 from torchmetrics.classification import MulticlassAccuracy
 
 from lightning_nas.errors import InputError
-from lightning_nas.modules.checkpoint import BLUEPRINT, check, note
-from lightning_nas.networks.blueprint import Blueprint
+from lightning_nas.weights.blueprint import Blueprint
+from lightning_nas.weights.checkpoint import BLUEPRINT, add_facts, check_checkpoint
 
 
 class ChildModule(LightningModule):
@@ -156,7 +156,7 @@ class ChildModule(LightningModule):
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Say what it was made for."""
-        note(checkpoint, classes=self.num_classes)
+        add_facts(checkpoint, classes=self.num_classes)
         if self.blueprint is not None:
             checkpoint[BLUEPRINT] = self.blueprint.to_json()
 
@@ -166,4 +166,4 @@ class ChildModule(LightningModule):
         Raises:
             InputError: If it is of another data set or network.
         """
-        check(checkpoint, self, classes=self.num_classes)
+        check_checkpoint(checkpoint, self, classes=self.num_classes)

@@ -17,7 +17,7 @@ from lightning_nas.modules.supernet import SupernetModule
 MODES: tuple[str, ...] = get_args(Statistics)
 
 
-def in_mode(
+def build_in_mode(
     mode: str, build: Callable[[str], SupernetModule], state: Mapping[str, Tensor]
 ) -> SupernetModule:
     """Return shared weights that are scored with the statistics of ``mode``.
@@ -33,12 +33,12 @@ def in_mode(
     return supernet
 
 
-def tracks(state: Mapping[str, Tensor]) -> bool:
+def tracks_statistics(state: Mapping[str, Tensor]) -> bool:
     """Whether running statistics were tracked while these shared weights were trained."""
     return any(name.endswith("running_mean") for name in state)
 
 
-def gather(
+def gather_statistics(
     supernet: SupernetModule, batches: Iterable[tuple[Tensor, Tensor, Architecture]]
 ) -> None:
     """Fill in running statistics: the plain average over batches, while the weights stand still.

@@ -28,7 +28,7 @@ def ppo_loss(
     return -torch.minimum(ratio_N * advantage_N, clipped_N * advantage_N).mean()
 
 
-def normalised(advantage_N: Tensor) -> Tensor:
+def normalise(advantage_N: Tensor) -> Tensor:
     """Return advantages with mean 0 and deviation 1; equal ones become 0. No baseline matters then.
 
     >>> normalised(torch.tensor([0.25, 0.75]))
@@ -38,7 +38,7 @@ def normalised(advantage_N: Tensor) -> Tensor:
     return (advantage_N - advantage_N.mean()) / (advantage_N.std(correction=0) + 1e-5)
 
 
-def ranks(advantage_N: Tensor) -> Tensor:
+def rank_values(advantage_N: Tensor) -> Tensor:
     """Return, for each advantage, the share of others below it less the share above it.
 
     However far a bad architecture falls behind, good ones that lie close are told apart as clearly.

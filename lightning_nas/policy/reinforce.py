@@ -16,7 +16,7 @@ def reinforce_loss(log_prob_N: Tensor, advantage_N: Tensor) -> Tensor:
     return -(log_prob_N * advantage_N.detach()).mean()
 
 
-def importance(log_prob_N: Tensor, sampled_log_prob_N: Tensor) -> Tensor:
+def importance_weights(log_prob_N: Tensor, sampled_log_prob_N: Tensor) -> Tensor:
     """Return how much samples of an older policy count: the ratio of probabilities, at most 1.
 
     Source: truncated importance weights, Espeholt et al., 2018, https://arxiv.org/abs/1802.01561.

@@ -55,7 +55,7 @@ def chart(across: str, up: str) -> tuple[Figure, Axes]:
     return figure, axes
 
 
-def thinned(points: Points, most: int = DOTS) -> Points:
+def thin(points: Points, most: int = DOTS) -> Points:
     """Return evenly chosen points where there are too many to draw."""
     count = len(points[0])
     chosen = np.unique(np.linspace(0, count - 1, min(count, most)).round().astype(int))
@@ -66,7 +66,7 @@ def cloud(axes: Axes, points: Points, colour: str, label: str | None = None) -> 
     """Draw points, the fainter the more there are; the chart goes as far as they do."""
     many = len(points[0]) > FEW
     size, alpha = (7, 0.28) if many else (14, 0.5)
-    axes.scatter(*thinned(points), s=size, color=colour, alpha=alpha, linewidths=0, label=label)
+    axes.scatter(*thin(points), s=size, color=colour, alpha=alpha, linewidths=0, label=label)
     low, high = min(points[1]), max(points[1])
     margin = 0.06 * max(high - low, 1e-3)
     axes.set_ylim(low - margin, high + margin)

@@ -7,19 +7,19 @@ from statistics import fmean
 
 from matplotlib.figure import Figure
 
-from lightning_nas.evaluation.trial import CONTROL, FINALIST, POLICY, Trial
 from lightning_nas.report import charts
 from lightning_nas.report.progress import (
     DECODED,
-    curve,
-    epochs,
+    list_rewards,
     mean_reward,
-    parts,
-    rewards,
-    shares,
+    pair_epochs,
+    read_curve,
+    shares_over_search,
+    split_in_parts,
 )
 from lightning_nas.report.record import RunRecord
-from lightning_nas.report.statistics import FEWEST, difference
+from lightning_nas.report.statistics import FEWEST, compare_means
+from lightning_nas.storage.trial import FINALIST, POLICY, RANDOM, Trial
 
 CURVE = 20  # points of a curve of means
 DOTS = 24  # of the epochs' differences
@@ -52,7 +52,7 @@ def reward_charts(record: RunRecord) -> Iterator[Chart]:
     """Yield reward against time, beside the random arm's, and what else tells how it went."""
     yield _reward_chart(record)
     weights = {
-        name: curve(record.metrics, metric)
+        name: read_curve(record.metrics, metric)
         for name, metric in (("training", "weights/accuracy"), ("validation", "val/accuracy"))
     }
     learnt = {name: points for name, points in weights.items() if points[0]}
@@ -68,8 +68,8 @@ def reward_charts(record: RunRecord) -> Iterator[Chart]:
     late, control = record.late()
     if late and control and not record.shared:
         arms = {
-            f"search, second half ({len(late)})": rewards(late),
-            f"random ({len(control)})": rewards(control),
+            f"search, second half ({len(late)})": list_rewards(late),
+            f"random ({len(control)})": list_rewards(control),
         }
         yield Chart(
             "spread",
@@ -86,7 +86,7 @@ def _reward_chart(record: RunRecord) -> Chart:
     place = {trial.number: at for at, trial in enumerate(_searched(record), start=1)}
     policy, control = record.of(POLICY), record.control()
     if policy:
-        points = [place[t.number] for t in policy], rewards(policy)
+        points = [place[t.number] for t in policy], list_rewards(policy)
         charts.cloud(axes, points, charts.POLICY_COLOUR)
         charts.band(axes, _means(policy, place), charts.POLICY_COLOUR, "search")
     if control and (record.shared or record.grows):  # what is drawn late is worth more
@@ -95,10 +95,10 @@ def _reward_chart(record: RunRecord) -> Chart:
         mean = mean_reward(control)
         charts.level(axes, mean, charts.CONTROL_COLOUR, f"random ({mean.count})")
     if policy and not record.shared:
-        best = list(accumulate(rewards(policy), max))
+        best = list(accumulate(list_rewards(policy), max))
         at = [place[t.number] for t in policy]
         axes.plot(
-            *charts.thinned((at, best)),
+            *charts.thin((at, best)),
             color=charts.BEST_COLOUR,
             linewidth=1.1,
             label="best so far",
@@ -122,17 +122,19 @@ def _searched(record: RunRecord) -> list[Trial]:
 
 
 def _means(trials: Sequence[Trial], place: dict[int, int]) -> charts.Band:
-    some = parts(trials, min(CURVE, max(1, len(trials) // 5)))
+    some = split_in_parts(trials, min(CURVE, max(1, len(trials) // 5)))
     middle = [sum(place[t.number] for t in part) / len(part) for part in some]
     return middle, [mean_reward(part) for part in some]
 
 
 def arm_charts(record: RunRecord) -> Iterator[Chart]:
     """Yield, for shared weights, the controller less chance in each epoch, and the last ranking."""
-    some = joined(epochs(record))
+    some = join_epochs(pair_epochs(record))
     if some:
         at = [fmean(trial.proposal.step for trial in policy) for policy, _ in some]
-        found = [difference(mean_reward(policy), mean_reward(control)) for policy, control in some]
+        found = [
+            compare_means(mean_reward(policy), mean_reward(control)) for policy, control in some
+        ]
         yield Chart(
             "arms",
             "Controller less chance, epoch by epoch",
@@ -145,8 +147,8 @@ def arm_charts(record: RunRecord) -> Iterator[Chart]:
     derived, uniform = record.final()
     if derived and uniform:
         arms = {
-            f"controller ({len(derived)})": rewards(derived),
-            f"uniform ({len(uniform)})": rewards(uniform),
+            f"controller ({len(derived)})": list_rewards(derived),
+            f"uniform ({len(uniform)})": list_rewards(uniform),
         }
         yield Chart(
             "ranking",
@@ -157,7 +159,7 @@ def arm_charts(record: RunRecord) -> Iterator[Chart]:
         )
 
 
-def joined(pairs: Sequence[Pair], most: int = DOTS) -> list[Pair]:
+def join_epochs(pairs: Sequence[Pair], most: int = DOTS) -> list[Pair]:
     """Join epochs until both arms have enough to say something, into so many at most.
 
     What the last epochs lack of that stays by itself.
@@ -180,7 +182,7 @@ def joined(pairs: Sequence[Pair], most: int = DOTS) -> list[Pair]:
 def controller_charts(record: RunRecord) -> Iterator[Chart]:
     """Yield entropy and baseline, where a controller learns."""
     name = "epoch" if record.shared else "update of the controller"
-    entropy = curve(record.metrics, "controller/entropy")
+    entropy = read_curve(record.metrics, "controller/entropy")
     if entropy[0]:
         yield Chart(
             "entropy",
@@ -189,9 +191,9 @@ def controller_charts(record: RunRecord) -> Iterator[Chart]:
             "controller settles, and near 0 it proposes the same again and again.",
             charts.lines(name, "entropy (nats)", {"entropy": entropy}),
         )
-    baseline = curve(record.metrics, "controller/baseline")
+    baseline = read_curve(record.metrics, "controller/baseline")
     if baseline[0]:
-        reward = curve(record.metrics, "controller/reward")
+        reward = read_curve(record.metrics, "controller/reward")
         yield Chart(
             "baseline",
             "Reward and baseline",
@@ -203,7 +205,7 @@ def controller_charts(record: RunRecord) -> Iterator[Chart]:
 
 def choice_charts(record: RunRecord) -> Iterator[Chart]:
     """Yield what was chosen over the search."""
-    some = parts(record.of(POLICY))
+    some = split_in_parts(record.of(POLICY))
     ends = [0, *accumulate(len(part) for part in some)]
     many = any(len(part) > DECODED for part in some)
     of = f", by {DECODED} evenly chosen architectures of it" if many else ""
@@ -215,7 +217,7 @@ def choice_charts(record: RunRecord) -> Iterator[Chart]:
         "windows": "Windows of convolutions",
         "filters": "Filters",
     }
-    for kind, options in shares(record).items():
+    for kind, options in shares_over_search(record).items():
         yield Chart(
             f"choice-{kind}",
             titles[kind],
@@ -260,12 +262,12 @@ def seconds_of(record: RunRecord) -> dict[str, float]:
             "controller": "controller",
         }
         spent = {
-            name: sum(curve(record.metrics, f"{phase}/seconds")[1])
+            name: sum(read_curve(record.metrics, f"{phase}/seconds")[1])
             for phase, name in phases.items()
         }
         finalists = sum(trial.outcome.seconds for trial in record.of(FINALIST))
     else:
-        names = {POLICY: "search", CONTROL: "random arm", FINALIST: "finalists"}
+        names = {POLICY: "search", RANDOM: "random arm", FINALIST: "finalists"}
         spent = {
             name: sum(t.outcome.seconds for t in record.of(arm) if t.same_as is None)
             for arm, name in names.items()

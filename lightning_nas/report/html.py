@@ -10,9 +10,7 @@ from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
-from lightning_nas.evaluation.trial import CONTROL, DERIVED, FINALIST, POLICY, Trial
 from lightning_nas.files import replace_text
-from lightning_nas.methods.base import Ranked
 from lightning_nas.report.charts_search import (
     COST_NAMES,
     Chart,
@@ -24,15 +22,17 @@ from lightning_nas.report.charts_search import (
     seconds_chart,
 )
 from lightning_nas.report.inline import inline_architecture, inline_figure
-from lightning_nas.report.judged import judged
-from lightning_nas.report.progress import RULE, Collapse, collapse, comparisons
-from lightning_nas.report.record import RunRecord, read_run, typed
+from lightning_nas.report.judged import describe_weight_sharing
+from lightning_nas.report.progress import RULE, Collapse, compare_arms, find_collapse
+from lightning_nas.report.record import RunRecord, read_run, shell_path
 from lightning_nas.report.words import (
-    compared,
+    describe_comparisons,
+    describe_verdict,
     duration,
     number,
-    verdict,
 )
+from lightning_nas.search.result import RankedArchitecture
+from lightning_nas.storage.trial import DERIVED, FINALIST, POLICY, RANDOM, Trial
 
 NAME = "report.html"
 SECTIONS = {
@@ -79,33 +79,33 @@ def render(template: str, **content: Any) -> str:
 
 def page_of(record: RunRecord) -> dict[str, Any]:
     """Return all that the page of a run says."""
-    found = collapse(record)
+    found = find_collapse(record)
     front = front_chart(record)
     failed = [trial for trial in record.trials if trial.outcome.error and trial.same_as is None]
     seconds = seconds_chart(record)
     content: dict[str, Any] = {
         "title": record.name,
         "subtitle": _subtitle(record),
-        "again": typed(record.folder),
+        "again": shell_path(record.folder),
         "partial": record.partial,
         "resume_line": record.resume_line,
         "train_line": record.train_line,
-        "verdict": verdict(record),
-        "comparisons": [] if record.uniform else compared(comparisons(record)),
+        "verdict": describe_verdict(record),
+        "comparisons": [] if record.uniform else describe_comparisons(compare_arms(record)),
         "compared_note": _compared_note(record),
         "facts": _facts(record),
-        "reward": shown(reward_charts(record)),
-        "arms": shown(arm_charts(record)) if record.shared and not record.uniform else [],
-        "controller": shown(controller_charts(record)),
+        "reward": render_charts(reward_charts(record)),
+        "arms": render_charts(arm_charts(record)) if record.shared and not record.uniform else [],
+        "controller": render_charts(controller_charts(record)),
         "collapse": found and _collapse(found),
         "rule": RULE,
-        "choices": shown(choice_charts(record)),
+        "choices": render_charts(choice_charts(record)),
         "best": [_best(record, one, place) for place, one in enumerate(record.best, start=1)],
         "chosen": [
             inline_architecture(one.architecture, "chosen", "The best architecture")
             for one in record.best[:1]
         ],
-        "front": shown([front])[0] if front else None,
+        "front": render_charts([front])[0] if front else None,
         "front_head": ["trial", COST_NAMES[record.cost], "accuracy reward"],
         "front_rows": [
             [
@@ -115,11 +115,11 @@ def page_of(record: RunRecord) -> dict[str, Any]:
             ]
             for one in record.front
         ],
-        "seconds": shown([seconds])[0] if seconds else None,
+        "seconds": render_charts([seconds])[0] if seconds else None,
         "errors": Counter(trial.outcome.error for trial in failed).most_common(10),
         "failed": number(len(failed)),
         "evaluated": number(record.evaluated),
-        "sharing": judged(record.folder),
+        "sharing": describe_weight_sharing(record.folder),
         "configuration": record.configuration,
     }
     always = {"summary", "cost", "configuration"}
@@ -131,7 +131,7 @@ def page_of(record: RunRecord) -> dict[str, Any]:
     return content
 
 
-def shown(charts: Iterable[Chart]) -> list[dict[str, Any]]:
+def render_charts(charts: Iterable[Chart]) -> list[dict[str, Any]]:
     """Return charts as the templates draw them."""
     return [
         {
@@ -198,7 +198,7 @@ def _arms(record: RunRecord) -> str:
     """Return how many evaluations each arm had."""
     names = {
         POLICY: "of the search",
-        CONTROL: "drawn uniformly",
+        RANDOM: "drawn uniformly",
         DERIVED: "derived",
         FINALIST: "of finalists",
     }
@@ -220,7 +220,7 @@ def _collapse(found: Collapse) -> dict[str, Any]:
     return {"collapsed": found.collapsed, "words": f"{same}{entropy}."}
 
 
-def _best(record: RunRecord, one: Ranked, place: int) -> dict[str, Any]:
+def _best(record: RunRecord, one: RankedArchitecture, place: int) -> dict[str, Any]:
     trial, outcome = one.trial, one.trial.outcome
     words = [f"reward {trial.reward:.4f}"]
     accuracy = _accuracy(record, trial)
@@ -233,7 +233,7 @@ def _best(record: RunRecord, one: Ranked, place: int) -> dict[str, Any]:
     ]
     if outcome.seconds and not record.tabular:
         words.append(duration(outcome.seconds))
-    said = {CONTROL: "drawn at random", FINALIST: "a finalist, trained for longer"}
+    said = {RANDOM: "drawn at random", FINALIST: "a finalist, trained for longer"}
     if trial.proposal.arm in said:
         words.append(said[trial.proposal.arm])
     title = f"Architecture of trial {trial.number}"

@@ -5,13 +5,13 @@ from pathlib import Path
 from typing import Any
 
 from lightning_nas.errors import InputError
-from lightning_nas.files import read_facts
+from lightning_nas.files import read_json
+from lightning_nas.judge.facts import describe_state, list_remarks
 from lightning_nas.report.inline import inline
-from lightning_nas.report.weight_sharing import remarks, state_of
 from lightning_nas.report.words import interval, number
 
 
-def judged(folder: Path) -> dict[str, Any] | None:
+def describe_weight_sharing(folder: Path) -> dict[str, Any] | None:
     """Return what ``weight_sharing.json`` says, where weight sharing was judged.
 
     Raises:
@@ -20,13 +20,13 @@ def judged(folder: Path) -> dict[str, Any] | None:
     path = folder / "weight_sharing.json"
     if not path.exists():
         return None
-    found = read_facts(path)
+    found = read_json(path)
     try:
         said = _said(found)
     except (AttributeError, KeyError, TypeError, ValueError) as error:
         raise InputError(f"{path}: damaged: {error!r}") from None
     summary = folder / "summary.json"
-    now = state_of(read_facts(summary) if summary.exists() else {})
+    now = describe_state(read_json(summary) if summary.exists() else {})
     if found.get("search", now) != now:
         said["notes"].append(
             "This is of an earlier state of the search, which was resumed since: judge it again."
@@ -46,7 +46,7 @@ def _said(found: Mapping[str, Any]) -> dict[str, Any]:
         "are of the uniformly drawn ones only, which nothing chose.",
         "rows": [_correlation(mode, one) for mode, one in found["correlations"].items()],
         "derived": _derived(found.get("derived")),
-        "notes": remarks(found),
+        "notes": list_remarks(found),
     }
 
 

@@ -6,10 +6,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
-from lightning_nas.evaluation.trial import CONTROL, POLICY, Trial
 from lightning_nas.report.record import RunRecord
-from lightning_nas.report.shares import choices
-from lightning_nas.report.statistics import Difference, Mean, difference, mean_of, paired
+from lightning_nas.report.shares import list_choices
+from lightning_nas.report.statistics import Difference, Mean, compare_means, compare_pairs, mean_of
+from lightning_nas.storage.trial import POLICY, RANDOM, Trial
 
 PARTS = 12  # of a search, for curves of shares
 DECODED = 500  # architectures of a part, for its shares
@@ -42,7 +42,7 @@ class Comparison:
     unit: str = "evaluations in one of the two arms"
 
 
-def rewards(trials: Sequence[Trial]) -> list[float]:
+def list_rewards(trials: Sequence[Trial]) -> list[float]:
     """Return the rewards of trials."""
     return [trial.reward for trial in trials]
 
@@ -50,23 +50,23 @@ def rewards(trials: Sequence[Trial]) -> list[float]:
 def mean_reward(trials: Sequence[Trial]) -> Mean:
     """Return the mean reward of trials; those that copy an outcome are one evaluation with it."""
     roots = [trial.number if trial.same_as is None else trial.same_as for trial in trials]
-    return mean_of(rewards(trials), roots)
+    return mean_of(list_rewards(trials), roots)
 
 
-def parts(trials: Sequence[Trial], count: int = PARTS) -> list[Sequence[Trial]]:
+def split_in_parts(trials: Sequence[Trial], count: int = PARTS) -> list[Sequence[Trial]]:
     """Divide trials, in their order, into so many parts, as even as can be; none is empty."""
     count = min(count, len(trials))
     edges = [round(place * len(trials) / max(1, count)) for place in range(count + 1)]
     return [trials[first:last] for first, last in pairwise(edges)]
 
 
-def evenly(trials: Sequence[Trial], most: int) -> list[Trial]:
+def choose_evenly(trials: Sequence[Trial], most: int) -> list[Trial]:
     """Return so many trials at most, evenly chosen, in their order."""
     count = min(most, len(trials))
     return [trials[place * len(trials) // count] for place in range(count)]
 
 
-def epochs(record: RunRecord) -> list[tuple[list[Trial], list[Trial]]]:
+def pair_epochs(record: RunRecord) -> list[tuple[list[Trial], list[Trial]]]:
     """Return what ENAS's controller and its random arm had in each epoch.
 
     The journal has an epoch's random arm first: where it follows the controller's, an epoch begins.
@@ -76,14 +76,14 @@ def epochs(record: RunRecord) -> list[tuple[list[Trial], list[Trial]]]:
     last = {trial.number for trial in record.final()[1]}
     steps = record.config["method"]["controller_steps"]
     before = POLICY
-    for trial in sorted(record.of(POLICY, CONTROL), key=lambda trial: trial.number):
+    for trial in sorted(record.of(POLICY, RANDOM), key=lambda trial: trial.number):
         arm = trial.proposal.arm
         if trial.number in last:
             break
-        if arm == CONTROL and before == POLICY:
+        if arm == RANDOM and before == POLICY:
             found.append(([], []))
         if found and not _is_later(trial, found[-1][0], steps):
-            found[-1][arm == CONTROL].append(trial)
+            found[-1][arm == RANDOM].append(trial)
         before = arm
     return [(policy, control) for policy, control in found if policy and control]
 
@@ -93,13 +93,13 @@ def _is_later(trial: Trial, policy: Sequence[Trial], steps: int) -> bool:
     return bool(policy) and trial.proposal.step >= policy[0].proposal.step + steps
 
 
-def comparisons(record: RunRecord) -> list[Comparison]:
+def compare_arms(record: RunRecord) -> list[Comparison]:
     """Return the controller beside chance; the first one answers the question."""
     if record.shared:
         return _of_shared(record)
     return [
         _independent("second half of the search", *record.late()),
-        _independent("whole search", record.of(POLICY), record.of(CONTROL)),
+        _independent("whole search", record.of(POLICY), record.of(RANDOM)),
     ]
 
 
@@ -108,7 +108,7 @@ def _of_shared(record: RunRecord) -> list[Comparison]:
     derived, uniform = record.final()
     if derived:
         found.append(_independent("ranking at the end", derived, uniform))
-    pairs = epochs(record)
+    pairs = pair_epochs(record)
     for when, some in (
         ("second half of the search", pairs[len(pairs) // 2 :]),
         ("whole search", pairs),
@@ -120,7 +120,7 @@ def _of_shared(record: RunRecord) -> list[Comparison]:
                 when,
                 mean_reward(arms[0]),
                 mean_reward(arms[1]),
-                paired(differences),
+                compare_pairs(differences),
                 "epochs with a random arm",
             )
         )
@@ -129,23 +129,23 @@ def _of_shared(record: RunRecord) -> list[Comparison]:
 
 def _independent(when: str, policy: Sequence[Trial], control: Sequence[Trial]) -> Comparison:
     first, second = mean_reward(policy), mean_reward(control)
-    return Comparison(when, first, second, difference(first, second))
+    return Comparison(when, first, second, compare_means(first, second))
 
 
 # ---- what the controller chooses ----------------------------------------------------------------
 
 
-def shares(record: RunRecord) -> dict[str, dict[str, list[float]]]:
+def shares_over_search(record: RunRecord) -> dict[str, dict[str, list[float]]]:
     """Return, for each kind of decision and option, its share in each part of the search.
 
     Of a part's architectures at most ``DECODED`` count, evenly chosen: decoding takes long. A kind
     of which nothing was decided, such as the skips of a single layer, is left out.
     """
     counted = []
-    for some in parts(record.of(POLICY)):
+    for some in split_in_parts(record.of(POLICY)):
         counts: dict[str, Counter[str]] = {}
-        for trial in evenly(some, DECODED):
-            for kind, options in choices(record.architecture(trial)).items():
+        for trial in choose_evenly(some, DECODED):
+            for kind, options in list_choices(record.architecture(trial)).items():
                 counts.setdefault(kind, Counter()).update(options)
         counted.append(counts)
     kinds = dict.fromkeys(kind for counts in counted for kind, found in counts.items() if found)
@@ -181,14 +181,14 @@ class Collapse:
     entropy: float | None
 
 
-def collapse(record: RunRecord) -> Collapse | None:
+def find_collapse(record: RunRecord) -> Collapse | None:
     """Return whether the controller has collapsed.
 
     None where there are too few architectures, or no controller that logs its entropy.
     """
     policy = record.of(POLICY)
     count = max(FEWEST_LAST, math.ceil(LAST * len(policy)))
-    logged = curve(record.metrics, "controller/entropy")[1]
+    logged = read_curve(record.metrics, "controller/entropy")[1]
     if len(policy) < count or not logged:
         return None
     tokens = Counter(trial.proposal.tokens for trial in policy[-count:])
@@ -200,7 +200,7 @@ def collapse(record: RunRecord) -> Collapse | None:
     )
 
 
-def curve(rows: Sequence[Mapping[str, float]], name: str) -> tuple[list[float], list[float]]:
+def read_curve(rows: Sequence[Mapping[str, float]], name: str) -> tuple[list[float], list[float]]:
     """Return epochs, from 1, and values of a metric, one an epoch where it was logged so."""
     for column in (f"{name}_epoch", name):
         found = [(row["epoch"], row[column]) for row in rows if column in row and "epoch" in row]

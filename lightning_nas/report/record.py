@@ -20,19 +20,19 @@ from omegaconf.errors import OmegaConfBaseException
 from lightning_nas.architecture import Architecture, from_json
 from lightning_nas.errors import InputError
 from lightning_nas.evaluation.budget import COSTS, pareto_front
-from lightning_nas.evaluation.records import JournalReader
-from lightning_nas.evaluation.trial import (
-    CONTROL,
+from lightning_nas.files import read_json
+from lightning_nas.search.result import RankedArchitecture, decode_trials
+from lightning_nas.spaces.base import Space
+from lightning_nas.storage.journal_reader import JournalReader
+from lightning_nas.storage.trial import (
     DERIVED,
     FINALIST,
     POLICY,
+    RANDOM,
     Proposal,
     Trial,
     best_of,
 )
-from lightning_nas.files import read_facts
-from lightning_nas.methods.base import Ranked, ranked
-from lightning_nas.spaces.base import Space
 
 TOP = 10
 RESUMED = "resumed.yaml"  # beside config.yaml: the arguments of the last resume
@@ -75,8 +75,8 @@ class RunRecord:
     texts: Mapping[Tokens, str]
     metrics: tuple[Mapping[str, float], ...]
     shared: bool
-    best: tuple[Ranked, ...]
-    front: tuple[Ranked, ...]
+    best: tuple[RankedArchitecture, ...]
+    front: tuple[RankedArchitecture, ...]
     cost: str
 
     @property
@@ -136,12 +136,12 @@ class RunRecord:
     @property
     def train_line(self) -> str:
         """The command that trains what was found."""
-        return f"python train.py architecture={typed(self.folder)}"
+        return f"python train.py architecture={shell_path(self.folder)}"
 
     @property
     def resume_line(self) -> str:
         """The command with which the search goes on."""
-        return f"python search.py resume={typed(self.folder)}"
+        return f"python search.py resume={shell_path(self.folder)}"
 
     def of(self, *arms: str) -> tuple[Trial, ...]:
         """Return the trials of some arms."""
@@ -151,12 +151,12 @@ class RunRecord:
         """Return the controller's and the uniform architectures of the ranking at the end."""
         derived = self.of(DERIVED)
         first = min((trial.number for trial in derived), default=math.inf)
-        return derived, tuple(t for t in self.of(CONTROL) if t.number > first)
+        return derived, tuple(t for t in self.of(RANDOM) if t.number > first)
 
     def control(self) -> tuple[Trial, ...]:
         """Return the random arm that went along with the search."""
         last = {trial.number for trial in self.final()[1]}
-        return tuple(trial for trial in self.of(CONTROL) if trial.number not in last)
+        return tuple(trial for trial in self.of(RANDOM) if trial.number not in last)
 
     def late(self) -> tuple[tuple[Trial, ...], tuple[Trial, ...]]:
         """Return what the search proposed in its second half, and the random arm beside it.
@@ -177,15 +177,15 @@ class RunRecord:
 
         It is decoded when it is asked for: a search may have hundreds of thousands.
         """
-        return decoded(trial.proposal.tokens, self.texts, self.space)
+        return decode_tokens(trial.proposal.tokens, self.texts, self.space)
 
 
-def decoded(tokens: Tokens, texts: Mapping[Tokens, str], space: Space) -> Architecture:
+def decode_tokens(tokens: Tokens, texts: Mapping[Tokens, str], space: Space) -> Architecture:
     """Return the architecture of tokens: as it was written down, or else as the space has it."""
     return from_json(texts[tokens], "trials.sqlite") if tokens in texts else space.decode(tokens)
 
 
-def typed(path: Path) -> str:
+def shell_path(path: Path) -> str:
     """Return a path as one would type it here, in a shell."""
     path, here = path.resolve(), Path.cwd()
     return shlex.quote(str(path.relative_to(here) if path.is_relative_to(here) else path))
@@ -213,7 +213,7 @@ def read_run(folder: Path) -> RunRecord:
     space = _space(config, path)
     trials, written = _trials(folder)
     path = folder / "summary.json"
-    summary = read_facts(path) if path.exists() else {}
+    summary = read_json(path) if path.exists() else {}
     texts = {
         trial.proposal.tokens: text
         for trial, text in zip(trials, written, strict=True)
@@ -228,7 +228,7 @@ def read_run(folder: Path) -> RunRecord:
     front = () if shared else pareto_front([t for t in trials if t.proposal.arm != FINALIST], cost)
 
     def decode(proposal: Proposal) -> Architecture:
-        return decoded(proposal.tokens, texts, space)
+        return decode_tokens(proposal.tokens, texts, space)
 
     return RunRecord(
         folder=folder,
@@ -240,8 +240,8 @@ def read_run(folder: Path) -> RunRecord:
         texts=texts,
         metrics=tuple(_metrics(folder / "metrics.csv")),
         shared=shared,
-        best=tuple(ranked(_best(trials, shared, _chosen(folder, summary)), decode)),
-        front=tuple(ranked(front, decode)),
+        best=tuple(decode_trials(_best(trials, shared, _chosen(folder, summary)), decode)),
+        front=tuple(decode_trials(front, decode)),
         cost=cost,
     )
 
@@ -345,7 +345,7 @@ def _others(whole: Sequence[Trial], shared: bool, chosen: set[Tokens]) -> list[T
     """Return the best that are not finalists, without those that were chosen."""
     found = [t for t in whole if t.proposal.arm == DERIVED]
     if not found:
-        arms = (POLICY,) if shared else (POLICY, CONTROL)
+        arms = (POLICY,) if shared else (POLICY, RANDOM)
         found = [t for t in whole if t.proposal.arm in arms]
     return [t for t in best_of(found, 2 * TOP) if t.proposal.tokens not in chosen]
 

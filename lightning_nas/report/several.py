@@ -8,16 +8,16 @@ from statistics import fmean
 from typing import Any
 
 from lightning_nas.errors import InputError
-from lightning_nas.evaluation.trial import POLICY
 from lightning_nas.files import replace_text
 from lightning_nas.report import charts
 from lightning_nas.report.charts_search import Chart
-from lightning_nas.report.html import render, shown
+from lightning_nas.report.html import render, render_charts
 from lightning_nas.report.inline import inline_architecture
-from lightning_nas.report.progress import comparisons, rewards
-from lightning_nas.report.record import NoTrialsError, RunRecord, read_run, typed
-from lightning_nas.report.statistics import Mean, mean_of, paired
-from lightning_nas.report.words import ANSWERS, CHANCE, TONES, duration, judged, number
+from lightning_nas.report.progress import compare_arms, list_rewards
+from lightning_nas.report.record import NoTrialsError, RunRecord, read_run, shell_path
+from lightning_nas.report.statistics import Mean, compare_pairs, mean_of
+from lightning_nas.report.words import ANSWERS, CHANCE, TONES, describe_difference, duration, number
+from lightning_nas.storage.trial import POLICY
 
 CURVE = 20  # points of a curve
 FEWEST_SEEDS = 3
@@ -61,18 +61,18 @@ def page_of(
 ) -> dict[str, Any]:
     """Return all that the page says of some runs, and of others that have no trials yet."""
     when, measured = _measured(records)
-    unlike = differing([record.config for record in records])
+    unlike = find_differing_settings([record.config for record in records])
     names = [_name(record) for record in records]
     contents = [("summary", "Summary"), ("reward", "Reward"), ("runs", "Runs"), ("best", "Best")]
     return {
         "title": ", ".join(dict.fromkeys(record.name for record in records)),
         "subtitle": f"{len(records)} runs, seeds {', '.join(str(r.seed) for r in records)}.",
         "contents": [*contents, *([("configuration", "Settings that differ")] if unlike else [])],
-        "again": " ".join(map(typed, folders)),
+        "again": " ".join(map(shell_path, folders)),
         "warnings": _warnings(records, unlike, begun),
         "verdict": _verdict(records, when, measured),
         "facts": _facts(records),
-        "reward": shown(_charts(records)),
+        "reward": render_charts(_charts(records)),
         "head": HEAD,
         "rows": [_row(record, when) for record in records],
         "best": [
@@ -95,7 +95,7 @@ def _name(record: RunRecord) -> str:
     return f"{record.name}, seed {record.seed}"
 
 
-def differing(configs: Sequence[Mapping[str, Any]]) -> dict[str, list[Any]]:
+def find_differing_settings(configs: Sequence[Mapping[str, Any]]) -> dict[str, list[Any]]:
     """Return settings, by their dotted names, that are not the same in all, with their values.
 
     >>> differing([{"a": {"b": 1}, "c": 2}, {"a": {"b": 3}, "c": 2}])
@@ -118,10 +118,14 @@ def _flat(config: Mapping[str, Any], before: str = "") -> Iterator[tuple[str, An
 def _warnings(
     records: Sequence[RunRecord], unlike: Mapping[str, Any], begun: Sequence[Path]
 ) -> list[str]:
-    partial = [f"{typed(record.folder)}: {record.partial}" for record in records if record.partial]
+    partial = [
+        f"{shell_path(record.folder)}: {record.partial}" for record in records if record.partial
+    ]
     warnings = [f"partial: {'; '.join(partial)}."] if partial else []
     if begun:
-        warnings.append(f"left out, for nothing has ended in them: {', '.join(map(typed, begun))}.")
+        warnings.append(
+            f"left out, for nothing has ended in them: {', '.join(map(shell_path, begun))}."
+        )
     more = [name for name in unlike if name.split(".")[0] not in UNLIKE]
     if more:
         warnings.append(f"the runs differ in more than their seeds: {', '.join(more[:6])}.")
@@ -131,7 +135,7 @@ def _warnings(
 def _verdict(records: Sequence[RunRecord], when: str, measured: Sequence[float]) -> dict[str, str]:
     if all(record.uniform for record in records):
         return {"answer": CHANCE, "tone": "", "words": "these searches draw uniformly."}
-    over = paired(measured, FEWEST_SEEDS)
+    over = compare_pairs(measured, FEWEST_SEEDS)
     if len(measured) < FEWEST_SEEDS:
         words = (
             f"Not enough data: {len(measured)} of the runs have a random arm beside them, "
@@ -140,7 +144,7 @@ def _verdict(records: Sequence[RunRecord], when: str, measured: Sequence[float])
         return {"answer": "", "tone": "", "words": words}
     words = (
         f"Over {len(measured)} of {len(records)} runs, {when}, the mean reward of what the "
-        f"search proposed less that of its random arm: {judged(over)}"
+        f"search proposed less that of its random arm: {describe_difference(over)}"
     )
     return {"answer": ANSWERS[over.verdict], "tone": TONES[over.verdict], "words": words}
 
@@ -153,7 +157,7 @@ def _measured(records: Sequence[RunRecord]) -> tuple[str, list[float]]:
     """
     found: dict[str, list[float]] = {}
     for record in (one for one in records if not one.uniform):
-        for one in comparisons(record):
+        for one in compare_arms(record):
             if one.control.count and one.policy.count:
                 found.setdefault(one.when, []).append(one.difference.value)
     return max(found.items(), key=lambda pair: len(pair[1]), default=("", []))
@@ -172,7 +176,7 @@ def _facts(records: Sequence[RunRecord]) -> list[tuple[str, str, str]]:
 
 
 def _row(record: RunRecord, when: str) -> list[Any]:
-    found = comparisons(record)
+    found = compare_arms(record)
     first = next((one for one in found if one.when == when), found[0])
     compared = first.policy.count > 0 and first.control.count > 0 and not record.uniform
     return [
@@ -196,11 +200,11 @@ def _short(found: Mean) -> str:
 def _charts(records: Sequence[RunRecord]) -> Iterator[Chart]:
     """Yield curves over parts of the search, averaged over runs."""
     figure, axes = charts.chart("part of the search (%)", "reward")
-    curves = [_curve(rewards(record.of(POLICY))) for record in records if record.of(POLICY)]
+    curves = [_curve(list_rewards(record.of(POLICY))) for record in records if record.of(POLICY)]
     for curve in curves:
         axes.plot(*curve, color=charts.POLICY_COLOUR, linewidth=0.6, alpha=0.35)
     charts.band(axes, _averaged(curves), charts.POLICY_COLOUR, "search")
-    control = [_curve(rewards(record.control())) for record in records if record.control()]
+    control = [_curve(list_rewards(record.control())) for record in records if record.control()]
     if control:
         charts.band(axes, _averaged(control), charts.CONTROL_COLOUR, "random")
     charts.legend(axes)
@@ -213,7 +217,9 @@ def _charts(records: Sequence[RunRecord]) -> Iterator[Chart]:
     )
     if not any(record.shared for record in records):
         figure, axes = charts.chart("part of the search (%)", "best reward so far")
-        best = [_best_so_far(rewards(record.of(POLICY))) for record in records if record.of(POLICY)]
+        best = [
+            _best_so_far(list_rewards(record.of(POLICY))) for record in records if record.of(POLICY)
+        ]
         for curve in best:
             axes.plot(*curve, color=charts.BEST_COLOUR, linewidth=0.6, alpha=0.35)
         charts.band(axes, _averaged(best), charts.BEST_COLOUR, "best so far")

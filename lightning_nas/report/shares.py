@@ -11,7 +11,7 @@ from lightning_nas.architecture import (
 )
 
 
-def choices(architecture: Architecture) -> dict[str, list[str]]:
+def list_choices(architecture: Architecture) -> dict[str, list[str]]:
     """Return what was decided in an architecture, by kind of decision."""
     if isinstance(architecture, CellArchitecture):
         blocks = [
@@ -47,7 +47,7 @@ def _skips(layers: Sequence[tuple[int, int]]) -> list[str]:
     return ["taken"] * taken + ["not taken"] * (possible - taken)
 
 
-def shares(architectures: Iterable[Architecture]) -> dict[str, float]:
+def count_shares(architectures: Iterable[Architecture]) -> dict[str, float]:
     """Return the share of each operation in all, which sum to 1, and of the possible skips.
 
     A chain's operations are its windows, ``3x5`` high and wide. All are of one space.
@@ -58,7 +58,7 @@ def shares(architectures: Iterable[Architecture]) -> dict[str, float]:
     """
     counts: dict[str, Counter[str]] = {}
     for one in architectures:
-        for kind, options in choices(one).items():
+        for kind, options in list_choices(one).items():
             counts.setdefault(kind, Counter()).update(options)
     taken = counts.pop("skips", Counter())
     made = counts["windows" if "windows" in counts else "operations"]

@@ -116,7 +116,7 @@ def mean_of(values: Sequence[float], roots: Sequence[Hashable] | None = None) ->
     return Mean(mean, half, count, deviation, evaluations, effective)
 
 
-def difference(one: Mean, other: Mean) -> Difference:
+def compare_means(one: Mean, other: Mean) -> Difference:
     """Compare two independent arms, whose spreads may differ (Welch).
 
     Args:
@@ -137,7 +137,7 @@ def difference(one: Mean, other: Mean) -> Difference:
     return _judged(value, half)
 
 
-def paired(differences: Sequence[float], fewest: int = FEWEST) -> Difference:
+def compare_pairs(differences: Sequence[float], fewest: int = FEWEST) -> Difference:
     """Judge differences that were each taken under the same circumstances.
 
     Args:

@@ -8,13 +8,13 @@ from pathlib import Path
 
 from lightning_nas.architecture import write_architecture
 from lightning_nas.files import replace_text
-from lightning_nas.methods.base import Derived, Ranked
+from lightning_nas.search.result import RankedArchitecture, SearchResult
 
 SHOWN = 10
 COLUMNS = ("trial", "reward", "accuracy", "parameters", "multiply_adds", "latency", "architecture")
 
 
-def write_tables(derived: Derived, folder: Path) -> None:
+def write_tables(derived: SearchResult, folder: Path) -> None:
     """Write the best, and the Pareto front where there is one, each with its architectures.
 
     ``top/1.json`` is the first line of ``top.csv``, and so on. Accuracy is that after the last
@@ -26,18 +26,18 @@ def write_tables(derived: Derived, folder: Path) -> None:
             _write(name, ranked, folder)
 
 
-def _write(name: str, ranked: Sequence[Ranked], folder: Path) -> None:
+def _write(name: str, ranked: Sequence[RankedArchitecture], folder: Path) -> None:
     text = io.StringIO()
     writer = csv.writer(text)
     writer.writerow(COLUMNS)
     for place, one in enumerate(ranked, start=1):
         file = Path(name) / f"{place}.json"
         write_architecture(one.architecture, folder / file)
-        writer.writerow([*figures(one), file])
+        writer.writerow([*list_figures(one), file])
     replace_text(folder / f"{name}.csv", text.getvalue())
 
 
-def figures(one: Ranked) -> list[float | None]:
+def list_figures(one: RankedArchitecture) -> list[float | None]:
     """Return what is known of an architecture, in the order of ``COLUMNS``, without the last."""
     outcome = one.trial.outcome
     return [
@@ -50,7 +50,7 @@ def figures(one: Ranked) -> list[float | None]:
     ]
 
 
-def top_lines(top: Sequence[Ranked]) -> str:
+def format_top(top: Sequence[RankedArchitecture]) -> str:
     """Return the best as lines for a terminal, ten at most."""
     lines = [f"{'the best':<14}{'trial':>7}{'reward':>9}{'accuracy':>10}{'parameters':>13}"]
     for place, one in enumerate(top[:SHOWN], start=1):

@@ -4,7 +4,7 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
-from lightning_nas.report.progress import Comparison, comparisons
+from lightning_nas.report.progress import Comparison, compare_arms
 from lightning_nas.report.record import RunRecord
 from lightning_nas.report.statistics import (
     BETTER,
@@ -69,7 +69,7 @@ def mean(found: Mean) -> str:
     return f"{found.value:.4f}{half} (of {found.count:,}{copies})"
 
 
-def compared(found: Sequence[Comparison]) -> list[list[str]]:
+def describe_comparisons(found: Sequence[Comparison]) -> list[list[str]]:
     """Return comparisons as rows of a table."""
     return [
         [
@@ -84,11 +84,11 @@ def compared(found: Sequence[Comparison]) -> list[list[str]]:
     ]
 
 
-def verdict(record: RunRecord) -> dict[str, Any]:
+def describe_verdict(record: RunRecord) -> dict[str, Any]:
     """Return the answer to the first question, its tone and its reasons."""
     if record.uniform:
         return {"answer": CHANCE, "tone": "", "words": "this search draws uniformly."}
-    first, *others = comparisons(record)
+    first, *others = compare_arms(record)
     found = first.difference
     if found.verdict == NOT_ENOUGH:
         words = (
@@ -99,7 +99,7 @@ def verdict(record: RunRecord) -> dict[str, Any]:
     whose = "the controller's architectures" if record.shared else "what the search proposed"
     words = (
         f"In the {first.when}, {whose} had a mean reward of {first.policy.value:.4f}, uniformly "
-        f"drawn ones evaluated alike {first.control.value:.4f}: {judged(found)}"
+        f"drawn ones evaluated alike {first.control.value:.4f}: {describe_difference(found)}"
     )
     unlike = [o for o in others if o.difference.verdict not in (found.verdict, NOT_ENOUGH)]
     words += "".join(f" Elsewhere, {one.when}: {one.difference.verdict}." for one in unlike)
@@ -112,7 +112,7 @@ def _more(record: RunRecord) -> str:
     return f"A longer search has more of both, and so has one with a larger random arm: {setting}."
 
 
-def judged(found: Difference) -> str:
+def describe_difference(found: Difference) -> str:
     """Return a difference with its interval and verdict."""
     return (
         f"a difference of {found.value:+.4f} (95 % interval {interval((found.low, found.high))}), "

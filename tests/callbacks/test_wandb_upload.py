@@ -14,10 +14,10 @@ from commands import wait_for
 from wandb.sdk.launch.sweeps.utils import load_sweep_config
 from wandb_records import ROOT, records_of, search
 
-from lightning_nas.callbacks.wandb_upload import ARCHITECTURE, end, upload
+from lightning_nas.callbacks.wandb_upload import ARCHITECTURE, finish_record, upload
 from lightning_nas.published import load_architecture
 from lightning_nas.report.draw import draw
-from lightning_nas.report.shares import shares
+from lightning_nas.report.shares import count_shares
 from lightning_nas.spaces.edge_cell import EdgeCellSpace
 
 pytestmark = pytest.mark.slow  # real searches, one after the other
@@ -114,7 +114,7 @@ def test_the_shares_of_operations_are_those_of_each_batch(searched):
     architectures = [EdgeCellSpace().decode(given) for given in tokens]
     assert len(logged) == 2
     for update, row in enumerate(logged):
-        expected = shares(architectures[20 * update : 20 * update + 20])
+        expected = count_shares(architectures[20 * update : 20 * update + 20])
         found = {n: share for n, share in row.items() if n.startswith("operations/") and share}
         assert found == pytest.approx(expected)
     updates = [row for row in record.logged if "controller/reward" in row]
@@ -218,7 +218,7 @@ def test_of_two_processes_the_first_alone_records(tmp_path):
 
 
 def test_what_goes_wrong_with_the_record_takes_nothing_from_the_run(tmp_path, caplog):
-    end(tmp_path / "no such folder")  # without a record there is nothing to add
+    finish_record(tmp_path / "no such folder")  # without a record there is nothing to add
     assert not caplog.records
     (tmp_path / "summary.json").write_text("{}")  # has no status
     told = (

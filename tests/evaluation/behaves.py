@@ -5,7 +5,7 @@ import signal
 import time
 
 from lightning_nas.errors import InputError
-from lightning_nas.evaluation.trial import Outcome
+from lightning_nas.storage.trial import Outcome
 
 
 class Behaves:

@@ -6,7 +6,7 @@ import pytest
 
 from lightning_nas.errors import InputError
 from lightning_nas.evaluation.budget import Budget, pareto_front
-from lightning_nas.evaluation.trial import Outcome, Proposal, Trial
+from lightning_nas.storage.trial import Outcome, Proposal, Trial
 
 
 def trial(number, reward, parameters, error=None):

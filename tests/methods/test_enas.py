@@ -15,13 +15,13 @@ from lightning_nas.callbacks.saving import RandomStates, SaveEpoch
 from lightning_nas.controllers.uniform import UniformController
 from lightning_nas.errors import InputError
 from lightning_nas.evaluation.executors import SerialExecutor
-from lightning_nas.evaluation.trial import CONTROL, DERIVED, FINALIST, POLICY, Outcome, best_of
-from lightning_nas.methods.base import Ranked
-from lightning_nas.methods.control import ControlArm
 from lightning_nas.methods.enas import ENAS, LONGEST_ROW
 from lightning_nas.modules.controller import ControllerModule
 from lightning_nas.modules.supernet import SupernetModule
+from lightning_nas.search.random_arm import RandomArm
+from lightning_nas.search.result import RankedArchitecture
 from lightning_nas.spaces.macro import MacroSpace
+from lightning_nas.storage.trial import DERIVED, FINALIST, POLICY, RANDOM, Outcome, best_of
 from tests.small import enas, trainer
 
 GOLDEN = Path(__file__).with_name("golden.json")  # python -m tests.methods.test_enas writes it
@@ -106,8 +106,8 @@ def test_all_that_the_controller_sampled_is_in_the_journal(tmp_path):
     module, derived = searched(tmp_path)
     trials = module.journal.ended()
     arms = [trial.proposal.arm for trial in trials]
-    epoch = [CONTROL] * 2 + [POLICY] * 6
-    assert arms == 2 * epoch + [DERIVED] * 5 + [CONTROL] * 5
+    epoch = [RANDOM] * 2 + [POLICY] * 6
+    assert arms == 2 * epoch + [DERIVED] * 5 + [RANDOM] * 5
     steps = [trial.proposal.step for trial in trials[:16]]
     assert steps == [0, 0, 0, 0, 1, 1, 2, 2, 3, 3, 3, 3, 4, 4, 5, 5]
     last = trials[16:21]
@@ -129,14 +129,14 @@ def test_the_control_arm_changes_no_bit_of_the_search(tmp_path):
     policy = [[t for t in trials if t.proposal.arm == POLICY] for trials in ended]
     assert [t.proposal.tokens for t in policy[0]] == [t.proposal.tokens for t in policy[1]]
     assert [t.reward for t in policy[0]] == [t.reward for t in policy[1]]
-    arms = [[t.proposal.arm for t in trials].count(CONTROL) for trials in ended]
+    arms = [[t.proposal.arm for t in trials].count(RANDOM) for trials in ended]
     assert arms == [2 * 2 * 2 + 5, 5]
 
 
 def replaced(derived, other):
     """What was derived, with the trials' numbers of another: those of the control arm count."""
     renumbered = [
-        Ranked(mine.architecture, theirs.trial)
+        RankedArchitecture(mine.architecture, theirs.trial)
         for mine, theirs in zip(derived.top, other.top, strict=True)
     ]
     assert [r.trial.reward for r in derived.top] == [r.trial.reward for r in renumbered]
@@ -144,7 +144,7 @@ def replaced(derived, other):
 
 
 def test_the_control_arm_is_drawn_uniformly(tmp_path):
-    arm = ControlArm(MacroSpace(layers=4), samples=500, seed=3)
+    arm = RandomArm(MacroSpace(layers=4), samples=500, seed=3)
     tokens_NT = arm.sample(epoch=0, step=0, rank=0)[0].tokens_NT
     for tokens_N, options in zip(tokens_NT.T, MacroSpace(layers=4).token_options(), strict=True):
         counts = tokens_N.bincount(minlength=options)

@@ -11,9 +11,9 @@ from lightning_nas.data.digits import Digits
 from lightning_nas.data.images import LabelledImages
 from lightning_nas.modules.child import ChildModule
 from lightning_nas.modules.schedules import cosine
-from lightning_nas.modules.weights import load_weights, read_weights
-from lightning_nas.networks.blueprint import Blueprint
 from lightning_nas.published import load_architecture
+from lightning_nas.weights.blueprint import Blueprint
+from lightning_nas.weights.load import load_weights, read_weights
 from tests.small import trainer
 
 SEEDS = range(3)

@@ -4,7 +4,12 @@ import pytest
 import torch
 
 from lightning_nas.layers.shared import SharedBatchNorm
-from lightning_nas.modules.scoring_modes import MODES, gather, in_mode, tracks
+from lightning_nas.modules.scoring_modes import (
+    MODES,
+    build_in_mode,
+    gather_statistics,
+    tracks_statistics,
+)
 from tests.small import enas
 
 
@@ -28,8 +33,8 @@ def architectures(supernet, n, seed=0):
 @pytest.mark.parametrize("mode", MODES)
 def test_weights_of_any_mode_take_any_mode(kind, trained, mode):
     state = build(kind)(trained).network.state_dict()
-    assert tracks(state) == (trained == "running")
-    supernet = in_mode(mode, build(kind), state)
+    assert tracks_statistics(state) == (trained == "running")
+    supernet = build_in_mode(mode, build(kind), state)
     assert supernet.statistics.mode == mode
     parameters = dict(supernet.network.named_parameters())
     assert all(torch.equal(value, state[name]) for name, value in parameters.items())
@@ -38,7 +43,7 @@ def test_weights_of_any_mode_take_any_mode(kind, trained, mode):
 @pytest.mark.parametrize("kind", ["macro", "cell"])
 def test_batch_statistics_are_those_of_the_batch_though_others_were_tracked(kind):
     trained = build(kind)("running")
-    supernet = in_mode("batch", build(kind), trained.network.state_dict())
+    supernet = build_in_mode("batch", build(kind), trained.network.state_dict())
     (one,) = architectures(supernet, 1)
     x, _ = images()
     for network in (trained.network, supernet.network):
@@ -56,7 +61,7 @@ def test_gathered_statistics_are_the_plain_average_over_batches():
     stem = next(m for m in supernet.network.modules() if isinstance(m, SharedBatchNorm))
     stem.register_forward_pre_hook(lambda module, x: inputs.append(x[0].clone()))
     before = {n: p.clone() for n, p in supernet.network.named_parameters()}
-    gather(supernet, [(*batch, one) for batch in batches])
+    gather_statistics(supernet, [(*batch, one) for batch in batches])
     mean = torch.stack([x.mean((0, 2, 3)) for x in inputs]).mean(0)
     variance = torch.stack([x.var((0, 2, 3)) for x in inputs]).mean(0)
     torch.testing.assert_close(stem.running_mean, mean)
@@ -68,10 +73,12 @@ def test_gathered_statistics_are_the_plain_average_over_batches():
 def test_statistics_gathered_on_one_architecture_alone_score_as_recalibrated_ones(kind):
     """With one batch of one architecture, both are that architecture's own statistics."""
     state = build(kind)("batch").network.state_dict()
-    running, recalibrated = (in_mode(m, build(kind), state) for m in ("running", "recalibrated"))
+    running, recalibrated = (
+        build_in_mode(m, build(kind), state) for m in ("running", "recalibrated")
+    )
     (one,) = architectures(running, 1)
     x, labels = images(n=512, seed=1)
-    gather(running, [(x, labels, one)])
+    gather_statistics(running, [(x, labels, one)])
     recalibrated.calibration = x
     new = images(n=256, seed=2)
     scores = [float(next(s.rank([new], [one]))) for s in (running, recalibrated)]

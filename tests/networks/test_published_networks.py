@@ -10,8 +10,8 @@ from benchmarks.published import plain_macro
 from lightning_nas import build_network, load_architecture
 from lightning_nas.errors import InputError
 from lightning_nas.evaluation.complexity import measure
-from lightning_nas.networks.imagenet_weights import from_imagenet_format
 from lightning_nas.published import PUBLISHED
+from lightning_nas.weights.imagenet import from_imagenet_format
 from tests.small import as_in_training
 
 MOBILE = {"num_classes": 1000, "stem": "imagenet", "cells": 4, "filters": 44}

@@ -9,8 +9,8 @@ from typing import Any
 import torch
 
 from lightning_nas.controllers.uniform import UniformController
-from lightning_nas.evaluation.trial import Trial
-from lightning_nas.methods.trial_search import Drawn, TrialSearch, drawn
+from lightning_nas.search.trial_search import Draw, TrialSearch, unpack_draw
+from lightning_nas.storage.trial import Trial
 
 Tokens = tuple[int, ...]
 
@@ -35,10 +35,10 @@ class LocalSearch(TrialSearch):
         if not self.untried:
             self.current = None
 
-    def draw(self, number: int) -> Drawn:
+    def draw(self, number: int) -> Draw:
         """Return a neighbour, or a uniformly drawn architecture to begin with."""
         if self.current is None:
-            return drawn(UniformController(self.space).sample(1))
+            return unpack_draw(UniformController(self.space).sample(1))
         return self.untried[int(torch.randint(len(self.untried), ()))], ()
 
     def _neighbours(self, tokens: Tokens) -> Iterator[Tokens]:

@@ -4,7 +4,7 @@ import pytest
 import torch
 from scipy.stats import rankdata
 
-from lightning_nas.policy.ppo import normalised, ppo_loss, ranks
+from lightning_nas.policy.ppo import normalise, ppo_loss, rank_values
 from lightning_nas.policy.reinforce import reinforce_loss
 
 
@@ -49,18 +49,18 @@ def test_no_gradient_once_the_policy_has_moved_far_enough(advantage):
 def test_normalised_advantages_do_not_depend_on_scale_or_baseline():
     torch.manual_seed(0)
     reward_N = torch.rand(10)
-    advantage_N = normalised(reward_N)
+    advantage_N = normalise(reward_N)
     torch.testing.assert_close(advantage_N.mean(), torch.tensor(0.0))
     torch.testing.assert_close(advantage_N.square().mean(), torch.tensor(1.0), rtol=0, atol=1e-3)
-    torch.testing.assert_close(normalised(0.1 * reward_N - 3), advantage_N, rtol=0, atol=1e-2)
+    torch.testing.assert_close(normalise(0.1 * reward_N - 3), advantage_N, rtol=0, atol=1e-2)
 
 
 @pytest.mark.parametrize("n", [1, 3, 10])
 def test_equal_rewards_have_no_advantage(n):
-    assert normalised(torch.full((n,), 0.9146)).abs().max() < 0.01
+    assert normalise(torch.full((n,), 0.9146)).abs().max() < 0.01
 
 
 def test_ranks_are_those_of_scipy_centred():
     advantages = [0.3, -2.0, 0.31, 0.3, 5.0, 0.3]
     expected = [(2 * rank - 7) / 6 for rank in rankdata(advantages)]
-    assert ranks(torch.tensor(advantages)).tolist() == pytest.approx(expected)
+    assert rank_values(torch.tensor(advantages)).tolist() == pytest.approx(expected)

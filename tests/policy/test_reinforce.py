@@ -2,7 +2,7 @@
 
 import torch
 
-from lightning_nas.policy.reinforce import importance, reinforce_loss
+from lightning_nas.policy.reinforce import importance_weights, reinforce_loss
 
 
 def test_the_gradient_is_the_naive_one():
@@ -18,7 +18,7 @@ def test_the_gradient_is_the_naive_one():
 
 def test_fresh_samples_count_fully_and_no_gradient_flows_through_the_weight():
     log_prob_N = torch.tensor([-1.0, -2.0, -0.5], requires_grad=True)
-    weight_N = importance(log_prob_N, log_prob_N.detach())
+    weight_N = importance_weights(log_prob_N, log_prob_N.detach())
     assert weight_N.tolist() == [1.0, 1.0, 1.0]
     assert not weight_N.requires_grad
 
@@ -37,6 +37,6 @@ def test_weights_correct_the_gradient_for_samples_of_an_older_policy():
 
     probabilities = logits.detach().softmax(0)
     exact = -(probabilities * (reward - (probabilities * reward).sum()))
-    weight_N = importance(logits.log_softmax(0)[chosen], older.log_softmax(0)[chosen])
+    weight_N = importance_weights(logits.log_softmax(0)[chosen], older.log_softmax(0)[chosen])
     off = (gradient(weight_N) - exact).norm()
     assert off < 0.5 * (gradient(torch.ones(len(chosen))) - exact).norm()

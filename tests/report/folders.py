@@ -9,11 +9,11 @@ import numpy as np
 import yaml
 
 from lightning_nas.architecture import to_json
-from lightning_nas.evaluation.journal import Journal
-from lightning_nas.evaluation.trial import CONTROL, DERIVED, POLICY, Outcome, Proposal, Trial
 from lightning_nas.spaces.chain import ChainSpace
 from lightning_nas.spaces.edge_cell import EdgeCellSpace
 from lightning_nas.spaces.macro import MacroSpace
+from lightning_nas.storage.journal import Journal
+from lightning_nas.storage.trial import DERIVED, POLICY, RANDOM, Outcome, Proposal, Trial
 
 EDGES = {"_target_": "lightning_nas.spaces.edge_cell.EdgeCellSpace", "filters": 16, "cells": 5}
 MACRO = {"_target_": "lightning_nas.spaces.macro.MacroSpace", "layers": 6}
@@ -50,7 +50,7 @@ def trial_search(folder, count=120, gain=0.2, seed=0, control=0.25, status="comp
     space = EdgeCellSpace()
     journal = Journal(folder / "trials.sqlite", str(space))
     for number in range(count):
-        arm = CONTROL if draw.random() < control else POLICY
+        arm = RANDOM if draw.random() < control else POLICY
         tokens = tuple(int(n) for n in draw.integers(5, size=6))
         proposal = Proposal(number, tokens, (-1.6,) * 6, number // 10, arm)
         journal.propose([proposal], [to_json(space.decode(tokens))])
@@ -73,7 +73,7 @@ def collapsed_search(folder, count=160, fewest=40, seed=0):
     journal = Journal(folder / "trials.sqlite", str(space))
     last = None
     for number in range(count):
-        arm = CONTROL if number % 4 == 0 else POLICY
+        arm = RANDOM if number % 4 == 0 else POLICY
         copied = arm == POLICY and number > fewest
         tokens = last[1] if copied else tuple(int(n) for n in draw.integers(5, size=6))
         proposal = Proposal(number, tokens, (-1.6,) * 6, number // 10, arm)
@@ -98,7 +98,7 @@ def growing_search(folder, count=160, every=40):
     for number in range(count):
         deeper = first.deeper(2 * (number // every))
         tokens = tuple(int(n) for n in draw.integers(np.array(list(deeper.token_options()))))
-        arm = CONTROL if number % 4 == 0 else POLICY
+        arm = RANDOM if number % 4 == 0 else POLICY
         proposal = Proposal(number, tokens, (-1.0,) * len(tokens), 0, arm)
         journal.propose([proposal], [to_json(deeper.decode(tokens))])
         reward = 0.2 + 0.1 * (number // every) + 0.02 * draw.random()
@@ -126,15 +126,15 @@ def shared_search(
         folder, {**MACRO, "layers": layers}, metrics=metrics, method_name="enas", method=method,
         controller=controller,
     )  # fmt: skip
-    arms = ([(CONTROL, 0)] * 2 + [(POLICY, step) for step in range(steps)]) * epochs
-    arms += [(DERIVED, 0)] * derived + [(CONTROL, 0)] * derived
+    arms = ([(RANDOM, 0)] * 2 + [(POLICY, step) for step in range(steps)]) * epochs
+    arms += [(DERIVED, 0)] * derived + [(RANDOM, 0)] * derived
     one = tuple(int(n) for n in draw.integers(options))
     trials = []
     for number, (arm, step) in enumerate(arms):
         epoch = min(number // (2 + steps), epochs)
         drawn = tuple(int(n) for n in draw.integers(options))
         tokens = one if same and arm in (POLICY, DERIVED) else drawn
-        reward = 0.3 + 0.4 * epoch / epochs + gain * (arm != CONTROL) + 0.02 * draw.random()
+        reward = 0.3 + 0.4 * epoch / epochs + gain * (arm != RANDOM) + 0.02 * draw.random()
         proposal = Proposal(number, tokens, (-1.0,) * len(tokens), epoch * steps + step, arm)
         trials.append(Trial(proposal, Outcome(reward, (reward,)), reward, number + 1))
     journal = Journal(folder / "trials.sqlite", str(space))

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from lightning_nas.report.charts_search import arm_charts, choice_charts, joined
-from lightning_nas.report.progress import epochs, rewards
+from lightning_nas.report.charts_search import arm_charts, choice_charts, join_epochs
+from lightning_nas.report.progress import list_rewards, pair_epochs
 from lightning_nas.report.record import read_run
 from tests.report.folders import shared_search
 
@@ -15,10 +15,12 @@ def shared(tmp_path_factory):
 
 
 def test_epochs_are_joined_until_both_arms_have_five(shared):
-    found = joined(epochs(shared))
+    found = join_epochs(pair_epochs(shared))
     assert [(len(policy), len(control)) for policy, control in found] == [(30, 6), (30, 6), (20, 4)]
-    assert [t for policy, _ in found for t in policy] == [t for p, _ in epochs(shared) for t in p]
-    assert len(joined(epochs(shared) * 50)) <= 24
+    assert [t for policy, _ in found for t in policy] == [
+        t for p, _ in pair_epochs(shared) for t in p
+    ]
+    assert len(join_epochs(pair_epochs(shared) * 50)) <= 24
 
 
 def test_a_difference_of_too_few_is_a_hollow_dot_at_its_steps(shared):
@@ -27,8 +29,8 @@ def test_a_difference_of_too_few_is_a_hollow_dot_at_its_steps(shared):
     assert [line.get_xdata()[0] for line in dots] == [14.5, 44.5, 69.5]
     assert [line.get_markerfacecolor() == "none" for line in dots] == [False, False, True]
     assert len(axes.collections) == 2  # intervals
-    for line, (policy, control) in zip(dots, joined(epochs(shared)), strict=True):
-        less = np.mean(rewards(policy)) - np.mean(rewards(control))
+    for line, (policy, control) in zip(dots, join_epochs(pair_epochs(shared)), strict=True):
+        less = np.mean(list_rewards(policy)) - np.mean(list_rewards(control))
         assert line.get_ydata()[0] == pytest.approx(less)
 
 

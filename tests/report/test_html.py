@@ -9,11 +9,11 @@ from html.parser import HTMLParser
 
 import pytest
 
-from lightning_nas.evaluation.journal import Journal
-from lightning_nas.evaluation.trial import CONTROL, FINALIST, POLICY, Outcome, Proposal
 from lightning_nas.report.html import SECTIONS, write_report
 from lightning_nas.report.record import read_run
 from lightning_nas.spaces.macro import MacroSpace
+from lightning_nas.storage.journal import Journal
+from lightning_nas.storage.trial import FINALIST, POLICY, RANDOM, Outcome, Proposal
 from tests.report.browser import looked_at
 from tests.report.folders import collapsed_search, only_control, shared_search, trial_search
 
@@ -100,7 +100,7 @@ def test_all_sections_of_trainings_are_there(trained):
 
 def test_numbers_are_those_of_the_journal(trained):
     said, record = page(trained).said, read_run(trained)
-    control = [t.reward for t in record.trials if t.proposal.arm == CONTROL]
+    control = [t.reward for t in record.trials if t.proposal.arm == RANDOM]
     policy = [t.reward for t in record.trials if t.proposal.arm == POLICY]
     assert f"{statistics.fmean(control):.4f}" in said
     assert f"{statistics.fmean(policy):.4f}" in said

@@ -3,11 +3,11 @@
 import json
 
 import pytest
-from judged import facts
+from describe_weight_sharing import facts
 
 from lightning_nas.errors import InputError
-from lightning_nas.report.judged import judged
-from lightning_nas.report.weight_sharing import state_of
+from lightning_nas.judge.facts import describe_state
+from lightning_nas.report.judged import describe_weight_sharing
 
 SUMMARY = {"status": "complete", "architectures": 90, "best_reward": 0.9, "seconds": 4.0}
 
@@ -15,13 +15,13 @@ SUMMARY = {"status": "complete", "architectures": 90, "best_reward": 0.9, "secon
 def said(folder, summary=SUMMARY, **more):
     """What is said of made-up facts in a run folder with a summary."""
     (folder / "summary.json").write_text(json.dumps(summary))
-    found = facts() | {"search": state_of(SUMMARY)} | more
+    found = facts() | {"search": describe_state(SUMMARY)} | more
     (folder / "weight_sharing.json").write_text(json.dumps(found))
-    return judged(folder)
+    return describe_weight_sharing(folder)
 
 
 def test_what_was_not_judged_has_no_section(tmp_path):
-    assert judged(tmp_path) is None
+    assert describe_weight_sharing(tmp_path) is None
 
 
 def test_the_table_is_of_the_uniform_ones_and_says_so(tmp_path):
@@ -55,6 +55,6 @@ def test_a_damaged_file_is_one_line(text, tmp_path):
     path = tmp_path / "weight_sharing.json"
     path.write_text(text)
     with pytest.raises(InputError) as refused:
-        judged(tmp_path)
+        describe_weight_sharing(tmp_path)
     assert str(refused.value).startswith(f"{path}: damaged: ")
     assert "\n" not in str(refused.value)

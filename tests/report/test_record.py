@@ -4,11 +4,11 @@ import pytest
 import yaml
 
 from lightning_nas.errors import InputError
-from lightning_nas.evaluation.journal import Journal
-from lightning_nas.evaluation.records import JournalReader
-from lightning_nas.evaluation.trial import CONTROL, DERIVED, FINALIST, POLICY, Outcome, Proposal
 from lightning_nas.report.record import read_run
 from lightning_nas.spaces.edge_cell import EdgeCellSpace
+from lightning_nas.storage.journal import Journal
+from lightning_nas.storage.journal_reader import JournalReader
+from lightning_nas.storage.trial import DERIVED, FINALIST, POLICY, RANDOM, Outcome, Proposal
 from tests.report.folders import EDGES, shared_search, trial_search, write_folder
 
 
@@ -26,7 +26,7 @@ def test_a_search_of_trainings_is_read_whole(tmp_path):
     assert rewards == whole[:10]
     costs = [one.trial.outcome.parameters for one in record.front]
     assert costs == sorted(costs)
-    assert {t.proposal.arm for t in record.control()} == {CONTROL}
+    assert {t.proposal.arm for t in record.control()} == {RANDOM}
 
 
 def test_the_ranking_at_the_end_is_told_from_the_random_arm_of_the_search(tmp_path):

@@ -8,7 +8,7 @@ import statistics
 import pytest
 
 from lightning_nas.report.__main__ import main
-from lightning_nas.report.progress import comparisons
+from lightning_nas.report.progress import compare_arms
 from lightning_nas.report.record import read_run
 from lightning_nas.report.several import _curve, write_common_report
 from lightning_nas.report.statistics import mean_of
@@ -30,7 +30,7 @@ def test_the_page_has_intervals_over_seeds(sweep):
     records = [read_run(run) for run in runs]
     best = mean_of([record.best[0].trial.reward for record in records])
     assert f"{best.value:.4f} ± {best.half:.4f} (95 %)" in found.said
-    values = [comparisons(record)[0].difference.value for record in records]
+    values = [compare_arms(record)[0].difference.value for record in records]
     half = 4.302652729911275 * statistics.stdev(values) / math.sqrt(3)  # Student's, 2 degrees
     mean = statistics.fmean(values)
     assert f"{mean:+.4f} (95 % interval {mean - half:.4f} to {mean + half:.4f})" in found.said
@@ -52,7 +52,7 @@ def test_runs_without_a_ranking_at_the_end_are_compared_by_what_all_have(tmp_pat
         for seed in (0, 1, 2)
     ]
     said = Page(write_common_report(runs, tmp_path / "page.html").read_text()).said
-    halves = [comparisons(read_run(run))[-2].difference.value for run in runs]
+    halves = [compare_arms(read_run(run))[-2].difference.value for run in runs]
     expected = "Over 3 of 3 runs, second half of the search, the mean reward of what the search"
     assert expected in said
     assert f"a difference of {statistics.fmean(halves):+.4f}" in said

@@ -12,15 +12,15 @@ from lightning_nas.report.statistics import (
     NO_BETTER,
     NOT_ENOUGH,
     WORSE,
-    difference,
+    compare_means,
+    compare_pairs,
     mean_of,
-    paired,
     quantile,
 )
 
 
 def compared(first, second):
-    return difference(mean_of(first), mean_of(second))
+    return compare_means(mean_of(first), mean_of(second))
 
 
 def drawn(count, mean=0.5, deviation=0.1, seed=0):
@@ -61,7 +61,7 @@ def test_a_difference_is_welchs(few, many, spread):
 def test_paired_differences_are_judged_as_one_sample():
     values = drawn(12, 0.05, 0.1)
     expected = stats.ttest_1samp(values, 0).confidence_interval(0.95)
-    found = paired(values)
+    found = compare_pairs(values)
     assert (found.low, found.high) == pytest.approx((expected.low, expected.high))
 
 
@@ -70,8 +70,8 @@ def test_the_verdict_is_that_of_the_interval():
     assert compared(drawn(50, 0.5), drawn(50, 0.7, seed=1)).verdict == WORSE
     assert compared(drawn(50, 0.5), drawn(50, 0.5, seed=1)).verdict == NO_BETTER
     assert compared(drawn(500, 0.9), drawn(4, 0.1)).verdict == NOT_ENOUGH
-    assert paired([0.2, 0.21]).verdict == NOT_ENOUGH
-    assert paired([0.2, 0.21, 0.19], fewest=3).verdict == BETTER
+    assert compare_pairs([0.2, 0.21]).verdict == NOT_ENOUGH
+    assert compare_pairs([0.2, 0.21, 0.19], fewest=3).verdict == BETTER
 
 
 def test_arms_without_spread_are_told_apart_exactly():
@@ -95,7 +95,7 @@ def test_copies_of_one_evaluation_do_not_make_chance_better(copies):
     verdicts = []
     for _ in range(1000):
         first = mean_of(np.repeat(draw.random(10), times).tolist(), np.repeat(range(10), times))
-        verdicts.append(difference(first, mean_of(draw.random(30).tolist())).verdict)
+        verdicts.append(compare_means(first, mean_of(draw.random(30).tolist())).verdict)
     assert 1 - verdicts.count(NO_BETTER) / 1000 < 0.07  # 0.05 but for chance
 
 
@@ -112,4 +112,4 @@ def test_the_error_of_a_mean_with_copies_is_that_of_a_simulation():
 def test_copies_of_few_evaluations_are_not_enough():
     roots = [*range(4), *[0] * 96]
     copied = mean_of([*drawn(4), *drawn(1) * 96], roots)
-    assert difference(copied, mean_of(drawn(50))).verdict == NOT_ENOUGH
+    assert compare_means(copied, mean_of(drawn(50))).verdict == NOT_ENOUGH

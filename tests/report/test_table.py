@@ -2,10 +2,10 @@
 
 import csv
 
-from lightning_nas.evaluation.trial import Outcome, Proposal, Trial
-from lightning_nas.methods.base import Derived, Ranked
 from lightning_nas.published import load_architecture
-from lightning_nas.report.table import top_lines, write_tables
+from lightning_nas.report.table import format_top, write_tables
+from lightning_nas.search.result import RankedArchitecture, SearchResult
+from lightning_nas.storage.trial import Outcome, Proposal, Trial
 
 ARCHITECTURES = [load_architecture(name) for name in ("enas_micro", "nasnet_a", "nas_2017")]
 
@@ -13,11 +13,13 @@ ARCHITECTURES = [load_architecture(name) for name in ("enas_micro", "nasnet_a", 
 def ranked(place, parameters=1_234_567):
     outcome = Outcome(0.9 - place / 10, (0.5, 0.9 - place / 10), parameters, 10 * parameters)
     proposal = Proposal(7 * place, (place,))
-    return Ranked(ARCHITECTURES[place], Trial(proposal, outcome, outcome.reward, place + 1))
+    return RankedArchitecture(
+        ARCHITECTURES[place], Trial(proposal, outcome, outcome.reward, place + 1)
+    )
 
 
 def derived(top, front):
-    return Derived(tuple(map(ranked, top)), (0.5,), (), "Reward", tuple(map(ranked, front)))
+    return SearchResult(tuple(map(ranked, top)), (0.5,), (), "Reward", tuple(map(ranked, front)))
 
 
 def read(path):
@@ -43,7 +45,7 @@ def test_a_shorter_table_leaves_nothing_of_a_longer_one(tmp_path):
 
 
 def test_the_best_are_shown_with_what_they_cost():
-    first, *rest = top_lines([ranked(0), ranked(1)]).splitlines()
+    first, *rest = format_top([ranked(0), ranked(1)]).splitlines()
     assert first.split() == ["the", "best", "trial", "reward", "accuracy", "parameters"]
     assert [line.split() for line in rest] == [
         ["top/1.json", "0", "0.9000", "90.00%", "1,234,567"],

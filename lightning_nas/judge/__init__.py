@@ -1,0 +1,1 @@
+"""``python -m lightning_nas.judge RUN``: does weight sharing rank architectures correctly?"""

@@ -1,0 +1,1 @@
+"""The commands `search.py` and `train.py`. Hydra is used here and in `judge` only."""

@@ -1,0 +1,1 @@
+"""What all search methods share: base classes, loops, the random arm and the finalists."""

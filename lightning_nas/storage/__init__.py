@@ -1,0 +1,1 @@
+"""Run folders, journals and the trials in them. No torch, no Lightning, no Hydra."""

@@ -1,0 +1,1 @@
+"""Trained weights: their files, the network that they belong to, and how it takes them."""

@@ -1,0 +1,29 @@
+"""What becomes of a run folder, where something goes wrong at its end."""
+
+import pytest
+
+from lightning_nas.run import session
+from tests.report.folders import trial_search
+
+
+def test_a_report_that_cannot_be_drawn_is_told_and_takes_nothing(tmp_path, monkeypatch, caplog):
+    def broken(folder):
+        raise ZeroDivisionError("no room for a chart")
+
+    monkeypatch.setattr(session, "write_report", broken)
+    session.write_report_safely(tmp_path)
+    assert "no report, all else is there" in caplog.text
+    assert "no room for a chart" in caplog.text
+
+
+@pytest.mark.parametrize("trials", [0, 30])
+def test_a_search_without_trials_leaves_no_report(trials, tmp_path, caplog):
+    folder = tmp_path / "run"
+    if trials:
+        trial_search(folder, trials)
+    else:
+        folder.mkdir()
+    with caplog.at_level("INFO"):
+        session.write_report_safely(folder)
+    assert (folder / "report.html").exists() == bool(trials)
+    assert ("no report" in caplog.text) == (not trials)

@@ -1,0 +1,138 @@
+"""Searches as jobs, through submitit: what it would hand to SLURM, and jobs that begin again.
+
+There is no cluster here. Where its commands are needed, scripts in their place note what they are
+asked for; the jobs are real.
+"""
+
+import csv
+import os
+import shlex
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+from commands import ROOT, run, status_of, wait_for
+
+from lightning_nas.errors import InputError
+from lightning_nas.run import slurm
+from lightning_nas.run.arguments import complete_arguments
+
+SMALL = ["debug=smoke", "logger=csv", "callbacks.progress=null", "space.blocks=2"]
+OF_A_JOB = {"SUBMITIT_EXECUTOR": "slurm", "SLURM_JOB_ID": "42", "SLURM_JOB_NAME": "search",
+            "SLURM_NTASKS": "1", "SLURM_NTASKS_PER_NODE": "1", "SLURM_JOB_NUM_NODES": "1",
+            "SLURM_PROCID": "0", "SLURM_LOCALID": "0", "SLURM_NODEID": "0",
+            "SLURM_JOB_NODELIST": "node1"}  # fmt: skip
+
+
+@pytest.fixture
+def cluster(tmp_path, monkeypatch):
+    """A folder with SLURM's commands; what they get lies in it."""
+    scripts = {
+        "srun": "exit 0",
+        "sacct": "exit 0",
+        "sbatch": f'cp "$1" {tmp_path}/script.sh; echo Submitted batch job 42',
+        "scontrol": f'echo "$@" > {tmp_path}/asked',
+    }
+    for name, text in scripts.items():
+        (tmp_path / name).write_text(f"#!/bin/sh\n{text}\n")
+        (tmp_path / name).chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+    return tmp_path
+
+
+def submit(cluster, *settings):
+    """Let submitit write its script, and return the script's lines; the command would wait."""
+    process = subprocess.Popen(
+        [sys.executable, "search.py", "-m", "hydra/launcher=slurm", *SMALL, *settings,
+         f"hydra.sweep.dir={cluster}/sweep"],
+        cwd=ROOT,
+    )  # fmt: skip
+    wait_for(cluster / "script.sh")
+    wait_for(cluster / "sweep" / ".submitit")
+    while not list(cluster.glob("sweep/.submitit/*/*_submitted.pkl")):
+        assert process.poll() is None
+        time.sleep(0.1)
+    process.kill()
+    process.wait()
+    return (cluster / "script.sh").read_text().splitlines()
+
+
+def test_the_script_asks_for_what_the_settings_say(cluster):
+    lines = submit(
+        cluster, "seed=1,2,3", "hydra.launcher.partition=gpu", "hydra.launcher.gpus_per_node=2",
+        "hydra.launcher.timeout_min=90",
+    )  # fmt: skip
+    asked = {line.removeprefix("#SBATCH --") for line in lines if line.startswith("#SBATCH")}
+    assert {"partition=gpu", "gpus-per-node=2", "time=90", "mem=16GB", "cpus-per-task=4"} <= asked
+    assert {"array=0-2%3", "signal=USR2@120", "job-name=enas_micro_digits"} <= asked
+    assert lines[-1].startswith("srun ")
+    assert "submitit.core._submit" in lines[-1]
+
+
+@pytest.mark.slow
+def test_a_job_that_must_stop_is_queued_again_and_goes_on(cluster):
+    (*_, last) = submit(cluster, "seed=1", "trainer.max_epochs=40")
+    folder = cluster / "sweep" / "0"
+    words = shlex.split(last)
+    words = words[words.index(sys.executable) :]
+    job = subprocess.Popen(words, cwd=ROOT, env={**os.environ, **OF_A_JOB})
+    wait_for(folder / "checkpoints" / "last.ckpt")
+    job.send_signal(signal.SIGTERM)  # which one who is preempted gets first, and must outlive
+    with pytest.raises(subprocess.TimeoutExpired):
+        job.wait(4)
+    job.send_signal(signal.SIGUSR2)
+    assert job.wait(60) != 0
+    assert (cluster / "asked").read_text() == "requeue 42\n"
+    assert status_of(folder) == "interrupted"
+    seconds = seconds_of_epochs(folder)
+    assert 1 <= len(seconds) < 40
+    again = {**os.environ, **OF_A_JOB, "SLURM_RESTART_COUNT": "1"}
+    subprocess.run(words, cwd=ROOT, env=again, check=True, timeout=300)
+    assert status_of(folder) == "complete"
+    assert len(seconds_of_epochs(folder)) == 40
+    assert seconds_of_epochs(folder)[: len(seconds)] == seconds  # and not trained again
+
+
+def seconds_of_epochs(folder):
+    with (folder / "metrics.csv").open(newline="") as file:
+        return [row["weights/seconds"] for row in csv.DictReader(file) if row["weights/seconds"]]
+
+
+@pytest.mark.slow
+def test_jobs_on_this_machine_are_whole_searches(tmp_path):
+    status, _, errors = run(
+        "search.py", "-m", "seed=1,2", "hydra/launcher=submitit_local", *SMALL,
+        f"hydra.sweep.dir={tmp_path}",
+    )  # fmt: skip
+    assert status == 0, errors
+    assert [status_of(tmp_path / name) for name in "01"] == ["complete", "complete"]
+
+
+def test_a_folder_that_holds_a_run_is_refused_but_for_a_job_that_begins_again(
+    tmp_path, monkeypatch
+):
+    (tmp_path / "checkpoints").mkdir()
+    arguments = [f"hydra.run.dir={tmp_path}"]
+    with pytest.raises(InputError, match="holds a run"):
+        complete_arguments(arguments)
+    monkeypatch.setenv("SLURM_RESTART_COUNT", "1")
+    assert complete_arguments(arguments) == arguments
+
+
+@pytest.mark.parametrize("name", slurm.LAUNCHERS)
+def test_a_missing_package_says_what_to_install(name, monkeypatch):
+    monkeypatch.setattr(slurm, "find_spec", lambda name: None)
+    with pytest.raises(InputError, match="pip install hydra-submitit-launcher==") as raised:
+        complete_arguments(["-m", f"hydra/launcher={name}"])
+    assert "\n" not in str(raised.value)
+    assert slurm.INSTALL.split()[-1] in (ROOT / "requirements.txt").read_text()
+
+
+def test_a_machine_without_slurm_is_one_line(monkeypatch):
+    monkeypatch.setenv("PATH", "/nowhere")
+    with pytest.raises(InputError, match="there is no srun here"):
+        slurm.check_launcher("slurm")
+    slurm.check_launcher("submitit_local")
+    slurm.check_launcher("basic")

@@ -1,0 +1,242 @@
+"""The stream of trials: what is yielded, in what order, and what is not evaluated twice."""
+
+import random
+from contextlib import suppress
+
+import pytest
+
+from lightning_nas.architecture import to_json
+from lightning_nas.errors import InputError
+from lightning_nas.evaluation.budget import Budget
+from lightning_nas.evaluation.executors import SerialExecutor
+from lightning_nas.search.rollouts import Rollouts
+from lightning_nas.spaces.edge_cell import EdgeCellSpace
+from lightning_nas.storage.journal import Journal
+from lightning_nas.storage.trial import POLICY, RANDOM, Outcome, Proposal
+
+SPACE = EdgeCellSpace()
+
+
+class Evaluations:
+    """Rewards an architecture by its tokens, and remembers what it was asked for."""
+
+    def __init__(self, fail=()):
+        self.seen = []
+        self.fail = fail
+
+    def __call__(self, architecture, seed, poll):
+        tokens = SPACE.encode(architecture)
+        self.seen.append(tokens)
+        if tokens in self.fail:
+            return Outcome(0.0, error="out of memory")
+        return Outcome(sum(tokens) / 24, parameters=1000 * (1 + sum(tokens)))
+
+    def final(self, epochs):
+        return self
+
+
+class Shuffling(SerialExecutor):
+    """Several children at once, which end in an order of their own."""
+
+    slots = 3
+    order = random.Random(1)
+
+    def wait(self, poll):
+        self._queue.rotate(self.order.randrange(3))
+        return super().wait(poll)
+
+
+def tokens_of(number):
+    return (number % 5, number // 5, 0, 0, 0, 0)
+
+
+def propose(numbers):
+    return [Proposal(number, tokens_of(number)) for number in numbers]
+
+
+def rollouts(tmp_path, evaluate=None, executor=SerialExecutor, **settings):
+    journal = Journal(tmp_path / "trials.sqlite", str(SPACE))
+    given = {"propose": propose, "samples": 10, "batch": 4} | settings
+    return Rollouts(
+        decode=lambda proposal: SPACE.decode(proposal.tokens),
+        executor=executor(evaluate or Evaluations()),
+        journal=journal,
+        **given,
+    )
+
+
+def epochs(stream):
+    batches = []
+    while not stream.done:
+        batches += list(stream)
+    return [[trial.number for trial in batch] for batch in batches]
+
+
+def test_batches_hold_every_trial_once_the_last_what_is_left(tmp_path):
+    assert epochs(rollouts(tmp_path)) == [[0, 1, 2, 3], [4, 5, 6, 7], [8, 9]]
+
+
+def test_children_that_end_in_another_order_fill_batches_as_they_end(tmp_path):
+    batches = epochs(rollouts(tmp_path, executor=Shuffling))
+    numbers = [number for batch in batches for number in batch]
+    assert sorted(numbers) == list(range(10))
+    assert numbers != list(range(10))
+    assert list(map(len, batches)) == [4, 4, 2]
+
+
+def test_no_more_children_are_in_flight_than_there_are_slots(tmp_path):
+    stream = rollouts(tmp_path, executor=Shuffling)
+    most = 0
+    wait = stream.executor.wait
+
+    def counting(poll):
+        nonlocal most
+        most = max(most, len(stream.executor._queue))
+        return wait(poll)
+
+    stream.executor.wait = counting
+    epochs(stream)
+    assert most == 3
+
+
+def test_one_executor_slot_lets_a_controller_stand_still_for_a_batch(tmp_path):
+    drawn = []
+    stream = rollouts(tmp_path, propose=lambda n: drawn.append(list(n)) or propose(n))
+    epochs(stream)
+    assert drawn == [[0, 1, 2, 3], [4, 5, 6, 7], [8, 9]]
+
+
+def test_a_parent_may_be_the_child_that_ended_just_now(tmp_path):
+    events = []
+    stream = rollouts(
+        tmp_path,
+        at_once=1,
+        propose=lambda n: events.append(("drawn", n[0])) or propose(n),
+        observe=lambda trial: events.append(("ended", trial.number)),
+    )
+    epochs(stream)
+    assert events == [(what, n) for n in range(10) for what in ("drawn", "ended")]
+
+
+def test_the_control_arm_is_evaluated_and_never_yielded(tmp_path):
+    def with_control(numbers):
+        arms = {number: RANDOM if number % 3 == 0 else POLICY for number in numbers}
+        return [Proposal(n, tokens_of(n), arm=arm) for n, arm in arms.items()]
+
+    stream = rollouts(tmp_path, propose=with_control)
+    assert epochs(stream) == [[1, 2, 4, 5], [7, 8]]
+    assert len(stream.journal.ended()) == 10
+
+
+def test_an_architecture_that_is_known_is_not_evaluated_again(tmp_path):
+    evaluate = Evaluations()
+    same = lambda numbers: [Proposal(n, tokens_of(n % 3)) for n in numbers]  # noqa: E731
+    stream = rollouts(tmp_path, evaluate, propose=same)
+    epochs(stream)
+    assert len(evaluate.seen) == 3
+    ended = {trial.number: trial for trial in stream.journal.ended()}
+    assert [ended[n].same_as for n in range(6)] == [None, None, None, 0, 1, 2]
+    assert ended[5].outcome == ended[2].outcome
+
+
+def test_an_architecture_in_flight_is_waited_for(tmp_path):
+    evaluate = Evaluations()
+    same = lambda numbers: [Proposal(n, tokens_of(1)) for n in numbers]  # noqa: E731
+    stream = rollouts(tmp_path, evaluate, Shuffling, propose=same)
+    assert list(map(len, epochs(stream))) == [4, 4, 2]
+    assert len(evaluate.seen) == 1
+
+
+def test_an_architecture_is_evaluated_again_where_that_is_asked_for(tmp_path):
+    evaluate = Evaluations()
+    same = lambda numbers: [Proposal(n, tokens_of(1)) for n in numbers]  # noqa: E731
+    epochs(rollouts(tmp_path, evaluate, propose=same, repeat=True))
+    assert len(evaluate.seen) == 10
+
+
+def test_a_child_that_failed_has_another_chance(tmp_path):
+    evaluate = Evaluations(fail=[(1, 0, 0, 0, 0, 0)])
+    same = lambda numbers: [Proposal(n, tokens_of(1)) for n in numbers]  # noqa: E731
+    stream = rollouts(tmp_path, evaluate, propose=same)
+    epochs(stream)
+    assert len(evaluate.seen) == 10
+    assert stream.journal.best((POLICY,), 1) == []
+
+
+@pytest.mark.parametrize("ended", [0, 1, 3, 4, 5, 8])
+def test_a_stream_goes_on_where_the_journal_ends(ended, tmp_path):
+    class Dying(Evaluations):
+        def __call__(self, architecture, seed, poll):
+            if len(self.seen) == ended:
+                raise KeyboardInterrupt
+            return super().__call__(architecture, seed, poll)
+
+    first = rollouts(tmp_path, Dying())
+    consumed = 0
+    with suppress(KeyboardInterrupt):
+        while True:
+            list(first)
+            consumed = first.consumed  # what the checkpoint at the end of an epoch would hold
+    first.journal.close()
+    evaluate = Evaluations()
+    second = rollouts(tmp_path, evaluate, consumed=consumed)
+    batches = epochs(second)
+    whole = [[0, 1, 2, 3], [4, 5, 6, 7], [8, 9]]
+    assert batches == whole[consumed // 4 :]
+    assert evaluate.seen == [tokens_of(number) for number in range(ended, 10)]
+
+
+def test_an_architecture_is_decoded_once_and_known_again_from_the_journal(tmp_path, monkeypatch):
+    decoded = []
+    decode = SPACE.decode
+    monkeypatch.setattr(SPACE, "decode", lambda tokens: decoded.append(tokens) or decode(tokens))
+    first = rollouts(tmp_path, samples=5)
+    epochs(first)
+    first.journal.close()
+    assert decoded == [tokens_of(number) for number in range(5)]
+    decoded.clear()
+    evaluate = Evaluations()
+    same = lambda numbers: [Proposal(n, tokens_of(n % 5)) for n in numbers]  # noqa: E731
+    second = rollouts(tmp_path, evaluate, propose=same)
+    assert decoded == []
+    epochs(second)
+    assert [trial.same_as for trial in second.journal.ended(after=5)] == list(range(5))
+    assert evaluate.seen == []
+
+
+def test_a_journal_that_has_lost_trials_is_refused(tmp_path):
+    with pytest.raises(InputError, match="has 0 trials that have ended, the checkpoint has seen 4"):
+        rollouts(tmp_path, consumed=4)
+
+
+def test_proposals_are_on_the_disk_before_they_are_evaluated(tmp_path):
+    class Looking(Evaluations):
+        def __call__(self, architecture, seed, poll):
+            texts = [
+                row[0]
+                for row in stream.journal._database.execute(
+                    "SELECT architecture FROM trials WHERE ended IS NULL"
+                )
+            ]
+            assert to_json(architecture) in texts
+            return super().__call__(architecture, seed, poll)
+
+    stream = rollouts(tmp_path, Looking())
+    epochs(stream)
+    assert stream.done
+
+
+@pytest.mark.parametrize("reward", [1.5, -0.1, float("nan"), float("inf")])
+def test_a_reward_outside_the_unit_interval_names_the_child(reward, tmp_path):
+    stream = rollouts(tmp_path, lambda architecture, seed, poll: Outcome(reward))
+    with pytest.raises(InputError, match="trial 0"):
+        epochs(stream)
+    assert stream.journal.ended() == []
+
+
+def test_a_budget_weighs_rewards(tmp_path):
+    stream = rollouts(tmp_path, budget=Budget("parameters", target=4000, exponent=-0.5))
+    epochs(stream)
+    by_number = {trial.number: trial for trial in stream.journal.ended()}
+    assert by_number[1].reward == pytest.approx(1 / 24 * (2000 / 4000) ** -0.5)
+    assert by_number[1].outcome.reward == pytest.approx(1 / 24)
