@@ -1,23 +1,30 @@
-"""Writing files so that a kill at any moment leaves the old file or the new one, never a part.
+"""Reading and writing files: one reader a format, and writers that a kill cannot interrupt halfway.
 
-And reading what was written as JSON.
+A file here is one of three kinds of text: JSON, YAML or CSV. Checkpoints are read in
+``weights/files.py``, images in ``data/images.py``, journals in ``storage/journal_reader.py``.
 """
 
+import csv
+import io
 import json
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
+
+import yaml
 
 from lightning_nas.errors import InputError
 
 
 def replace_file(path: Path, write: Callable[[Path], object]) -> None:
-    """Let ``write`` fill a neighbour of ``path``, then put it in place in one step.
+    """Let ``write`` fill a temporary file, then put it in place of ``path`` in one step.
+
+    A kill at any moment leaves the old file or the new one, never a part of either.
 
     Args:
-        path: The file to make or to replace. Its folder is made if it is missing.
-        write: Called with the temporary path; what it wrote is flushed to the disk.
+        path: File to create or to replace. Its folder is created if it is missing.
+        write: Function that is called with the temporary path. The content is flushed to the disk.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_name(f"{path.stem}.{os.getpid()}.part{path.suffix}")  # keeps the suffix: some
@@ -35,16 +42,56 @@ def replace_text(path: Path, text: str) -> None:
     replace_file(path, lambda part: part.write_text(text, encoding="utf-8"))
 
 
+def write_json(path: Path, content: Any, indent: int = 2) -> None:
+    """Write ``content`` to ``path`` as JSON, in one step."""
+    replace_text(path, json.dumps(content, indent=indent) + "\n")
+
+
+def write_csv(path: Path, names: Sequence[str], rows: Iterable[Mapping[str, Any]]) -> None:
+    """Write rows to ``path`` as CSV, in one step. A value that a row lacks is left empty."""
+    text = io.StringIO()
+    writer = csv.DictWriter(text, list(names), restval="")
+    writer.writeheader()
+    writer.writerows(rows)
+    replace_text(path, text.getvalue())
+
+
 def read_json(path: Path) -> dict[str, Any]:
-    """Return the object of a JSON file.
+    """Return the object that a JSON file holds.
 
     Raises:
-        InputError: If it is damaged.
+        InputError: If the file is damaged or holds something else than an object.
     """
     try:
-        facts = json.loads(path.read_text(encoding="utf-8"))
+        content = json.loads(path.read_text(encoding="utf-8"))
     except ValueError as error:
         raise InputError(f"{path}: damaged: {error}") from None
-    if not isinstance(facts, dict):
+    if not isinstance(content, dict):
         raise InputError(f"{path}: damaged: not an object of JSON")
-    return facts
+    return content
+
+
+def read_yaml(path: Path) -> tuple[str, Any]:
+    """Return the text of a YAML file and its content; no tag in it can run code.
+
+    Raises:
+        InputError: If the file is damaged.
+    """
+    try:
+        text = path.read_text(encoding="utf-8")
+        return text, yaml.safe_load(text)
+    except (UnicodeDecodeError, yaml.YAMLError) as error:
+        raise InputError(f"{path}: damaged: {' '.join(str(error).split())}") from None
+
+
+def read_csv(path: Path) -> list[dict[str, str]]:
+    """Return the rows of a CSV file as text, by the names in its first line.
+
+    Raises:
+        InputError: If the file is damaged.
+    """
+    try:
+        with path.open(newline="", encoding="utf-8") as file:
+            return list(csv.DictReader(file))
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise InputError(f"{path}: damaged: {error}") from None

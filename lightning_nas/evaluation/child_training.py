@@ -66,7 +66,7 @@ class ChildTraining:
         penalty: float = 0.0,
         time_limit: float | None = None,
         threads: int | None = None,
-        measure_latency: bool = False,
+        latency: bool = False,
     ) -> None:
         if epochs < 1:
             raise InputError(f"evaluation.epochs must be at least 1, got {epochs}")
@@ -88,7 +88,7 @@ class ChildTraining:
         self.penalty = penalty
         self.time_limit = time_limit
         self.threads = threads
-        self.measures_latency = measure_latency
+        self.measures_latency = latency
 
     def __call__(self, architecture: Architecture, seed: int, poll: Poll = lambda: None) -> Outcome:
         """Train a child. The caller's random numbers are not touched.

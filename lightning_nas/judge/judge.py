@@ -32,9 +32,10 @@ from lightning_nas.judge.opened_search import (
 )
 from lightning_nas.judge.scatter import draw_scatter
 from lightning_nas.report.html import NAME as REPORT
-from lightning_nas.run.session import display_path, write_report_safely
+from lightning_nas.run.session import write_report_safely
 from lightning_nas.search.standalone import Candidate, Trainings
 from lightning_nas.storage.journal import Journal
+from lightning_nas.storage.run_folder import display_path
 from lightning_nas.storage.trial import DERIVED, POLICY, RANDOM, Trial
 
 NAME = "weight_sharing"

@@ -7,8 +7,8 @@ from pathlib import Path
 
 from lightning_nas.errors import InputError
 from lightning_nas.report.html import NAME, write_report
-from lightning_nas.report.record import common_parent, is_run
 from lightning_nas.report.several import write_common_report
+from lightning_nas.storage.run_folder import RunFolder, find_common_parent
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -41,14 +41,14 @@ def _report(given: Sequence[Path], output: Path | None) -> Path:
         if output is not None:
             raise InputError("-o is for several runs; the report of one lies in its folder")
         return write_report(folders[0])
-    return write_common_report(folders, output or common_parent(folders) / NAME, found)
+    return write_common_report(folders, output or find_common_parent(folders) / NAME, found)
 
 
 def _runs_in(path: Path) -> list[Path]:
     """Return the folder itself, or the runs that a sweep's folder holds, in their order."""
-    if is_run(path) or not path.is_dir():
+    if RunFolder(path).is_run or not path.is_dir():
         return [path]
-    runs = [folder for folder in path.iterdir() if folder.is_dir() and is_run(folder)]
+    runs = [folder for folder in path.iterdir() if folder.is_dir() and RunFolder(folder).is_run]
     return sorted(runs, key=lambda run: (len(run.name), run.name)) or [path]
 
 

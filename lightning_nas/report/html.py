@@ -24,7 +24,7 @@ from lightning_nas.report.charts_search import (
 from lightning_nas.report.inline import inline_architecture, inline_figure
 from lightning_nas.report.judged import describe_weight_sharing
 from lightning_nas.report.progress import RULE, Collapse, compare_arms, find_collapse
-from lightning_nas.report.record import RunRecord, read_run, shell_path
+from lightning_nas.report.record import RunRecord, read_run
 from lightning_nas.report.words import (
     describe_comparisons,
     describe_verdict,
@@ -32,6 +32,7 @@ from lightning_nas.report.words import (
     number,
 )
 from lightning_nas.search.result import RankedArchitecture
+from lightning_nas.storage.run_folder import shell_path
 from lightning_nas.storage.trial import DERIVED, FINALIST, POLICY, RANDOM, Trial
 
 NAME = "report.html"

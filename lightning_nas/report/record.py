@@ -5,8 +5,6 @@ The journal is opened for reading alone, so a search that is still running can b
 
 import csv
 import math
-import os
-import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,6 +22,7 @@ from lightning_nas.files import read_json
 from lightning_nas.search.result import RankedArchitecture, decode_trials
 from lightning_nas.spaces.base import Space
 from lightning_nas.storage.journal_reader import JournalReader
+from lightning_nas.storage.run_folder import RunFolder, shell_path
 from lightning_nas.storage.trial import (
     DERIVED,
     FINALIST,
@@ -185,17 +184,6 @@ def decode_tokens(tokens: Tokens, texts: Mapping[Tokens, str], space: Space) -> 
     return from_json(texts[tokens], "trials.sqlite") if tokens in texts else space.decode(tokens)
 
 
-def shell_path(path: Path) -> str:
-    """Return a path as one would type it here, in a shell."""
-    path, here = path.resolve(), Path.cwd()
-    return shlex.quote(str(path.relative_to(here) if path.is_relative_to(here) else path))
-
-
-def is_run(folder: Path) -> bool:
-    """Whether a folder is that of a run."""
-    return (folder / ".hydra" / "config.yaml").is_file()
-
-
 def read_run(folder: Path) -> RunRecord:
     """Read a run folder.
 
@@ -203,8 +191,7 @@ def read_run(folder: Path) -> RunRecord:
         InputError: If it is none, or that of a training.
         NoTrialsError: If nothing has ended yet.
     """
-    if not is_run(folder):
-        raise InputError(f"{folder}: not a run folder (it has no .hydra/config.yaml)")
+    RunFolder(folder).check_is_run()
     path = folder / ".hydra" / "config.yaml"
     configuration, config = _configuration(path)
     configuration, config = _resumed(configuration, config, path.with_name(RESUMED))
@@ -348,8 +335,3 @@ def _others(whole: Sequence[Trial], shared: bool, chosen: set[Tokens]) -> list[T
         arms = (POLICY,) if shared else (POLICY, RANDOM)
         found = [t for t in whole if t.proposal.arm in arms]
     return [t for t in best_of(found, 2 * TOP) if t.proposal.tokens not in chosen]
-
-
-def common_parent(folders: Sequence[Path]) -> Path:
-    """Return the deepest folder that holds all of them."""
-    return Path(os.path.commonpath([folder.resolve().parent for folder in folders]))

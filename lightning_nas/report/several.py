@@ -14,9 +14,10 @@ from lightning_nas.report.charts_search import Chart
 from lightning_nas.report.html import render, render_charts
 from lightning_nas.report.inline import inline_architecture
 from lightning_nas.report.progress import compare_arms, list_rewards
-from lightning_nas.report.record import NoTrialsError, RunRecord, read_run, shell_path
+from lightning_nas.report.record import NoTrialsError, RunRecord, read_run
 from lightning_nas.report.statistics import Mean, compare_pairs, mean_of
 from lightning_nas.report.words import ANSWERS, CHANCE, TONES, describe_difference, duration, number
+from lightning_nas.storage.run_folder import shell_path
 from lightning_nas.storage.trial import POLICY
 
 CURVE = 20  # points of a curve

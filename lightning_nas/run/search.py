@@ -14,7 +14,6 @@ from lightning_nas.run.dry_run import estimate_cost
 from lightning_nas.run.session import (
     build_data,
     build_trainer,
-    display_path,
     find_checkpoint,
     log_configuration,
     note_resume_settings,
@@ -23,6 +22,7 @@ from lightning_nas.run.session import (
 )
 from lightning_nas.search.result import SearchResult
 from lightning_nas.search.trial_search import TrialSearch
+from lightning_nas.storage.run_folder import display_path
 
 log = logging.getLogger(__name__)
 

@@ -24,6 +24,7 @@ from lightning_nas.files import replace_text
 from lightning_nas.report.html import write_report
 from lightning_nas.report.record import RESUMED
 from lightning_nas.run.slurm import has_begun, is_restarted_job
+from lightning_nas.storage.run_folder import display_path
 
 log = logging.getLogger(__name__)
 HALF = ("bf16-mixed", "16-mixed", "bf16-true", "16-true")
@@ -211,8 +212,3 @@ def write_report_safely(folder: Path) -> None:
             log.warning(
                 "no report; to have it: python -m lightning_nas.report %s", display_path(folder)
             )
-
-
-def display_path(folder: Path) -> Path:
-    """Return a path as one would type it here."""
-    return folder.relative_to(Path.cwd()) if folder.is_relative_to(Path.cwd()) else folder

@@ -34,11 +34,11 @@ from lightning_nas.run.predictions import write_predictions
 from lightning_nas.run.session import (
     build_data,
     build_trainer,
-    display_path,
     find_checkpoint,
     log_configuration,
     run_folder,
 )
+from lightning_nas.storage.run_folder import display_path
 from lightning_nas.weights.blueprint import Blueprint
 from lightning_nas.weights.load import Weights, load_weights, read_weights
 

@@ -4,11 +4,11 @@ import json
 import statistics
 
 import pytest
-from judged import MODES, facts, judged
 
 from lightning_nas.judge.correlation import correlate
 from lightning_nas.judge.facts import JudgedArchitecture, collect_facts, format_facts
 from lightning_nas.report.statistics import NOT_ENOUGH, compare_means, mean_of
+from tests.judge.judged import MODES, facts, judged
 
 
 def test_the_file_has_the_form_that_others_read():

@@ -17,7 +17,7 @@ import torch
 from commands import run, start
 
 from lightning_nas.callbacks.interrupt import Interrupted
-from lightning_nas.judge import main
+from lightning_nas.judge.__main__ import main
 from lightning_nas.judge.facts import describe_state
 from lightning_nas.judge.judge import _stopping, choose_candidates
 from lightning_nas.judge.opened_search import open_search, score_architectures

@@ -3,10 +3,10 @@
 import xml.etree.ElementTree as ET
 
 import pytest
-from judged import MODES, facts
 from PIL import Image
 
 from lightning_nas.judge.scatter import draw_scatter
+from tests.judge.judged import MODES, facts
 
 SVG = "{http://www.w3.org/2000/svg}"
 

@@ -3,11 +3,11 @@
 import json
 
 import pytest
-from describe_weight_sharing import facts
 
 from lightning_nas.errors import InputError
 from lightning_nas.judge.facts import describe_state
 from lightning_nas.report.judged import describe_weight_sharing
+from tests.judge.judged import facts
 
 SUMMARY = {"status": "complete", "architectures": 90, "best_reward": 0.9, "seconds": 4.0}
 

@@ -1,0 +1,206 @@
+"""The layout of a run folder: which file holds what, and how each is read.
+
+This is the only module that knows the names of the files in a run folder. It reads plain data. What
+is built from the data, such as a space or a network, is built elsewhere.
+"""
+
+import os
+import shlex
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from lightning_nas.errors import InputError
+from lightning_nas.files import read_csv, read_json, read_yaml, write_json
+from lightning_nas.storage.journal_reader import JournalReader
+
+INTERRUPTED, COMPLETE = "interrupted", "complete"  # values of ``status`` in summary.json
+
+
+class RunFolder:
+    """The folder of one search or training.
+
+    Args:
+        path: The folder. It need not exist yet.
+
+    >>> RunFolder("runs/train/1").best_checkpoint
+    PosixPath('runs/train/1/checkpoints/best.ckpt')
+    """
+
+    def __init__(self, path: str | Path) -> None:
+        self.path = Path(path)
+        self.hydra = self.path / ".hydra"
+        self.config = self.hydra / "config.yaml"  # the whole configuration of the run
+        self.hydra_config = self.hydra / "hydra.yaml"  # Hydra's own: arguments, search path
+        self.resume_settings = self.hydra / "resumed.yaml"  # arguments of the last resume
+        self.summary = self.path / "summary.json"
+        self.metrics = self.path / "metrics.csv"
+        self.journal = self.path / "trials.sqlite"
+        self.checkpoints = self.path / "checkpoints"
+        self.last_checkpoint = self.checkpoints / "last.ckpt"
+        self.best_checkpoint = self.checkpoints / "best.ckpt"
+        self.architecture = self.path / "architecture.json"
+        self.picture = self.path / "architecture.png"
+        self.top = self.path / "top.csv"
+        self.pareto = self.path / "pareto.csv"
+        self.report = self.path / "report.html"
+        self.predictions = self.path / "predictions.csv"
+        self.export = self.path / "export"
+        self.judgement = self.path / "weight_sharing.json"
+        self.judge_journal = self.path / "judged.sqlite"
+        self.wandb_id = self.path / "wandb_id.txt"
+
+    def __str__(self) -> str:
+        return str(self.path)
+
+    # ---- what the folder holds -------------------------------------------------------------------
+
+    @property
+    def is_run(self) -> bool:
+        """Whether the folder holds a run: it has the configuration of one."""
+        return self.config.is_file()
+
+    @property
+    def has_begun(self) -> bool:
+        """Whether a search or a training has written results into the folder."""
+        return self.journal.exists() or self.checkpoints.exists()
+
+    @property
+    def is_bare(self) -> bool:
+        """Whether the folder holds only a configuration, logs, and W&B's record of no run."""
+        names = {path.name for path in self.path.iterdir() if path.suffix != ".log"}
+        return names <= {self.hydra.name, "wandb", self.wandb_id.name}
+
+    @classmethod
+    def find(cls, given: str | Path | None) -> "RunFolder | None":
+        """Return the run folder that a path names or lies in, up to two levels below it.
+
+        ``RUN``, ``RUN/architecture.json``, ``RUN/top/2.json`` and ``RUN/checkpoints/best.ckpt`` all
+        belong to ``RUN``.
+        """
+        if given is None:
+            return None
+        path = Path(given)
+        folders = (cls(folder) for folder in (path, path.parent, path.parent.parent))
+        return next((folder for folder in folders if folder.hydra_config.exists()), None)
+
+    def check_is_run(self, setting: str = "") -> None:
+        """Raise InputError if the folder holds no run.
+
+        Args:
+            setting: Name of the setting that gave the folder, for the message.
+        """
+        if not self.is_run:
+            given = f"{setting}={self.path}" if setting else str(self.path)
+            raise InputError(f"{given}: not a run folder (it has no .hydra/config.yaml)")
+
+    # ---- reading ---------------------------------------------------------------------------------
+
+    def read_config(self) -> tuple[str, dict[str, Any]]:
+        """Return the text of the configuration and its settings; references are not resolved.
+
+        Raises:
+            InputError: If the folder holds no run, or the file is damaged.
+        """
+        self.check_is_run()
+        text, config = read_yaml(self.config)
+        if not isinstance(config, dict):
+            raise InputError(f"{self.config}: damaged: it has no settings")
+        return text, config
+
+    def read_hydra_config(self) -> dict[str, Any]:
+        """Return Hydra's own configuration of the run: its arguments and its search path.
+
+        Raises:
+            InputError: If the file is missing or damaged.
+        """
+        if not self.hydra_config.is_file():
+            raise InputError(f"{self.path}: not a run folder (it has no .hydra/hydra.yaml)")
+        config = read_yaml(self.hydra_config)[1]
+        if not isinstance(config, dict) or not isinstance(config.get("hydra"), dict):
+            raise InputError(f"{self.hydra_config}: damaged: it has no settings of Hydra")
+        return dict(config["hydra"])
+
+    def read_resume_settings(self) -> list[str]:
+        """Return the arguments of the last resume; empty where there were none.
+
+        Raises:
+            InputError: If the file is damaged.
+        """
+        if not self.resume_settings.exists():
+            return []
+        settings = read_yaml(self.resume_settings)[1]
+        if not isinstance(settings, list) or not all(isinstance(one, str) for one in settings):
+            raise InputError(f"{self.resume_settings}: damaged: not a list of settings")
+        return settings
+
+    def read_summary(self) -> dict[str, Any]:
+        """Return the content of ``summary.json``; empty where there is none yet.
+
+        Raises:
+            InputError: If the file is damaged.
+        """
+        return read_json(self.summary) if self.summary.exists() else {}
+
+    def read_metrics(self) -> list[dict[str, float]]:
+        """Return the rows of ``metrics.csv``; a value that is empty there is missing.
+
+        Raises:
+            InputError: If the file is damaged.
+        """
+        if not self.metrics.exists():
+            return []
+        rows = read_csv(self.metrics)
+        try:
+            return [{name: float(value) for name, value in row.items() if value} for row in rows]
+        except (TypeError, ValueError) as error:
+            raise InputError(f"{self.metrics}: damaged: {error}") from None
+
+    def open_journal(self) -> JournalReader:
+        """Open ``trials.sqlite`` for reading only; another process may be writing it.
+
+        Raises:
+            InputError: If the file is missing or no journal.
+        """
+        return JournalReader(self.journal)
+
+    def find_trained_checkpoint(self) -> Path:
+        """Return the checkpoint that a training kept: the one that its summary names, or the best.
+
+        Raises:
+            InputError: If the folder has no checkpoint.
+        """
+        named = self.read_summary().get("checkpoint")
+        kept = self.checkpoints / Path(str(named)).name if named else self.best_checkpoint
+        for checkpoint in (kept, self.last_checkpoint):
+            if checkpoint.exists():
+                return checkpoint
+        raise InputError(
+            f"weights={self.path}: a folder without a checkpoint; was a network trained in it?"
+        )
+
+    # ---- writing ---------------------------------------------------------------------------------
+
+    def write_summary(self, facts: dict[str, Any]) -> None:
+        """Write ``summary.json`` in one step."""
+        write_json(self.summary, facts)
+
+
+def display_path(path: str | Path) -> Path:
+    """Return a path as a user would type it: relative to the working directory where it lies in it.
+
+    >>> display_path("/usr/lib")
+    PosixPath('/usr/lib')
+    """
+    path = Path(path)
+    return path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path
+
+
+def shell_path(path: Path) -> str:
+    """Return a path as a user would type it in a shell, quoted where it has to be."""
+    return shlex.quote(str(display_path(path.resolve())))
+
+
+def find_common_parent(folders: Sequence[Path]) -> Path:
+    """Return the deepest folder that holds all of the given folders."""
+    return Path(os.path.commonpath([folder.resolve().parent for folder in folders]))
