@@ -2,9 +2,10 @@
 PYTHON ?= python3
 BIN := .venv/bin
 EXPERIMENTS := $(basename $(notdir $(wildcard configs/experiment/*.yaml)))
-export OMP_WAIT_POLICY ?= PASSIVE # threads that spin make a shared machine crawl
+export OMP_WAIT_POLICY ?= PASSIVE # waiting threads that spin slow down a shared machine
+JUPYTER := jupyterlab==4.6.6
 
-.PHONY: help setup search test slow smoke lint
+.PHONY: help setup search test slow smoke lint notebooks
 
 help: ## Show this list
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -19,13 +20,13 @@ setup: .venv/ready ## Make .venv from requirements.txt
 search: setup ## Search for a cell on handwritten digits
 	$(BIN)/python search.py
 
-test: setup ## Run the tests, but for the slow ones
+test: setup ## Run the fast tests
 	$(BIN)/python -m pytest -m "not slow"
 
 slow: setup ## Run the slow tests
 	$(BIN)/python -m pytest -m slow
 
-smoke: setup ## Run every experiment for a moment on generated images, and train what it found
+smoke: setup ## Run every experiment for a moment on generated images, and train its result
 	set -e; for experiment in $(EXPERIMENTS); do \
 		run=runs/smoke/$$experiment; rm -rf $$run; \
 		$(BIN)/python search.py experiment=$$experiment debug=smoke callbacks.progress=null hydra.run.dir=$$run; \
@@ -36,3 +37,10 @@ lint: setup ## Check style and types
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+
+.venv/jupyter: .venv/ready
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check $(JUPYTER)
+	touch $@
+
+notebooks: .venv/jupyter ## Install Jupyter into .venv and open the notebooks
+	$(BIN)/python -m jupyter lab notebooks

@@ -1,4 +1,4 @@
-"""Every command of the README runs: shortened, but as it stands there."""
+"""Every command of the README and of docs/commands.md runs, shortened."""
 
 import os
 import re
@@ -12,8 +12,8 @@ import torch
 from torchvision.io import write_jpeg
 
 ROOT = Path(__file__).parents[1]
-README = (ROOT / "README.md").read_text()
-LEFT_OUT = ("make", "source", "export")
+PAGES = "\n".join((ROOT / name).read_text() for name in ("README.md", "docs/commands.md"))
+LEFT_OUT = ("make", "source", "export", "lightning_nas/", "configs/", "seed=")
 OUTSIDE = {"PYTHONPATH": "tests/outside"}  # what the README exports, for a method from there
 QUIET = ["callbacks.progress=null", "logger=csv"]
 SHORT_SEARCH = ["trainer.max_epochs=1", "method.controller_steps=1", "method.controller.samples=2",
@@ -25,15 +25,16 @@ SHORT_TRAINING = ["trainer.max_epochs=1", "network.filters=8", "data.batch_size=
 
 
 def commands():
-    """Commands of the code blocks, and the first of each row of the table."""
-    blocks = re.findall(r"```bash\n(.*?)```", README, flags=re.DOTALL)
+    """Return the commands in code blocks, and the first command in each row of a table."""
+    blocks = re.findall(r"```bash\n(.*?)```", PAGES, flags=re.DOTALL)
     lines = [line.split("#")[0].strip() for block in blocks for line in block.splitlines()]
-    rows = re.findall(r"^\| [^|`]+ \|[^|`]*`([^`]+)`", README, flags=re.MULTILINE)
-    return [line for line in (*lines, *rows) if line and not line.startswith(LEFT_OUT)]
+    rows = re.findall(r"^\| [^|`]+ \|[^|`]*`([^`]+)`", PAGES, flags=re.MULTILINE)
+    found = dict.fromkeys(line for line in (*lines, *rows) if line)  # each command once
+    return [line for line in found if not line.startswith(LEFT_OUT)]
 
 
 def shortened(command, run, trained, images, runs):
-    """The command, cut to seconds, with RUN, TRAINED and DIR put in."""
+    """Return the words of a command that takes seconds, with RUN, TRAINED and DIR filled in."""
     if command.startswith("build_network"):
         given = "from lightning_nas import build_network, load_architecture; "
         return [sys.executable, "-c", given + command]
