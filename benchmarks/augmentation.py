@@ -1,7 +1,7 @@
-"""Images a second: this project's batched augmentation against torchvision, image by image.
+"""Images per second: the batched augmentation of this project against torchvision, image by image.
 
-Crop, flip, normalise and cutout of 10,000 generated images of CIFAR's size, 160 a batch. The
-reference is the usual chain of transforms in a DataLoader with two workers.
+Crop, flip, normalise and cutout on 10,000 generated images of CIFAR's size in batches of 160. The
+reference is the usual chain of torchvision transforms in a DataLoader with two workers.
 
     python -m benchmarks.augmentation
 """
@@ -25,7 +25,7 @@ MEAN, STD = [0.49, 0.48, 0.45], [0.25, 0.24, 0.26]
 
 
 class OneByOne(Dataset):
-    """The reference: a PIL image, transformed on its own."""
+    """Data set of the reference: every PIL image is transformed on its own."""
 
     def __init__(self, images: Tensor, labels: Tensor) -> None:
         self.images = images
@@ -51,7 +51,7 @@ class OneByOne(Dataset):
 
 
 def images_per_second(loader: Iterable[tuple[Tensor, Tensor]], passes: int) -> float:
-    """Return the rate over some passes, after one that is not counted."""
+    """Return the mean rate over some passes, after one pass for warm-up."""
     rates = []
     for _ in range(passes + 1):
         start = time.perf_counter()
@@ -61,7 +61,7 @@ def images_per_second(loader: Iterable[tuple[Tensor, Tensor]], passes: int) -> f
 
 
 def main() -> None:
-    """Measure both and print their rates and the ratio."""
+    """Measure both and print the rates and their ratio."""
     images = torch.randint(256, (IMAGES, SIDE, SIDE, 3), dtype=torch.uint8)
     labels = torch.arange(IMAGES) % 10
     reference = DataLoader(

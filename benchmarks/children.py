@@ -1,11 +1,11 @@
-"""Children per hour, one after another in this process and side by side on Ray's workers.
+"""Children per hour: one after another in this process, and several at once on Ray's workers.
 
-python -m benchmarks.children experiment=nasnet_digits evaluation.epochs=20
+Both searches evaluate the same architectures: the controller learns with a learning rate of 0. The
+clock runs from the end of an early child to the end of a late one. In between no worker starts and
+no worker is idle for lack of children. The rest of the serial time is the work of the search
+itself.
 
-Whole searches of the same architectures: the controller proposes and learns, at a rate of 0. The
-clock runs from the end of an early child to that of a late one, between which nothing starts up and
-no worker has run out of work. What is not the children's time is the search's own work, which with
-one worker nothing hides.
+    python -m benchmarks.children experiment=nasnet_digits evaluation.epochs=20
 """
 
 import argparse
@@ -22,8 +22,8 @@ from lightning_nas.search.trial_search import TrialSearch
 from lightning_nas.storage.trial import Trial
 
 
-def measured(settings: list[str], early: int, late: int) -> tuple[float, float]:
-    """Run a search; return its children per hour and the share of the time that they took."""
+def run_search(settings: list[str], early: int, late: int) -> tuple[float, float]:
+    """Run a search; return its children per hour and their share of the time."""
     ends: list[float] = []
     seconds: list[float] = []
     bar = tqdm(total=late, desc=settings[-1])
@@ -46,8 +46,8 @@ def measured(settings: list[str], early: int, late: int) -> tuple[float, float]:
 def main() -> None:
     """Measure both executors and print the ratio."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--children", type=int, default=16, help="that are timed (default: 16)")
-    parser.add_argument("--workers", type=int, default=2, help="of Ray (default: 2)")
+    parser.add_argument("--children", type=int, default=16, help="children to time (default: 16)")
+    parser.add_argument("--workers", type=int, default=2, help="workers of Ray (default: 2)")
     parser.add_argument("settings", nargs="+", help="experiment=NAME and settings of search.py")
     options = parser.parse_args()
     quiet()
@@ -59,9 +59,9 @@ def main() -> None:
         "controller_lr=0.0",
         "threads=1",
     ]
-    serial, share = measured([*common, "executor=serial"], early, late)
-    ray, _ = measured([*common, f"executor.slots={options.workers}", "executor=ray"], early, late)
-    print(f"serial {serial:,.0f} children an hour, the search's own work {1 - share:.2%}")
+    serial, share = run_search([*common, "executor=serial"], early, late)
+    ray, _ = run_search([*common, f"executor.slots={options.workers}", "executor=ray"], early, late)
+    print(f"serial {serial:,.0f} children an hour, work of the search itself {1 - share:.2%}")
     print(f"Ray, {options.workers} workers {ray:,.0f} children an hour, ratio {ray / serial:.2f}")
 
 

@@ -1,8 +1,8 @@
-"""Milliseconds for twenty architectures of the LSTM controller: to draw them, to learn from them.
+"""Milliseconds that the LSTM controller needs to sample, and to learn from, twenty architectures.
 
-Drawing: ENAS's controller, in one batch and one by one. Learning: one gradient step of a search
-whose children train alone: scoring, loss, backward pass, Adam; NASNet takes four on each batch.
-Goal: less than 50 ms on one thread for NASNet's 50 decisions.
+Sampling: the controller of ENAS, in one batch and one by one. Learning: one gradient step of NAS or
+NASNet, that is, scoring, loss, backward pass and Adam. NASNet takes four such steps for each batch.
+Goal: less than 50 ms on one thread for the 50 decisions of NASNet.
 
     python -m benchmarks.controller --threads 1
 """
@@ -28,8 +28,8 @@ from lightning_nas.spaces.chain import ChainSpace
 from lightning_nas.spaces.macro import MacroSpace
 
 ARCHITECTURES, HIDDEN, WARM_UP = 20, 64, 2
-DRAWN: dict[str, Space] = {"micro": CellSpace(blocks=5), "macro": MacroSpace(layers=12)}
-LEARNT: dict[str, tuple[Space, dict[str, Any]]] = {
+SAMPLED: dict[str, Space] = {"micro": CellSpace(blocks=5), "macro": MacroSpace(layers=12)}
+LEARNED: dict[str, tuple[Space, dict[str, Any]]] = {
     "NAS": (ChainSpace(layers=15), {"hidden": 35, "layers": 2, "skips": "sigmoid"}),
     "NASNet": (
         CellSpace(5, NASNET_OPERATIONS, combinations=COMBINATIONS, rules="nasnet"),
@@ -39,7 +39,7 @@ LEARNT: dict[str, tuple[Space, dict[str, Any]]] = {
 
 
 def median_milliseconds(run: Callable[[], object], repeats: int, device: torch.device) -> float:
-    """Return the median time of a call, with all work that it queued."""
+    """Return the median time of a call, including the work that it queued on the device."""
     times = []
     for _ in range(WARM_UP + repeats):
         start = synchronised_time(device)
@@ -49,14 +49,14 @@ def median_milliseconds(run: Callable[[], object], repeats: int, device: torch.d
 
 
 def gradient_step(name: str, device: torch.device) -> Callable[[], None]:
-    """Return a step of NAS (REINFORCE) or NASNet (PPO) on a batch that its controller drew."""
-    space, settings = LEARNT[name]
+    """Return a gradient step of NAS (REINFORCE) or NASNet (PPO) on a batch of its own samples."""
+    space, settings = LEARNED[name]
     lstm = LSTMController(space, bias=True, tanh_constant=None, **settings)
     adam = partial(torch.optim.Adam, lr=1e-4)
     module = ControllerModule(lstm, MovingAverageBaseline(0.95), adam).to(device)
     optimizer = module.configure_optimizers()
-    drawn, _ = module.sample(ARCHITECTURES)
-    tokens, old_log_prob_N = drawn.tokens_NT.tolist(), drawn.log_prob_N.detach()
+    sampled, _ = module.sample(ARCHITECTURES)
+    tokens, old_log_prob_N = sampled.tokens_NT.tolist(), sampled.log_prob_N.detach()
     reward_N = torch.rand(ARCHITECTURES, device=device)
 
     def step() -> None:
@@ -74,13 +74,13 @@ def gradient_step(name: str, device: torch.device) -> Callable[[], None]:
 
 
 def main() -> None:
-    """Measure drawing, then learning, and print their times."""
+    """Measure sampling, then learning, and print the times."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--repeats", type=int, default=10, help="default: 10")
     arguments = parse(parser)
     repeats, device = arguments.repeats, arguments.device
-    print(f"{'drawing':<10}{'batch, ms':>12}{'one by one, ms':>16}{'ratio':>8}")
-    for name, space in DRAWN.items():
+    print(f"{'sampling':<10}{'batch, ms':>12}{'one by one, ms':>16}{'ratio':>8}")
+    for name, space in SAMPLED.items():
         controller = LSTMController(space, hidden=HIDDEN).to(device)
 
         def batched(controller: LSTMController = controller) -> None:
@@ -93,7 +93,7 @@ def main() -> None:
         fast, slow = (median_milliseconds(run, repeats, device) for run in (batched, one_by_one))
         print(f"{name:<10}{fast:>12.1f}{slow:>16.1f}{slow / fast:>8.1f}")
     print(f"\n{'learning':<10}{'decisions':>12}{'step, ms':>16}")
-    for name, (space, _) in LEARNT.items():
+    for name, (space, _) in LEARNED.items():
         step = median_milliseconds(gradient_step(name, device), repeats, device)
         print(f"{name:<10}{space.length:>12}{step:>16.1f}")
 

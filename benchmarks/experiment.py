@@ -1,4 +1,4 @@
-"""An experiment of ``configs/`` for a benchmark, as ``search.py`` would read it."""
+"""The configuration of an experiment in ``configs/``, composed as ``search.py`` composes it."""
 
 from pathlib import Path
 
@@ -12,8 +12,8 @@ def experiment(arguments: list[str], folder: str | Path = "") -> DictConfig:
     """Return the configuration of a search.
 
     Args:
-        arguments: As ``search.py`` takes them: ``experiment=NAME``, settings.
-        folder: Where the search's journal is written.
+        arguments: Arguments of ``search.py``: ``experiment=NAME`` and settings.
+        folder: Folder of the journal.
     """
     with initialize_config_dir(str(CONFIGS), version_base="1.3"):
         cfg = compose("search", arguments)

@@ -1,7 +1,7 @@
-"""Images a second at ImageNet's size: each step of the batched augmentation, and the decoding.
+"""Images per second at ImageNet's size: each step of the batched augmentation, and decoding.
 
-Batches of 256 to 224 pixels. The reference does the same image by image, by PIL and torchvision's
-transforms, in this one process. Decoding is one worker's: a JPEG file of 500x375 pixels.
+Images of 256 pixels become 224 pixels. The reference does the same image by image in this process,
+with PIL and torchvision. Decoding is measured for one worker and a JPEG file of 500x375 pixels.
 
     python -m benchmarks.large_images --threads 1
 """
@@ -35,7 +35,7 @@ AUGMENTATIONS = {
 
 
 def rate(work: Callable[[], object], images: int) -> float:
-    """Return the images a second of the fastest of some calls, after one that is not counted."""
+    """Return the images per second of the fastest of some calls, after one call for warm-up."""
     times = []
     for _ in range(REPEATS + 1):
         start = time.perf_counter()
@@ -47,14 +47,14 @@ def rate(work: Callable[[], object], images: int) -> float:
 
 
 def photograph(folder: Path) -> Path:
-    """Write scikit-learn's photograph in the usual size of ImageNet's, and return the file."""
+    """Write scikit-learn's photograph in the typical size of ImageNet and return the file."""
     path = folder / "photograph.jpg"
     Image.fromarray(load_sample_image("china.jpg")).resize((500, 375)).save(path, quality=95)
     return path
 
 
 def reference() -> transforms.Compose:
-    """Return torchvision's chain for one PIL image."""
+    """Return torchvision's chain of transforms for one PIL image."""
     steps = [
         transforms.RandomResizedCrop(SIDE),
         transforms.RandomHorizontalFlip(),
@@ -66,7 +66,7 @@ def reference() -> transforms.Compose:
 
 
 def main() -> None:
-    """Measure all and print the rates."""
+    """Measure every step and print the rates."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--batch", type=int, default=64, help="images a batch (default: 64)")
     arguments = parse(parser)
@@ -74,16 +74,18 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         files = ImageFiles([photograph(Path(folder))], decoded_side(SIDE, CROP), 3)
         decoded = files.decode(0)
-        rates = {"decoding, a worker": rate(lambda: files.decode(0), 1)}
+        rates = {"decoding, one worker": rate(lambda: files.decode(0), 1)}
     images = torch.from_numpy(np.stack([decoded] * batch)).to(device)
     normalise = Normalise(MEAN, STD, SIDE, device)
-    rates["centre, as in evaluation"] = rate(lambda: normalise(images), batch)
+    rates["centre crop (evaluation)"] = rate(lambda: normalise(images), batch)
     generator = torch.Generator(device).manual_seed(0)
     for name, augmentation in AUGMENTATIONS.items():
         rates[name] = rate(lambda: augmentation(images, generator, normalise), batch)  # noqa: B023
     one, chain = Image.fromarray(decoded), reference()
-    rates["the same, one by one"] = rate(lambda: [chain(one) for _ in range(batch)], batch)
-    print(f"{torch.get_num_threads()} threads, {device}, batches of {batch}: images/s, ms an image")
+    rates["the same, image by image"] = rate(lambda: [chain(one) for _ in range(batch)], batch)
+    print(
+        f"{torch.get_num_threads()} threads, {device}, batches of {batch}: images/s, ms per image"
+    )
     for name, found in rates.items():
         print(f"{name:<26}{found:>10,.0f}{1e3 / found:>10.2f}")
 

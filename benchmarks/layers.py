@@ -1,6 +1,7 @@
-"""Milliseconds of the layers that are done another way on a CPU: torch's own against ours.
+"""Milliseconds of the layers that have a special path on CPUs: torch's layer against ours.
 
-Forward and backward, the two in turn, least of several rounds. Shapes are those of the searches.
+Each figure is the minimum of several rounds of forward and backward; the two layers alternate. The
+shapes are those of the searches.
 
     python -m benchmarks.layers
     python -m benchmarks.layers --batch 160 --threads 1
@@ -17,12 +18,12 @@ from torch import Tensor
 from benchmarks.machine import parse
 from lightning_nas.layers import cpu
 
-ROUNDS, SECONDS = 5, 0.1  # a round lasts about so long
+ROUNDS, SECONDS = 5, 0.1  # seconds of a round, approximately
 Layer = Callable[[Tensor], Tensor]
 
 
 def batch_norms(channels: int) -> tuple[Layer, Layer]:
-    """Return torch's and ours."""
+    """Return torch's layer and ours."""
     weight, bias = torch.rand(2, channels)
     weight.requires_grad_()
     bias.requires_grad_()
@@ -33,7 +34,7 @@ def batch_norms(channels: int) -> tuple[Layer, Layer]:
 
 
 def depthwise(channels: int) -> tuple[Layer, Layer]:
-    """Return torch's and ours."""
+    """Return torch's layer and ours."""
     weight = torch.rand(channels, 1, 5, 5, requires_grad=True)
     return (
         lambda x: F.conv2d(x, weight, padding=2, groups=channels),
@@ -42,12 +43,12 @@ def depthwise(channels: int) -> tuple[Layer, Layer]:
 
 
 def pointwise(channels: int) -> tuple[Layer, Layer]:
-    """Return torch's and ours."""
+    """Return torch's layer and ours."""
     weight = torch.rand(channels, channels, 1, 1, requires_grad=True)
     return lambda x: F.conv2d(x, weight), lambda x: cpu.pointwise(x, weight)
 
 
-CASES = {  # channels and side in pixels where it is used
+CASES = {  # channels and image side in pixels, as they occur in the searches
     batch_norms: [(20, 32), (36, 32), (60, 32), (40, 16)],
     depthwise: [(20, 32), (36, 32), (40, 16)],
     pointwise: [(80, 8), (36, 8), (16, 4), (32, 2)],
@@ -55,7 +56,7 @@ CASES = {  # channels and side in pixels where it is used
 
 
 def milliseconds(layer: Layer, x: Tensor, repeats: int) -> float:
-    """Return the time of one forward and backward pass."""
+    """Return the milliseconds of one forward and backward pass."""
     start = time.perf_counter()
     for _ in range(repeats):
         layer(x).backward(x)

@@ -1,4 +1,4 @@
-"""What every benchmark asks of the machine: its threads and its device."""
+"""Helpers that all benchmarks share: threads, device, quiet fits."""
 
 import argparse
 import logging
@@ -12,8 +12,8 @@ def parse(parser: argparse.ArgumentParser, *, device: bool = True) -> argparse.N
     """Read the command line with ``--threads`` and ``--device`` added, and set torch's threads.
 
     Args:
-        parser: With the benchmark's own options.
-        device: Whether it can run on a GPU; then ``.device`` is a ``torch.device``.
+        parser: Parser with the options of the benchmark.
+        device: Whether the benchmark can run on a GPU. If true, ``.device`` is a ``torch.device``.
     """
     parser.add_argument("--threads", type=int, help="torch's threads (default: torch's choice)")
     if device:
@@ -27,13 +27,13 @@ def parse(parser: argparse.ArgumentParser, *, device: bool = True) -> argparse.N
 
 
 def quiet() -> None:
-    """Keep Lightning from telling of its hardware and of short fits, once for every Trainer."""
+    """Silence Lightning, which reports the hardware and short fits once for every Trainer."""
     logging.getLogger("pytorch_lightning").setLevel(logging.ERROR)
     warnings.filterwarnings("ignore")
 
 
 def fit(search: pl.LightningModule, folder: str) -> None:
-    """Run a whole search of trials that says nothing and writes into ``folder`` alone."""
+    """Run a whole search by trials without output. It writes only into ``folder``."""
     pl.Trainer(
         max_epochs=-1,
         accelerator="cpu",

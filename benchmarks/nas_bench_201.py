@@ -1,12 +1,14 @@
-"""What each method finds in the table of NAS-Bench-201, against the number of queries.
+"""Accuracy that each method finds in the table of NAS-Bench-201, against the number of queries.
 
-A query reads one training of the table. What counts of a search after so many queries is the mean
-accuracy, over the table's trainings, of the architecture that it would choose then: the one with
-the highest training so far. An architecture that is asked for again is answered from memory and
-counts as a query. Methods without "_paper" have the settings of ``experiment=nas_bench_201``.
+A query looks up one training of an architecture. After each query the search would choose the
+architecture with the highest accuracy so far; the benchmark reports the mean accuracy of that
+architecture over all its trainings in the table. If a search asks for an architecture again, the
+first answer is repeated; it counts as a query. Methods without "_paper" use the settings of
+``experiment=nas_bench_201``.
 
-Prints mean and standard error over seeds, and the difference to random search and to evolution in
-standard errors of the difference; draws the curves. What was run before is read, not run again.
+The benchmark prints mean and standard error over seeds, and the difference from random search and
+from evolution in standard errors of the difference, and draws the curves. Searches that were run
+before are read from the output folder.
 
     python -m benchmarks.nas_bench_201 -o runs/nas_bench_201
 """
@@ -28,11 +30,11 @@ from benchmarks.tabular.settings import METHODS, composed
 from lightning_nas.errors import InputError
 from lightning_nas.evaluation.tabular import DATASETS
 
-All = dict[tuple[str, str], Kept]  # of each data set and method
+All = dict[tuple[str, str], Kept]  # by data set and method
 
 
 def run_missing(options: argparse.Namespace, seeds: Sequence[int]) -> All:
-    """Return all searches of a comparison, after running those that are not there."""
+    """Return all searches of a comparison; run those that are missing."""
     kept: All = {}
     about: dict[str, Any] = {
         name: {"settings": OmegaConf.to_container(composed(METHODS[name]))}
@@ -53,7 +55,7 @@ def run_missing(options: argparse.Namespace, seeds: Sequence[int]) -> All:
 
 
 def table_of(curves: dict[str, list[Point]], distinct: dict[str, float], queries: int) -> list[str]:
-    """Return the lines of a table: what each method has found after so many queries."""
+    """Return the lines of a table: the accuracy of each method after ``queries`` queries."""
     lines = [f"{'':<17}{'found':>20}{'over random':>13}{'over evolution':>16}{'distinct':>10}"]
     for name, points_Q in curves.items():
         point = points_Q[queries - 1]
@@ -69,7 +71,7 @@ def table_of(curves: dict[str, list[Point]], distinct: dict[str, float], queries
 
 
 def report(options: argparse.Namespace, seeds: Sequence[int], kept: All) -> None:
-    """Print the tables, write the summary, draw the curves."""
+    """Print the tables, write the summary and draw the curves."""
     curves = {
         dataset: {
             name: points(name, dataset, kept[dataset, name].curves(seeds))
@@ -97,17 +99,19 @@ def parsed(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--datasets", nargs="+", choices=DATASETS, default=list(DATASETS))
     parser.add_argument("--seeds", type=int, default=200, help="at least 2 (default: 200)")
     parser.add_argument("--first-seed", type=int, default=0)
-    parser.add_argument("--queries", type=int, default=200, help="of each search (default: 200)")
+    parser.add_argument(
+        "--queries", type=int, default=200, help="queries of each search (default: 200)"
+    )
     parser.add_argument("--processes", type=int, default=os.cpu_count(), help="default: all cores")
     parser.add_argument("-o", "--output", type=Path, default=Path("runs/nas_bench_201"))
     options = parser.parse_args(arguments)
     if options.seeds < 2 or options.queries < 1 or options.processes < 1 or options.first_seed < 0:
-        parser.error("--seeds: at least 2; --queries and --processes: 1; --first-seed: 0")
+        parser.error("--seeds must be >= 2, --queries and --processes >= 1, --first-seed >= 0")
     return options
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Run, print, draw."""
+    """Run the searches, print the tables and draw the curves."""
     options = parsed(arguments)
     seeds = range(options.first_seed, options.first_seed + options.seeds)
     try:

@@ -1,10 +1,9 @@
-"""The search networks as ports of the released code to torch write them: the reference for speed.
+"""The supernets as torch ports of the released code write them: the reference for speed.
 
-Contiguous NCHW; the weights that an operation has for each state it could read are one stacked
-parameter; the states of a cell are stacked and indexed; each operation begins with its own ReLU;
-the unused states are concatenated and convolved with the gathered weights. Only what the
-architecture names is computed. The results are those of ``lightning_nas.networks``, which a test
-compares.
+Tensors are contiguous in NCHW format. An operation has one stacked parameter for all states that it
+may read. The states of a cell are stacked and indexed. Each operation starts with its own ReLU. The
+unused states are concatenated and convolved with the gathered weights. Only the operations of the
+architecture are computed. A test compares the results with those of ``lightning_nas.networks``.
 
 After https://github.com/melodyguan/enas and its ports, such as
 https://github.com/MengTianjian/enas-pytorch and https://github.com/TDeVries/enas_pytorch.
@@ -31,19 +30,19 @@ def conv(in_channels: int, out_channels: int, kernel: int = 1, groups: int = 1) 
 
 
 def norm(channels: int, eps: float = 1e-5) -> nn.BatchNorm2d:
-    """Return a batch norm that knows the batch at hand only."""
+    """Return a batch norm that uses the statistics of the current batch only."""
     return nn.BatchNorm2d(channels, eps, track_running_stats=False)
 
 
 def pool(x: Tensor, operation: str) -> Tensor:
-    """Pool 3x3 at stride 1."""
+    """Apply a 3x3 pooling with stride 1."""
     if operation == "avg_pool_3x3":
         return F.avg_pool2d(x, 3, 1, 1, count_include_pad=False)
     return F.max_pool2d(x, 3, 1, 1)
 
 
 class FactorizedReduction(nn.Module):
-    """Two 1x1 convolutions of every other pixel, joined."""
+    """Two strided 1x1 convolutions on shifted pixels, concatenated."""
 
     def __init__(self, in_channels: int, out_channels: int) -> None:
         super().__init__()
@@ -68,12 +67,12 @@ class ReluConvNorm(nn.Module):
         self.norm = norm(out_channels)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Bring ``x`` to the cell's channels."""
+        """Convert ``x`` to the channels of the cell."""
         return self.norm(self.conv(F.relu(x)))
 
 
 class StackedSeparableConv(nn.Module):
-    """ReLU, depthwise, pointwise, batch norm, twice, with weights for every state it could read."""
+    """Separable convolution, applied twice, with weights for every state that it may read."""
 
     def __init__(self, states: int, channels: int, kernel: int) -> None:
         super().__init__()
@@ -142,7 +141,7 @@ class PortCell(nn.Module):
         self.norm = norm(channels)
 
     def forward(self, older: Tensor, newer: Tensor, cell: Cell) -> Tensor:
-        """Return the cell's output."""
+        """Return the output of the cell."""
         states = [self.older(older), self.newer(newer)]
         for sides, block in zip(self.blocks, cell.blocks, strict=True):
             stacked = torch.stack(states) if self.stack else states
@@ -166,7 +165,7 @@ class PortCell(nn.Module):
 
 
 class PortCellNetwork(nn.Module):
-    """The released micro search network, halved by a factorized reduction before its cells."""
+    """The released micro supernet; a factorised reduction halves the resolution before cells."""
 
     def __init__(
         self,
@@ -238,7 +237,7 @@ class PortBranch(nn.Module):
 
 
 class PortMacroLayer(nn.Module):
-    """One layer with every operation."""
+    """One layer with all operations."""
 
     def __init__(self, channels: int, joins: bool) -> None:
         super().__init__()
@@ -249,7 +248,7 @@ class PortMacroLayer(nn.Module):
 
 
 class PortMacroNetwork(nn.Module):
-    """The released macro search network: all earlier outputs go through both poolings."""
+    """The released macro supernet: both poolings apply to all earlier outputs."""
 
     def __init__(
         self, *, num_classes: int, layers: int = 12, filters: int = 36, dropout: float = 0.1

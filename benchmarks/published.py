@@ -1,7 +1,7 @@
-"""The published networks at the papers' sizes: parameters and multiply-adds, beside the papers'.
+"""Parameters and multiply-adds of the published networks, beside the figures of the papers.
 
-Nothing is trained or even computed: layers are counted as they run, and torch's own counter, on
-the meta device, must agree. Multiply-adds are of one image.
+Nothing is trained or computed: the networks run on the meta device. The benchmark fails if torch's
+own counter disagrees. Multiply-adds are for one image.
 
     python -m benchmarks.published
 """
@@ -22,14 +22,14 @@ IMAGENET = {"num_classes": 1000, "stem": "imagenet"}
 
 @dataclass(frozen=True)
 class Row:
-    """A network and what its paper says.
+    """A network and the figures of its paper.
 
     Args:
-        name: What is printed.
-        architecture: What is built.
-        paper: Parameters, and multiply-adds where they are given, in the paper's words.
+        name: Name to print.
+        architecture: Architecture to build.
+        paper: Parameters, and multiply-adds if the paper gives them, as printed in the paper.
         size: Side of the images in pixels.
-        settings: Of ``build_network``.
+        settings: Keyword arguments of ``build_network``.
     """
 
     name: str
@@ -40,7 +40,7 @@ class Row:
 
 
 def plain_macro() -> Architecture:
-    """Return the macro network as its script runs it: every convolution a plain one."""
+    """Return the macro network as the released script runs it: with plain convolutions only."""
     architecture: Any = load_architecture("enas_macro")
     layers = (
         replace(layer, operation=layer.operation.removeprefix("sep_"))
@@ -50,7 +50,7 @@ def plain_macro() -> Architecture:
 
 
 def rows() -> Iterator[Row]:
-    """Yield the lines of the table."""
+    """Yield the rows of the table."""
     nasnet_a, micro = load_architecture("nasnet_a"), load_architecture("enas_micro")
     mobile, large = IMAGENET | {"cells": 4, "filters": 44}, IMAGENET | {"cells": 6, "filters": 168}
     yield Row("nas_2017", load_architecture("nas_2017"), "4.2M")
@@ -69,7 +69,7 @@ def count(row: Row) -> tuple[int, int]:
     """Return parameters and multiply-adds.
 
     Raises:
-        RuntimeError: If torch's own counter does not agree.
+        RuntimeError: If torch's own counter disagrees.
     """
     with torch.device("meta"):
         network = build_network(row.architecture, image_size=row.size, **row.settings).eval()

@@ -1,9 +1,10 @@
-"""Can a task tell architectures apart? How far random children differ, and one of them under seeds.
+"""Spread of the rewards of random children, compared with one child under several seeds.
 
-python -m benchmarks.spread experiment=nasnet_digits
+A search can only find differences that its rewards show. Goal: the standard deviation among
+children is at least three times the standard deviation of one child over seeds. Children from all
+parts of the ranking are trained again, because a single one may be lucky.
 
-A search can only find what its rewards show: goal, at least three times as far. Children from all
-over the ranking are trained under several seeds, for one may be luckier than the next.
+    python -m benchmarks.spread experiment=nasnet_digits
 """
 
 import argparse
@@ -24,7 +25,9 @@ def main() -> None:
     """Train the children and print the standard deviations and their ratio."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--children", type=int, default=20, help="default: 20")
-    parser.add_argument("--again", type=int, default=4, help="under all seeds (default: 4)")
+    parser.add_argument(
+        "--again", type=int, default=4, help="children to train with all seeds (default: 4)"
+    )
     parser.add_argument("--seeds", type=int, default=5, help="default: 5")
     parser.add_argument("settings", nargs="+", help="experiment=NAME and settings of search.py")
     options = parser.parse_args()
@@ -52,7 +55,7 @@ def main() -> None:
     within = statistics.fmean(statistics.variance(one) for one in again) ** 0.5
     print(f"{options.children} random children: {_summary(rewards)}")
     for one in again:
-        print(f"one of them under {options.seeds} seeds: {_summary(one)}")
+        print(f"one child with {options.seeds} seeds: {_summary(one)}")
     print(f"deviation among children {among:.4f}, of one child {within:.4f}, {among / within:.1f}x")
 
 

@@ -1,7 +1,8 @@
-"""Where the time of an ENAS step goes, inside a real ``Trainer.fit``.
+"""Time of the parts of an ENAS weights step inside a real ``Trainer.fit``.
 
-The micro search network of the released script on generated images of CIFAR's size; the shares of
-forward, backward, optimiser and augmentation, and what is left: sampling, logging, Lightning.
+The network is the micro supernet of the released script on generated images of CIFAR's size. The
+table shows the shares of forward, backward, optimiser, augmentation and sampling; the rest is
+logging and Lightning itself.
 
     python -m benchmarks.step
     python -m benchmarks.step --batch 64 --steps 20 --threads 1
@@ -36,10 +37,10 @@ WARM_UP = 3  # steps
 
 
 class Shares(pl.Callback):
-    """Sums the seconds of the parts of the weights steps after the warm-up.
+    """Callback that sums the seconds of each part of the weights steps after the warm-up.
 
     Args:
-        device: Whose queued work is waited for at every border between two parts.
+        device: Device to synchronise between two parts.
     """
 
     def __init__(self, device: torch.device) -> None:
@@ -49,7 +50,7 @@ class Shares(pl.Callback):
         self.began = 0.0
 
     def timed(self, name: str, function: Callable[..., Any]) -> Callable[..., Any]:
-        """Return ``function``, with its time added to a part."""
+        """Return ``function`` wrapped so that its time is added to a part."""
 
         def call(*args: Any, **kwargs: Any) -> Any:
             start = synchronised_time(self.device)
@@ -62,7 +63,7 @@ class Shares(pl.Callback):
         return call
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: Any) -> None:
-        """Put a clock around each part."""
+        """Wrap each part in a clock."""
         pl_module.supernet.loss = self.timed("forward", pl_module.supernet.loss)
         pl_module.manual_backward = self.timed("backward", pl_module.manual_backward)
         optimizer = trainer.optimizers[0]
@@ -73,7 +74,7 @@ class Shares(pl.Callback):
     def on_train_batch_end(
         self, trainer: pl.Trainer, pl_module: Any, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
-        """Begin after the warm-up, end with the last batch of the weights."""
+        """Start the clock after the warm-up and stop it after the last weights step."""
         weights_steps = len(trainer.train_dataloader.weights)  # type: ignore[union-attr]
         if batch_idx == WARM_UP - 1:
             self.began = synchronised_time(self.device)
@@ -84,7 +85,7 @@ class Shares(pl.Callback):
 
 
 class TimedLoader:
-    """A loader whose batches are timed as they are made."""
+    """Loader that times the creation of its batches."""
 
     def __init__(self, loader: Any, shares: Shares) -> None:
         self.loader, self.shares = loader, shares
@@ -93,7 +94,7 @@ class TimedLoader:
         return len(self.loader)
 
     def set_epoch(self, epoch: int) -> None:
-        """Hand it on."""
+        """Pass the epoch to the loader."""
         self.loader.set_epoch(epoch)
 
     def __iter__(self) -> Iterator[Any]:
@@ -104,7 +105,7 @@ class TimedLoader:
 
 
 def method(batch: int, steps: int, shares: Shares) -> ENAS:
-    """Return the released micro search on enough generated images for so many steps."""
+    """Return the released micro search on enough generated images for ``steps`` steps."""
     data = Synthetic(
         images=int((WARM_UP + steps) * batch / 0.6) + 2 * batch,
         num_classes=10,
@@ -128,12 +129,14 @@ def method(batch: int, steps: int, shares: Shares) -> ENAS:
 
 
 def main() -> None:
-    """Measure what the options ask for."""
+    """Run the fit and print the table."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--batch", type=int, default=64, help="images a batch (default: 64)")
-    parser.add_argument("--steps", type=int, default=20, help="steps, about (default: 20)")
+    parser.add_argument(
+        "--steps", type=int, default=20, help="approximate number of steps (default: 20)"
+    )
     arguments = parse(parser)
-    warnings.filterwarnings("ignore")  # Lightning's, of so short a fit and of the clocks
+    warnings.filterwarnings("ignore")  # Lightning warns about short fits and wrapped methods
     shares = Shares(arguments.device)
     with tempfile.TemporaryDirectory() as folder:
         trainer = pl.Trainer(
@@ -154,10 +157,10 @@ def main() -> None:
     )
     computing = ("forward", "backward", "optimiser")
     rest = whole - sum(shares.seconds.values())
-    for name, seconds in {**shares.seconds, "the rest": rest}.items():
+    for name, seconds in {**shares.seconds, "rest": rest}.items():
         print(f"{name:<40}{seconds / whole:>8.1%}")
     outside = whole - sum(shares.seconds[name] for name in computing)
-    print(f"{'all but forward, backward, optimiser':<40}{outside / whole:>8.1%}")
+    print(f"{'everything but these three':<40}{outside / whole:>8.1%}")
 
 
 if __name__ == "__main__":

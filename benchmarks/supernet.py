@@ -1,8 +1,9 @@
-"""Milliseconds a step: this project's search networks against a port of the released code.
+"""Milliseconds per step: the supernets of this project against a port of the released code.
 
-A training step (forward, backward, optimiser) of the micro and of the macro search network, and
-the scoring of one architecture on a validation batch. Both sides run the same architectures in
-turn; the figure is the median over architectures. Images are CIFAR's size, generated.
+Measured are a training step (forward, backward, optimiser) of the micro and of the macro supernet,
+and scoring one architecture on a validation batch. Both sides alternate with the same
+architectures; the figure is the median over architectures. Images are generated, in the size of
+CIFAR.
 
     python -m benchmarks.supernet
     python -m benchmarks.supernet --batch 64 --steps 5 --threads 1
@@ -34,54 +35,54 @@ Run = Callable[[Architecture], None]
 
 
 class Micro:
-    """The micro search network of the released script, on both sides."""
+    """The micro supernet of the released script, on both sides."""
 
     name = "micro"
     space: Space = CellSpace(blocks=5)
 
     @staticmethod
     def ours() -> nn.Module:
-        """This project's."""
+        """Return the supernet of this project."""
         return SharedCellNetwork(
             num_classes=CLASSES, cells=2, filters=20, auxiliary=False, reduction="factorized"
         )
 
     @staticmethod
     def port() -> nn.Module:
-        """The port's, states stacked."""
+        """Return the port, which stacks the states."""
         return PortCellNetwork(num_classes=CLASSES, cells=2, filters=20)
 
 
 class MicroList(Micro):
-    """Against a more careful port, which keeps the states in a list."""
+    """The same against a more careful port, which keeps the states in a list."""
 
     name = "micro, port without stacks"
 
     @staticmethod
     def port() -> nn.Module:
-        """The port's, states in a list."""
+        """Return the port that keeps the states in a list."""
         return PortCellNetwork(num_classes=CLASSES, cells=2, filters=20, stack=False)
 
 
 class Macro:
-    """The macro search network of the released script, on both sides."""
+    """The macro supernet of the released script, on both sides."""
 
     name = "macro"
     space: Space = MacroSpace(layers=12)
 
     @staticmethod
     def ours() -> nn.Module:
-        """This project's."""
+        """Return the supernet of this project."""
         return SharedMacroNetwork(num_classes=CLASSES, layers=12, filters=36)
 
     @staticmethod
     def port() -> nn.Module:
-        """The port's."""
+        """Return the port."""
         return PortMacroNetwork(num_classes=CLASSES, layers=12, filters=36)
 
 
 def architectures(space: Space, number: int) -> list[Architecture]:
-    """Return uniformly random architectures, the same ones at every call."""
+    """Return uniformly random architectures, the same at every call."""
     random = Random(0)
     options = list(space.token_options())
     return [space.decode([random.randrange(n) for n in options]) for _ in range(number)]
@@ -101,7 +102,7 @@ def training_step(
 
 
 def scoring(network: nn.Module, images: Tensor, labels: Tensor) -> Run:
-    """Return a function that takes an architecture's accuracy on the batch."""
+    """Return a function that computes the accuracy of an architecture on the batch."""
     network.eval()
 
     @torch.no_grad()
@@ -112,14 +113,14 @@ def scoring(network: nn.Module, images: Tensor, labels: Tensor) -> Run:
 
 
 def milliseconds(run: Run, architecture: Architecture, device: torch.device) -> float:
-    """Return the time of one call, with all work that it queued."""
+    """Return the time of one call, including the work that it queued on the device."""
     start = synchronised_time(device)
     run(architecture)
     return 1e3 * (synchronised_time(device) - start)
 
 
 def compare(ours: Run, port: Run, space: Space, steps: int, device: torch.device) -> list[float]:
-    """Return the two medians over ``steps`` architectures, run in turn."""
+    """Return the two medians over ``steps`` architectures; the two sides alternate."""
     times: tuple[list[float], list[float]] = ([], [])
     for index, architecture in enumerate(architectures(space, WARM_UP + steps)):
         for run, figures in zip((ours, port), times, strict=True):
@@ -132,7 +133,7 @@ def compare(ours: Run, port: Run, space: Space, steps: int, device: torch.device
 def benchmark(
     side: type[Micro] | type[Macro], batch: int, steps: int, device: torch.device
 ) -> None:
-    """Measure training and scoring at one batch size, and print a line for each."""
+    """Measure training and scoring at one batch size and print a line for each."""
     torch.manual_seed(0)
     images = torch.randn(batch, 3, SIDE, SIDE, device=device)
     labels = torch.randint(CLASSES, (batch,), device=device)
@@ -159,11 +160,13 @@ def report(name: str, figures: list[float]) -> None:
 
 
 def main() -> None:
-    """Measure what the options ask for."""
+    """Measure and print the table."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--batch", type=int, help="images a batch (default: 64 and 160)")
     parser.add_argument("--steps", type=int, default=10, help="architectures (default: 10)")
-    parser.add_argument("--list", action="store_true", help="also a port that stacks no states")
+    parser.add_argument(
+        "--list", action="store_true", help="also compare with a port that does not stack states"
+    )
     arguments = parse(parser)
     device = arguments.device
     print(f"{torch.get_num_threads()} threads, {device.type}, median of {arguments.steps}")

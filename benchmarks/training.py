@@ -1,11 +1,11 @@
-"""Milliseconds a training step of NASNet-A, ours against plain torch, and peak memory.
+"""Milliseconds and peak memory of a training step of NASNet-A: this project against plain torch.
 
-Forward, backward and SGD step of the CIFAR network, N = 6, F = 32, on generated images, by three:
-ours with channels last, as it is trained here; the same network out of its Python file, plain torch
-in NCHW with the same weights; and darts_nasnet_a, a network of like size as DARTS builds it, out of
-its Python file too. Each has a process of its own; they step in turn, one at a time, on all cores.
-Figures are medians; a ratio is to our step of the same turn. Memory is the most that a process held
-beyond what it held before its network was built (Linux: VmHWM less VmRSS then).
+A step is forward, backward and SGD of the CIFAR network (N = 6, F = 32) on generated images. Three
+networks are compared: NASNet-A as it is trained here, in channels-last format; the same network
+from its exported Python file, in NCHW format with the same weights; and darts_nasnet_a, of similar
+size as DARTS builds it, also from its Python file. Each network has its own process. The processes
+take turns and use all cores. Figures are medians; ratios compare steps of the same turn. Memory is
+the peak of the process minus its memory before the network was built (Linux: VmHWM minus VmRSS).
 
     python -m benchmarks.training
     python -m benchmarks.training --batch 8 --steps 3 --threads 1
@@ -33,13 +33,13 @@ OURS, PLAIN, DARTS = "ours, channels last", "its Python file, NCHW", "darts_nasn
 
 
 def ours(name: str) -> nn.Module:
-    """Return this project's network, with the same weights every time."""
+    """Return the network of this project, with the same weights at every call."""
     torch.manual_seed(0)
     return build_network(load_architecture(name), num_classes=CLASSES)
 
 
 def from_file(name: str) -> nn.Module:
-    """Return the network of the Python file, with the same weights."""
+    """Return the network of the exported Python file, with the same weights."""
     defined: dict = {}
     exec(python_source(load_architecture(name), {"num_classes": CLASSES}), defined)
     network = defined["Network"]()
@@ -55,13 +55,13 @@ MAKERS = {
 
 
 def kibibytes(field: str) -> int:
-    """Return a figure of this process's memory."""
+    """Return a field of ``/proc/self/status`` in KiB."""
     lines = Path("/proc/self/status").read_text().splitlines()
     return int(next(line for line in lines if line.startswith(field)).split()[1])
 
 
 def work(pipe: Connection, name: str, batch: int, threads: int) -> None:
-    """Take a step, and send its seconds and its loss, whenever it is asked for; then the memory."""
+    """Take a step per message and send its seconds and loss; finally send the peak memory."""
     torch.set_num_threads(threads)
     before = kibibytes("VmRSS")
     network = MAKERS[name]().train()
@@ -84,7 +84,7 @@ def work(pipe: Connection, name: str, batch: int, threads: int) -> None:
 
 @contextmanager
 def worker(name: str, batch: int, threads: int) -> Iterator[Connection]:
-    """Start a process for one network; give the pipe to it."""
+    """Start a process for one network and yield the pipe to it."""
     context = multiprocessing.get_context("spawn")
     here, there = context.Pipe()
     process = context.Process(target=work, args=(there, name, batch, threads), daemon=True)
@@ -95,7 +95,7 @@ def worker(name: str, batch: int, threads: int) -> Iterator[Connection]:
 
 
 def steps(pipes: dict[str, Connection], number: int) -> dict[str, list[tuple[float, float]]]:
-    """Return the seconds and the loss of each step, taken in turn."""
+    """Return the seconds and the loss of each step; the networks take turns."""
     taken: dict[str, list[tuple[float, float]]] = {name: [] for name in pipes}
     for _ in range(WARM_UP + number):
         for name, pipe in pipes.items():
@@ -105,7 +105,7 @@ def steps(pipes: dict[str, Connection], number: int) -> dict[str, list[tuple[flo
 
 
 def measure(batch: int, number: int) -> tuple[dict[str, list[float]], dict[str, float]]:
-    """Return the milliseconds of each step and the megabytes of each network."""
+    """Return the milliseconds of each step and the peak megabytes of each network."""
     threads = torch.get_num_threads()
     with (
         worker(OURS, batch, threads) as one,
@@ -118,7 +118,7 @@ def measure(batch: int, number: int) -> tuple[dict[str, list[float]], dict[str, 
             pipe.send(False)
         memory = {name: pipe.recv() for name, pipe in pipes.items()}
     first = [taken[name][0][1] for name in (OURS, PLAIN)]
-    assert abs(first[0] - first[1]) < 1e-3, f"not the same network: losses {first}"
+    assert abs(first[0] - first[1]) < 1e-3, f"the networks differ: losses {first}"
     return {name: [1e3 * t for t, _ in each[WARM_UP:]] for name, each in taken.items()}, memory
 
 
@@ -126,14 +126,16 @@ def main() -> None:
     """Measure and print the table."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--batch", type=int, default=32, help="images a batch (default: 32)")
-    parser.add_argument("--steps", type=int, default=15, help="timed, of each (default: 15)")
+    parser.add_argument(
+        "--steps", type=int, default=15, help="timed steps of each network (default: 15)"
+    )
     arguments = parse(parser, device=False)
     print(
         f"{torch.get_num_threads()} threads, batch {arguments.batch}, float32, "
-        f"median of {arguments.steps} steps taken in turn"
+        f"median of {arguments.steps} alternating steps"
     )
     milliseconds, memory = measure(arguments.batch, arguments.steps)
-    print(f"{'':<26}{'ms a step':>10}{'ratio':>8}{'peak, MB':>10}{'ratio':>8}")
+    print(f"{'':<26}{'ms/step':>10}{'ratio':>8}{'peak, MB':>10}{'ratio':>8}")
     for name in MAKERS:
         ratios = [a / b for a, b in zip(milliseconds[name], milliseconds[OURS], strict=True)]
         memory_ratio = memory[name] / memory[OURS]

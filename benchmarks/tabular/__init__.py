@@ -1,1 +1,1 @@
-"""The searches of ``benchmarks.nas_bench_201``: how they are run, kept, summed up and drawn."""
+"""Parts of ``benchmarks.nas_bench_201``: running, storing, summarising and drawing searches."""

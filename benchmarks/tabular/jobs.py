@@ -1,4 +1,4 @@
-"""Searches in several processes: a job is one method on one data set, for a few seeds."""
+"""Searches in several processes. A job is one method on one data set with a few seeds."""
 
 import multiprocessing
 from collections.abc import Iterator, Sequence
@@ -14,19 +14,19 @@ from benchmarks.tabular.record import Tokens, curve
 from benchmarks.tabular.settings import composed
 from lightning_nas.evaluation.tabular import TabularBenchmark
 
-SEEDS = 20  # of a job: more gain nothing, for their weights would not fit into a cache
+SEEDS = 20  # seeds of a job; with more, the weights no longer fit into the cache
 
 
 @dataclass(frozen=True)
 class Job:
-    """Some searches.
+    """Several searches with the same settings.
 
     Args:
-        name: By which results are told apart.
-        settings: Of the method, beside the experiment's.
-        dataset: Of the table.
-        seeds: Of the searches.
-        queries: Of each.
+        name: Name of the method in the results.
+        settings: Settings of the method, added to those of the experiment.
+        dataset: Data set of the table.
+        seeds: Seeds of the searches.
+        queries: Queries of each search.
     """
 
     name: str
@@ -38,18 +38,18 @@ class Job:
 
 @dataclass(frozen=True)
 class Found:
-    """What one search asked, what it was answered, and the curve (``record.curve``)."""
+    """Queries and answers of one search, and its curve (see ``record.curve``)."""
 
     tokens_Q: list[Tokens]
     reward_Q: list[float]
     mean_Q: list[float]
 
 
-open_table = lru_cache(TabularBenchmark)  # once for a process
+open_table = lru_cache(TabularBenchmark)  # once per process
 
 
 def run(job: Job) -> list[Found]:
-    """Return what each seed of a job found."""
+    """Run the searches of a job and return their results."""
     torch.set_num_threads(1)
     table = open_table(job.dataset)
     records = searched(composed(job.settings), job.seeds, job.queries, table)
@@ -57,12 +57,12 @@ def run(job: Job) -> list[Found]:
 
 
 def chunks(seeds: Sequence[int]) -> list[tuple[int, ...]]:
-    """Return seeds in the portions of a job."""
+    """Split seeds into portions of the size of a job."""
     return [tuple(seeds[start : start + SEEDS]) for start in range(0, len(seeds), SEEDS)]
 
 
 def completed(jobs: Sequence[Job], processes: int, name: str) -> Iterator[tuple[Job, list[Found]]]:
-    """Yield jobs with what they found, as they end, under a bar that counts searches."""
+    """Yield jobs and their results as they end, with a progress bar that counts searches."""
     with tqdm(total=sum(len(job.seeds) for job in jobs), desc=name, unit="search") as bar:
         for job, found in _completed(jobs, min(processes, len(jobs))):
             yield job, found
@@ -73,11 +73,11 @@ def _completed(jobs: Sequence[Job], processes: int) -> Iterator[tuple[Job, list[
     if processes <= 1:
         yield from ((job, run(job)) for job in jobs)
         return
-    spawn = multiprocessing.get_context("spawn")  # torch's threads do not live through a fork
+    spawn = multiprocessing.get_context("spawn")  # torch's threads do not survive a fork
     pool = ProcessPoolExecutor(processes, spawn)
     try:
         futures = {pool.submit(run, job): job for job in jobs}
         for future in as_completed(futures):
             yield futures[future], future.result()
-    finally:  # where it is interrupted, what has not begun is left; a ``with`` would wait for it
+    finally:  # after an interrupt, jobs that wait are dropped; ``with`` would run them
         pool.shutdown(wait=False, cancel_futures=True)

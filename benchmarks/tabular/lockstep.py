@@ -1,11 +1,10 @@
-"""Many searches of one method side by side, one seed each, in one process.
+"""Many searches of one method in one process, one seed each, all in lockstep.
 
-A search of 200 queries with a controller takes a second or two, nearly all of it the cost of
-calling small operations one after another. Here the controllers of many seeds are stacked, and
-torch's ``vmap`` runs the project's own code, the walk over the decisions, advantages, losses, over
-the whole stack at once. Draws are those of the method: a search asks for the same architectures in
-the same order as ``search.py`` with its seed, which a test compares. Trainer and journal, which
-change nothing of this, are left out.
+A search of 200 queries with a controller takes one or two seconds, nearly all of it the overhead of
+small operations. Here the controllers of many seeds are stacked, and torch's ``vmap`` runs the code
+of the project (walk over the decisions, advantages, losses) over the whole stack at once. Each
+search samples the same architectures in the same order as ``search.py`` with its seed; a test
+compares them. Trainer and journal do not influence this and are left out.
 
 Shapes: S = searches, N = trials of a batch, T = tokens, K = options.
 """
@@ -30,7 +29,7 @@ from lightning_nas.storage.trial import Outcome, Trial
 def searched(
     cfg: DictConfig, seeds: Sequence[int], queries: int, table: TabularBenchmark
 ) -> list[Record]:
-    """Return what the searches of some seeds asked."""
+    """Run the searches of several seeds and return their records."""
     searches = [method(cfg, seed, table) for seed in seeds]
     records = [Record(search, table) for search in searches]
     if isinstance(searches[0], ControllerSearch):
@@ -42,7 +41,7 @@ def searched(
 
 
 def _drawing(record: Record, queries: int) -> None:
-    """Run a search that draws one architecture after the other, without a controller."""
+    """Run a search that proposes one architecture after the other, without a controller."""
     search = record.search
     for number in range(queries):
         (proposal,) = search.propose(range(number, number + 1))
@@ -51,7 +50,7 @@ def _drawing(record: Record, queries: int) -> None:
 
 
 def _learning(records: Sequence[Record], queries: int) -> None:
-    """Run searches with controllers."""
+    """Run several searches with controllers in lockstep."""
     policies = Policies([record.search for record in records])  # type: ignore[misc]
     batch = records[0].search.batch
     for first in range(0, queries, batch):
@@ -65,13 +64,13 @@ def _learning(records: Sequence[Record], queries: int) -> None:
 
 
 class Policies:
-    """The controllers of several searches of the same settings, drawn from and taught at once.
+    """The stacked controllers of several searches with the same settings.
 
     Args:
-        searches: One for each seed.
+        searches: One search for each seed.
 
     Attributes:
-        entropy_S: Of each controller's decisions, in nats, when it learnt last.
+        entropy_S: Entropy of the decisions of each controller, in nats, at the last update.
     """
 
     def __init__(self, searches: Sequence[ControllerSearch]) -> None:
@@ -89,7 +88,7 @@ class Policies:
         return vmap(call)(self.parameters, self.buffers, *batched)
 
     def draw(self, numbers: range) -> tuple[Tensor, Tensor]:
-        """Return tokens ``(S, N, T)`` and log-probabilities ``(S, N)`` of some trials."""
+        """Sample tokens ``(S, N, T)`` and log-probabilities ``(S, N)`` for the given trials."""
         noise = [[noise_of(search, number) for number in numbers] for search in self.searches]
         rounds = [self._candidates(noise)]
         last = self.searches[0].redraws
@@ -110,26 +109,27 @@ class Policies:
 
     @torch.no_grad()
     def _candidates(self, noise: Sequence[Sequence[Iterator[Tensor]]]) -> tuple[Tensor, Tensor]:
-        """Return one draw more of each trial, as ``draw`` does; R such rounds are looked at."""
+        """Return one more sample for each trial. ``draw`` looks at R such rounds."""
         noise_SNTK = torch.stack([torch.stack([next(n) for n in trials]) for trials in noise])
         tokens_SNT, log_prob_SN = self._call("draw", noise_SNTK)
         return tokens_SNT, log_prob_SN
 
     def learn(self, tokens_SNT: Tensor, log_prob_SN: Tensor, reward_SN: Tensor) -> None:
-        """Let each controller learn from its batch."""
+        """Update each controller with its batch."""
         with torch.no_grad():
             credit_SN = self._call("credit", reward_SN)
         for _ in range(self.searches[0].passes):
             loss_S, self.entropy_S = self._call("loss", tokens_SNT, log_prob_SN, credit_SN)
             self.optimizer.zero_grad()
-            loss_S.sum().backward()  # each controller has its own weights, hence its own gradient
+            loss_S.sum().backward()  # the weights are separate, and so are the gradients
             self.optimizer.step()
 
 
 def noise_of(search: TrialSearch, number: int) -> Iterator[Tensor]:
-    """Yield the exponential noise ``(T, K)`` of a trial's draws, one after another.
+    """Yield the exponential noise ``(T, K)`` of the samples of a trial, one after another.
 
-    One call for each decision, as a controller makes them: torch fills longer tensors otherwise.
+    There is one call for each decision, as in the controller: torch fills longer tensors
+    differently.
     """
     _, seed = search.chance(number)
     generator = torch.Generator().manual_seed(seed)
@@ -139,7 +139,7 @@ def noise_of(search: TrialSearch, number: int) -> Iterator[Tensor]:
 
 
 class _Policy(nn.Module):
-    """What a search does with its controller, as functions of the controller's weights."""
+    """Operations of a search on its controller, as functions of the weights of the controller."""
 
     def __init__(self, search: ControllerSearch) -> None:
         super().__init__()
@@ -165,7 +165,7 @@ class _Policy(nn.Module):
 
 
 class _Cell(nn.Module):
-    """``nn.LSTMCell`` with its own weights, written out: torch has no ``vmap`` of it."""
+    """``nn.LSTMCell`` in elementary operations: torch's ``vmap`` does not support the original."""
 
     def __init__(self, cell: nn.LSTMCell) -> None:
         super().__init__()
@@ -176,6 +176,6 @@ class _Cell(nn.Module):
         hidden, cell = state
         gates = linear(x, self.weight_ih, self.bias_ih)
         gates = gates + linear(hidden, self.weight_hh, self.bias_hh)
-        entering, kept, new, shown = gates.chunk(4, dim=-1)
-        cell = kept.sigmoid() * cell + entering.sigmoid() * new.tanh()
-        return shown.sigmoid() * cell.tanh(), cell
+        input_gate, forget_gate, new, output_gate = gates.chunk(4, dim=-1)
+        cell = forget_gate.sigmoid() * cell + input_gate.sigmoid() * new.tanh()
+        return output_gate.sigmoid() * cell.tanh(), cell

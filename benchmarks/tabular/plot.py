@@ -1,4 +1,4 @@
-"""The curves of all methods, a panel for each data set."""
+"""Plot of the curves of all methods, one panel per data set."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from benchmarks.tabular.results import Point
 
 TITLES = {"cifar10": "CIFAR-10", "cifar100": "CIFAR-100", "imagenet16": "ImageNet16-120"}
-# colours that the colour-blind tell apart (Okabe and Ito); dashes: the papers' settings
+# colours for colour-blind readers (Okabe and Ito); dashed: settings of the papers
 STYLES: dict[str, tuple[str, str, Any]] = {
     "nasnet": ("NASNet, tuned", "#D55E00", "-"),
     "nasnet_paper": ("NASNet, as published", "#D55E00", (0, (4, 2))),
@@ -21,7 +21,7 @@ STYLES: dict[str, tuple[str, str, Any]] = {
     "evolution_paper": ("evolution, as published", "#009E73", (0, (4, 2))),
     "random": ("random search", "#666666", "-"),
 }
-FROM, EVERY = 10, 2  # the first query that is drawn, for all begin at random; and the step
+FROM, EVERY = 10, 2  # first query of the plot (all methods start at random), and step
 
 
 def draw(
@@ -30,9 +30,9 @@ def draw(
     """Draw curves with bands of one standard error into ``nas_bench_201.svg`` and ``.png``.
 
     Args:
-        curves: Of each data set and method.
-        best: Of each data set, the table's best.
-        folder: Where the pictures are written.
+        curves: Points by data set and method.
+        best: Highest accuracy in the table, by data set.
+        folder: Folder of the pictures.
     """
     figure = Figure(figsize=(4 * len(curves), 4.3), layout="constrained")
     panels = figure.subplots(1, len(curves), squeeze=False)[0]
@@ -41,7 +41,7 @@ def draw(
     panels[0].set_ylabel("accuracy of the best so far (%)")
     handles, labels = panels[0].get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside lower center", ncols=4, frameon=False, fontsize=9)
-    # the same curves, the same file; letters as letters, not as outlines
+    # same curves, same bytes; text stays text
     with mpl.rc_context({"svg.hashsalt": "nas_bench_201", "svg.fonttype": "none"}):
         figure.savefig(folder / "nas_bench_201.svg", metadata={"Date": None})
     figure.savefig(folder / "nas_bench_201.png", dpi=150)

@@ -1,4 +1,4 @@
-"""What one search asked of the table, and the curve that it gives. Q = queries, in their order."""
+"""The queries of one search and its curve. Shapes: Q = queries, in their order."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -11,14 +11,14 @@ Tokens = tuple[int, ...]
 
 @dataclass
 class Record:
-    """The queries of one search, as its journal would have them.
+    """The queries of one search, as its journal would contain them.
 
-    An architecture that was asked for before is answered from memory, with the outcome of the first
-    time; it counts as a query all the same.
+    If the search asks for an architecture again, the first answer is repeated; it counts as a
+    query.
 
     Args:
-        search: Which asks.
-        table: Which answers.
+        search: Search that asks.
+        table: Table that answers.
     """
 
     search: TrialSearch
@@ -28,7 +28,7 @@ class Record:
     _known: dict[Tokens, float] = field(default_factory=dict)
 
     def query(self, tokens: Tokens) -> float:
-        """Return the reward of an architecture, and write it down."""
+        """Return the reward of an architecture and record the query."""
         if tokens not in self._known:
             architecture = self.search.space_of(tokens).decode(tokens)
             seed = self.search.seed_of(len(self.tokens_Q))
@@ -41,11 +41,11 @@ class Record:
 def curve(
     tokens_Q: Sequence[Tokens], reward_Q: Sequence[float], table: TabularBenchmark
 ) -> list[float]:
-    """Return, after each query, what is known afterwards of what the search would then choose.
+    """Return, after each query, the mean accuracy of the architecture that the search would choose.
 
-    It chooses the highest reward so far, the earliest of equal ones: one training of the table.
-    What is known afterwards is the mean of the table's trainings of it, which may fall when a lucky
-    training displaces a better architecture.
+    The search chooses the highest reward so far, which is the accuracy of one training, and the
+    earliest of equal rewards. The mean over all trainings of the chosen architecture can fall: a
+    lucky training can displace a better architecture.
 
     >>> table = TabularBenchmark("cifar10")
     >>> good, lucky = (3, 3, 3, 1, 3, 2), (3, 3, 3, 1, 3, 3)

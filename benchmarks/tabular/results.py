@@ -1,6 +1,7 @@
-"""The searches that were run, in a folder, so that none is run twice; and their figures.
+"""Files of the searches, so that none is run twice, and their statistics.
 
-``searches/DATASET-METHOD.jsonl``: the settings, then a line for each seed. ``summary.csv``: means.
+``searches/DATASET-METHOD.jsonl`` holds the settings and then one line per seed, ``summary.csv`` the
+means.
 """
 
 import csv
@@ -20,14 +21,14 @@ COLUMNS = ("method", "dataset", "queries", "mean", "standard_error", "seeds")
 
 
 class Kept:
-    """The searches of one method on one data set.
+    """The stored searches of one method on one data set.
 
     Args:
-        path: The file; it is made where it is missing.
-        about: What all have in common: settings, queries. A file that has others is refused.
+        path: File. It is created if it is missing.
+        about: Settings and queries that all searches share.
 
     Raises:
-        InputError: If the file is of other settings.
+        InputError: If the file holds searches with other settings.
     """
 
     def __init__(self, path: Path, about: dict[str, Any]) -> None:
@@ -38,19 +39,19 @@ class Kept:
         lines = [json.loads(line) for line in text.splitlines(True) if line.endswith("\n")]
         if lines and lines[0] != about:
             raise InputError(
-                f"{path} has searches with other settings; keep them, and give another folder by -o"
+                f"{path} holds searches with other settings: choose another folder with -o"
             )
         self.searches = {line["seed"]: line for line in lines[1:]}
         whole = "".join(json.dumps(line) + "\n" for line in [about, *self.searches.values()])
-        if text != whole:  # there is no file yet, or its last line was broken off
+        if text != whole:  # the file is new, or its last line is incomplete
             replace_text(path, whole)
 
     def missing(self, seeds: Sequence[int]) -> list[int]:
-        """Return those of some seeds that have not been run."""
+        """Return the seeds that have not been run."""
         return [seed for seed in seeds if seed not in self.searches]
 
     def add(self, seeds: Sequence[int], found: Sequence[Found]) -> None:
-        """Write what some seeds found."""
+        """Write the results of several seeds."""
         lines = [
             {
                 "seed": seed,
@@ -65,18 +66,18 @@ class Kept:
         self.searches |= {line["seed"]: line for line in lines}
 
     def curves(self, seeds: Sequence[int]) -> list[list[float]]:
-        """Return the curves of some seeds that have been run."""
+        """Return the curves of seeds that have been run."""
         return [self.searches[seed]["means"] for seed in seeds]
 
     def distinct(self, seeds: Sequence[int], queries: int) -> float:
-        """Return how many different architectures the first queries asked for, on average."""
+        """Return the mean number of distinct architectures among the first queries."""
         asked = [self.searches[seed]["architectures"][:queries] for seed in seeds]
         return statistics.fmean(len(set(architectures)) for architectures in asked)
 
 
 @dataclass(frozen=True)
 class Point:
-    """What a method has found after so many queries, mean over seeds, in [0, 1]."""
+    """Accuracy of a method after a number of queries: mean over seeds, in [0, 1]."""
 
     method: str
     dataset: str
@@ -86,13 +87,13 @@ class Point:
     seeds: int
 
     def over(self, other: "Point") -> float:
-        """Return the difference to another in standard errors of the difference."""
+        """Return the difference from another point, in standard errors of the difference."""
         error = math.hypot(self.error, other.error)
         return (self.mean - other.mean) / error if error else 0.0
 
 
 def points(method: str, dataset: str, curves: Sequence[Sequence[float]]) -> list[Point]:
-    """Return a point for each query of the curves of at least two seeds."""
+    """Return one point per query, from the curves of at least two seeds."""
     return [
         Point(
             method,

@@ -1,4 +1,4 @@
-"""The methods that are compared, each as ``search.py`` takes it: settings beside the experiment."""
+"""The compared methods: arguments of ``search.py`` that are added to those of the experiment."""
 
 from typing import Any
 
@@ -10,7 +10,10 @@ from benchmarks.experiment import experiment
 from lightning_nas.evaluation.tabular import TabularBenchmark
 from lightning_nas.search.trial_search import TrialSearch
 
-TABLE = ("experiment=nas_bench_201", "method.control=0")  # all queries for the method
+TABLE = (
+    "experiment=nas_bench_201",
+    "method.control=0",
+)  # no random arm: all queries go to the method
 NAS = ("method=nas", "controller=nas")
 METHODS = {
     "random": ("method=random_search",),
@@ -47,19 +50,19 @@ METHODS = {
 
 
 def composed(settings: tuple[str, ...]) -> DictConfig:
-    """Return what instantiates a method on the table, its interpolations resolved: sooner done."""
+    """Return the configuration of a method, with interpolations resolved to save time later."""
     whole = experiment([*TABLE, *settings])
     return OmegaConf.create(OmegaConf.to_container(whole.method, resolve=True))
 
 
 def method(cfg: DictConfig, seed: int, table: TabularBenchmark, **changes: Any) -> TrialSearch:
-    """Return a search as ``search.py seed=SEED`` begins it, over a table that is open already.
+    """Return the search that ``search.py seed=SEED`` would start, over an open table.
 
     Args:
-        cfg: Of ``composed``.
-        seed: Of the controller's first weights and of all draws.
-        table: Which is asked.
-        changes: Of the method's arguments.
+        cfg: Configuration from ``composed``.
+        seed: Seed of the initial weights of the controller and of all samples.
+        table: Table that answers.
+        changes: Keyword arguments that replace those of the configuration.
     """
     torch.manual_seed(seed)
     search: TrialSearch = instantiate(

@@ -1,9 +1,9 @@
-"""Settings of a method, chosen on CIFAR-100 by successive halving.
+"""Choose the settings of a method on CIFAR-100 by successive halving.
 
-Combinations are drawn from a grid without replacement, the experiment's own settings beside them.
-All are run with a few seeds, the best third with three times as many others, and so on; seeds begin
-at 1000, far from those that are reported. A combination counts by what it has found after all
-queries, mean over all of its seeds so far.
+Combinations are sampled from a grid without replacement; the settings of the experiment compete
+with them. All run with a few seeds, the best third with three times as many new seeds, and so on.
+Seeds start at 1000, far from those of the reported results. The score of a combination is the
+accuracy after all queries, averaged over all of its seeds so far.
 
     python -m benchmarks.tabular.tune nasnet -o tuned
 """
@@ -72,13 +72,13 @@ GRIDS: dict[str, dict[str, list[object]]] = {
     },
 }
 COLUMNS = ("round", "seeds", "found_at_half", "found", "standard_error", "settings")
-OWN: Settings = ()  # the experiment's
+OWN: Settings = ()  # the settings of the experiment
 FIRST_SEED = 1000
 DATASET = "cifar100"
 
 
-def drawn(grid: dict[str, list[object]], number: int) -> list[Settings]:
-    """Return some combinations of a grid, always the same, those that cannot be left out."""
+def sample_combinations(grid: dict[str, list[object]], number: int) -> list[Settings]:
+    """Sample combinations of a grid, always the same; impossible combinations are left out."""
     names = list(grid)
     every = [
         tuple(f"{name}={value}" for name, value in zip(names, values, strict=True))
@@ -88,8 +88,8 @@ def drawn(grid: dict[str, list[object]], number: int) -> list[Settings]:
     return random.Random(0).sample(every, min(number, len(every)))
 
 
-def halved(grid: str, combinations: Sequence[Settings], options: argparse.Namespace) -> None:
-    """Print and write what each round of a grid found."""
+def run_halving(grid: str, combinations: Sequence[Settings], options: argparse.Namespace) -> None:
+    """Run successive halving on a grid; print and write every round."""
     method, seeds = grid.removesuffix("_finer"), options.seeds
     found: dict[Settings, list[list[float]]] = {combination: [] for combination in combinations}
     first = FIRST_SEED
@@ -109,13 +109,13 @@ def halved(grid: str, combinations: Sequence[Settings], options: argparse.Namesp
 
 
 def _final(curves: Sequence[Sequence[float]], query: int = -1) -> tuple[float, float]:
-    """Return mean and standard error after a query."""
+    """Return mean and standard error over curves after a query."""
     values = [curve[query] for curve in curves]
     return statistics.fmean(values), statistics.stdev(values) / len(values) ** 0.5
 
 
 def _write(path: Path, number: int, found: dict[Settings, list[list[float]]]) -> None:
-    """Print a round and append it to a file."""
+    """Print a round and append it to the file."""
     with path.open("a" if number > 1 else "w", newline="") as file:
         writer = csv.writer(file)
         if number == 1:
@@ -134,13 +134,15 @@ def parsed(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("grid", choices=GRIDS)
     parser.add_argument("-o", "--output", type=Path, default=Path("runs/tuned"))
     parser.add_argument("--combinations", type=int, default=24)
-    parser.add_argument("--seeds", type=int, default=12, help="of the first round (default: 12)")
+    parser.add_argument(
+        "--seeds", type=int, default=12, help="seeds of the first round (default: 12)"
+    )
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--queries", type=int, default=200)
     parser.add_argument("--processes", type=int, default=os.cpu_count())
     options = parser.parse_args(arguments)
     if options.seeds < 2 or min(options.rounds, options.queries, options.processes) < 1:
-        parser.error("--seeds: at least 2; --rounds, --queries and --processes: 1")
+        parser.error("--seeds must be at least 2, --rounds, --queries and --processes at least 1")
     return options
 
 
@@ -148,9 +150,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Tune one method on one grid."""
     options = parsed(arguments)
     options.output.mkdir(parents=True, exist_ok=True)
-    combinations = [OWN, *drawn(GRIDS[options.grid], options.combinations)]
+    combinations = [OWN, *sample_combinations(GRIDS[options.grid], options.combinations)]
     try:
-        halved(options.grid, combinations, options)
+        run_halving(options.grid, combinations, options)
     except InputError as error:
         sys.exit(f"error: {error}")
 
