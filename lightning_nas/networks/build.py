@@ -12,14 +12,12 @@ from lightning_nas.architecture import (
     MacroArchitecture,
 )
 from lightning_nas.errors import InputError
-from lightning_nas.networks.cell import CellNetwork
+from lightning_nas.networks.cell import CellNetwork, DARTSCellNetwork, NASNetCellNetwork
 from lightning_nas.networks.chain import ChainNetwork
-from lightning_nas.networks.darts import DARTSCellNetwork
 from lightning_nas.networks.edge_cell import EdgeCellNetwork
 from lightning_nas.networks.features import FeaturePyramid
 from lightning_nas.networks.heads import STEM_REDUCTIONS
 from lightning_nas.networks.macro import MacroNetwork
-from lightning_nas.networks.nasnet import NASNetCellNetwork
 
 CELL_NETWORKS = {  # by their rules
     "enas": CellNetwork,

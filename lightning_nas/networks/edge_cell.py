@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from lightning_nas.architecture import EDGES, EdgeCellArchitecture
 from lightning_nas.layers.convolutions import Conv2d, Norm, ReluConvNorm
-from lightning_nas.layers.operations import EDGE
+from lightning_nas.layers.operations import make_operation
 from lightning_nas.networks.heads import Stem, check_image_size
 
 STAGES = 3
@@ -29,7 +29,10 @@ class EdgeCell(nn.Module):
 
     def __init__(self, architecture: EdgeCellArchitecture, channels: int, norm: Norm) -> None:
         super().__init__()
-        self.edges = nn.ModuleList(EDGE[name](channels, norm) for name in architecture.operations)
+        self.edges = nn.ModuleList(
+            make_operation("edge", name, channels, channels, 1, norm)
+            for name in architecture.operations
+        )
 
     def forward(self, x: Tensor) -> Tensor:
         """Return the last node."""
@@ -55,7 +58,7 @@ class ResidualReduction(nn.Module):
         super().__init__()
         self.halve = nn.Conv2d(in_channels, out_channels, 3, stride=2, padding=1, bias=False)
         self.norm = norm(out_channels)
-        self.conv = ReluConvNorm(out_channels, out_channels, norm, 3)
+        self.conv = ReluConvNorm(out_channels, out_channels, 1, norm, 3)
         self.shortcut = Conv2d(in_channels, out_channels)
 
     def forward(self, x: Tensor) -> Tensor:

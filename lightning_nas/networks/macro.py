@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from lightning_nas.architecture import MacroArchitecture, MacroLayer, poolings
 from lightning_nas.layers.convolutions import FactorizedReduction, Norm, ReluConvNorm
-from lightning_nas.layers.operations import MACRO, POOLINGS
+from lightning_nas.layers.operations import POOLINGS, make_operation
 from lightning_nas.networks.heads import Classifier, Stem, check_image_size
 from lightning_nas.networks.initialization import initialize
 from lightning_nas.networks.shared_macro import Sources
@@ -30,12 +30,12 @@ class MacroBlock(nn.Module):
 
     def __init__(self, layer: MacroLayer, index: int, channels: int, norm: Norm) -> None:
         super().__init__()
-        self.conv = ReluConvNorm(channels, channels, norm)
-        operation = MACRO[layer.operation](channels)
+        self.conv = ReluConvNorm(channels, channels, 1, norm)
+        operation = make_operation("macro", layer.operation, channels, channels, 1, norm)
         pools = layer.operation in POOLINGS
         self.operation = operation if pools else nn.Sequential(nn.ReLU(), operation, norm(channels))
         joined = channels * (len(layer.skips) + 1)
-        self.join = ReluConvNorm(joined, channels, norm) if index > 0 else None
+        self.join = ReluConvNorm(joined, channels, 1, norm) if index > 0 else None
 
     def forward(self, x: Tensor, skips: list[Tensor]) -> Tensor:
         """Return the layer's output."""

@@ -17,8 +17,9 @@ from torch import Tensor, nn
 from lightning_nas.architecture import CELL_INPUTS, CELL_OPERATIONS, Cell, CellArchitecture
 from lightning_nas.errors import InputError
 from lightning_nas.layers.convolutions import Conv2d, FactorizedReduction, Norm
-from lightning_nas.layers.operations import CELL
+from lightning_nas.layers.operations import OPERATIONS, make_operation
 from lightning_nas.layers.shared import BatchStatistics
+from lightning_nas.networks.cell_layer import State, fit_input
 from lightning_nas.networks.heads import (
     Classifier,
     Stem,
@@ -26,7 +27,6 @@ from lightning_nas.networks.heads import (
     check_image_size,
 )
 from lightning_nas.networks.initialization import initialize
-from lightning_nas.networks.states import State, calibrate
 
 
 class SharedCell(nn.Module):
@@ -55,12 +55,17 @@ class SharedCell(nn.Module):
         norm: Norm,
     ) -> None:
         super().__init__()
-        self.older = calibrate(older, channels, halve_older, norm)
-        self.newer = calibrate(newer, channels, False, norm)
+        self.older = fit_input(older, channels, halve_older, norm)
+        self.newer = fit_input(newer, channels, False, norm)
 
         def edge(state: int) -> nn.ModuleDict:
             halves = stride if state < CELL_INPUTS else 1
-            return nn.ModuleDict({name: CELL[name](channels, halves, norm) for name in operations})
+            return nn.ModuleDict(
+                {
+                    name: make_operation("enas", name, channels, channels, halves, norm)
+                    for name in operations
+                }
+            )
 
         def side(block: int) -> nn.ModuleList:
             return nn.ModuleList(edge(state) for state in range(CELL_INPUTS + block))
@@ -79,7 +84,7 @@ class SharedCell(nn.Module):
 
     def forward(self, older: State, newer: State, cell: Cell) -> Tensor:
         """Return the cell's output ``(N, channels, H', W')`` for the two inputs."""
-        states = [older.brought_in(self.older), newer.brought_in(self.newer)]
+        states = [older.fit(self.older), newer.fit(self.newer)]
         for edges, block in zip(self.blocks, cell.blocks, strict=True):
             left, right = map(  # type: ignore[call-overload]
                 partial(self._operate, states),
@@ -95,7 +100,7 @@ class SharedCell(nn.Module):
 
     @staticmethod
     def _operate(states: list[State], edges: Any, state: int, operation: str) -> Tensor:
-        return states[state].through(edges[state][operation])
+        return states[state].apply(edges[state][operation])
 
     def _output(self, states: list[State], state: int) -> Tensor:
         # A sum of 1x1 convolutions is one 1x1 convolution of the concatenation, without the copy.
@@ -149,8 +154,9 @@ class SharedCellNetwork(nn.Module):
             raise InputError(f"cells must be >= 1 and filters even, got {cells} and {filters}")
         if reduction not in ("strided", "factorized"):
             raise InputError(f"reduction must be strided or factorized, got {reduction!r}")
-        if not set(operations) <= set(CELL):
-            raise InputError(f"operations must be out of {', '.join(CELL)}, got {list(operations)}")
+        if not set(operations) <= set(OPERATIONS["enas"]):
+            legal = ", ".join(OPERATIONS["enas"])
+            raise InputError(f"operations must be out of {legal}, got {list(operations)}")
         self.statistics = BatchStatistics(batch_norm)
         norm = self.statistics.norm
         self.factorized = reduction == "factorized"

@@ -20,7 +20,7 @@ from lightning_nas.architecture import (
 )
 from lightning_nas.errors import InputError
 from lightning_nas.layers.convolutions import Conv2d, FactorizedReduction, Norm
-from lightning_nas.layers.operations import MACRO, POOLINGS
+from lightning_nas.layers.operations import POOLINGS, make_operation
 from lightning_nas.layers.shared import BatchStatistics
 from lightning_nas.networks.heads import Classifier, Stem, check_image_size
 from lightning_nas.networks.initialization import initialize
@@ -36,7 +36,7 @@ class Branch(nn.Module):
         super().__init__()
         self.conv = Conv2d(channels, channels)
         self.norm = norm(channels)
-        self.operation = MACRO[name](channels)
+        self.operation = make_operation("macro", name, channels, channels, 1, norm)
         self.norm_after = None if name in POOLINGS else norm(channels, 1e-3)
 
     def forward(self, x: Tensor) -> Tensor:

@@ -17,7 +17,7 @@ from lightning_nas.architecture import (
     unused_states,
 )
 from lightning_nas.errors import InputError
-from lightning_nas.layers.operations import NASNET
+from lightning_nas.layers.operations import OPERATIONS
 from lightning_nas.networks import cell_layer
 from lightning_nas.networks.shared_cell import SharedCellNetwork
 from lightning_nas.spaces.cell import CellSpace
@@ -88,7 +88,7 @@ def test_random_architectures_have_whatever_there_is(kind):
 @pytest.mark.parametrize("name", NASNET_OPERATIONS)
 @pytest.mark.parametrize(("channels", "stride"), [(4, 1), (4, 2), (6, 1), (12, 2)])
 def test_an_operation_brings_a_state_to_the_cells_channels(name, channels, stride):
-    operation = NASNET[name](channels, 4, stride=stride, norm=nn.BatchNorm2d)
+    operation = OPERATIONS["nasnet"][name](channels, 4, stride, nn.BatchNorm2d)
     out = operation(torch.randn(2, channels, 7, 9))
     assert out.shape == (2, 4, math.ceil(7 / stride), math.ceil(9 / stride))
     fits = channels == 4 and (stride == 1 or name != "identity")
