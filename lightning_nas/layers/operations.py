@@ -6,11 +6,15 @@ networks, pictures and exports know the operations in this registry and no other
 ``register_operation`` adds one.
 """
 
-from collections.abc import Callable
+import math
+from collections.abc import Callable, Mapping
 from functools import partial
+from pydoc import ErrorDuringImport, locate
 
+import torch
 from torch import Tensor, nn
 
+from lightning_nas.architecture import register_name
 from lightning_nas.errors import InputError
 from lightning_nas.layers.convolutions import (
     AsymmetricConv,
@@ -179,3 +183,102 @@ def make_operation(
         legal = ", ".join(OPERATIONS[rules])
         raise InputError(f"no operation {name!r} is registered for {rules}; legal: {legal}")
     return OPERATIONS[rules][name](channels_in, channels_out, stride, norm)
+
+
+ADDED: dict[str, dict[str, OperationFactory]] = {}  # operations that register_operation has added
+_TRIALS = {  # (channels in, stride) with which the networks of a rule set build operations
+    "enas": ((8, 1), (8, 2)),
+    "darts": ((8, 1), (8, 2)),
+    "nasnet": ((8, 1), (8, 2), (16, 1), (16, 2)),
+    "macro": ((8, 1),),
+    "edge": ((8, 1),),
+}
+
+
+def register_operations(operations: Mapping[str, Mapping[str, object]] | None) -> None:
+    """Register the operations of a configuration.
+
+    Args:
+        operations: For each rule set, the factories by the name of the operation: a callable or its
+            dotted name, such as ``{"enas": {"my_conv": "my_module.make_my_conv"}}``. None = none.
+
+    Raises:
+        InputError: If a factory cannot be imported, or ``register_operation`` refuses it.
+    """
+    for rules, factories in (operations or {}).items():
+        if not isinstance(factories, Mapping):
+            raise InputError(
+                f"operations.{rules} must be a mapping of names to factories, got {factories!r}"
+            )
+        for name, factory in factories.items():
+            if isinstance(factory, str):
+                factory = _import_factory(f"operations.{rules}.{name}", factory)
+            register_operation(rules, name, factory)  # type: ignore[arg-type]
+
+
+def _import_factory(setting: str, dotted_name: str) -> object:
+    try:
+        factory = locate(dotted_name)
+    except ErrorDuringImport as error:
+        raise InputError(f"{setting}={dotted_name}: {' '.join(str(error).split())}") from error
+    if factory is None:
+        raise InputError(
+            f"{setting}={dotted_name}: not found; its module must be importable from here "
+            "(PYTHONPATH)"
+        )
+    return factory
+
+
+def register_operation(rules: str, name: str, factory: OperationFactory) -> None:
+    """Add an operation to a rule set, so that spaces may name it and networks build it.
+
+    The factory is tried once on small maps. A layer with a class attribute ``reads_relu = True``
+    reads a state of a cell after its ReLU, others before it. Registering the same factory again has
+    no effect.
+
+    Args:
+        rules: Rule set, a key of ``OPERATIONS``.
+        name: Name in architecture files and settings: letters, digits and underscores.
+        factory: Function of ``(channels_in, channels_out, stride, norm)``, where ``norm(channels)``
+            makes a batch norm, that returns a layer from ``(N, channels_in, H, W)`` to
+            ``(N, channels_out, ceil(H / stride), ceil(W / stride))``.
+
+    Raises:
+        InputError: If the rule set is unknown, the name is taken or not usable, or the layer fails,
+            changes its input in place, or returns another shape.
+    """
+    setting = f"operations.{rules}.{name}"
+    if rules in OPERATIONS and name in OPERATIONS[rules]:
+        if OPERATIONS[rules][name] is factory:
+            return
+        raise InputError(f"{setting}: the name is taken; choose another one")
+    if not callable(factory):
+        raise InputError(f"{setting} must be a function or a class, got {factory!r}")
+    if isinstance(name, str) and hasattr(nn.ModuleDict(), name):
+        raise InputError(f"{setting}: torch reserves this name; choose another one")
+    for channels_in, stride in _TRIALS.get(rules, ()):
+        _check_layer(setting, factory, channels_in, stride)
+    register_name(rules, name)
+    OPERATIONS[rules][name] = factory
+    ADDED.setdefault(rules, {})[name] = factory
+
+
+def _check_layer(setting: str, factory: OperationFactory, channels_in: int, stride: int) -> None:
+    """Raise InputError unless the factory's layer works for ``channels_in`` -> 8 channels."""
+    size = math.ceil(7 / stride)
+    where = f"{setting} with {channels_in} to 8 channels and stride {stride}"
+    with torch.random.fork_rng(devices=[]):  # a registration must not change the search's numbers
+        x = torch.randn(2, channels_in, 7, 7)
+        before = x.clone()
+        try:
+            out = factory(channels_in, 8, stride, nn.BatchNorm2d)(x)
+        except Exception as error:  # the user's code may raise anything
+            reason = " ".join(str(error).split())
+            raise InputError(f"{where}: {type(error).__name__}: {reason}") from error
+    if not isinstance(out, Tensor) or out.shape != (2, 8, size, size):
+        shape = tuple(out.shape) if isinstance(out, Tensor) else type(out).__name__
+        raise InputError(
+            f"{where} must return the shape {(2, 8, size, size)} for {tuple(x.shape)}, got {shape}"
+        )
+    if not x.equal(before):
+        raise InputError(f"{where} changes its input in place: other layers read the same map")
