@@ -99,8 +99,8 @@ class CellNetwork(nn.Module):
         self.register_buffer("progress", torch.zeros(()), persistent=False)
         self.stem = Stem(channels, stem_filters, nn.BatchNorm2d, stem)
         self.cells = nn.ModuleList()
-        self.halves: list[bool] = []  # whether a cell is a reduction
-        outputs = [(stem_filters, 0)] * CELL_INPUTS  # channels, and how often they were halved
+        self.halves: list[bool] = []  # whether each cell is a reduction cell
+        outputs = [(stem_filters, 0)] * CELL_INPUTS  # (channels, number of halvings) of each output
         for index, (reduces, width) in enumerate(cell_widths(cells, filters, first)):
             (older, older_scale), (newer, scale) = outputs[self.older_of(index)], outputs[-1]
             layer = self.build_cell(
@@ -134,7 +134,7 @@ class CellNetwork(nn.Module):
         self.initialize(self)
 
     def older_of(self, index: int) -> int:
-        """Return where the older input of a cell stands in what was computed, from the end."""
+        """Return the index of a cell's older input in the list of outputs, counted from the end."""
         return -3 if self.skip_reduction_input and index - 1 in self.reductions else -2
 
     def _run(self, images: Tensor) -> tuple[list[State], Tensor | None]:
@@ -167,9 +167,9 @@ class CellNetwork(nn.Module):
 
     @property
     def stages(self) -> list[list[nn.Module]]:
-        """The stem, its cells with it, then the cells of each resolution."""
+        """The stem with its reduction cells, then the cells of each of the three stacks."""
         first, second = self.reductions
-        start = first - (second - first - 1)  # the stem's cells come before
+        start = first - (second - first - 1)  # index of the first cell after the stem
         cells = list(self.cells)
         stacks = [cells[start:first], cells[first:second], cells[second:]]
         return [[self.stem, *cells[:start]], *stacks]
