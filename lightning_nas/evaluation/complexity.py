@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import torch
 from torch import nn
 
-from lightning_nas.networks.placeholder import run_without_numbers
+from lightning_nas.networks.features import run_without_numbers
 
 
 @dataclass(frozen=True)

@@ -25,6 +25,7 @@ except ImportError:
 from lightning_nas.architecture import Architecture
 from lightning_nas.errors import InputError
 from lightning_nas.evaluation.executors import Evaluator, Poll
+from lightning_nas.layers.operations import ADDED, register_operations
 from lightning_nas.storage.trial import Outcome
 
 PACKAGE = "ray==2.60.0"
@@ -104,7 +105,7 @@ class RayExecutor:
         except BaseException:
             self.close()
             raise
-        self._evaluate = ray.put(evaluate)
+        self._evaluate = ray.put((evaluate, ADDED))  # a worker registers the added operations
         # An actor and no task: a process keeps the GPU that it began with, and so does an actor.
         self._new_worker = ray.remote(num_cpus=cpus, num_gpus=gpus, max_restarts=0)(_Worker).remote
 
@@ -196,7 +197,8 @@ class _Worker:
     def train(self, architecture: Architecture, seed: int) -> Iterator[Outcome | None]:
         """Say that it begins, then evaluate."""
         if self.evaluate is None:
-            self.evaluate = ray.get(self.held[0])
+            self.evaluate, operations = ray.get(self.held[0])
+            register_operations(operations)
         yield None
         yield self.evaluate(architecture, seed, lambda: None)
 

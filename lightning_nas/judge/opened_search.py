@@ -22,6 +22,7 @@ from lightning_nas.errors import InputError
 from lightning_nas.evaluation.executors import Poll
 from lightning_nas.files import read_json
 from lightning_nas.judge.settings import replace_settings
+from lightning_nas.layers.operations import register_operations
 from lightning_nas.methods.enas import ENAS
 from lightning_nas.modules.scoring_modes import (
     MODES,
@@ -83,6 +84,7 @@ def open_search(run: Path, settings: Sequence[str] = ()) -> OpenedSearch:
     if not cfg.get("method") or not issubclass(get_class(cfg.method._target_), ENAS):
         what = cfg.get("method_name", "training")
         raise InputError(f"{run}: of {what}, but weights are shared in searches of ENAS alone")
+    register_operations(cfg.get("operations"))  # before anything reads their names
     summary = _summary(run)
     replace_settings(cfg, settings)
     if cfg.threads:

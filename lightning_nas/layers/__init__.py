@@ -1,1 +1,1 @@
-"""Parts of networks that know nothing of architectures."""
+"""Layers and operations of the networks, without knowledge of architectures or searches."""

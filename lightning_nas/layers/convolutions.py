@@ -1,6 +1,8 @@
-"""Convolutions and poolings with TensorFlow's SAME padding, as the papers' networks have them.
+"""Convolutions and poolings with the SAME padding of TensorFlow, which the papers' networks use.
 
-Shapes: ``(N, C, H, W)`` in, ``(N, C', ceil(H / stride), ceil(W / stride))`` out.
+Shapes: ``(N, C, H, W)`` in, ``(N, C', ceil(H / stride), ceil(W / stride))`` out. Layers with
+``reads_relu = True`` expect a map whose negative values are already zero: the caller applies the
+ReLU once for all layers that read the map.
 """
 
 from collections.abc import Callable
@@ -11,8 +13,8 @@ from torch import Tensor, nn
 
 from lightning_nas.layers import cpu
 
-Norm = Callable[..., nn.Module]  # channels, perhaps epsilon -> a normalisation layer
-PerAxis = int | tuple[int, int]  # for both axes, or vertical and horizontal
+Norm = Callable[..., nn.Module]  # (channels) or (channels, epsilon) -> normalisation layer
+PerAxis = int | tuple[int, int]  # one value for both axes, or (vertical, horizontal)
 
 
 def _pair(value: PerAxis) -> tuple[int, int]:
@@ -32,7 +34,7 @@ def same_padding(size: int, kernel: int, stride: int) -> tuple[int, int]:
 
 
 def pad_same(x: Tensor, kernel: PerAxis, stride: PerAxis, value: float = 0.0) -> Tensor:
-    """Pad the two last axes of ``x`` so that an unpadded window of ``kernel`` acts as SAME."""
+    """Pad height and width of ``x`` so that a window without padding gives SAME output sizes."""
     (height, width), (down, across) = _pair(kernel), _pair(stride)
     top, bottom = same_padding(x.shape[-2], height, down)
     left, right = same_padding(x.shape[-1], width, across)
@@ -40,15 +42,15 @@ def pad_same(x: Tensor, kernel: PerAxis, stride: PerAxis, value: float = 0.0) ->
 
 
 class Conv2d(nn.Conv2d):
-    """A convolution without bias, with SAME padding.
+    """Convolution with SAME padding and without bias.
 
     Args:
-        in_channels: Channels in.
-        out_channels: Channels out.
-        kernel: Side of the window, or its height and width, odd.
-        stride: For both axes, or vertical and horizontal.
-        groups: ``in_channels`` makes it depthwise.
-        dilation: Distance of the pixels that a window reads; 1 where there are groups.
+        in_channels: Number of input channels.
+        out_channels: Number of output channels.
+        kernel: Side of the window in pixels, odd; or its height and width.
+        stride: Stride in pixels; or its vertical and horizontal value.
+        groups: Number of groups; ``in_channels`` makes a depthwise convolution.
+        dilation: Distance in pixels between the pixels that a window reads; 1 if groups > 1.
     """
 
     def __init__(
@@ -70,47 +72,49 @@ class Conv2d(nn.Conv2d):
         self.strided = strided
 
     def forward(self, x: Tensor) -> Tensor:
-        """Convolve ``x``."""
+        """Return the convolution of ``x``."""
         if self.strided and self.window == (1, 1):
-            return F.conv2d(
-                every(x, self.stride[0], self.stride[1]), self.weight, groups=self.groups
-            )
+            x = subsample(x, self.stride[0], self.stride[1])
+            return F.conv2d(x, self.weight, groups=self.groups)
         if self.strided:
             return super().forward(pad_same(x, self.window, self.stride))  # type: ignore[arg-type]
+        # On small maps a CPU spends most of the time on setting up the convolution; the gradient of
+        # a 5x5 depthwise convolution is slow there. `python -m benchmarks.layers` measures both.
         if self.window == (1, 1) and cpu.is_small(x):
             return cpu.pointwise(x, self.weight)
-        if self.groups > 1 and cpu.splits(x, self.weight):
+        if self.groups > 1 and cpu.can_split(x, self.weight):
             return cpu.Depthwise5x5.apply(x, self.weight)
         return super().forward(x)
 
 
 class SeparableConv(nn.Module):
-    """ReLU, depthwise, pointwise, batch norm, twice; the first changes resolution and channels.
+    """Depthwise convolution, pointwise convolution and batch norm, applied twice.
 
-    The first ReLU is the caller's: every operation that reads one state shares it.
+    The first depthwise convolution has the stride, the first pointwise one changes the channels.
+    The ReLU between the two halves is part of the layer; the ReLU before the layer is not.
     """
 
     reads_relu = True
 
     def __init__(
-        self, in_channels: int, channels: int, kernel: int, stride: int, norm: Norm
+        self, in_channels: int, out_channels: int, stride: int, norm: Norm, kernel: int
     ) -> None:
         super().__init__()
         self.depthwise_1 = Conv2d(in_channels, in_channels, kernel, stride, groups=in_channels)
-        self.pointwise_1 = Conv2d(in_channels, channels)
-        self.norm_1 = norm(channels)
-        self.depthwise_2 = Conv2d(channels, channels, kernel, groups=channels)
-        self.pointwise_2 = Conv2d(channels, channels)
-        self.norm_2 = norm(channels)
+        self.pointwise_1 = Conv2d(in_channels, out_channels)
+        self.norm_1 = norm(out_channels)
+        self.depthwise_2 = Conv2d(out_channels, out_channels, kernel, groups=out_channels)
+        self.pointwise_2 = Conv2d(out_channels, out_channels)
+        self.norm_2 = norm(out_channels)
 
     def forward(self, relu_x: Tensor) -> Tensor:
-        """Return the result for a state whose negative values are zero already."""
+        """Return the result for a map after its ReLU."""
         x = self.norm_1(self.pointwise_1(self.depthwise_1(relu_x)))
         return self.norm_2(self.pointwise_2(self.depthwise_2(F.relu(x))))
 
 
 class ConvNorm(nn.Module):
-    """Convolution, batch norm. A ReLU before them is the caller's."""
+    """Convolution and batch norm. The ReLU before the layer is not part of it."""
 
     reads_relu = True
 
@@ -118,9 +122,9 @@ class ConvNorm(nn.Module):
         self,
         in_channels: int,
         out_channels: int,
+        stride: PerAxis,
         norm: Norm,
         kernel: PerAxis = 1,
-        stride: PerAxis = 1,
         dilation: int = 1,
     ) -> None:
         super().__init__()
@@ -128,48 +132,49 @@ class ConvNorm(nn.Module):
         self.norm = norm(out_channels)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Return the result for ``x``."""
+        """Return the result for a map after its ReLU."""
         return self.norm(self.conv(x))
 
 
 class ReluConvNorm(ConvNorm):
-    """ReLU, convolution, batch norm."""
+    """ReLU, convolution and batch norm."""
 
     reads_relu = False
 
     def forward(self, x: Tensor) -> Tensor:
-        """Return the result for a state as it is."""
+        """Return the result for a map before its ReLU."""
         return super().forward(F.relu(x))
 
 
 class AsymmetricConv(nn.Sequential):
-    """ReLU, 1 x k, batch norm, ReLU, k x 1, batch norm; each strides along its own axis.
+    """1 x k convolution, batch norm, ReLU, k x 1 convolution, batch norm.
 
-    The first ReLU is the caller's. Source: the paper names the windows alone; the rest is as its
-    authors' later code of AmoebaNet has it.
+    Each convolution has the stride along its own axis. The ReLU before the layer is not part of it.
+    Source: the NASNet paper gives the windows alone; order and strides follow the AmoebaNet code of
+    the same authors.
     """
 
     reads_relu = True
 
     def __init__(
-        self, in_channels: int, channels: int, kernel: int, stride: int, norm: Norm
+        self, in_channels: int, out_channels: int, stride: int, norm: Norm, kernel: int
     ) -> None:
         super().__init__(
-            ConvNorm(in_channels, channels, norm, (1, kernel), (1, stride)),
-            ReluConvNorm(channels, channels, norm, (kernel, 1), (stride, 1)),
+            ConvNorm(in_channels, out_channels, (1, stride), norm, (1, kernel)),
+            ReluConvNorm(out_channels, out_channels, (stride, 1), norm, (kernel, 1)),
         )
 
 
 class FactorizedReduction(nn.Module):
-    """Halves the resolution by two 1x1 convolutions, on the even and on the odd pixels.
+    """Layer that halves the resolution by two 1x1 convolutions, on even and on odd pixels.
 
-    The second path reads the image shifted by one pixel, with a row and a column of zeros after the
-    last. No ReLU in it. Source: the released code of NASNet and of ENAS.
+    The second convolution reads the map shifted by one pixel, with a row and a column of zeros
+    after the last. There is no ReLU in the layer. Source: the released code of NASNet and of ENAS.
 
     Args:
-        in_channels: Channels in.
-        out_channels: Channels out, even.
-        norm: Makes the batch norm of the joined result.
+        in_channels: Number of input channels.
+        out_channels: Number of output channels, at least 2.
+        norm: Factory of the batch norm of the concatenated result.
     """
 
     def __init__(self, in_channels: int, out_channels: int, norm: Norm) -> None:
@@ -181,24 +186,24 @@ class FactorizedReduction(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """Return ``(N, out_channels, ceil(H / 2), ceil(W / 2))``."""
         shifted = F.pad(x[..., 1:, 1:], (0, 1, 0, 1))
-        joined = torch.cat([self.path_1(every(x, 2, 2)), self.path_2(every(shifted, 2, 2))], dim=1)
-        return self.norm(joined)
+        even, odd = self.path_1(subsample(x, 2, 2)), self.path_2(subsample(shifted, 2, 2))
+        return self.norm(torch.cat([even, odd], dim=1))
 
 
-def every(x: Tensor, down: int, across: int) -> Tensor:
-    """Return every so many rows and columns: all that a 1x1 convolution with strides reads.
+def subsample(x: Tensor, down: int, across: int) -> Tensor:
+    """Return every ``down``-th row and every ``across``-th column of ``x``.
 
-    On a CPU such a convolution with strides writes beyond its memory where it has few channels
-    (torch 2.14, channels_last); without them it is right. The layout is one that convolutions take
-    without a copy of their own.
+    A 1x1 convolution without stride on the result equals one with strides on ``x``. With strides
+    and few channels, torch 2.14 writes outside of its memory on a CPU (channels_last layout). The
+    result is in channels_last layout, which convolutions take without a copy.
     """
     return x[..., ::down, ::across].contiguous(memory_format=torch.channels_last)
 
 
 class AveragePool(nn.Module):
-    """A 3x3 average over the valid pixels of each window.
+    """Average over the valid pixels of each 3x3 window.
 
-    On a CPU a depthwise convolution does it three times as fast as torch's pooling.
+    On a CPU a depthwise convolution is three times as fast as torch's pooling.
     """
 
     reads_relu = False
@@ -208,12 +213,12 @@ class AveragePool(nn.Module):
         self.stride = stride
 
     def forward(self, x: Tensor) -> Tensor:
-        """Pool ``x``."""
+        """Return the averages of ``x``."""
         if self.stride > 1 or not cpu.here(x):
             return self._pool(x)
         channels, height, width = x.shape[1:]
         kernel = x.new_full((1, 1, 3, 3), 1 / 9).expand(channels, 1, 3, 3)
-        return F.conv2d(x, kernel, padding=1, groups=channels) * _border(height, width, x)
+        return F.conv2d(x, kernel, padding=1, groups=channels) * _border_scale(height, width, x)
 
     def _pool(self, x: Tensor) -> Tensor:
         if self.stride == 1:
@@ -223,20 +228,20 @@ class AveragePool(nn.Module):
         return total / F.avg_pool2d(pad_same(ones, 3, self.stride), 3, self.stride)
 
 
-def _border(height: int, width: int, like: Tensor) -> Tensor:
-    """What a mean over nine pixels, zeros beyond the border, must be multiplied with."""
+def _border_scale(height: int, width: int, like: Tensor) -> Tensor:
+    """Return ``(H, W)`` factors that turn means over nine pixels into means over valid pixels."""
 
-    def axis(size: int) -> Tensor:
+    def axis_scale(size: int) -> Tensor:
         valid = like.new_full((size,), 3.0)
         valid[0] -= 1
         valid[-1] -= 1
         return 3 / valid
 
-    return axis(height)[:, None] * axis(width)[None, :]
+    return axis_scale(height)[:, None] * axis_scale(width)[None, :]
 
 
 class MaxPool(nn.Module):
-    """A maximum over a square window of an odd side."""
+    """Maximum over a square window with an odd side of ``kernel`` pixels."""
 
     reads_relu = False
 
@@ -246,7 +251,7 @@ class MaxPool(nn.Module):
         self.kernel = kernel
 
     def forward(self, x: Tensor) -> Tensor:
-        """Pool ``x``."""
+        """Return the maxima of ``x``."""
         if self.stride == 1:
             return F.max_pool2d(x, self.kernel, 1, self.kernel // 2)
         x = pad_same(x, self.kernel, self.stride, float("-inf"))

@@ -1,7 +1,8 @@
-"""What torch is slow at on a CPU with channels last, done another way with the same results.
+"""Replacements for torch functions that are slow on a CPU in channels_last layout; same results.
 
-Each function says when it applies; elsewhere, on a GPU above all, torch's own is as fast or faster.
-``python -m benchmarks.layers`` shows what each gains. Shapes: ``(N, C, H, W)``, channels last.
+Each replacement has a condition function. Where the condition is false, above all on a GPU, torch's
+own function is as fast or faster. ``python -m benchmarks.layers`` measures both.
+Shapes: ``(N, C, H, W)``, channels_last.
 """
 
 import math
@@ -12,12 +13,13 @@ import torch.nn.functional as F
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-VECTOR, FOLDED = 8, 16  # channels that torch's batch norm takes at once, and that it is given
+VECTOR = 8  # channels that torch's batch norm computes at once
+FOLDED = 16  # channels that FoldedBatchNorm gives to torch's, a multiple of VECTOR
 LARGE_MAP, SMALL_MAP = 16, 8  # sides in pixels
 
 
 def here(x: Tensor) -> bool:
-    """Whether ``x`` is on a CPU and computed at once: a traced network is to run anywhere."""
+    """Return whether ``x`` is on a CPU and not traced: a traced network must run on any device."""
     return x.device.type == "cpu" and not torch.compiler.is_compiling()
 
 
@@ -25,8 +27,8 @@ def _plain(x: Tensor) -> bool:
     return here(x) and not torch.is_autocast_enabled("cpu")
 
 
-def folds(x: Tensor) -> bool:
-    """Whether ``FoldedBatchNorm`` takes ``x`` and is faster."""
+def can_fold(x: Tensor) -> bool:
+    """Return whether ``FoldedBatchNorm`` supports ``x`` and is faster than torch."""
     channels, side = x.shape[1], x.shape[3]
     return (
         channels % VECTOR != 0
@@ -38,15 +40,15 @@ def folds(x: Tensor) -> bool:
 
 
 class FoldedBatchNorm(torch.autograd.Function):
-    """Batch norm by the batch's own statistics: 1.4 to 2.3 times as fast.
+    """Batch norm with the statistics of the batch, 1.4 to 2.3 times as fast as torch.
 
-    Torch is slow where channels are left over that fill no vector. So neighbouring pixels become
-    channels; the statistics of the pixels that were taken apart are put together again.
+    Torch is slow if the number of channels is no multiple of its vector length. This function views
+    neighbouring pixels as more channels and combines their statistics afterwards.
     """
 
     @staticmethod
     def forward(ctx: Any, x: Tensor, weight: Tensor, bias: Tensor, eps: float) -> Tensor:
-        """Return ``x`` normalised."""
+        """Return the normalised ``x``."""
         channels = x.shape[1]
         fold = FOLDED // math.gcd(channels, FOLDED)
         mean, variance = torch.ops.aten.batch_norm_update_stats(_fold(x, fold), None, None, 0.1)
@@ -62,7 +64,7 @@ class FoldedBatchNorm(torch.autograd.Function):
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, Tensor, Tensor, None]:
-        """Return the gradients of image, weight and bias."""
+        """Return the gradients of ``x``, weight and bias."""
         x, weight, mean, variance = ctx.saved_tensors
         fold, pixels = ctx.fold, x.numel() // x.shape[1]
         folded_x = _fold(x, fold)
@@ -73,7 +75,7 @@ class FoldedBatchNorm(torch.autograd.Function):
         )
         grad_weight = grad_weight.view(fold, -1).sum(0)
         grad_bias = grad_bias.view(fold, -1).sum(0)
-        # weight / std * (grad - mean of grad - normalised x * mean of (grad * normalised x)),
+        # grad_x = weight / std * (grad - mean(grad) - normalised_x * mean(grad * normalised_x)),
         # written as a * grad + b * x + c
         inverse_std = (variance + ctx.eps).rsqrt()
         a = weight * inverse_std
@@ -92,27 +94,28 @@ def _unfold(x: Tensor, like: Tensor) -> Tensor:
     return x.view(n, height, width, channels).permute(0, 3, 1, 2)
 
 
-def splits(x: Tensor, weight: Tensor) -> bool:
-    """Whether ``Depthwise5x5`` takes ``x`` and is faster."""
+def can_split(x: Tensor, weight: Tensor) -> bool:
+    """Return whether ``Depthwise5x5`` supports ``x`` and is faster than torch."""
     return weight.shape[1:] == (1, 5, 5) and x.shape[3] > SMALL_MAP and _plain(x)
 
 
 class Depthwise5x5(torch.autograd.Function):
-    """A 5x5 depthwise convolution with SAME padding, whose weights get their gradient faster.
+    """5x5 depthwise convolution with SAME padding and a faster gradient of the weights.
 
-    The gradient of a window of five columns is that of two windows of three.
+    Torch is slow for the gradient of a window with five columns, so it is computed from two windows
+    with three columns each.
     """
 
     @staticmethod
     def forward(ctx: Any, x: Tensor, weight: Tensor) -> Tensor:
-        """Return ``x`` convolved."""
+        """Return the convolution of ``x``."""
         ctx.save_for_backward(x, weight)
         return F.conv2d(x, weight, padding=2, groups=weight.shape[0])
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, Tensor]:
-        """Return the gradients of image and weight."""
+        """Return the gradients of ``x`` and weight."""
         x, weight = ctx.saved_tensors
 
         def gradient(x: Tensor, weight: Tensor, padding: list[int], wanted: list[bool]) -> Any:
@@ -130,12 +133,12 @@ class Depthwise5x5(torch.autograd.Function):
 
 
 def is_small(x: Tensor) -> bool:
-    """Whether ``pointwise`` is faster: on small maps, setting up a convolution costs the most."""
+    """Return whether ``pointwise`` is faster than torch, whose setup dominates on small maps."""
     return x.shape[3] <= SMALL_MAP and here(x)
 
 
 def pointwise(x: Tensor, weight: Tensor) -> Tensor:
-    """A 1x1 convolution as a product of matrices: up to twice as fast on small maps."""
+    """Return a 1x1 convolution as a matrix product: up to twice as fast on small maps."""
     n, channels, height, width = x.shape
     rows = x.permute(0, 2, 3, 1).reshape(-1, channels)
     return F.linear(rows, weight.flatten(1)).view(n, height, width, -1).permute(0, 3, 1, 2)

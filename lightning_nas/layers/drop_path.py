@@ -1,7 +1,7 @@
-"""Drop path: the result of an operation is left out for some images of a batch.
+"""Drop path: the result of an operation is zero for randomly chosen images of a batch.
 
-Source: Larsson et al., 2017, https://arxiv.org/abs/1605.07648; scheduled over layers and steps by
-Zoph et al., 2018, https://arxiv.org/abs/1707.07012, Section 4.1.
+Source: Larsson et al., 2017, https://arxiv.org/abs/1605.07648; the schedule over layers and steps
+is from Zoph et al., 2018, https://arxiv.org/abs/1707.07012, Section 4.1.
 """
 
 import torch
@@ -9,25 +9,25 @@ from torch import Tensor
 
 
 def drop_path(x: Tensor, rate: Tensor) -> Tensor:
-    """Zero whole images of ``x`` and scale the others, so that the expectation stays.
+    """Set whole images of ``x`` to zero and scale the others to keep the expectation.
 
     Args:
-        x: ``(N, C, H, W)``.
-        rate: Probability of being dropped, a scalar tensor in [0, 1): a tensor, so that a rate that
-            grows with training neither waits for the device nor compiles again.
+        x: Map, ``(N, C, H, W)``.
+        rate: Probability to drop an image, a scalar tensor in [0, 1). It is a tensor because a
+            growing Python number would wait for the device and recompile the network.
     """
-    keep = 1 - rate
-    kept = torch.rand((x.shape[0], 1, 1, 1), device=x.device) < keep
-    return x * (kept / keep).to(x.dtype)
+    keep_rate = 1 - rate
+    mask = torch.rand((x.shape[0], 1, 1, 1), device=x.device) < keep_rate
+    return x * (mask / keep_rate).to(x.dtype)
 
 
 def layer_rate(progress: Tensor, cell: int, cells: int, final_rate: float) -> Tensor:
-    """Return the rate of a cell: it grows with its depth and with the progress of training.
+    """Return the drop path rate of a cell, which grows with its depth and with training.
 
     Args:
-        progress: Share of the training steps that are done, a scalar tensor in [0, 1].
+        progress: Completed share of the training steps, a scalar tensor in [0, 1].
         cell: Index of the cell, from 0.
-        cells: How many cells the network has.
-        final_rate: Rate of the last cell at the end of training.
+        cells: Number of cells in the network.
+        final_rate: Rate of the last cell at the end of training, in [0, 1).
     """
     return progress * ((cell + 1) / cells * final_rate)

@@ -1,18 +1,21 @@
-"""The operations of the spaces, by name: the only place where a name becomes a layer.
+"""The registry of operations: for each rule set, the factory of every operation by its name.
 
-``CELL`` makes the operation on an edge of an ENAS cell, activation and batch norm included,
-``DARTS`` that of a cell by the rules of DARTS, ``NASNET`` that of a NASNet cell. An operation with
-``reads_relu`` takes the state after its ReLU, the others the state as it is. ``MACRO`` makes the
-bare operation of a macro layer, which puts activation and batch norm around it itself.
-``EDGE`` makes the operation on an edge of an edge cell,
-ReLU and batch norm included.
+A rule set says how a network uses an operation: ``enas``, ``darts`` and ``nasnet`` for the edges of
+cells, ``macro`` for the layers of the macro space, ``edge`` for the edges of edge cells. Spaces,
+networks, pictures and exports know the operations in this registry and no others.
+``register_operation`` adds one.
 """
 
-from collections.abc import Callable
+import math
+from collections.abc import Callable, Mapping
 from functools import partial
+from pydoc import ErrorDuringImport, locate
 
+import torch
 from torch import Tensor, nn
 
+from lightning_nas.architecture import register_name
+from lightning_nas.errors import InputError
 from lightning_nas.layers.convolutions import (
     AsymmetricConv,
     AveragePool,
@@ -25,15 +28,23 @@ from lightning_nas.layers.convolutions import (
     SeparableConv,
 )
 
+# (channels in, channels out, stride, factory of batch norms) -> layer
+OperationFactory = Callable[[int, int, int, Norm], nn.Module]
+
 
 class Identity(nn.Identity):
-    """The state itself."""
+    """Layer that returns its input."""
 
     reads_relu = False
 
 
 class Zero(nn.Module):
-    """Zeros. What lies before them still gets a gradient, of zeros, as DDP asks for."""
+    """Layer that returns zeros.
+
+    The layers before it still get a gradient, which is zero: DDP fails on parameters without one.
+    """
+
+    reads_relu = False
 
     def forward(self, x: Tensor) -> Tensor:
         """Return zeros in the shape of ``x``."""
@@ -41,98 +52,233 @@ class Zero(nn.Module):
 
 
 class StridedIdentity(FactorizedReduction):
-    """The state itself at half the resolution."""
+    """Factorized reduction of a map before its ReLU: the identity with stride 2 of ENAS."""
 
     reads_relu = False
 
 
 class ReluReduction(FactorizedReduction):
-    """The state at half the resolution, after its ReLU, which is the caller's."""
+    """Factorized reduction of a map after its ReLU: the identity with stride 2 of DARTS."""
 
     reads_relu = True
 
 
-def _identity(channels: int, stride: int, norm: Norm) -> nn.Module:
-    return Identity() if stride == 1 else StridedIdentity(channels, channels, norm)
-
-
-def _separable(channels: int, kernel: int) -> nn.Module:
-    depthwise = Conv2d(channels, channels, kernel, groups=channels)
-    return nn.Sequential(depthwise, Conv2d(channels, channels))
-
-
-CELL: dict[str, Callable[[int, int, Norm], nn.Module]] = {  # channels, stride, norm
-    "sep_conv_3x3": lambda channels, stride, norm: SeparableConv(
-        channels, channels, 3, stride, norm
-    ),
-    "sep_conv_5x5": lambda channels, stride, norm: SeparableConv(
-        channels, channels, 5, stride, norm
-    ),
-    "avg_pool_3x3": lambda channels, stride, norm: AveragePool(stride),
-    "max_pool_3x3": lambda channels, stride, norm: MaxPool(stride),
-    "identity": _identity,
-}
-
-DARTS: dict[str, Callable[[int, int, Norm], nn.Module]] = {  # the same, for the rules of DARTS
-    **CELL,
-    "sep_conv_7x7": lambda channels, stride, norm: SeparableConv(
-        channels, channels, 7, stride, norm
-    ),
-    "identity": lambda channels, stride, norm: (
-        Identity() if stride == 1 else ReluReduction(channels, channels, norm)
-    ),
-}
-
-
 class ProjectedPool(nn.Sequential):
-    """A pooling of a state as it is, then 1x1 and batch norm without a ReLU."""
+    """Pooling of a map before its ReLU, then 1x1 convolution and batch norm without a ReLU."""
 
     reads_relu = False
 
 
-def _nasnet_identity(in_channels: int, channels: int, stride: int, norm: Norm) -> nn.Module:
-    if stride == 1 and in_channels == channels:
+def _identity(
+    channels_in: int,
+    channels_out: int,
+    stride: int,
+    norm: Norm,
+    reduction: type[FactorizedReduction] = StridedIdentity,
+) -> nn.Module:
+    return Identity() if stride == 1 else reduction(channels_in, channels_out, norm)
+
+
+def _projected_identity(channels_in: int, channels_out: int, stride: int, norm: Norm) -> nn.Module:
+    if stride == 1 and channels_in == channels_out:
         return Identity()
-    return ConvNorm(in_channels, channels, norm, stride=stride)
+    return ConvNorm(channels_in, channels_out, stride, norm)
+
+
+def _zero(channels_in: int, channels_out: int, stride: int, norm: Norm) -> nn.Module:
+    return Zero()
 
 
 def _pool(
-    in_channels: int, channels: int, stride: int, norm: Norm, layer: Callable[[int], nn.Module]
+    channels_in: int,
+    channels_out: int,
+    stride: int,
+    norm: Norm,
+    pool: Callable[[int], nn.Module],
 ) -> nn.Module:
-    if in_channels == channels:
-        return layer(stride)
-    return ProjectedPool(layer(stride), ConvNorm(in_channels, channels, norm))
+    if channels_in == channels_out:
+        return pool(stride)
+    return ProjectedPool(pool(stride), ConvNorm(channels_in, channels_out, 1, norm))
 
 
-NASNET: dict[str, Callable[..., nn.Module]] = {  # in_channels, channels, stride=, norm=
-    "identity": _nasnet_identity,
-    "conv_1x3_3x1": partial(AsymmetricConv, kernel=3),
-    "conv_1x7_7x1": partial(AsymmetricConv, kernel=7),
-    "dil_conv_3x3": partial(ConvNorm, kernel=3, dilation=2),
-    "avg_pool_3x3": partial(_pool, layer=AveragePool),
-    "max_pool_3x3": partial(_pool, layer=MaxPool),
-    "max_pool_5x5": partial(_pool, layer=partial(MaxPool, kernel=5)),
-    "max_pool_7x7": partial(_pool, layer=partial(MaxPool, kernel=7)),
-    "conv_1x1": ConvNorm,
-    "conv_3x3": partial(ConvNorm, kernel=3),
+def _bare_conv(
+    channels_in: int, channels_out: int, stride: int, norm: Norm, kernel: int
+) -> nn.Module:
+    return Conv2d(channels_in, channels_out, kernel, stride)
+
+
+def _bare_separable_conv(
+    channels_in: int, channels_out: int, stride: int, norm: Norm, kernel: int
+) -> nn.Module:
+    depthwise = Conv2d(channels_in, channels_in, kernel, stride, groups=channels_in)
+    return nn.Sequential(depthwise, Conv2d(channels_in, channels_out))
+
+
+_POOLS: dict[str, OperationFactory] = {
+    "avg_pool_3x3": partial(_pool, pool=AveragePool),
+    "max_pool_3x3": partial(_pool, pool=MaxPool),
+}
+_ENAS: dict[str, OperationFactory] = {
     "sep_conv_3x3": partial(SeparableConv, kernel=3),
     "sep_conv_5x5": partial(SeparableConv, kernel=5),
-    "sep_conv_7x7": partial(SeparableConv, kernel=7),
+    **_POOLS,
+    "identity": _identity,
+}
+OPERATIONS: dict[str, dict[str, OperationFactory]] = {
+    "enas": _ENAS,
+    "darts": {
+        **_ENAS,
+        "sep_conv_7x7": partial(SeparableConv, kernel=7),
+        "identity": partial(_identity, reduction=ReluReduction),
+    },
+    "nasnet": {
+        "identity": _projected_identity,
+        "conv_1x3_3x1": partial(AsymmetricConv, kernel=3),
+        "conv_1x7_7x1": partial(AsymmetricConv, kernel=7),
+        "dil_conv_3x3": partial(ConvNorm, kernel=3, dilation=2),
+        **_POOLS,
+        "max_pool_5x5": partial(_pool, pool=partial(MaxPool, kernel=5)),
+        "max_pool_7x7": partial(_pool, pool=partial(MaxPool, kernel=7)),
+        "conv_1x1": ConvNorm,
+        "conv_3x3": partial(ConvNorm, kernel=3),
+        "sep_conv_3x3": partial(SeparableConv, kernel=3),
+        "sep_conv_5x5": partial(SeparableConv, kernel=5),
+        "sep_conv_7x7": partial(SeparableConv, kernel=7),
+    },
+    "macro": {  # bare: the layer of the network adds activation and batch norm
+        "conv_3x3": partial(_bare_conv, kernel=3),
+        "sep_conv_3x3": partial(_bare_separable_conv, kernel=3),
+        "conv_5x5": partial(_bare_conv, kernel=5),
+        "sep_conv_5x5": partial(_bare_separable_conv, kernel=5),
+        **_POOLS,
+    },
+    "edge": {
+        "none": _zero,
+        "identity": _identity,
+        "conv_1x1": ReluConvNorm,
+        "conv_3x3": partial(ReluConvNorm, kernel=3),
+        "avg_pool_3x3": partial(_pool, pool=AveragePool),
+    },
+}
+POOLINGS = tuple(_POOLS)  # the macro space applies no batch norm after them
+
+
+def make_operation(
+    rules: str, name: str, channels_in: int, channels_out: int, stride: int, norm: Norm
+) -> nn.Module:
+    """Return the layer of an operation.
+
+    Args:
+        rules: Rule set, a key of ``OPERATIONS``.
+        name: Name of the operation.
+        channels_in: Number of input channels.
+        channels_out: Number of output channels.
+        stride: 1 or 2.
+        norm: Factory of batch norms.
+
+    Raises:
+        InputError: If the rule set has no such operation.
+    """
+    if name not in OPERATIONS[rules]:
+        legal = ", ".join(OPERATIONS[rules])
+        raise InputError(f"no operation {name!r} is registered for {rules}; legal: {legal}")
+    return OPERATIONS[rules][name](channels_in, channels_out, stride, norm)
+
+
+ADDED: dict[str, dict[str, OperationFactory]] = {}  # operations that register_operation has added
+_TRIALS = {  # (channels in, stride) with which the networks of a rule set build operations
+    "enas": ((8, 1), (8, 2)),
+    "darts": ((8, 1), (8, 2)),
+    "nasnet": ((8, 1), (8, 2), (16, 1), (16, 2)),
+    "macro": ((8, 1),),
+    "edge": ((8, 1),),
 }
 
-MACRO: dict[str, Callable[[int], nn.Module]] = {  # channels
-    "conv_3x3": lambda channels: Conv2d(channels, channels, 3),
-    "sep_conv_3x3": lambda channels: _separable(channels, 3),
-    "conv_5x5": lambda channels: Conv2d(channels, channels, 5),
-    "sep_conv_5x5": lambda channels: _separable(channels, 5),
-    "avg_pool_3x3": lambda channels: AveragePool(),
-    "max_pool_3x3": lambda channels: MaxPool(),
-}
-EDGE: dict[str, Callable[[int, Norm], nn.Module]] = {  # channels, norm
-    "none": lambda channels, norm: Zero(),
-    "identity": lambda channels, norm: Identity(),
-    "conv_1x1": lambda channels, norm: ReluConvNorm(channels, channels, norm),
-    "conv_3x3": lambda channels, norm: ReluConvNorm(channels, channels, norm, 3),
-    "avg_pool_3x3": lambda channels, norm: AveragePool(),
-}
-POOLINGS = ("avg_pool_3x3", "max_pool_3x3")  # in a macro layer: no batch norm after them
+
+def register_operations(operations: Mapping[str, Mapping[str, object]] | None) -> None:
+    """Register the operations of a configuration.
+
+    Args:
+        operations: For each rule set, the factories by the name of the operation: a callable or its
+            dotted name, such as ``{"enas": {"my_conv": "my_module.make_my_conv"}}``. None = none.
+
+    Raises:
+        InputError: If a factory cannot be imported, or ``register_operation`` refuses it.
+    """
+    for rules, factories in (operations or {}).items():
+        if not isinstance(factories, Mapping):
+            raise InputError(
+                f"operations.{rules} must be a mapping of names to factories, got {factories!r}"
+            )
+        for name, factory in factories.items():
+            if isinstance(factory, str):
+                factory = _import_factory(f"operations.{rules}.{name}", factory)
+            register_operation(rules, name, factory)  # type: ignore[arg-type]
+
+
+def _import_factory(setting: str, dotted_name: str) -> object:
+    try:
+        factory = locate(dotted_name)
+    except ErrorDuringImport as error:
+        raise InputError(f"{setting}={dotted_name}: {' '.join(str(error).split())}") from error
+    if factory is None:
+        raise InputError(
+            f"{setting}={dotted_name}: not found; its module must be importable from here "
+            "(PYTHONPATH)"
+        )
+    return factory
+
+
+def register_operation(rules: str, name: str, factory: OperationFactory) -> None:
+    """Add an operation to a rule set, so that spaces may name it and networks build it.
+
+    The factory is tried once on small maps. A layer with a class attribute ``reads_relu = True``
+    reads a state of a cell after its ReLU, others before it. Registering the same factory again has
+    no effect.
+
+    Args:
+        rules: Rule set, a key of ``OPERATIONS``.
+        name: Name in architecture files and settings: letters, digits and underscores.
+        factory: Function of ``(channels_in, channels_out, stride, norm)``, where ``norm(channels)``
+            makes a batch norm, that returns a layer from ``(N, channels_in, H, W)`` to
+            ``(N, channels_out, ceil(H / stride), ceil(W / stride))``.
+
+    Raises:
+        InputError: If the rule set is unknown, the name is taken or not usable, or the layer fails,
+            changes its input in place, or returns another shape.
+    """
+    setting = f"operations.{rules}.{name}"
+    if rules in OPERATIONS and name in OPERATIONS[rules]:
+        if OPERATIONS[rules][name] is factory:
+            return
+        raise InputError(f"{setting}: the name is taken; choose another one")
+    if not callable(factory):
+        raise InputError(f"{setting} must be a function or a class, got {factory!r}")
+    if isinstance(name, str) and hasattr(nn.ModuleDict(), name):
+        raise InputError(f"{setting}: torch reserves this name; choose another one")
+    for channels_in, stride in _TRIALS.get(rules, ()):
+        _check_layer(setting, factory, channels_in, stride)
+    register_name(rules, name)
+    OPERATIONS[rules][name] = factory
+    ADDED.setdefault(rules, {})[name] = factory
+
+
+def _check_layer(setting: str, factory: OperationFactory, channels_in: int, stride: int) -> None:
+    """Raise InputError unless the factory's layer works for ``channels_in`` -> 8 channels."""
+    size = math.ceil(7 / stride)
+    where = f"{setting} with {channels_in} to 8 channels and stride {stride}"
+    with torch.random.fork_rng(devices=[]):  # a registration must not change the search's numbers
+        x = torch.randn(2, channels_in, 7, 7)
+        before = x.clone()
+        try:
+            out = factory(channels_in, 8, stride, nn.BatchNorm2d)(x)
+        except Exception as error:  # the user's code may raise anything
+            reason = " ".join(str(error).split())
+            raise InputError(f"{where}: {type(error).__name__}: {reason}") from error
+    if not isinstance(out, Tensor) or out.shape != (2, 8, size, size):
+        shape = tuple(out.shape) if isinstance(out, Tensor) else type(out).__name__
+        raise InputError(
+            f"{where} must return the shape {(2, 8, size, size)} for {tuple(x.shape)}, got {shape}"
+        )
+    if not x.equal(before):
+        raise InputError(f"{where} changes its input in place: other layers read the same map")

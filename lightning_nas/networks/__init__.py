@@ -1,1 +1,1 @@
-"""Networks: from an architecture, or with shared weights that take one at every step."""
+"""Networks of one architecture, and networks with shared weights for all architectures."""

@@ -1,4 +1,4 @@
-"""From an architecture to its network: the second of the two public names."""
+"""``build_network``, which turns an architecture into a network."""
 
 from typing import Any
 
@@ -12,23 +12,21 @@ from lightning_nas.architecture import (
     MacroArchitecture,
 )
 from lightning_nas.errors import InputError
-from lightning_nas.networks.cell import CellNetwork
+from lightning_nas.networks.cell import CellNetwork, DARTSCellNetwork, NASNetCellNetwork
 from lightning_nas.networks.chain import ChainNetwork
-from lightning_nas.networks.darts import DARTSCellNetwork
 from lightning_nas.networks.edge_cell import EdgeCellNetwork
 from lightning_nas.networks.features import FeaturePyramid
 from lightning_nas.networks.heads import STEM_REDUCTIONS
 from lightning_nas.networks.macro import MacroNetwork
-from lightning_nas.networks.nasnet import NASNetCellNetwork
 
-CELL_NETWORKS = {  # by their rules
+CELL_NETWORKS = {  # by rule set
     "enas": CellNetwork,
     "nasnet": NASNetCellNetwork,
     "darts": DARTSCellNetwork,
 }
 IMAGE_SIZE = {"cifar": 32, "imagenet": 224}
-EPSILON = {"cifar": 1e-5, "imagenet": 1e-3}  # of batch norm, in the released code of NASNet
-LARGE = 96  # filters from which a network for large images is like NASNet-A Large; else like Mobile
+EPSILON = {"cifar": 1e-5, "imagenet": 1e-3}  # batch norm in the released code of NASNet
+LARGE = 96  # filters from which stem=imagenet follows NASNet-A Large; below, NASNet-A Mobile
 LARGE_STEM, MOBILE_STEM = 96, 32  # filters
 
 
@@ -50,36 +48,41 @@ def build_network(
     norm_momentum: float = 0.1,
     features_only: bool = False,
 ) -> nn.Module:
-    """Return the network of an architecture, with fresh weights.
+    """Return the network of an architecture with initial weights.
 
     Its forward takes ``(N, C, H, W)`` float images and returns ``(N, num_classes)`` logits; in
-    training with ``auxiliary=True``, logits and auxiliary logits.
+    training with ``auxiliary=True`` it returns logits and auxiliary logits.
 
     Args:
-        architecture: As found by a search, or published.
-        num_classes: Classes, at least 1.
-        filters: Filters of the first stage, even, not for chains; None = the published size.
-        cells: Normal cells in a stack, the papers' N, or cells in a stage of edge cells; for these
-            two alone; None = the published size.
-        stem: ``cifar``, for small images, or ``imagenet``, for cells alone: a convolution and two
-            reduction cells that bring 224 pixels down to 28.
-        in_channels: Channels of the images.
-        auxiliary: Add the auxiliary head, for cells alone.
-        image_size: Side of the images in pixels: decides whether an auxiliary head fits; None = 32,
-            or 224 with ``stem="imagenet"``.
-        dropout: Before the classifier.
-        drop_path: Rate of drop path of the last cell at the end of training, for cells alone.
-        stem_filters: Filters of the stem's convolution, for cells alone; None = 3F, or with
-            ``stem="imagenet"`` the 96 of NASNet-A Large from F = 96 on and Mobile's 32 below.
-        skip_reduction_input: Whether the normal cell after a reduction reads the last cell but one
-            of the stack before instead of its last, for cells alone; None = as NASNet-A Large does,
-            with ``stem="imagenet"`` from F = 96 on, and no other.
-        norm_epsilon: Of batch norm; None = 1e-5, or 1e-3 with ``stem="imagenet"``.
+        architecture: Architecture of any kind.
+        num_classes: Number of classes, at least 1.
+        filters: Filters of the first stage, even; None = the architecture's own. Not for chains.
+        cells: Number of normal cells in a stack (the papers' N), or of cells in a stage of edge
+            cells, at least 1; None = the architecture's own. For cells and edge cells only.
+        stem: ``cifar`` for small images, or ``imagenet``: a convolution and two reduction cells
+            that reduce 224 pixels to 28. ``imagenet`` is for cells only.
+        in_channels: Number of channels of the images.
+        auxiliary: Whether to add the auxiliary head. For cells only.
+        image_size: Side of the images in pixels; an auxiliary head needs a minimum. None = 32, or
+            224 with ``stem="imagenet"``.
+        dropout: Dropout rate before the classifier, in [0, 1).
+        drop_path: Drop path rate of the last cell at the end of training, in [0, 1). For cells
+            only.
+        stem_filters: Filters of the stem's convolution, at least 1. None = 3 * filters; with
+            ``stem="imagenet"`` 96 as in NASNet-A Large if filters >= 96, else 32 as in NASNet-A
+            Mobile. For cells only.
+        skip_reduction_input: Whether the normal cell after a reduction cell reads, as its older
+            input, the last but one cell before the reduction cell, not the last one. None = true
+            only with ``stem="imagenet"`` and filters >= 96, as in NASNet-A Large. For cells only.
+        norm_epsilon: Epsilon of batch norm, above 0; None = 1e-5, or 1e-3 with
+            ``stem="imagenet"``.
         norm_momentum: Weight of a batch in the running statistics of batch norm, in (0, 1].
-        features_only: Return ``FeaturePyramid``, the maps of all resolutions, without the heads.
+        features_only: Whether to return a ``FeaturePyramid``: the last map of each resolution,
+            without classifier and auxiliary head.
 
     Raises:
-        InputError: If a number is out of range or does not apply to this kind of architecture.
+        InputError: If a number is out of range, a setting does not apply to the kind of
+            architecture, or an operation is not registered.
 
     >>> from lightning_nas import load_architecture
     >>> network = build_network(load_architecture("enas_micro"), num_classes=10)
@@ -146,17 +149,18 @@ def _published_stem(
     stem_filters: int | None,
     skip_reduction_input: bool | None,
 ) -> dict[str, Any]:
-    """Return the stem's settings with those that were left open filled in."""
-    if stem == "imagenet" and (filters % 4 or filters < 8):  # its first cell has a quarter: >= 2
+    """Return ``stem_filters`` and ``skip_reduction_input``; None becomes the published value."""
+    # The first cell of the stem has a quarter of the filters, at least 2.
+    if stem == "imagenet" and (filters % 4 or filters < 8):
         raise InputError(
             f"filters must be a multiple of 4 and at least 8 with stem=imagenet, got {filters}"
         )
     large = stem == "imagenet" and filters >= LARGE
-    usual = 3 * filters if stem == "cifar" else LARGE_STEM if large else MOBILE_STEM
+    default = 3 * filters if stem == "cifar" else LARGE_STEM if large else MOBILE_STEM
     if stem_filters is not None and stem_filters < 1:
         raise InputError(f"stem_filters must be at least 1, got {stem_filters}")
     return {
-        "stem_filters": usual if stem_filters is None else stem_filters,
+        "stem_filters": default if stem_filters is None else stem_filters,
         "skip_reduction_input": large if skip_reduction_input is None else skip_reduction_input,
     }
 
@@ -173,7 +177,7 @@ def _set_norms(network: nn.Module, epsilon: float, momentum: float) -> None:
 
 
 def _refuse(architecture: Architecture, settings: dict[str, Any]) -> None:
-    """Raise InputError for the first of the settings that is given: it has no effect."""
+    """Raise InputError for the first given setting, because it would have no effect."""
     for name, value in settings.items():
         if value:
             raise InputError(f"{name}={value} does not apply to a {architecture.kind} architecture")

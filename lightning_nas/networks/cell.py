@@ -1,23 +1,21 @@
-"""The network of a cell architecture: built for one architecture, to be trained from scratch.
+"""The networks of cell architectures, trained from scratch, by the rules of ENAS, DARTS and NASNet.
 
-How cells are joined is ENAS's here; ``nasnet.py`` and ``darts.py`` have other rules.
-Shapes: ``(N, C, H, W)`` images, ``(N, K)`` logits.
+The rules for one cell are in ``cell_rules``. Shapes: ``(N, C, H, W)`` images, ``(N, K)`` logits.
 
-Source: Pham et al., 2018, and the final network of the authors' code, which differs from the shared
-weights of the search: state 1 goes through one more 1x1 convolution, outputs are concatenated.
+Source: Pham et al., 2018, and the final network of the authors' code, which concatenates the
+outputs of a cell where the shared weights of the search add them. For NASNet and DARTS see
+``cell_rules``.
 """
 
-from collections.abc import Callable, Mapping
-from typing import Any
+from collections.abc import Callable
 
 import torch
 from torch import Tensor, nn
 
-from lightning_nas.architecture import CELL_INPUTS, Cell, CellArchitecture
-from lightning_nas.layers.convolutions import ConvNorm, FactorizedReduction, Norm
+from lightning_nas.architecture import CELL_INPUTS, CellArchitecture
 from lightning_nas.layers.drop_path import layer_rate
-from lightning_nas.layers.operations import CELL
-from lightning_nas.networks.cell_layer import CellLayer
+from lightning_nas.networks.cell_layer import CellLayer, State
+from lightning_nas.networks.cell_rules import darts_cell, enas_cell, nasnet_cell
 from lightning_nas.networks.heads import (
     REDUCTIONS,
     STEM_REDUCTIONS,
@@ -26,68 +24,11 @@ from lightning_nas.networks.heads import (
     auxiliary_head,
     check_image_size,
 )
-from lightning_nas.networks.initialization import initialize
-from lightning_nas.networks.states import State, calibrate
-
-
-def enas_cell(
-    cell: Cell,
-    older: int,
-    newer: int,
-    channels: int,
-    stride: int,
-    halve_older: bool,
-    norm: Norm,
-) -> CellLayer:
-    """Return a cell with the layers of the released final network of ENAS.
-
-    Args:
-        cell: What it computes.
-        older: Channels of state 0 as it comes in.
-        newer: Channels of state 1 as it comes in.
-        channels: Channels of every state inside.
-        stride: 2 for a reduction cell.
-        halve_older: State 0 comes in at twice the resolution of state 1.
-        norm: Makes batch norms.
-    """
-    inputs = (
-        calibrate(older, channels, halve_older, norm),
-        calibrate(newer, channels, False, norm),
-        ConvNorm(channels, channels, norm),
-    )
-    return even_cell(cell, inputs, CELL, channels, stride, norm)
-
-
-def even_cell(
-    cell: Cell,
-    inputs: tuple[nn.Module, nn.Module, nn.Module],
-    operations: Mapping[str, Callable[[int, int, Norm], nn.Module]],
-    channels: int,
-    stride: int,
-    norm: Norm,
-) -> CellLayer:
-    """Return a cell whose states all have the same channels.
-
-    Args:
-        cell: What it computes.
-        inputs: What state 0 goes through as it comes in, what state 1 does, and does next.
-        operations: Make an operation, by its name.
-        channels: Channels of every state inside.
-        stride: 2 for a reduction cell.
-        norm: Makes batch norms.
-    """
-    halved = [state for state in cell.outputs if stride > 1 and state < CELL_INPUTS]
-    return CellLayer(
-        cell,
-        *inputs,
-        lambda name, state: operations[name](channels, stride if state < CELL_INPUTS else 1, norm),
-        {state: FactorizedReduction(channels, channels, norm) for state in halved},
-        channels * len(cell.outputs),
-    )
+from lightning_nas.networks.initialization import initialize, initialize_fan_out
 
 
 def cell_widths(cells: int, filters: int, stem_cells: int) -> list[tuple[bool, int]]:
-    """Return, for each cell of a network, whether it is a reduction, and its filters.
+    """Return for each cell of a network whether it is a reduction cell, and its filters.
 
     >>> cell_widths(1, 8, stem_cells=2)[:5]
     [(True, 2), (True, 4), (False, 8), (True, 16), (False, 16)]
@@ -100,33 +41,34 @@ def cell_widths(cells: int, filters: int, stem_cells: int) -> list[tuple[bool, i
 
 
 class CellNetwork(nn.Module):
-    """Three stacks of normal cells with a reduction cell between them, by the rules of ENAS.
+    """Three stacks of normal cells with a reduction cell between two stacks, by the rules of ENAS.
 
-    With the stem for large images, two more reduction cells come first.
+    The stem for large images has two more reduction cells.
 
     Args:
-        architecture: The pair of cells.
-        num_classes: Classes.
-        channels: Channels of the images.
-        image_size: Side of the images in pixels: decides whether the auxiliary head fits.
-        cells: Normal cells in a stack, the paper's N, at least 1.
-        filters: Filters of the first stack, even, the paper's F.
+        architecture: Normal and reduction cell.
+        num_classes: Number of classes.
+        channels: Number of channels of the images.
+        image_size: Side of the images in pixels; an auxiliary head needs a minimum.
+        cells: Number of normal cells in a stack, the papers' N, at least 1.
+        filters: Filters of the first stack, the papers' F, even.
         stem: ``cifar`` or ``imagenet``, see ``heads.Stem``.
         stem_filters: Filters of the stem's convolution.
-        skip_reduction_input: The normal cell after a reduction reads, as its older input, the cell
-            before the last one of the stack before, and not that last one.
-        auxiliary: Add the auxiliary head.
-        dropout: Before the classifier.
-        drop_path: Rate of the last cell at the end of training; see ``progress``.
+        skip_reduction_input: Whether the normal cell after a reduction cell reads, as its older
+            input, the last but one cell before the reduction cell, not the last one.
+        auxiliary: Whether to add the auxiliary head.
+        dropout: Dropout rate before the classifier, in [0, 1).
+        drop_path: Drop path rate of the last cell at the end of training, in [0, 1).
 
     Attributes:
-        progress: Share of the training that is done, a tensor in [0, 1] that training sets; drop
-            path grows with it.
+        progress: Completed share of the training, a scalar tensor in [0, 1]. Training sets it, and
+            the rate of drop path is proportional to it.
     """
 
-    auxiliary_at = 1  # the auxiliary head reads this cell, counted from the second reduction
-    padded = True  # whether the auxiliary head's last convolution has SAME padding
-    bias = False  # of the linear layers
+    auxiliary_at = 1  # index of the cell that the auxiliary head reads, from the second reduction
+    padded = True  # whether the last convolution of the auxiliary head has SAME padding
+    bias = False  # whether linear layers have a bias
+    build_cell: Callable[..., CellLayer] = staticmethod(enas_cell)
     initialize: Callable[[nn.Module], None] = staticmethod(initialize)
 
     progress: Tensor
@@ -157,17 +99,18 @@ class CellNetwork(nn.Module):
         self.register_buffer("progress", torch.zeros(()), persistent=False)
         self.stem = Stem(channels, stem_filters, nn.BatchNorm2d, stem)
         self.cells = nn.ModuleList()
-        self.halves: list[bool] = []  # whether a cell is a reduction
-        outputs = [(stem_filters, 0)] * CELL_INPUTS  # channels, and how often they were halved
+        self.halves: list[bool] = []  # whether each cell is a reduction cell
+        outputs = [(stem_filters, 0)] * CELL_INPUTS  # (channels, number of halvings) of each output
         for index, (reduces, width) in enumerate(cell_widths(cells, filters, first)):
             (older, older_scale), (newer, scale) = outputs[self.older_of(index)], outputs[-1]
-            layer = self._make_cell(
+            layer = self.build_cell(
                 cell=architecture.reduction if reduces else architecture.normal,
                 older=older,
                 newer=newer,
                 channels=width,
                 stride=2 if reduces else 1,
                 halve_older=older_scale != scale,
+                is_first=index == 0,
                 norm=nn.BatchNorm2d,
             )
             self.cells.append(layer)
@@ -191,11 +134,8 @@ class CellNetwork(nn.Module):
         self.initialize(self)
 
     def older_of(self, index: int) -> int:
-        """Return where the older input of a cell stands in what was computed, from the end."""
+        """Return the index of a cell's older input in the list of outputs, counted from the end."""
         return -3 if self.skip_reduction_input and index - 1 in self.reductions else -2
-
-    def _make_cell(self, **settings: Any) -> CellLayer:
-        return enas_cell(**settings)
 
     def _run(self, images: Tensor) -> tuple[list[State], Tensor | None]:
         """Return the last map of each resolution, and auxiliary logits in training."""
@@ -227,9 +167,40 @@ class CellNetwork(nn.Module):
 
     @property
     def stages(self) -> list[list[nn.Module]]:
-        """The stem, its cells with it, then the cells of each resolution."""
+        """The stem with its reduction cells, then the cells of each of the three stacks."""
         first, second = self.reductions
-        start = first - (second - first - 1)  # the stem's cells come before
+        start = first - (second - first - 1)  # index of the first cell after the stem
         cells = list(self.cells)
         stacks = [cells[start:first], cells[first:second], cells[second:]]
         return [[self.stem, *cells[:start]], *stacks]
+
+
+class NASNetCellNetwork(CellNetwork):
+    """Network of a cell architecture by the rules of NASNet.
+
+    The first cell reads the stem twice, as input 0 without a layer. The auxiliary head reads the
+    last cell before the second reduction cell. See ``CellNetwork`` for the arguments.
+    """
+
+    auxiliary_at = -1
+    padded = False
+    bias = True
+    build_cell = staticmethod(nasnet_cell)
+    initialize = staticmethod(initialize_fan_out)
+
+
+class DARTSCellNetwork(CellNetwork):
+    """Network of a cell architecture by the rules of DARTS, as many papers build NASNet's cells.
+
+    The auxiliary head reads the second reduction cell. Drop path grows with the depth of the cell;
+    DARTS has one rate for all cells. See ``CellNetwork`` for the arguments.
+    """
+
+    auxiliary_at = 0
+    padded = False
+    bias = True
+    build_cell = staticmethod(darts_cell)
+
+    @staticmethod
+    def initialize(network: nn.Module) -> None:
+        """Keep the initial weights of torch's layers, as DARTS does."""

@@ -1,10 +1,10 @@
-"""The network of a chain architecture, with NAS's rules for joining layers.
+"""The network of a chain architecture, with the rules of NAS for joining layers.
 
 Shapes: ``(N, C, H, W)`` images, ``(N, K)`` logits.
 
-Source: Zoph and Le, 2017, Section 3.3 and Appendix. The paper leaves open, and it is chosen here:
-convolution, batch norm, ReLU; zeros on all sides of a smaller input; a pooling halves the image and
-all that was made so far; an average over all pixels before the classifier.
+Source: Zoph and Le, 2017, Section 3.3 and Appendix. Choices of this project where the paper gives
+none: the order convolution, batch norm, ReLU; zeros on all sides of a smaller input; a pooling
+halves the image and all earlier outputs; an average over all pixels before the classifier.
 """
 
 from collections.abc import Sequence
@@ -21,7 +21,7 @@ from lightning_nas.networks.initialization import initialize
 
 
 class ConvNormRelu(nn.Module):
-    """A convolution without bias, with SAME padding; batch norm; ReLU."""
+    """Convolution with SAME padding and without bias, batch norm, ReLU."""
 
     def __init__(self, in_channels: int, layer: ChainLayer) -> None:
         super().__init__()
@@ -34,12 +34,13 @@ class ConvNormRelu(nn.Module):
 
 
 class ChainBlock(nn.Module):
-    """One decided layer: itself, or several of it in a row of which each reads all before it.
+    """One layer of the architecture, repeated in a densely connected row.
 
     Args:
-        in_channels: Channels of its joined inputs.
-        layer: What it computes.
-        repeats: How often it stands in the row.
+        in_channels: Number of channels of the concatenated inputs.
+        layer: Kernel, stride and filters of the layer.
+        repeats: Number of copies in the row, at least 1. Each reads the inputs and all copies
+            before it.
     """
 
     def __init__(self, in_channels: int, layer: ChainLayer, repeats: int) -> None:
@@ -49,7 +50,7 @@ class ChainBlock(nn.Module):
         )
 
     def forward(self, x: Tensor) -> Tensor:
-        """Return the output of the last layer."""
+        """Return the output of the last copy."""
         first, *others = self.layers
         out = first(x)
         for layer in others:
@@ -59,21 +60,21 @@ class ChainBlock(nn.Module):
 
 
 class ChainNetwork(nn.Module):
-    """Convolutions that read the image or any earlier ones, and a linear classifier.
+    """Convolutions that read the image or earlier convolutions, and a linear classifier.
 
     A layer without inputs reads the image. Inputs of different sizes are padded with zeros to the
-    largest. What no layer reads is joined, averaged over all pixels and classified.
+    largest. Outputs that no layer reads are concatenated, averaged over all pixels and classified.
 
     Args:
-        architecture: Its layers.
-        num_classes: Classes.
-        channels: Channels of the images.
+        architecture: Layers, their connections and the poolings.
+        num_classes: Number of classes.
+        channels: Number of channels of the images.
         image_size: Side of the images in pixels.
-        dropout: Before the classifier.
-        wider: Filters that every layer has beyond the architecture's (the paper's largest: 40).
+        dropout: Dropout rate before the classifier, in [0, 1).
+        wider: Number of filters to add to every layer; the paper's largest network has 40.
 
     Raises:
-        InputError: If repeated layers have strides, or the poolings leave nothing of the image.
+        InputError: If repeated layers have strides, or the images are too small for the poolings.
     """
 
     def __init__(
@@ -92,10 +93,13 @@ class ChainNetwork(nn.Module):
             for layer in architecture.layers
         ]
         if architecture.repeats > 1 and any(layer.stride != (1, 1) for layer in layers):
-            raise InputError("a repeated layer must have stride 1: repeats=1 or strides=[1]")
+            raise InputError(
+                "repeated layers must have stride 1: set space.repeats=1 or space.strides=[1]"
+            )
         if image_size < 2 ** len(architecture.pools):
             raise InputError(
-                f"images of {image_size} px are too small for {len(architecture.pools)} poolings"
+                f"images of {image_size} px are too small for {len(architecture.pools)} poolings; "
+                f"at least {2 ** len(architecture.pools)} px are needed"
             )
         self.architecture = architecture
         self.blocks = nn.ModuleList()
@@ -114,7 +118,7 @@ class ChainNetwork(nn.Module):
         return self.classifier(self.dropout(x.mean(dim=(2, 3))))
 
     def _outputs(self, images: Tensor, unpooled: list[Tensor] | None = None) -> list[Tensor]:
-        """Return every layer's output, pooled as often as the last's; note what it was before."""
+        """Return all outputs at the last resolution; append unpooled ones to ``unpooled``."""
         outputs: list[Tensor] = []
         for index, (block, layer) in enumerate(
             zip(self.blocks, self.architecture.layers, strict=True)
@@ -137,22 +141,22 @@ class ChainNetwork(nn.Module):
 
     @property
     def stages(self) -> list[list[nn.Module]]:
-        """Thirds of the layers, for a chain has no stem and perhaps one resolution alone."""
+        """Thirds of the layers: a chain has no stem and may have a single resolution."""
         total = len(self.blocks)
         ends = [round(total * third / 3) for third in range(4)]
         return [list(self.blocks[start:end]) for start, end in pairwise(ends)]
 
 
 def join(inputs: Sequence[Tensor]) -> Tensor:
-    """Concatenate maps in depth, smaller ones in the middle of zeros."""
+    """Concatenate maps along the channels; center smaller maps in zeros."""
     if len(inputs) == 1:
         return inputs[0]
     height = max(x.shape[2] for x in inputs)
     width = max(x.shape[3] for x in inputs)
-    return torch.cat([_padded(x, height, width) for x in inputs], dim=1)
+    return torch.cat([_pad_to(x, height, width) for x in inputs], dim=1)
 
 
-def _padded(x: Tensor, height: int, width: int) -> Tensor:
+def _pad_to(x: Tensor, height: int, width: int) -> Tensor:
     down, across = height - x.shape[2], width - x.shape[3]
     if not down and not across:
         return x

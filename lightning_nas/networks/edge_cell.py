@@ -1,10 +1,11 @@
-"""The network of an edge cell: the one that NAS-Bench-201 trained for every row of its table.
+"""The network of an edge cell, as NAS-Bench-201 trained it for every row of its table.
 
 Shapes: ``(N, C, H, W)`` images, ``(N, K)`` logits.
 
 Source: Dong and Yang, 2020, https://arxiv.org/abs/2001.00326, Section 2.1, and the authors' code.
-Batch norms are affine, the shortcut of a residual block has none, and the linear layer has a bias:
-so the parameters are the table's. As in that code, weights begin as torch's layers do.
+Batch norms are affine, the shortcut of a residual block has no batch norm and the linear layer has
+a bias: this gives the parameter counts of the table. As in the authors' code, the weights keep the
+initial values of torch's layers.
 """
 
 import torch.nn.functional as F
@@ -12,27 +13,30 @@ from torch import Tensor, nn
 
 from lightning_nas.architecture import EDGES, EdgeCellArchitecture
 from lightning_nas.layers.convolutions import Conv2d, Norm, ReluConvNorm
-from lightning_nas.layers.operations import EDGE
+from lightning_nas.layers.operations import make_operation
 from lightning_nas.networks.heads import Stem, check_image_size
 
 STAGES = 3
 
 
 class EdgeCell(nn.Module):
-    """Four nodes and the six operations between them.
+    """Cell of four nodes and six operations between them.
 
     Args:
-        architecture: Its operations.
-        channels: Channels in and out.
-        norm: Makes batch norms.
+        architecture: Operations of the cell, one for each of ``EDGES``.
+        channels: Number of input and output channels.
+        norm: Factory of batch norms.
     """
 
     def __init__(self, architecture: EdgeCellArchitecture, channels: int, norm: Norm) -> None:
         super().__init__()
-        self.edges = nn.ModuleList(EDGE[name](channels, norm) for name in architecture.operations)
+        self.edges = nn.ModuleList(
+            make_operation("edge", name, channels, channels, 1, norm)
+            for name in architecture.operations
+        )
 
     def forward(self, x: Tensor) -> Tensor:
-        """Return the last node."""
+        """Return the map of the last node."""
         nodes = [x]
         for (source, target), operation in zip(EDGES, self.edges, strict=True):
             result = operation(nodes[source])
@@ -44,18 +48,18 @@ class EdgeCell(nn.Module):
 
 
 class ResidualReduction(nn.Module):
-    """A basic residual block that halves the resolution.
+    """Basic residual block that halves the resolution.
 
-    ReLU, 3x3 convolution, batch norm, twice, the first with stride 2; beside them a 2x2 average
-    and a 1x1 convolution. Zeros lie on all sides, not as SAME has them. An odd map's last row and
-    column are averaged by themselves, so that every size of image will do.
+    The main path is ReLU, 3x3 convolution, batch norm, applied twice, the first with stride 2. The
+    shortcut is a 2x2 average and a 1x1 convolution. Zeros are added on all sides, unlike SAME
+    padding. The last row and column of an odd map are averaged alone, so any image size works.
     """
 
     def __init__(self, in_channels: int, out_channels: int, norm: Norm) -> None:
         super().__init__()
         self.halve = nn.Conv2d(in_channels, out_channels, 3, stride=2, padding=1, bias=False)
         self.norm = norm(out_channels)
-        self.conv = ReluConvNorm(out_channels, out_channels, norm, 3)
+        self.conv = ReluConvNorm(out_channels, out_channels, 1, norm, 3)
         self.shortcut = Conv2d(in_channels, out_channels)
 
     def forward(self, x: Tensor) -> Tensor:
@@ -65,16 +69,16 @@ class ResidualReduction(nn.Module):
 
 
 class EdgeCellNetwork(nn.Module):
-    """Three stages of the same cell, residual blocks with stride 2 between them.
+    """Three stages of the same cell, with a residual block of stride 2 between two stages.
 
     Args:
-        architecture: The cell.
-        num_classes: Classes.
-        channels: Channels of the images.
+        architecture: Operations of the cell.
+        num_classes: Number of classes.
+        channels: Number of channels of the images.
         image_size: Side of the images in pixels.
-        cells: Cells in a stage, at least 1.
+        cells: Number of cells in a stage, at least 1.
         filters: Filters of the first stage; each reduction doubles them.
-        dropout: Before the classifier; the benchmark has none.
+        dropout: Dropout rate before the classifier, in [0, 1); the benchmark has none.
     """
 
     def __init__(

@@ -1,4 +1,4 @@
-"""What every network has at its two ends: stem, classifier, auxiliary head.
+"""Stem, classifier and auxiliary head of the networks.
 
 Shapes: ``(N, C, H, W)`` images or maps in, ``(N, K)`` logits out, K classes.
 """
@@ -13,16 +13,16 @@ from lightning_nas.errors import InputError
 from lightning_nas.layers.convolutions import Conv2d, Norm, pad_same
 
 log = logging.getLogger(__name__)
-REDUCTIONS = 2
-STEM_REDUCTIONS = {"cifar": 0, "imagenet": 2}  # cells that follow the stem's convolution
+REDUCTIONS = 2  # between the three stacks of a network
+STEM_REDUCTIONS = {"cifar": 0, "imagenet": 2}  # reduction cells after the stem's convolution
 STEM_KERNEL = 3
 
 
 class Stem(nn.Sequential):
-    """A 3x3 convolution and batch norm.
+    """3x3 convolution and batch norm.
 
-    ``cifar``, for small images, keeps their size. ``imagenet`` halves it, without padding; it is
-    NASNet's, and there two reduction cells follow.
+    The kind ``cifar``, for small images, keeps the size of the images. The kind ``imagenet``, from
+    NASNet, halves it without padding; two reduction cells follow.
     """
 
     def __init__(
@@ -35,7 +35,7 @@ class Stem(nn.Sequential):
 
 
 def map_size(image_size: int, halvings: int, stem: str = "cifar") -> int:
-    """Return the side of a map after the stem's convolution and some reductions.
+    """Return the side in pixels of a map after the stem's convolution and ``halvings`` reductions.
 
     >>> map_size(32, 2), map_size(224, 2, "imagenet")
     (8, 28)
@@ -58,18 +58,19 @@ class Classifier(nn.Module):
 
 
 class AuxiliaryHead(nn.Module):
-    """A second classifier on a map in the middle of a network, for training only.
+    """Second classifier on a map in the middle of a network, used in training only.
 
-    Average pooling 5 by stride 3, 1x1 convolution to 128, a convolution as large as the map that is
-    left to 768, and a linear layer. Source: the released code of ENAS and of NASNet.
+    Layers: 5x5 average pooling with stride 3, 1x1 convolution to 128 channels, convolution to 768
+    channels with a kernel as large as the remaining map, linear layer. Source: the released code of
+    ENAS and of NASNet.
 
     Args:
-        channels: Channels of the map that it reads.
-        size: Side of that map in pixels, at least 5.
-        num_classes: Classes.
-        norm: Makes its batch norms.
-        padded: Whether the last convolution has SAME padding, as in ENAS. In NASNet it has none.
-        bias: Of the linear layer: NASNet's has one, that of ENAS has none.
+        channels: Number of channels of the map.
+        size: Side of the map in pixels, at least 5.
+        num_classes: Number of classes.
+        norm: Factory of batch norms.
+        padded: Whether the last convolution has SAME padding: true in ENAS, false in NASNet.
+        bias: Whether the linear layer has a bias: false in ENAS, true in NASNet.
     """
 
     smallest = 5
@@ -85,10 +86,10 @@ class AuxiliaryHead(nn.Module):
     ) -> None:
         super().__init__()
         self.padded = padded
-        left = (size - 5) // 3 + 1
+        kernel = (size - 5) // 3 + 1
         self.project = Conv2d(channels, 128)
         self.norm_1 = norm(128)
-        self.conv = nn.Conv2d(128, 768, left, bias=False)
+        self.conv = nn.Conv2d(128, 768, kernel, bias=False)
         self.norm_2 = norm(768)
         self.linear = nn.Linear(768, num_classes, bias=bias)
 
@@ -110,16 +111,16 @@ def auxiliary_head(
     stem: str = "cifar",
     **options: bool,
 ) -> nn.Module | None:
-    """Return the head that reads the map after some reductions, or None where that is too small.
+    """Return an auxiliary head; if its map is too small, log a warning and return None.
 
     Args:
-        channels: Channels of the map.
-        image_size: Side of the network's images.
-        num_classes: Classes.
-        norm: Makes its batch norms.
-        halvings: How often the map's side was halved after the stem's convolution.
-        stem: As in ``Stem``.
-        options: ``padded`` and ``bias`` of ``AuxiliaryHead``.
+        channels: Number of channels of the map.
+        image_size: Side of the images in pixels.
+        num_classes: Number of classes.
+        norm: Factory of batch norms.
+        halvings: Number of reductions between the stem's convolution and the map.
+        stem: Kind of the stem, ``cifar`` or ``imagenet``.
+        options: Arguments ``padded`` and ``bias`` of ``AuxiliaryHead``.
     """
     size = map_size(image_size, halvings, stem)
     if size < AuxiliaryHead.smallest:
@@ -129,8 +130,8 @@ def auxiliary_head(
             if map_size(side, halvings, stem) == AuxiliaryHead.smallest
         )
         log.warning(
-            "auxiliary head left off: its map has %d px, it needs %d (images of %d px or more); "
-            "auxiliary=false says so beforehand",
+            "auxiliary head omitted: its map has %d px and needs %d (images of %d px or more); "
+            "set auxiliary=false to avoid this warning",
             size,
             AuxiliaryHead.smallest,
             least,
@@ -140,7 +141,7 @@ def auxiliary_head(
 
 
 def check_image_size(image_size: int, stem: str = "cifar") -> None:
-    """Raise InputError where the reductions leave nothing of the image, or the stem is unknown."""
+    """Raise InputError if the images are too small for the reductions or the stem is unknown."""
     if stem not in STEM_REDUCTIONS:
         raise InputError(f"stem must be {' or '.join(STEM_REDUCTIONS)}, got {stem!r}")
     halvings = REDUCTIONS + (3 if stem == "imagenet" else 0)
@@ -148,5 +149,5 @@ def check_image_size(image_size: int, stem: str = "cifar") -> None:
     if image_size < least:
         raise InputError(
             f"images of {image_size} px are too small for {halvings} reductions; "
-            f"at least {least} px are needed (data.image_size resizes a folder's images)"
+            f"at least {least} px are needed (data.image_size resizes the images of a folder)"
         )

@@ -1,4 +1,4 @@
-"""The weights that networks begin with."""
+"""Initial weights of networks."""
 
 import math
 from typing import Literal, get_args
@@ -10,22 +10,24 @@ from lightning_nas.errors import InputError
 from lightning_nas.layers.convolutions import FactorizedReduction
 
 Initialization = Literal["he", "identity"]
-HEADS = ("stem", "auxiliary")  # which read images, or are left out when the network classifies
-NOISE = 0.2  # He-normal weights are scaled by it before the identity is added
+NOT_IDENTITY = ("stem", "auxiliary")  # parts whose convolutions never begin near the identity
+NOISE = 0.2  # scale of the He-normal weights to which the identity is added
 
 
 def initialize(network: nn.Module, initialization: str = "he") -> None:
-    """Set the weights of convolutions and linear layers.
+    """Initialise the weights of convolutions and linear layers.
 
     Args:
-        network: Its stem is named ``stem``, its auxiliary head, if it has one, ``auxiliary``.
-        initialization: ``he``: He-normal, as in the released code of ENAS. ``identity``: between
-            stem and heads, every convolution begins near the identity. All operations of shared
-            weights then begin to speak of the same channels; from He-normal weights, where each
-            begins by mixing them in its own way, agreeing takes most of a short search.
+        network: Network whose stem is named ``stem`` and whose auxiliary head, if any,
+            ``auxiliary``.
+        initialization: ``he``: He-normal, as in the released code of ENAS. ``identity``: every
+            convolution between stem and heads begins near the identity, so that all operations of
+            shared weights begin with the same meaning of each channel. With He-normal weights every
+            operation mixes the channels differently, and most of a short search passes before the
+            operations agree.
 
     Raises:
-        InputError: If ``initialization`` is neither.
+        InputError: If ``initialization`` is unknown.
     """
     if initialization not in get_args(Initialization):
         choices = " or ".join(get_args(Initialization))
@@ -39,10 +41,10 @@ def initialize(network: nn.Module, initialization: str = "he") -> None:
 
 @torch.no_grad()
 def initialize_fan_out(network: nn.Module) -> None:
-    """Set the weights of convolutions and linear layers as the released code of NASNet does.
+    """Initialise the weights of convolutions and linear layers as in the released code of NASNet.
 
-    They are He-normal by the outputs that an input reaches, a depthwise convolution's those of one
-    channel; biases are zero.
+    Weights are He-normal with the fan-out, that is the number of outputs that one input reaches;
+    the fan-out of a depthwise convolution counts one channel. Biases are zero.
     """
     for module in network.modules():
         if isinstance(module, nn.Conv2d | nn.Linear):
@@ -54,21 +56,24 @@ def initialize_fan_out(network: nn.Module) -> None:
 
 
 def _near_identity(network: nn.Module) -> None:
-    first_channels = {  # the two paths of a reduction take up one half of the channels each
+    first_channels = {  # the second path of a reduction makes the second half of the channels
         id(module.path_2): module.path_1.out_channels
         for module in network.modules()
         if isinstance(module, FactorizedReduction)
     }
     for name, module in network.named_modules():
-        if isinstance(module, nn.Conv2d) and name.split(".")[0] not in HEADS:
+        if isinstance(module, nn.Conv2d) and name.split(".")[0] not in NOT_IDENTITY:
             _add_identity(module, first_channels.get(id(module), 0))
 
 
 @torch.no_grad()
 def _add_identity(conv: nn.Conv2d, first_channel: int) -> None:
-    """Scale the weights down, then let output ``j`` read input ``first_channel + j`` (or round)."""
+    """Scale the weights by NOISE and add the identity: output j reads input first_channel + j.
+
+    The index of the input is taken modulo the number of input channels in a group.
+    """
     outputs = torch.arange(conv.out_channels)
-    inputs = (first_channel + outputs) % conv.weight.shape[1]  # of the group
+    inputs = (first_channel + outputs) % conv.weight.shape[1]
     middle = conv.kernel_size[0] // 2
     conv.weight *= NOISE
     conv.weight[outputs, inputs, middle, middle] += 1.0

@@ -1,8 +1,8 @@
-"""The network of a macro architecture: built for one architecture, to be trained from scratch.
+"""The network of a macro architecture, trained from scratch.
 
 Shapes: ``(N, C, H, W)`` images, ``(N, K)`` logits.
 
-Source: Pham et al., 2018, and the final network of the authors' code, which differs from the shared
+Source: Pham et al., 2018, and the final network of the authors' code. It differs from the shared
 weights of the search: skips are concatenated, and each pooling doubles the filters.
 """
 
@@ -11,48 +11,50 @@ from torch import Tensor, nn
 
 from lightning_nas.architecture import MacroArchitecture, MacroLayer, poolings
 from lightning_nas.layers.convolutions import FactorizedReduction, Norm, ReluConvNorm
-from lightning_nas.layers.operations import MACRO, POOLINGS
+from lightning_nas.layers.operations import POOLINGS, make_operation
 from lightning_nas.networks.heads import Classifier, Stem, check_image_size
 from lightning_nas.networks.initialization import initialize
 from lightning_nas.networks.shared_macro import Sources
 
 
 class MacroBlock(nn.Module):
-    """One layer: ReLU, 1x1 convolution, batch norm; then the same with the operation; then skips.
+    """One layer of the network.
+
+    ReLU, 1x1 convolution, batch norm; then ReLU, operation, batch norm, or the pooling alone; then,
+    except in the first layer, a 1x1 convolution of the result concatenated with the skips.
 
     Args:
-        layer: What it computes.
-        index: Which layer it is; all but the first end in a 1x1 convolution of the concatenation
-            of their result with the skips.
-        channels: Channels in and out.
-        norm: Makes batch norms.
+        layer: Operation and skips of the layer.
+        index: Index of the layer, from 0.
+        channels: Number of input and output channels.
+        norm: Factory of batch norms.
     """
 
     def __init__(self, layer: MacroLayer, index: int, channels: int, norm: Norm) -> None:
         super().__init__()
-        self.conv = ReluConvNorm(channels, channels, norm)
-        operation = MACRO[layer.operation](channels)
+        self.conv = ReluConvNorm(channels, channels, 1, norm)
+        operation = make_operation("macro", layer.operation, channels, channels, 1, norm)
         pools = layer.operation in POOLINGS
         self.operation = operation if pools else nn.Sequential(nn.ReLU(), operation, norm(channels))
         joined = channels * (len(layer.skips) + 1)
-        self.join = ReluConvNorm(joined, channels, norm) if index > 0 else None
+        self.join = ReluConvNorm(joined, channels, 1, norm) if index > 0 else None
 
     def forward(self, x: Tensor, skips: list[Tensor]) -> Tensor:
-        """Return the layer's output."""
+        """Return the output of the layer."""
         x = self.operation(self.conv(x))
         return x if self.join is None else self.join(torch.cat([*skips, x], dim=1))
 
 
 class MacroNetwork(nn.Module):
-    """A network of the macro space.
+    """Network of one architecture of the macro space.
 
     Args:
-        architecture: Its layers.
-        num_classes: Classes.
-        channels: Channels of the images.
+        architecture: Operations and skips of the layers.
+        num_classes: Number of classes.
+        channels: Number of channels of the images.
         image_size: Side of the images in pixels.
         filters: Filters of the first stage, even.
-        dropout: Before the classifier.
+        dropout: Dropout rate before the classifier, in [0, 1).
     """
 
     def __init__(
@@ -75,13 +77,13 @@ class MacroNetwork(nn.Module):
         for index, layer in enumerate(architecture.layers):
             self.blocks.append(MacroBlock(layer, index, filters, norm))
             if index in poolings(len(architecture.layers)):
-                self.halvings[str(index)] = self._halvings(index, filters, norm)
+                self.halvings[str(index)] = self._make_halvings(index, filters, norm)
                 filters *= 2
         self.classifier = Classifier(filters, num_classes, dropout)
         initialize(self)
 
-    def _halvings(self, index: int, filters: int, norm: Norm) -> nn.ModuleDict:
-        """One for each output so far that a later layer reads, be it as skip or as input."""
+    def _make_halvings(self, index: int, filters: int, norm: Norm) -> nn.ModuleDict:
+        """Return a reduction for each earlier output that a later layer reads as input or skip."""
         later = self.architecture.layers[index + 1 :]
         read = {index + 1} | {skip for layer in later for skip in layer.skips if skip <= index + 1}
         return nn.ModuleDict(

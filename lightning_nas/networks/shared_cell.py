@@ -1,7 +1,7 @@
-"""The shared weights of the cell space: a network that takes an architecture at every step.
+"""The shared weights of the cell space: a network whose forward takes an architecture.
 
-Every edge (cell, block, side, state read) has its own weights for every operation, so two
-architectures that share an edge share its weights; only what the architecture names is computed.
+Every edge (cell, block, side, input state) has weights for every operation, so two architectures
+with the same edge share its weights. Only the operations that the architecture names are computed.
 Shapes: ``(N, C, H, W)`` images, ``(N, K)`` logits.
 
 Source: Pham et al., 2018, Section 2.4, and the authors' code; ``enas.md`` lists the differences.
@@ -17,8 +17,9 @@ from torch import Tensor, nn
 from lightning_nas.architecture import CELL_INPUTS, CELL_OPERATIONS, Cell, CellArchitecture
 from lightning_nas.errors import InputError
 from lightning_nas.layers.convolutions import Conv2d, FactorizedReduction, Norm
-from lightning_nas.layers.operations import CELL
+from lightning_nas.layers.operations import OPERATIONS, make_operation
 from lightning_nas.layers.shared import BatchStatistics
+from lightning_nas.networks.cell_layer import State, fit_input
 from lightning_nas.networks.heads import (
     Classifier,
     Stem,
@@ -26,21 +27,20 @@ from lightning_nas.networks.heads import (
     check_image_size,
 )
 from lightning_nas.networks.initialization import initialize
-from lightning_nas.networks.states import State, calibrate
 
 
 class SharedCell(nn.Module):
     """One cell of the network, with the weights of every possible edge.
 
     Args:
-        older: Channels of state 0 as it comes in.
-        newer: Channels of state 1 as it comes in.
-        channels: Channels of every state inside and of the output.
-        blocks: Blocks of the cell.
+        older: Number of channels of input 0.
+        newer: Number of channels of input 1.
+        channels: Number of channels of every state and of the output.
+        blocks: Number of blocks of the cell.
         operations: Names of the operations.
-        stride: 2 for operations on the two inputs to halve the resolution.
-        halve_older: State 0 comes in at twice the resolution of state 1.
-        norm: Makes batch norms.
+        stride: Stride of the operations on the two inputs, 1 or 2.
+        halve_older: Whether input 0 has twice the resolution of input 1.
+        norm: Factory of batch norms.
     """
 
     def __init__(
@@ -55,12 +55,17 @@ class SharedCell(nn.Module):
         norm: Norm,
     ) -> None:
         super().__init__()
-        self.older = calibrate(older, channels, halve_older, norm)
-        self.newer = calibrate(newer, channels, False, norm)
+        self.older = fit_input(older, channels, halve_older, norm)
+        self.newer = fit_input(newer, channels, False, norm)
 
         def edge(state: int) -> nn.ModuleDict:
             halves = stride if state < CELL_INPUTS else 1
-            return nn.ModuleDict({name: CELL[name](channels, halves, norm) for name in operations})
+            return nn.ModuleDict(
+                {
+                    name: make_operation("enas", name, channels, channels, halves, norm)
+                    for name in operations
+                }
+            )
 
         def side(block: int) -> nn.ModuleList:
             return nn.ModuleList(edge(state) for state in range(CELL_INPUTS + block))
@@ -78,8 +83,8 @@ class SharedCell(nn.Module):
         self.norm = norm(channels)
 
     def forward(self, older: State, newer: State, cell: Cell) -> Tensor:
-        """Return the cell's output ``(N, channels, H', W')`` for the two inputs."""
-        states = [older.brought_in(self.older), newer.brought_in(self.newer)]
+        """Return the output ``(N, channels, H', W')`` of an architecture's cell for two inputs."""
+        states = [older.fit(self.older), newer.fit(self.newer)]
         for edges, block in zip(self.blocks, cell.blocks, strict=True):
             left, right = map(  # type: ignore[call-overload]
                 partial(self._operate, states),
@@ -90,38 +95,43 @@ class SharedCell(nn.Module):
             states.append(State(left + right))
         first, *others = (self._output(states, state) for state in cell.outputs)
         for output in others:
-            first += output  # in place: nobody else reads it
+            first += output  # in place, because no other layer reads it
         return self.norm(first)
 
     @staticmethod
     def _operate(states: list[State], edges: Any, state: int, operation: str) -> Tensor:
-        return states[state].through(edges[state][operation])
+        return states[state].apply(edges[state][operation])
 
     def _output(self, states: list[State], state: int) -> Tensor:
-        # A sum of 1x1 convolutions is one 1x1 convolution of the concatenation, without the copy.
+        # The sum of 1x1 convolutions equals one 1x1 convolution of the concatenation and saves its
+        # copy.
         if state < len(self.halve_outputs):
             return self.outputs[state](F.relu(self.halve_outputs[state](states[state].x)))
         return self.outputs[state](states[state].relu)
 
 
 class SharedCellNetwork(nn.Module):
-    """Three stacks of normal cells with a reduction cell between them, all weights shared.
+    """Network of the cell space whose weights all architectures share.
+
+    It has three stacks of normal cells with a reduction cell between two stacks.
 
     Args:
-        num_classes: Classes.
-        channels: Channels of the images.
-        image_size: Side of the images in pixels.
-        cells: Normal cells in a stack, the paper's N.
+        num_classes: Number of classes.
+        channels: Number of channels of the images.
+        image_size: Side of the images in pixels, at least 4.
+        cells: Number of normal cells in a stack, the paper's N, at least 1.
         filters: Filters of the first stack, even; each reduction doubles them.
-        blocks: Blocks of a cell.
+        blocks: Number of blocks of a cell.
         operations: Names of the operations of the space.
-        batch_norm: See ``BatchStatistics``.
-        dropout: Before the classifier, in training.
-        initialization: How the weights begin, see ``initialize``.
-        auxiliary: Add the auxiliary head where its map is large enough.
-        reduction: ``strided``: operations on a reduction cell's inputs have stride 2, as the paper
-            says and as networks are built from what is found. ``factorized``: the released code's
-            search halves the input first and runs a cell of stride 1.
+        batch_norm: Mode of ``BatchStatistics``.
+        dropout: Dropout rate before the classifier, in [0, 1).
+        initialization: Initial weights, ``he`` or ``identity``, see ``initialize``.
+        auxiliary: Whether to add the auxiliary head; omitted with a warning if its map is too
+            small.
+        reduction: ``strided``: the operations on the inputs of a reduction cell have stride 2, as
+            in the paper and in the networks trained from scratch. ``factorized``: a factorized
+            reduction halves the newer input and the cell has stride 1, as in the search of the
+            released code.
 
     Raises:
         InputError: If a number or a name is out of range, or the images are too small.
@@ -146,11 +156,15 @@ class SharedCellNetwork(nn.Module):
         super().__init__()
         check_image_size(image_size)
         if cells < 1 or filters < 2 or filters % 2:
-            raise InputError(f"cells must be >= 1 and filters even, got {cells} and {filters}")
+            raise InputError(
+                "supernet.cells must be at least 1 and supernet.filters even and at least 2, "
+                f"got {cells} and {filters}"
+            )
         if reduction not in ("strided", "factorized"):
-            raise InputError(f"reduction must be strided or factorized, got {reduction!r}")
-        if not set(operations) <= set(CELL):
-            raise InputError(f"operations must be out of {', '.join(CELL)}, got {list(operations)}")
+            raise InputError(f"supernet.reduction must be strided or factorized, got {reduction!r}")
+        if not set(operations) <= set(OPERATIONS["enas"]):
+            legal = ", ".join(OPERATIONS["enas"])
+            raise InputError(f"operations must be out of {legal}, got {list(operations)}")
         self.statistics = BatchStatistics(batch_norm)
         norm = self.statistics.norm
         self.factorized = reduction == "factorized"
@@ -168,7 +182,7 @@ class SharedCellNetwork(nn.Module):
 
     def _build(self, total: int, filters: int, make: partial[SharedCell], norm: Norm) -> None:
         older, newer = 3 * filters, 3 * filters
-        halve_older = False  # strided: the cell after a reduction reads one larger input
+        halve_older = False  # true after a strided reduction, whose older input is twice as large
         for index in range(total):
             reduces = index in self.reductions
             if reduces and self.factorized:
@@ -183,7 +197,10 @@ class SharedCellNetwork(nn.Module):
     def forward(
         self, images: Tensor, architecture: CellArchitecture
     ) -> Tensor | tuple[Tensor, Tensor]:
-        """Return logits; in training, where there is an auxiliary head, its logits too."""
+        """Return logits of the given architecture.
+
+        In training, a network with an auxiliary head returns logits and auxiliary logits.
+        """
         older = newer = State(self.stem(images))
         auxiliary_logits = None
         for index, cell in enumerate(self.cells):

@@ -24,7 +24,7 @@ def legend(operations: Set[str], width: float, hints: Sequence[str] = ()) -> Pic
         y = ROW * (len(rows) - number - 0.5)
         for operation in row:
             boxes.append(Box(f"legend-{operation}", operation, "", x + 8, y, 16, 10))
-            labels.append(Label(OPERATION_NAMES[operation], x + 20, y))
+            labels.append(Label(_full_name(operation), x + 20, y))
             x += _entry_width(operation)
     return Picture(width, height, tuple(boxes), labels=tuple(labels))
 
@@ -34,8 +34,12 @@ def hints_width(hints: Sequence[str]) -> float:
     return max((text_width(hint, HINT_SIZE) for hint in hints), default=0.0) + 4
 
 
+def _full_name(operation: str) -> str:
+    return OPERATION_NAMES.get(operation, operation.replace("_", " "))
+
+
 def _entry_width(operation: str) -> float:
-    return 20 + text_width(OPERATION_NAMES[operation], 8) + SPACE
+    return 20 + text_width(_full_name(operation), 8) + SPACE
 
 
 def _rows(operations: Set[str], width: float) -> list[list[str]]:
@@ -55,7 +59,8 @@ def _row_width(row: list[str]) -> float:
 
 def _filled(operations: Set[str], width: float) -> list[list[str]]:
     rows: list[list[str]] = [[]]
-    for operation in (name for name in OPERATION_NAMES if name in operations):
+    known = [name for name in OPERATION_NAMES if name in operations]
+    for operation in (*known, *sorted(operations - set(known))):
         if rows[-1] and _row_width([*rows[-1], operation]) > width:
             rows.append([])
         rows[-1].append(operation)

@@ -76,6 +76,9 @@ STYLES = {
 }
 
 
+DEFAULT_STYLE = Style("#EFEFD8", "#6B6B3A")  # of operations that users register
+
+
 def short_name(operation: str) -> str:
     """Return an operation's name as it fits in a box.
 
@@ -84,5 +87,7 @@ def short_name(operation: str) -> str:
     """
     if operation in SHORT_NAMES:
         return SHORT_NAMES[operation]
+    if operation not in STYLES:
+        return operation.replace("_", " ", 1)
     *kind, window = operation.split("_")
     return f"{kind[0]} {window}"

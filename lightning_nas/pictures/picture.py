@@ -12,7 +12,7 @@ from math import dist
 from matplotlib.font_manager import FontProperties
 from matplotlib.textpath import text_to_path
 
-from lightning_nas.pictures.palette import INK, RED, STYLES, Style
+from lightning_nas.pictures.palette import DEFAULT_STYLE, INK, RED, STYLES, Style
 
 FONT = "DejaVu Sans"  # comes with matplotlib, so texts are measured alike on every machine
 MARGIN = 10.0  # around a picture
@@ -43,7 +43,7 @@ class Box:
     @property
     def style(self) -> Style:
         """Its colours."""
-        style = STYLES[self.kind]
+        style = STYLES.get(self.kind, DEFAULT_STYLE)
         return replace(style, edge=RED) if self.chosen else style
 
     @property

@@ -19,6 +19,7 @@ from lightning_nas.architecture import Architecture, from_json
 from lightning_nas.errors import InputError
 from lightning_nas.evaluation.budget import COSTS, pareto_front
 from lightning_nas.files import read_json
+from lightning_nas.layers.operations import register_operations
 from lightning_nas.search.result import RankedArchitecture, decode_trials
 from lightning_nas.spaces.base import Space
 from lightning_nas.storage.journal_reader import JournalReader
@@ -197,6 +198,7 @@ def read_run(folder: Path) -> RunRecord:
     configuration, config = _resumed(configuration, config, path.with_name(RESUMED))
     if "space" not in config:
         raise InputError(f"{folder}: the folder of a training; a report is of a search")
+    register_operations(config.get("operations"))  # before the space reads their names
     space = _space(config, path)
     trials, written = _trials(folder)
     path = folder / "summary.json"

@@ -74,9 +74,10 @@ def add_run_arguments(arguments: list[str]) -> list[str]:
     added about images. Where the run had configurations from outside of this project, the training
     finds them, too.
     """
+    weights = _value(arguments, "weights")
+    arguments = [*arguments, *_operations(arguments, _value(arguments, "architecture"), weights)]
     if _value(arguments, "mode") not in (None, "fit"):
         return arguments
-    weights = _value(arguments, "weights")
     if weights and not {"recipe", "debug"} & set(map(_name, arguments)):
         _tell("added for weights: recipe=finetune", arguments)
         arguments = [*arguments, "recipe=finetune"]
@@ -111,6 +112,21 @@ def add_run_arguments(arguments: list[str]) -> list[str]:
     settings = (i for i, word in enumerate(arguments) if "=" in word and not word.startswith("-"))
     first = next(settings)  # after -m and its like: Hydra takes settings in one row
     return [*arguments[:first], *added, *arguments[first:]]
+
+
+def _operations(arguments: list[str], *sources: str | None) -> list[str]:
+    """Return the settings that register the operations which the runs of ``sources`` added."""
+    runs = [run for source in sources if (run := find_run_folder(source)) is not None]
+    added = [
+        f"++operations.{rules}.{name}={factory}"
+        for run in runs
+        for rules, factories in (
+            OmegaConf.select(OmegaConf.load(run / ".hydra" / "config.yaml"), "operations") or {}
+        ).items()
+        for name, factory in factories.items()
+    ]
+    names = set(map(_name, arguments))
+    return [argument for argument in dict.fromkeys(added) if _name(argument) not in names]
 
 
 def _tell(text: str, arguments: list[str]) -> None:

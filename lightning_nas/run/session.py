@@ -21,6 +21,7 @@ from lightning_nas.callbacks.saving import AtomicCheckpointIO
 from lightning_nas.data.base import ImageData
 from lightning_nas.errors import InputError, as_user_error, log_and_continue
 from lightning_nas.files import replace_text
+from lightning_nas.layers.operations import register_operations
 from lightning_nas.report.html import write_report
 from lightning_nas.report.record import RESUMED
 from lightning_nas.run.slurm import has_begun, is_restarted_job
@@ -118,6 +119,7 @@ def run_folder(
     try:
         if not isinstance(cfg.seed, int):
             raise InputError(f"seed must be a whole number, got {cfg.seed}")
+        register_operations(cfg.get("operations"))  # before anything reads their names
         pl.seed_everything(cfg.seed, verbose=False)
         yield folder, facts
         facts |= {"status": "complete"}

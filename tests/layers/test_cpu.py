@@ -1,4 +1,4 @@
-"""What is done another way on a CPU gives what torch gives: results and gradients."""
+"""The replacements on a CPU give the results and gradients of torch's own functions."""
 
 import pytest
 import torch
@@ -10,29 +10,25 @@ from lightning_nas.layers.convolutions import Conv2d
 from lightning_nas.layers.shared import BatchStatistics
 
 
-def image(channels: int, side: int, batch: int = 4) -> Tensor:
+def make_map(channels: int, side: int, batch: int = 4) -> Tensor:
     torch.manual_seed(0)
     x = 3 + 2 * torch.randn(batch, channels, side, side, dtype=torch.float64)
     return x.contiguous(memory_format=torch.channels_last).requires_grad_()
 
 
-def assert_equal_with_gradients(ours: Tensor, torchs: Tensor, inputs: list[Tensor]) -> None:
-    torch.testing.assert_close(ours, torchs)
-    grad = torch.randn_like(torchs)
-    pairs = zip(
-        torch.autograd.grad(ours, inputs, grad),
-        torch.autograd.grad(torchs, inputs, grad),
-        strict=True,
+def assert_equal_with_gradients(actual: Tensor, expected: Tensor, inputs: list[Tensor]) -> None:
+    torch.testing.assert_close(actual, expected)
+    grad = torch.randn_like(expected)
+    torch.testing.assert_close(
+        torch.autograd.grad(actual, inputs, grad), torch.autograd.grad(expected, inputs, grad)
     )
-    for one, other in pairs:
-        torch.testing.assert_close(one, other)
 
 
 @pytest.mark.parametrize("channels", [2, 20, 36])
 @pytest.mark.parametrize("training", [True, False])
-def test_batch_norm_by_the_batch(channels, training):
-    x = image(channels, 16)
-    assert cpu.folds(x)
+def test_folded_batch_norm(channels, training):
+    x = make_map(channels, 16)
+    assert cpu.can_fold(x)
     norm = BatchStatistics("batch").norm(channels, eps=1e-3).double().train(training)
     torch.nn.init.normal_(norm.weight)
     torch.nn.init.normal_(norm.bias)
@@ -40,31 +36,31 @@ def test_batch_norm_by_the_batch(channels, training):
     assert_equal_with_gradients(norm(x), plain, [x, norm.weight, norm.bias])
 
 
-def test_batch_norm_of_maps_that_cannot_be_folded_is_torchs():
-    odd = image(3, 17, batch=1)  # 289 pixels
-    assert not cpu.folds(odd)
+def test_batch_norm_of_a_map_that_cannot_be_folded():
+    odd = make_map(3, 17, batch=1)  # 289 pixels
+    assert not cpu.can_fold(odd)
     norm = BatchStatistics("batch").norm(3).double()
     torch.testing.assert_close(norm(odd), F.batch_norm(odd, None, None, training=True))
 
 
 @pytest.mark.parametrize("side", [9, 16])
-def test_a_5x5_depthwise_convolution(side):
-    x, conv = image(6, side), Conv2d(6, 6, 5, groups=6).double()
-    assert cpu.splits(x, conv.weight)
+def test_depthwise_5x5_convolution(side):
+    x, conv = make_map(6, side), Conv2d(6, 6, 5, groups=6).double()
+    assert cpu.can_split(x, conv.weight)
     plain = F.conv2d(x, conv.weight, padding=2, groups=6)
     assert_equal_with_gradients(conv(x), plain, [x, conv.weight])
 
 
-def test_a_pointwise_convolution_of_a_small_map():
-    x, conv = image(6, 4), Conv2d(6, 10).double()
+def test_pointwise_convolution_of_a_small_map():
+    x, conv = make_map(6, 4), Conv2d(6, 10).double()
     assert cpu.is_small(x)
     assert_equal_with_gradients(conv(x), F.conv2d(x, conv.weight), [x, conv.weight])
     assert conv(x).is_contiguous(memory_format=torch.channels_last)
 
 
-def test_mixed_precision_is_left_to_torch():
+def test_mixed_precision_uses_torchs_functions():
     with torch.autocast("cpu", dtype=torch.bfloat16):
-        assert not cpu.folds(image(20, 16))
+        assert not cpu.can_fold(make_map(20, 16))
         conv = Conv2d(6, 6, 5, groups=6)
-        assert not cpu.splits(image(6, 16), conv.weight)
-        assert conv(image(6, 16).float()).dtype == torch.bfloat16
+        assert not cpu.can_split(make_map(6, 16), conv.weight)
+        assert conv(make_map(6, 16).float()).dtype == torch.bfloat16

@@ -1,9 +1,9 @@
-"""The search networks and NASNet's once more, slow and plain: what the fast are tested against.
+"""Slow and plain reference implementations of the shared networks and of NASNet's network.
 
-Written after the released code, for one architecture at a time, without a line of
-``lightning_nas.layers`` or ``lightning_nas.networks``: functions over a dictionary of weights,
-which they find by the names that the network gives them. What has to be calibrated is read off the
-maps as they come, as the released code does. Shapes: ``(N, C, H, W)`` images, ``(N, K)`` logits.
+They follow the released code and use nothing of ``lightning_nas.layers`` or
+``lightning_nas.networks``: functions of images, one architecture and a dictionary of weights, by
+the names of the tested network. As in the released code, the shapes of the maps decide which inputs
+need a layer that fits them. Shapes: ``(N, C, H, W)`` images, ``(N, K)`` logits.
 """
 
 from collections.abc import Mapping
@@ -18,7 +18,7 @@ Weights = Mapping[str, Tensor]
 
 
 def copy_weights(network: nn.Module) -> dict[str, Tensor]:
-    """Return copies of a network's parameters by name, ready to take gradients."""
+    """Return copies of a network's parameters by name, with ``requires_grad``."""
     return {
         name: parameter.detach().clone().contiguous().requires_grad_()
         for name, parameter in network.named_parameters()
@@ -29,7 +29,7 @@ def copy_weights(network: nn.Module) -> dict[str, Tensor]:
 
 
 def same_pad(x: Tensor, kernel: int, stride: int, value: float = 0.0) -> Tensor:
-    """TensorFlow's SAME for a square map: as little as possible, the odd one at the end."""
+    """Pad a square map as TensorFlow's SAME does: an odd pixel goes to the end."""
     size = x.shape[-1]
     windows = (size + stride - 1) // stride
     total = max((windows - 1) * stride + kernel - size, 0)
@@ -49,7 +49,7 @@ def norm(x: Tensor, weights: Weights, name: str, eps: float = 1e-5) -> Tensor:
 
 
 def windows(x: Tensor, stride: int, value: float, kernel: int = 3) -> Tensor:
-    """Return the square windows, ``(N, C, H', W', kernel * kernel)``."""
+    """Return all windows of a map, ``(N, C, H', W', kernel * kernel)``."""
     padded = same_pad(x, kernel, stride, value)
     return padded.unfold(2, kernel, stride).unfold(3, kernel, stride).flatten(-2)
 
@@ -75,7 +75,7 @@ def stem(images: Tensor, weights: Weights) -> Tensor:
 
 
 def linear(x: Tensor, weight: Tensor) -> Tensor:
-    """Global average pooling and a matrix."""
+    """Return the product of the globally averaged map and ``weight``."""
     return x.flatten(2).mean(-1) @ weight.t()
 
 
@@ -101,7 +101,7 @@ def relu_conv_norm(x: Tensor, weights: Weights, name: str) -> Tensor:
     return norm(conv(F.relu(x), weights[f"{name}.conv.weight"]), weights, f"{name}.norm")
 
 
-def calibrate(older: Tensor, newer: Tensor, weights: Weights, name: str) -> list[Tensor]:
+def fit_inputs(older: Tensor, newer: Tensor, weights: Weights, name: str) -> list[Tensor]:
     filters = len(weights[f"{name}.norm.weight"])
     if older.shape[-1] != newer.shape[-1]:
         older = factorized_reduction(F.relu(older), weights, f"{name}.older.1")
@@ -115,7 +115,7 @@ def calibrate(older: Tensor, newer: Tensor, weights: Weights, name: str) -> list
 def run_cell(
     older: Tensor, newer: Tensor, cell: Cell, weights: Weights, name: str, stride: int
 ) -> Tensor:
-    states = calibrate(older, newer, weights, name)
+    states = fit_inputs(older, newer, weights, name)
     read = set()
     for index, block in enumerate(cell.blocks):
         results = []
@@ -145,13 +145,13 @@ def auxiliary(x: Tensor, weights: Weights) -> Tensor:
 def cell_network(
     images: Tensor, architecture: CellArchitecture, weights: Weights, cells: int, reduction: str
 ) -> tuple[Tensor, Tensor | None]:
-    """Return logits and auxiliary logits, these only where ``weights`` has the head.
+    """Return logits and auxiliary logits, or None without an auxiliary head in ``weights``.
 
     Args:
-        images: A batch.
-        architecture: What to run.
-        weights: See ``copy_weights``.
-        cells: Normal cells in a stack.
+        images: Batch of images.
+        architecture: Architecture to run.
+        weights: Weights by name, from ``copy_weights``.
+        cells: Number of normal cells in a stack.
         reduction: ``strided`` or ``factorized``.
     """
     x = stem(images, weights)
@@ -175,7 +175,7 @@ def cell_network(
 
 
 def padded_conv(x: Tensor, weight: Tensor, down: int, across: int, dilation: int = 1) -> Tensor:
-    """Convolve after padding each axis by itself: TensorFlow's SAME for any window."""
+    """Return a convolution with SAME padding for windows that are not square."""
     pads: list[int] = []
     for size, kernel, stride in zip(
         x.shape[:1:-1], weight.shape[:1:-1], (across, down), strict=True
@@ -217,7 +217,7 @@ def nasnet_operation(
 def nasnet_cell(
     older: Tensor | None, newer: Tensor, cell: Cell, weights: Weights, name: str, stride: int
 ) -> Tensor:
-    """Return a cell's output; without an older input, it is the newer one as it is."""
+    """Return the output of a cell; if ``older`` is None, input 0 is ``newer`` without a layer."""
     base = relu_conv_norm(newer, weights, f"{name}.base")
     filters = base.shape[1]
     if older is None:
@@ -256,7 +256,7 @@ def nasnet_auxiliary(x: Tensor, weights: Weights) -> Tensor:
 def nasnet(
     images: Tensor, architecture: CellArchitecture, weights: Weights, cells: int
 ) -> tuple[Tensor, Tensor | None]:
-    """Return logits and auxiliary logits, these only where ``weights`` has the head."""
+    """Return logits and auxiliary logits, or None without an auxiliary head in ``weights``."""
     x = stem(images, weights)
     layers: list[Tensor | None] = [None, x]
     auxiliary_logits = None
@@ -294,15 +294,15 @@ def macro_operation(x: Tensor, operation: str, weights: Weights, name: str) -> T
 
 
 def macro_network(images: Tensor, architecture: MacroArchitecture, weights: Weights) -> Tensor:
-    """Return logits; every earlier output goes through each pooling, read later or not."""
+    """Return logits; each pooling halves all earlier outputs, even those that no layer reads."""
     layers = [stem(images, weights)]
     total = len(architecture.layers)
     for index, layer in enumerate(architecture.layers):
         name = f"layers.{index}.branches.{layer.operation}"
         out = macro_operation(layers[-1], layer.operation, weights, name)
         if index > 0:
-            chosen = [layers[j] for j in range(index) if j in layer.skips]
-            out = norm(torch.stack([*chosen, out]).sum(0), weights, f"layers.{index}.norm")
+            skips = [layers[j] for j in range(index) if j in layer.skips]
+            out = norm(torch.stack([*skips, out]).sum(0), weights, f"layers.{index}.norm")
         layers.append(out)
         if index in (total // 3 - 1, 2 * (total // 3) - 1):
             layers = [

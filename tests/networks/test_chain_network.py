@@ -1,4 +1,4 @@
-"""NAS's chain of convolutions: the paper's rules for joining layers."""
+"""The chain network of NAS: the rules of the paper for joining layers."""
 
 import pytest
 import torch
@@ -25,12 +25,12 @@ def test_a_layer_without_inputs_reads_the_image():
     assert shapes["blocks.2.layers.0.conv.weight"] == (4, 10, 3, 3)
 
 
-def test_loose_outputs_are_concatenated_for_the_classifier():
+def test_outputs_that_no_layer_reads_are_concatenated_for_the_classifier():
     shapes = parameters_of(ChainArchitecture((layer(), layer(filters=6), layer(0))))
     assert shapes["classifier.weight"] == (2, 6 + 4)
 
 
-def test_smaller_inputs_lie_in_the_middle_of_zeros():
+def test_smaller_inputs_are_centered_in_zeros():
     large, small = torch.ones(1, 2, 5, 4), torch.ones(1, 1, 2, 2)
     joined = join([large, small])
     assert joined.shape == (1, 3, 5, 4)
@@ -40,7 +40,7 @@ def test_smaller_inputs_lie_in_the_middle_of_zeros():
     assert joined[0, 2].equal(padded)
 
 
-def test_strides_are_vertical_then_horizontal_and_pad_as_same_does():
+def test_strides_are_vertical_then_horizontal_with_same_padding():
     network = ChainNetwork(ChainArchitecture((layer(stride=(3, 2), kernel=(5, 1)),)), num_classes=2)
     assert network.blocks[0](torch.randn(2, 3, 32, 31)).shape == (2, 4, 11, 16)
 
@@ -51,7 +51,7 @@ def test_a_repeated_layer_is_densely_connected():
     assert inputs == [4, 8, 12]
 
 
-def test_poolings_halve_all_that_was_made_so_far():
+def test_poolings_halve_all_earlier_outputs():
     architecture = ChainArchitecture((layer(), layer(0), layer(0, 1), layer(2)), pools=(1,))
     network = ChainNetwork(architecture, num_classes=2)
     sizes = []
@@ -61,12 +61,12 @@ def test_poolings_halve_all_that_was_made_so_far():
     assert sizes == [9, 9, 5, 5]
 
 
-def test_more_filters_are_added_to_each_layer():
+def test_wider_adds_filters_to_each_layer():
     shapes = parameters_of(ChainArchitecture((layer(), layer(0))), wider=40)
     assert shapes["blocks.1.layers.0.conv.weight"] == (44, 44, 3, 3)
 
 
-def test_settings_that_cannot_be_are_named():
+def test_illegal_settings_are_refused():
     with pytest.raises(InputError, match="stride 1"):
         ChainNetwork(ChainArchitecture((layer(stride=(2, 2)),), repeats=2), num_classes=2)
     with pytest.raises(InputError, match="too small"):

@@ -1,4 +1,4 @@
-"""NAS-Bench-201's network against a plain one, and which of its weights learn."""
+"""The network of NAS-Bench-201: equality with a plain reference, gradients and sizes."""
 
 import random
 
@@ -20,7 +20,7 @@ ARCHITECTURES = [
 
 
 def network_of(architecture, **settings):
-    """In float64, with batch norms that are not the identity that they begin as."""
+    """Return a float64 network whose batch norms have random parameters."""
     torch.manual_seed(0)
     network = build_network(architecture, num_classes=3, image_size=8, **settings).double()
     for name, parameter in network.named_parameters():
@@ -33,11 +33,11 @@ def images(number=4):
     return torch.randn(number, 3, 8, 8, dtype=torch.float64)
 
 
-# ---- the same, slow and plain -------------------------------------------------------------------
+# ---- plain reference ----------------------------------------------------------------------------
 
 
 class Plain:
-    """The benchmark's network as its paper draws it, with the weights of a fast one."""
+    """Plain implementation of the benchmark's network with the weights of a given network."""
 
     def __init__(self, network):
         self.weights = dict(network.named_parameters())
@@ -87,7 +87,7 @@ class Plain:
 
 
 @pytest.mark.parametrize("architecture", ARCHITECTURES)
-def test_it_computes_what_the_plain_one_does(architecture):
+def test_network_equals_the_plain_reference(architecture):
     network, x = network_of(architecture), images()
     torch.testing.assert_close(network(x), Plain(network)(x, architecture.operations))
 
@@ -96,7 +96,7 @@ def test_it_computes_what_the_plain_one_does(architecture):
 
 
 def reachable(edges, start):
-    """The nodes that edges, each from node to node, lead to from ``start``."""
+    """Return the nodes that can be reached from ``start`` along edges (source, target)."""
     found = {start}
     for _ in edges:
         found |= {target for source, target in edges if source in found}
@@ -104,15 +104,15 @@ def reachable(edges, start):
 
 
 @pytest.mark.parametrize("architecture", ARCHITECTURES)
-def test_what_lies_between_input_and_output_learns_and_what_leads_nowhere_does_not(architecture):
-    """Every parameter has a gradient; it is zero only on edges without a way to or from them."""
+def test_only_edges_between_input_and_output_get_a_gradient(architecture):
+    """Every parameter has a gradient; it is zero on edges that do not lead to the output."""
     network = network_of(architecture)
     network(images()).square().sum().backward()
     edges = [ends for ends, name in zip(EDGES, architecture.operations, strict=True)
              if name != "none"]  # fmt: skip
     from_input = reachable(edges, 0)
     to_output = reachable([(target, source) for source, target in edges], 3)
-    assert 3 in from_input  # none of the twenty is cut through
+    assert 3 in from_input  # each of the twenty cells connects input and output
     for name, parameter in network.named_parameters():
         assert parameter.grad is not None
         if ".edges." not in name:
@@ -125,7 +125,7 @@ def test_what_lies_between_input_and_output_learns_and_what_leads_nowhere_does_n
             assert parameter.grad.any(), name
 
 
-def test_a_cell_that_is_cut_through_says_the_same_of_every_image():
+def test_a_cell_without_a_path_gives_the_same_logits_for_all_images():
     operations = ("conv_3x3", "conv_3x3", "conv_3x3", "none", "none", "none")
     network = network_of(EdgeCellArchitecture(operations, filters=4, cells=2))
     first, *others = network(images())
@@ -138,7 +138,7 @@ def test_a_cell_that_is_cut_through_says_the_same_of_every_image():
 # ---- sizes --------------------------------------------------------------------------------------
 
 
-def test_the_published_size_is_the_default_and_another_can_be_had():
+def test_the_default_size_is_the_published_one():
     architecture = EdgeCellSpace().decode([3] * 6)
     network = build_network(architecture, num_classes=10)
     assert [sum(isinstance(layer, kind) for layer in network.cells)
@@ -150,12 +150,12 @@ def test_the_published_size_is_the_default_and_another_can_be_had():
 
 
 @pytest.mark.parametrize("size", [4, 5, 7, 9])
-def test_images_of_any_size_from_four_pixels_up(size):
+def test_any_image_size_from_four_pixels(size):
     network = build_network(ARCHITECTURES[0], num_classes=3, image_size=size)
     assert network(torch.randn(2, 3, size, size)).shape == (2, 3)
 
 
-def test_settings_that_cannot_be_are_named():
+def test_illegal_settings_are_refused():
     architecture = ARCHITECTURES[0]
     for setting in ({"auxiliary": True}, {"drop_path": 0.4}):
         with pytest.raises(InputError, match="does not apply to a edge_cell"):

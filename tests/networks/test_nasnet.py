@@ -1,4 +1,4 @@
-"""NASNet's network against the plain reference, its sizes, and its drop path."""
+"""The network of NASNet: equality with a plain reference, sizes, drop path."""
 
 import math
 import random
@@ -17,7 +17,7 @@ from lightning_nas.architecture import (
     unused_states,
 )
 from lightning_nas.errors import InputError
-from lightning_nas.layers.operations import NASNET
+from lightning_nas.layers.operations import OPERATIONS
 from lightning_nas.networks import cell_layer
 from lightning_nas.networks.shared_cell import SharedCellNetwork
 from lightning_nas.spaces.cell import CellSpace
@@ -27,7 +27,7 @@ SPACE = CellSpace(5, NASNET_OPERATIONS, combinations=COMBINATIONS, rules="nasnet
 
 
 def random_architectures(n):
-    draws = random.Random(17)  # the first 30 have whatever there is, see below
+    draws = random.Random(17)  # the first 30 contain every operation, see below
     return [SPACE.decode([draws.randrange(k) for k in SPACE.token_options()]) for _ in range(n)]
 
 
@@ -35,7 +35,7 @@ RANDOM = random_architectures(100)
 
 
 def small(architecture, image_size=8, **settings):
-    """A network in float64 whose batch norms and biases are not what they begin as."""
+    """Return a small float64 network with random parameters of batch norms and random biases."""
     torch.manual_seed(0)
     settings = {"cells": 1, "filters": 4, "num_classes": 3, **settings}
     network = build_network(architecture, image_size=image_size, **settings).double()
@@ -77,7 +77,7 @@ def test_the_published_network_equals_the_reference():
 
 
 @pytest.mark.parametrize("kind", ["normal", "reduction"])
-def test_random_architectures_have_whatever_there_is(kind):
+def test_random_architectures_contain_every_operation_and_state(kind):
     cells = [getattr(architecture, kind) for architecture in RANDOM[:30]]
     blocks = [block for cell in cells for block in cell.blocks]
     assert {name for block in blocks for name in block.operations} == set(NASNET_OPERATIONS)
@@ -87,16 +87,16 @@ def test_random_architectures_have_whatever_there_is(kind):
 
 @pytest.mark.parametrize("name", NASNET_OPERATIONS)
 @pytest.mark.parametrize(("channels", "stride"), [(4, 1), (4, 2), (6, 1), (12, 2)])
-def test_an_operation_brings_a_state_to_the_cells_channels(name, channels, stride):
-    operation = NASNET[name](channels, 4, stride=stride, norm=nn.BatchNorm2d)
+def test_operations_convert_channels_and_resolution(name, channels, stride):
+    operation = OPERATIONS["nasnet"][name](channels, 4, stride, nn.BatchNorm2d)
     out = operation(torch.randn(2, channels, 7, 9))
     assert out.shape == (2, 4, math.ceil(7 / stride), math.ceil(9 / stride))
     fits = channels == 4 and (stride == 1 or name != "identity")
-    plain = fits and name.split("_")[0] in ("identity", "avg", "max")
-    assert plain == (list(operation.parameters()) == [])
+    has_no_weights = fits and name.split("_")[0] in ("identity", "avg", "max")
+    assert has_no_weights == (list(operation.parameters()) == [])
 
 
-def test_shapes_are_those_of_the_released_code():
+def test_shapes_equal_the_released_code():
     network = build_network(load_architecture("nasnet_a"), num_classes=10, auxiliary=True)
     shapes = []
     for module in (network.stem, *network.cells, network.auxiliary):
@@ -111,7 +111,7 @@ def test_shapes_are_those_of_the_released_code():
     assert isinstance(network.eval()(torch.randn(1, 3, 32, 32)), torch.Tensor)
 
 
-def test_states_that_do_not_fit_are_brought_to_the_cells_channels():
+def test_outputs_with_other_channels_are_converted():
     cell = Cell((Block((1, 1), ("identity", "conv_1x1"), "concat"),), outputs=(0, 2))
     network = small(CellArchitecture(cell, cell, rules="nasnet"))
     first, reduction, second, *_ = network.cells
@@ -130,7 +130,7 @@ def test_the_auxiliary_head_needs_a_map_of_five_pixels(size, there, caplog):
     assert isinstance(network(images(size)), tuple) == there
 
 
-def test_drop_path_grows_and_leaves_identities_alone(monkeypatch):
+def test_drop_path_grows_with_depth_and_skips_identities(monkeypatch):
     blocks = tuple(Block((0, 1), ("identity", name)) for name in ("identity", "conv_1x1"))
     cell = Cell(blocks, unused_states(blocks))
     network = small(CellArchitecture(cell, cell, rules="nasnet"), drop_path=0.4)
@@ -143,15 +143,15 @@ def test_drop_path_grows_and_leaves_identities_alone(monkeypatch):
     assert len(rates) == 5
 
 
-def test_drop_path_drops_images():
+def test_drop_path_changes_the_logits_of_training():
     network = small(load_architecture("nasnet_a"), drop_path=0.9)
     plain = network(images())
-    torch.testing.assert_close(network(images()), plain)  # at the beginning it drops nothing
+    torch.testing.assert_close(network(images()), plain)  # the rate begins at zero
     network.progress.fill_(1.0)
     assert not torch.allclose(network(images()), plain)
 
 
-def test_weights_begin_by_the_outputs_that_an_input_reaches():
+def test_initial_weights_scale_with_the_fan_out():
     torch.manual_seed(0)
     network = build_network(load_architecture("nasnet_a"), num_classes=10)
     fan_outs = {
@@ -167,6 +167,6 @@ def test_weights_begin_by_the_outputs_that_an_input_reaches():
     assert network.classifier.linear.bias.eq(0).all()
 
 
-def test_shared_weights_refuse_operations_that_they_do_not_have():
+def test_shared_weights_refuse_operations_of_other_rules():
     with pytest.raises(InputError, match="operations must be out of sep_conv_3x3"):
         SharedCellNetwork(num_classes=3, operations=NASNET_OPERATIONS)

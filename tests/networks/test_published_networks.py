@@ -1,4 +1,4 @@
-"""The published networks: their sizes, their shapes, and the package that has the same ones."""
+"""The published networks: sizes, shapes, and equality with the package pretrainedmodels."""
 
 import pretrainedmodels
 import pytest
@@ -43,16 +43,16 @@ def parameters(network):
         ("enas_macro", {}, 30_947_424),
     ],
 )
-def test_parameters_are_those_of_the_papers(name, settings, count):
+def test_parameters_equal_the_papers(name, settings, count):
     assert parameters(published(name, **settings)) == count
 
 
-def test_the_released_macro_network_runs_separable_operations_as_plain_convolutions():
+def test_parameters_of_the_released_macro_network_with_plain_convolutions():
     assert parameters(build_network(plain_macro(), num_classes=10)) == 42_559_392
 
 
 @pytest.mark.parametrize("settings", [MOBILE, LARGE], ids=["Mobile", "Large"])
-def test_multiply_adds_are_those_of_the_paper(settings):
+def test_multiply_adds_equal_the_paper(settings):
     size = 224 if settings is MOBILE else 331
     cost = measure(published("nasnet_a", image_size=size, **settings), 3, size)
     paper = 564e6 if settings is MOBILE else 23.8e9
@@ -63,7 +63,7 @@ def test_multiply_adds_are_those_of_the_paper(settings):
     ("name", "settings"),
     [*((name, {}) for name in PUBLISHED), ("nasnet_a", MOBILE), ("enas_micro", MOBILE)],
 )
-def test_multiply_adds_agree_with_torchs_own_counter(name, settings):
+def test_multiply_adds_equal_torchs_counter(name, settings):
     network = published(name, **settings)
     size = 224 if settings else 32
     cost = measure(network, 3, size)
@@ -72,7 +72,7 @@ def test_multiply_adds_agree_with_torchs_own_counter(name, settings):
     assert counter.get_total_flops() == 2 * cost.multiply_adds
 
 
-def test_measuring_leaves_the_network_as_it_was():
+def test_measuring_does_not_change_the_network():
     network = published("nasnet_a", cells=1, filters=4)
     before = {name: tensor.clone() for name, tensor in network.state_dict().items()}
     measure(network, 3, 16)
@@ -81,7 +81,7 @@ def test_measuring_leaves_the_network_as_it_was():
         torch.testing.assert_close(tensor, before[name])
 
 
-def test_shapes_for_mobile_are_those_of_the_released_code():
+def test_shapes_of_nasnet_mobile_equal_the_released_code():
     network = published("nasnet_a", auxiliary=True, **MOBILE)
     shapes = []
     for module in (network.stem, *network.cells, network.auxiliary):
@@ -96,18 +96,18 @@ def test_shapes_for_mobile_are_those_of_the_released_code():
 
 
 @pytest.mark.parametrize(
-    ("theirs", "settings", "size"),
+    ("reference_name", "settings", "size"),
     [
         ("nasnetamobile", MOBILE, 224),
         ("nasnetamobile", MOBILE, 160),
-        ("nasnetalarge", LARGE, 331),  # odd maps on the way
+        ("nasnetalarge", LARGE, 331),  # has maps with an odd side
     ],
 )
-def test_logits_equal_those_of_pretrainedmodels(theirs, settings, size):
+def test_logits_equal_pretrainedmodels(reference_name, settings, size):
     torch.manual_seed(0)
-    reference = getattr(pretrainedmodels.models, theirs)(num_classes=1000, pretrained=None)
+    reference = getattr(pretrainedmodels.models, reference_name)(num_classes=1000, pretrained=None)
     reference = as_in_training(reference)
-    reference.avg_pool = nn.AdaptiveAvgPool2d(1)  # theirs is for one size of image
+    reference.avg_pool = nn.AdaptiveAvgPool2d(1)  # the reference pools for one image size only
     network = published("nasnet_a", **settings).eval()
     network.load_state_dict(from_imagenet_format(reference.state_dict()))
     images = torch.randn(2, 3, size, size)
@@ -146,7 +146,7 @@ def test_gradients_reach_every_parameter(name, stem):
     assert [n for n, p in network.named_parameters() if p.grad is None or not p.grad.any()] == []
 
 
-def test_the_cell_after_a_reduction_may_skip_the_cell_before_it():
+def test_the_cell_after_a_reduction_can_skip_the_reductions_input():
     read = {}
     for skips in (False, True):
         network = published("nasnet_a", cells=2, filters=4, skip_reduction_input=skips)
@@ -163,7 +163,7 @@ def test_the_cell_after_a_reduction_may_skip_the_cell_before_it():
 
 
 @pytest.mark.parametrize("name", PUBLISHED)
-def test_features_are_the_maps_of_all_resolutions(name):
+def test_features_are_the_last_maps_of_all_resolutions(name):
     settings = {} if name == "nas_2017" else {"filters": 8}
     torch.manual_seed(0)
     pyramid = published(name, features_only=True, **settings).eval()
@@ -175,7 +175,7 @@ def test_features_are_the_maps_of_all_resolutions(name):
     network = published(name, **settings).eval()
     torch.manual_seed(1)
     images = torch.randn(2, 3, 32, 32)
-    if name != "nas_2017":  # whose classifier reads all that no layer reads
+    if name != "nas_2017":  # its classifier reads several maps
         logits = network.classifier(pyramid(images)[-1])
         torch.testing.assert_close(logits, network(images))
 
@@ -188,7 +188,7 @@ def test_features_of_nasnet_mobile():
 
 
 @pytest.mark.parametrize("name", PUBLISHED)
-def test_stages_hold_everything_but_the_heads_once(name):
+def test_stages_contain_every_parameter_except_the_classifiers_once(name):
     network = published(name, **({} if name == "nas_2017" else {"filters": 8}))
     held = [p for stage in network.stages for part in stage for p in part.parameters()]
     heads = sum(p.numel() for n, p in network.named_parameters() if n.startswith("classifier"))
@@ -197,7 +197,7 @@ def test_stages_hold_everything_but_the_heads_once(name):
 
 
 @pytest.mark.parametrize(
-    ("name", "settings", "said"),
+    ("name", "settings", "message"),
     [
         ("nasnet_a", {"stem": "mnist"}, "stem must be cifar or imagenet, got 'mnist'"),
         ("nasnet_a", {"stem": "imagenet", "filters": 42}, "a multiple of 4 .* got 42"),
@@ -213,8 +213,8 @@ def test_stages_hold_everything_but_the_heads_once(name):
         ("enas_macro", {"cells": 2}, "cells=2 does not apply to a macro architecture"),
     ],
 )
-def test_what_cannot_be_built_is_said(name, settings, said):
-    with pytest.raises(InputError, match=said):
+def test_illegal_settings_are_refused(name, settings, message):
+    with pytest.raises(InputError, match=message):
         published(name, **settings)
 
 

@@ -1,4 +1,4 @@
-"""Whatever a space can say is a network that runs and learns."""
+"""Random architectures of every space build networks that run forward and backward."""
 
 import random
 
@@ -27,7 +27,7 @@ SPACES = {
 
 
 @pytest.mark.parametrize("space", SPACES.values(), ids=SPACES)
-def test_random_architectures_build_and_some_run_forward_and_backward(space):
+def test_random_architectures_build_and_train(space):
     draws = random.Random(0)
     for number in range(BUILT):
         architecture = space.decode([draws.randrange(n) for n in space.token_options()])

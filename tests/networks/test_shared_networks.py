@@ -1,4 +1,4 @@
-"""The search networks against the plain reference, and what sharing weights promises."""
+"""The networks with shared weights: equality with a plain reference, and what is shared."""
 
 import itertools
 from collections.abc import Callable, Sequence
@@ -33,12 +33,12 @@ from tests.networks import reference
 Build = Callable[..., nn.Module]
 BLOCKS, LAYERS = 3, 6
 PAPER_BLOCKS = 5
-AUXILIARY_SIZE = 18  # 18, 9 and 5 px: SAME padding of odd maps, too
+AUXILIARY_SIZE = 18  # maps of 18, 9 and 5 px, so SAME padding of odd maps is tested too
 
 
 @pytest.fixture(autouse=True)
 def _one_thread():
-    """Maps this small gain nothing from more, and lose much on a busy machine."""
+    """Use one thread: on maps this small more threads gain nothing and cost much on a busy CPU."""
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     yield
@@ -55,14 +55,14 @@ def macro_network(**settings) -> SharedMacroNetwork:
 
 
 def _make(network: Build, settings: dict) -> nn.Module:
-    """A network in float64 whose batch norms are not the identity that they begin as."""
+    """Return a float64 network whose batch norms have random parameters."""
     torch.manual_seed(0)
-    made = network(num_classes=3, **{"image_size": 8, **settings}).double()
-    for name, parameter in made.named_parameters():
+    built = network(num_classes=3, **{"image_size": 8, **settings}).double()
+    for name, parameter in built.named_parameters():
         if parameter.ndim == 1:
             centre = 1.0 if name.endswith("weight") else 0.0
             nn.init.normal_(parameter, centre, 0.3)
-    return made.to(memory_format=torch.channels_last)
+    return built.to(memory_format=torch.channels_last)
 
 
 def images(size: int = 8, batch: int = 3, seed: int = 1) -> Tensor:
@@ -88,19 +88,19 @@ REDUCTIONS = pytest.mark.parametrize("reduction", ["strided", "factorized"])
 
 
 def total(*outputs: Tensor) -> Tensor:
-    """A scalar on which all outputs bear, each in another way."""
+    """Return a weighted sum of all outputs, each element with another weight."""
     weights = (torch.arange(1.0, x.numel() + 1).sin().to(x).reshape(x.shape) for x in outputs)
     return sum((x * weight).sum() for x, weight in zip(outputs, weights, strict=True))
 
 
 def names_with_gradient(network: nn.Module, architecture: Architecture) -> set[str]:
-    """Run one architecture forward and backward; return which parameters it reached."""
+    """Run one architecture forward and backward; return the parameters that have a gradient."""
     network.zero_grad(set_to_none=True)
     total(network(images(), architecture)).backward()
     return {name for name, p in network.named_parameters() if p.grad is not None}
 
 
-# ---- the same results as the reference ----------------------------------------------------------
+# ---- equality with the reference ----------------------------------------------------------------
 
 
 def assert_equal_to_reference(
@@ -132,7 +132,7 @@ def test_cell_network_equals_reference(reduction: str, batch_norm: str) -> None:
 
 
 @REDUCTIONS
-def test_cell_network_equals_reference_at_the_size_of_cifar(reduction: str) -> None:
+def test_cell_network_equals_reference_for_cifar_images(reduction: str) -> None:
     network = cell_network(blocks=PAPER_BLOCKS, cells=2, image_size=32, reduction=reduction)
     weights = reference.copy_weights(network)
     for architecture in PAPER_CELLS[:3]:
@@ -150,23 +150,23 @@ def test_macro_network_equals_reference(size: int) -> None:
         assert_equal_to_reference(network, outputs, [expected], weights)
 
 
-def test_the_port_of_the_benchmark_computes_the_same() -> None:
+def test_the_port_in_benchmarks_gives_the_same_logits() -> None:
     cells, macro = cell_network(blocks=PAPER_BLOCKS, reduction="factorized"), macro_network()
     pairs = [
         (cells, PortCellNetwork(num_classes=3, cells=1, filters=4, dropout=0.0), PAPER_CELLS),
         (macro, PortMacroNetwork(num_classes=3, layers=LAYERS, filters=4, dropout=0.0), MACROS),
     ]
     for network, port, architectures in pairs:
-        give_weights(network, port.double())
+        copy_to_port(network, port.double())
         for architecture in architectures[:10]:
             torch.testing.assert_close(
                 port(images(), architecture), network(images(), architecture)
             )
 
 
-def give_weights(network: nn.Module, port: nn.Module) -> None:
-    """Copy a supernet's weights into the port, which stacks those of the states of an edge."""
-    theirs = dict(network.named_parameters())
+def copy_to_port(network: nn.Module, port: nn.Module) -> None:
+    """Copy shared weights into the port, which stacks the weights of an edge by input state."""
+    weights = dict(network.named_parameters())
     norms = {"scale_1": "norm_1.weight", "shift_1": "norm_1.bias"}
     norms |= {"scale_2": "norm_2.weight", "shift_2": "norm_2.bias"}
     for name, parameter in port.named_parameters():
@@ -175,19 +175,19 @@ def give_weights(network: nn.Module, port: nn.Module) -> None:
             *edge, operation = path
             leaf = norms.get(last, f"{last}.weight")
             parts = [".".join([*edge, str(i), operation, leaf]) for i in range(len(parameter))]
-            parameter.data = torch.stack([theirs[part].detach() for part in parts])
+            parameter.data = torch.stack([weights[part].detach() for part in parts])
         elif last == "outputs":
             parts = [f"{name}.{i}.weight" for i in range(len(parameter))]
-            parameter.data = torch.stack([theirs[part].detach() for part in parts])
+            parameter.data = torch.stack([weights[part].detach() for part in parts])
         else:
-            parameter.data = theirs[name.replace("linear", "classifier.linear")].detach().clone()
+            parameter.data = weights[name.replace("linear", "classifier.linear")].detach().clone()
 
 
-# ---- one operation, one branch; one edge, one set of weights ------------------------------------
+# ---- which weights are shared -------------------------------------------------------------------
 
 
 def with_first_operation(operation: str, kind: str) -> CellArchitecture:
-    """An architecture in which one edge of one of its cells is set, and all else fixed."""
+    """Return an architecture with the given operation on one edge of one cell."""
     plain = Block((0, 1), ("identity", "avg_pool_3x3"))
     blocks = (Block((0, 1), (operation, "max_pool_3x3")), *[plain] * (BLOCKS - 1))
     cells = dict.fromkeys(("normal", "reduction"), (plain,) * BLOCKS) | {kind: blocks}
@@ -196,7 +196,7 @@ def with_first_operation(operation: str, kind: str) -> CellArchitecture:
 
 @REDUCTIONS
 @pytest.mark.parametrize("kind", ["normal", "reduction"])
-def test_every_cell_operation_is_a_branch_of_its_own(kind: str, reduction: str) -> None:
+def test_every_cell_operation_has_its_own_weights(kind: str, reduction: str) -> None:
     network = cell_network(reduction=reduction)
     logits, reached = {}, {}
     for operation in CELL_OPERATIONS:
@@ -213,7 +213,7 @@ def test_every_cell_operation_is_a_branch_of_its_own(kind: str, reduction: str) 
     assert reached == {name: {name} & weighted for name in CELL_OPERATIONS}
 
 
-def test_every_macro_operation_is_a_branch_of_its_own() -> None:
+def test_every_macro_operation_has_its_own_weights() -> None:
     network = macro_network()
     logits, reached = {}, {}
     for operation in MACRO_OPERATIONS:
@@ -230,7 +230,7 @@ def test_every_macro_operation_is_a_branch_of_its_own() -> None:
 
 
 @REDUCTIONS
-def test_architectures_that_share_an_edge_share_its_weights(reduction: str) -> None:
+def test_architectures_with_the_same_edge_share_its_weights(reduction: str) -> None:
     network = cell_network(reduction=reduction)
     block = Block((0, 1), ("sep_conv_3x3", "sep_conv_5x5"))
     swapped = Block((1, 0), block.operations)
@@ -251,7 +251,7 @@ def test_architectures_that_share_an_edge_share_its_weights(reduction: str) -> N
     assert names(mirrored, *rest).isdisjoint(shared)  # another side: other weights
 
 
-def test_an_operation_of_the_macro_space_has_the_same_weights_whatever_the_skips() -> None:
+def test_skips_do_not_change_the_weights_of_macro_operations() -> None:
     network = macro_network()
     layers = tuple(MacroLayer("sep_conv_3x3") for _ in range(LAYERS))
     skipping = tuple(replace(layer, skips=tuple(range(i))) for i, layer in enumerate(layers))
@@ -264,7 +264,7 @@ def test_an_operation_of_the_macro_space_has_the_same_weights_whatever_the_skips
 
 
 @REDUCTIONS
-def test_every_weight_of_the_cells_is_on_the_path_of_some_architecture(reduction: str) -> None:
+def test_some_architecture_uses_each_weight_of_the_cells(reduction: str) -> None:
     network = cell_network(reduction=reduction, auxiliary=False)
     reached = set()
     for state, operation in itertools.product(range(BLOCKS + 1), CELL_OPERATIONS):
@@ -275,7 +275,7 @@ def test_every_weight_of_the_cells_is_on_the_path_of_some_architecture(reduction
     assert reached == {name for name, _ in network.named_parameters()}
 
 
-def test_every_weight_of_the_layers_is_on_the_path_of_some_architecture() -> None:
+def test_some_architecture_uses_each_weight_of_the_layers() -> None:
     network = macro_network()
     reached = set()
     for operation in MACRO_OPERATIONS:
@@ -287,13 +287,13 @@ def test_every_weight_of_the_layers_is_on_the_path_of_some_architecture() -> Non
 # ---- sizes --------------------------------------------------------------------------------------
 
 
-def test_macro_network_has_the_released_number_of_parameters() -> None:
+def test_macro_network_has_the_parameters_of_the_released_code() -> None:
     network = SharedMacroNetwork(num_classes=10, layers=12, filters=36)
     assert sum(p.numel() for p in network.parameters()) == 697_860
 
 
 def test_cell_network_has_the_parameters_of_the_released_graph() -> None:
-    """Counted by hand from the released graph; its authors give no number."""
+    """The expected number is counted from the released graph; the authors give none."""
     network = SharedCellNetwork(num_classes=10, auxiliary=False, reduction="factorized")
 
     def cell(older: int, newer: int, f: int) -> int:
@@ -316,7 +316,7 @@ def test_cell_network_has_the_parameters_of_the_released_graph() -> None:
 
 
 @REDUCTIONS
-def test_cells_lie_where_the_released_code_has_them(reduction: str) -> None:
+def test_reductions_and_auxiliary_head_stand_as_in_the_released_code(reduction: str) -> None:
     network = cell_network(cells=2, image_size=32, reduction=reduction)
     shapes = record_shapes(network.cells, network, images(32), CELLS[0])
     assert shapes == [(4, 32)] * 2 + [(8, 16)] * 3 + [(16, 8)] * 3
@@ -325,7 +325,7 @@ def test_cells_lie_where_the_released_code_has_them(reduction: str) -> None:
     assert record_shapes([network.auxiliary], network, images(32), CELLS[0]) == [(3,)]
 
 
-def test_macro_network_halves_after_the_first_and_the_second_third() -> None:
+def test_macro_network_halves_after_each_third_but_the_last() -> None:
     network = macro_network(layers=12, image_size=32)
     chain = MacroArchitecture((MacroLayer("conv_3x3"),) * 12)
     shapes = record_shapes(network.layers, network, images(32), chain)
@@ -335,7 +335,7 @@ def test_macro_network_halves_after_the_first_and_the_second_third() -> None:
 
 
 def record_shapes(modules, network: nn.Module, x: Tensor, architecture: Architecture) -> list:
-    """Channels and side of what each module returns."""
+    """Return channels and side of the output of each module."""
     shapes: list[tuple[int, ...]] = []
     hooks = [
         module.register_forward_hook(lambda _m, _i, y: shapes.append(tuple(y.shape[1:3])))
@@ -356,7 +356,7 @@ def test_auxiliary_head_needs_a_map_of_five_pixels(size: int, there: bool) -> No
 
 
 @pytest.mark.parametrize("build", [cell_network, macro_network])
-def test_images_too_small_to_be_halved_twice(build: Build) -> None:
+def test_images_too_small_for_two_reductions_are_refused(build: Build) -> None:
     with pytest.raises(InputError, match=r"images of 3 px .* 4 px"):
         build(image_size=3)
     assert (
@@ -378,7 +378,7 @@ def test_images_too_small_to_be_halved_twice(build: Build) -> None:
         (macro_network, {"batch_norm": "none"}),
     ],
 )
-def test_bad_settings_are_named(build: Build, settings: dict) -> None:
+def test_illegal_settings_are_refused(build: Build, settings: dict) -> None:
     with pytest.raises(InputError, match=next(iter(settings))):
         build(**settings)
 
@@ -388,10 +388,10 @@ def test_bad_settings_are_named(build: Build, settings: dict) -> None:
 
 @SPACES
 @pytest.mark.parametrize("batch_norm", ["batch", "running", "recalibrated"])
-def test_scoring_changes_nothing_and_repeats(build: Build, architectures, batch_norm: str) -> None:
+def test_scoring_repeats_and_changes_nothing(build: Build, architectures, batch_norm: str) -> None:
     network = build(batch_norm=batch_norm, dropout=0.5).float()
     x, other = images().float(), images(seed=2).float()
-    network(x, architectures[0])  # running averages that are not the initial ones
+    network(x, architectures[0])  # moves the running averages from their initial values
     before = {name: value.clone() for name, value in network.state_dict().items()}
     network.eval()
     with torch.no_grad():
@@ -407,8 +407,8 @@ def test_scoring_changes_nothing_and_repeats(build: Build, architectures, batch_
 
 
 @SPACES
-def test_batch_norm_modes_use_the_statistics_that_they_name(build: Build, architectures) -> None:
-    """The calibration batch itself scores as in training; another one does not."""
+def test_each_batch_norm_mode_uses_its_statistics(build: Build, architectures) -> None:
+    """Recalibrated logits equal those of training on the calibration batch and no other."""
     x, other = images().float(), images().float() * 3 + 1
     outputs = {}
     for batch_norm in ("batch", "running", "recalibrated"):
@@ -427,7 +427,7 @@ def test_batch_norm_modes_use_the_statistics_that_they_name(build: Build, archit
 
 
 @SPACES
-def test_batch_statistics_while_scoring_are_those_of_training(build: Build, architectures) -> None:
+def test_batch_statistics_score_as_in_training(build: Build, architectures) -> None:
     network = build()
     training = network(images(), architectures[0])
     torch.testing.assert_close(network.eval()(images(), architectures[0]), training)
@@ -437,18 +437,18 @@ def test_batch_statistics_while_scoring_are_those_of_training(build: Build, arch
 
 
 def saved_bytes(network: nn.Module, architecture: Architecture) -> int:
-    """What backward keeps of one forward pass, weights left out, each storage once."""
+    """Return the bytes that one forward pass saves for backward, without the weights."""
     weights = {p.untyped_storage().data_ptr() for p in network.parameters()}
-    kept: dict[int, Tensor] = {}
+    saved: dict[int, Tensor] = {}
 
-    def keep(tensor: Tensor) -> Tensor:
-        kept[tensor.untyped_storage().data_ptr()] = tensor
+    def save(tensor: Tensor) -> Tensor:
+        saved[tensor.untyped_storage().data_ptr()] = tensor
         return tensor
 
-    with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
+    with torch.autograd.graph.saved_tensors_hooks(save, lambda tensor: tensor):
         output = network(images(), architecture)
     del output
-    return sum(t.untyped_storage().nbytes() for key, t in kept.items() if key not in weights)
+    return sum(t.untyped_storage().nbytes() for key, t in saved.items() if key not in weights)
 
 
 def test_activation_memory_does_not_grow_with_the_operations_of_the_space() -> None:
