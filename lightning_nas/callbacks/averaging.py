@@ -1,4 +1,4 @@
-"""Weights averaged over the steps of a training: what is validated, kept and tested."""
+"""Moving average of the weights over the steps of a training, used to validate, keep and test."""
 
 from typing import Any
 
@@ -10,10 +10,10 @@ from torch import Tensor
 
 
 class AverageWeights(WeightAveraging):
-    """An exponential moving average of all weights and statistics, by Lightning's callback.
+    """Exponential moving average of all weights and running statistics.
 
-    Its first steps weigh less than ``decay`` says, so that the weights of the beginning are soon
-    forgotten: ``min(decay, (1 + steps) / (10 + steps))``, as in the TensorFlow that NASNet used.
+    The decay is ``min(decay, (1 + steps) / (10 + steps))``, as in the TensorFlow that NASNet used:
+    the first steps have little weight, so the average soon forgets the initial weights.
 
     Args:
         decay: Weight of the past, in [0, 1).
@@ -24,9 +24,9 @@ class AverageWeights(WeightAveraging):
         self.decay = decay
 
     def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
-        """Make the average, where the training will be: the module is still on the CPU.
+        """Create the average on the device of the training; the module is still on the CPU.
 
-        Its counter stays there, where reading it does not wait for the device.
+        The counter of averages stays on the CPU, so that reading it does not wait for the device.
         """
         self._device = trainer.strategy.root_device
         super().setup(trainer, pl_module, stage)
@@ -36,7 +36,10 @@ class AverageWeights(WeightAveraging):
     def on_load_checkpoint(
         self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]
     ) -> None:
-        """Go on with a training; what is tested stays the average, which Lightning would undo."""
+        """Restore the average when a training resumes.
+
+        A test must keep the averaged weights of the checkpoint; Lightning would replace them.
+        """
         if trainer.state.fn == TrainerFn.FITTING:
             super().on_load_checkpoint(trainer, pl_module, checkpoint)
 
@@ -44,7 +47,7 @@ class AverageWeights(WeightAveraging):
     def _average(self, averages: list[Tensor], current: list[Tensor], _: Tensor) -> None:
         steps = self._latest_update_step
         weight = 1 - min(self.decay, (1 + steps) / (10 + steps))
-        if averages[0].is_floating_point():  # all are of one type
+        if averages[0].is_floating_point():  # Lightning passes tensors of one type at a time
             torch._foreach_lerp_(averages, current, weight)
-        else:  # counts of batches
+        else:  # counters of batches
             torch._foreach_copy_(averages, current)

@@ -1,4 +1,4 @@
-"""Checkpoints that a kill cannot spoil, and from which a run goes on as if it had not stopped."""
+"""Checkpoints that a kill cannot damage, and random states, so that resume is exact."""
 
 import random
 from pathlib import Path
@@ -14,7 +14,7 @@ from lightning_nas.files import replace_file
 
 
 class AtomicCheckpointIO(TorchCheckpointIO):
-    """Writes a checkpoint beside the old one and renames it."""
+    """Checkpoint writer that replaces a checkpoint in one step, so that a kill damages none."""
 
     def save_checkpoint(
         self, checkpoint: dict[str, Any], path: Any, storage_options: Any | None = None
@@ -24,12 +24,12 @@ class AtomicCheckpointIO(TorchCheckpointIO):
 
 
 class SaveEpoch(Checkpoint):
-    """Saves ``last.ckpt`` at the end of every epoch.
+    """Callback that saves ``last.ckpt`` at the end of every epoch.
 
-    A ``Checkpoint`` and not a plain callback, for Lightning calls those after all others.
+    Derives from ``Checkpoint``, because Lightning calls checkpoint callbacks after all others.
 
     Args:
-        folder: Where it is written.
+        folder: Folder of the checkpoint.
     """
 
     def __init__(self, folder: str | Path) -> None:
@@ -37,19 +37,19 @@ class SaveEpoch(Checkpoint):
         self.path = Path(folder) / "last.ckpt"
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Save, once all of the epoch is over."""
+        """Save after all other callbacks of the epoch."""
         trainer.save_checkpoint(self.path, weights_only=False)
 
 
 class RandomStates(Callback):
-    """Keeps each process's random states, of Python, NumPy and torch: Lightning does not."""
+    """Callback that saves the random states of Python, NumPy and torch: Lightning does not."""
 
     def __init__(self) -> None:
         super().__init__()
         self._loaded: dict[str, Any] | None = None
 
     def state_dict(self) -> dict[str, Any]:
-        """Return the states, by process; plain numbers and tensors load with ``weights_only``."""
+        """Return the states by process, as numbers and tensors, which ``weights_only`` accepts."""
         name, keys, position, has_gauss, gauss = np.random.get_state()
         states = {
             "python": random.getstate(),
@@ -60,15 +60,15 @@ class RandomStates(Callback):
         return {str(rank): own for rank, own in enumerate(_from_all_processes(states))}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Note this process's states; they are set after all that draws before training."""
-        self._loaded = state_dict.get(str(_rank()))  # None where there were fewer processes
+        """Keep the states of this process until training starts: setup consumes random numbers."""
+        self._loaded = state_dict.get(str(_rank()))  # None if there were fewer processes
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Set the states of the checkpoint, if there was one."""
+        """Restore the states of the checkpoint, if there was one."""
         self._restore()
 
     def on_fit_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Set them where the last epoch was over already, so that no training has started."""
+        """Restore the states if no training started because the last epoch was already complete."""
         self._restore()
 
     def _restore(self) -> None:

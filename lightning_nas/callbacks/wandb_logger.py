@@ -1,4 +1,4 @@
-"""Weights & Biases: online where there is an account and a network, else offline. It never asks."""
+"""The W&B logger: online if there is an account and a network, otherwise offline. No prompts."""
 
 import logging
 import os
@@ -21,14 +21,14 @@ ID_FILE = "wandb_id.txt"
 def wandb_logger(
     folder: str | Path, project: str, offline: bool | None = None, resume: str | None = None
 ) -> WandbLogger:
-    """Return Lightning's logger for a run folder.
+    """Return Lightning's W&B logger for a run folder.
 
     Args:
-        folder: The run folder: the record lies in its ``wandb/``.
-        project: Name of the project.
-        offline: Record without a network. None = where there is no API key (``wandb login`` stores
-            one) or the server does not answer within two seconds.
-        resume: Not None: go on in the record of the same run folder.
+        folder: Run folder. The record is written to its ``wandb/``.
+        project: Name of the W&B project.
+        offline: Whether to record offline. None = offline if there is no API key (``wandb login``
+            stores one) or if the server does not answer within two seconds.
+        resume: If not None, continue the record of the run folder.
     """
     folder = Path(folder)
     logger = WandbLogger(
@@ -38,20 +38,24 @@ def wandb_logger(
         mode=_mode(folder, offline),
         settings=wandb.Settings(silent=True, console="off"),
     )
-    logger._wandb_init.pop("anonymous", None)  # its None alone makes wandb print a warning
+    logger._wandb_init.pop(
+        "anonymous", None
+    )  # wandb prints a warning if the key exists, even if it is None
     return logger
 
 
 @rank_zero_only
 def _mode(folder: Path, offline: bool | None) -> str | None:
-    """Return ``online`` or ``offline``; None where the user's environment says it."""
+    """Return ``online`` or ``offline``; None if the environment variable of W&B decides."""
     if "WANDB_MODE" in os.environ:
         return None
-    why = _why_offline() if offline is None else "as asked" if offline else None
+    why = _why_offline() if offline is None else "offline=true" if offline else None
     if why is None:
         return "online"
     log.warning(
-        "W&B records offline (%s); to upload: wandb sync %s/wandb/offline-run-*", why, folder
+        "W&B records offline (%s); to upload the record: wandb sync %s/wandb/offline-run-*",
+        why,
+        folder,
     )
     return "offline"
 
@@ -72,7 +76,7 @@ def _answers(host: str | None, port: int) -> bool:
             socket.create_connection((host, port), PROBE_SECONDS).close()
             answered.set()
 
-    # A thread, for a name that cannot be looked up keeps its caller for longer than any time-out.
+    # The look-up of an unknown name ignores time-outs: it runs in a thread that can be abandoned.
     thread = threading.Thread(target=probe, daemon=True)
     thread.start()
     thread.join(PROBE_SECONDS)
@@ -80,16 +84,18 @@ def _answers(host: str | None, port: int) -> bool:
 
 
 def finish() -> None:
-    """End the record, if there is one, so that the next run in this process begins its own."""
+    """End the open record, if any, so that the next run in this process starts its own."""
     if wandb.run is not None:
         wandb.finish()
 
 
 @rank_zero_only
 def _run_id(path: Path, resumed: bool) -> str:
-    """Return the identity of the record, kept in the run folder so that a resumed run goes on."""
+    """Return the ID of the record, which the run folder stores for a resumed run."""
     if resumed and path.exists():
         return path.read_text().strip()
-    run_id = os.environ.get("WANDB_RUN_ID") or secrets.token_hex(4)  # that of a sweep's agent
+    run_id = os.environ.get("WANDB_RUN_ID") or secrets.token_hex(
+        4
+    )  # the variable is set by the agent of a sweep
     path.write_text(run_id + "\n")
     return run_id

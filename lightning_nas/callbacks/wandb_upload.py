@@ -1,10 +1,8 @@
-"""What a run hands to W&B beside its curves: architectures as a table, and files as artifacts.
+"""Architectures as a W&B table, and files as W&B artifacts.
 
-All of it lies in the record's own folder, so that ``wandb sync`` finds it there later.
+The files are copied into the folder of the record, so that ``wandb sync`` finds them later.
 """
 
-import csv
-import json
 import os
 import shutil
 import tempfile
@@ -18,87 +16,90 @@ import wandb
 from lightning_nas.architecture import Architecture
 from lightning_nas.callbacks.wandb_logger import finish
 from lightning_nas.errors import log_and_continue
+from lightning_nas.files import read_csv
 from lightning_nas.published import load_architecture
 from lightning_nas.report.draw import draw
 from lightning_nas.report.table import COLUMNS, list_figures
 from lightning_nas.search.result import RankedArchitecture
+from lightning_nas.storage.run_folder import RunFolder
 
 TABLE = "top"
-DATA_DIR = "WANDB_DATA_DIR"  # where W&B puts files of artifacts until they are uploaded
-ARCHITECTURE = ("architecture.json", "architecture.svg", "architecture.png")
+DATA_DIR = "WANDB_DATA_DIR"  # W&B stores files of artifacts there until they are uploaded
 FIGURES = COLUMNS[:-1]
-Row = tuple[Sequence[Any], Architecture, Path | None]  # figures, and a picture if there is one
+Row = tuple[
+    Sequence[Any], Architecture, Path | None
+]  # figures, architecture, and its picture if there is one
 
 
 def log_ranked(ranked: Sequence[RankedArchitecture]) -> None:
-    """Log the best so far as a table, each with a picture, in the record that is open."""
+    """Log the best architectures so far, with pictures, as a table in the open record."""
     run = wandb.run
     if run is None or run.disabled or not ranked:
         return
-    with _in_the_record(run):
+    with _stage_in_record(run):
         _log_table(run, ((list_figures(one), one.architecture, None) for one in ranked))
 
 
 def finish_record(folder: Path | None) -> None:
-    """Add to the open record what its run folder holds, and end it. W&B cannot spoil a run.
+    """Upload the results of the run folder and end the record. Errors of W&B are only logged.
 
     Args:
-        folder: The run folder, with its ``summary.json``; None = there is nothing to add.
+        folder: Run folder with a ``summary.json``; None = only end the record.
     """
     if folder is not None:
-        with log_and_continue(f"W&B has not all of this run; {folder} has"):
+        with log_and_continue(f"W&B does not have all results of this run; {folder} has them"):
             upload(folder)
-    with log_and_continue("W&B did not end its record"):
+    with log_and_continue("W&B could not end the record"):
         finish()
 
 
 def upload(folder: Path) -> None:
-    """Add to the open record, if there is one, what its run folder holds at the end.
+    """Add the results of a run folder to the open record, if there is one.
 
-    Of a run that was interrupted that is its summary: the files of one that is to go on will be
-    replaced, and whoever stops it may not wait.
+    For an interrupted run only the summary is added: a resumed run replaces the files, and the user
+    who stops a run does not want to wait.
 
     Args:
-        folder: The run folder, with its ``summary.json``.
+        folder: Run folder with a ``summary.json``.
     """
     run = wandb.run
-    if run is None or run.disabled:  # of several processes, the first alone has one
+    if run is None or run.disabled:  # only the first process has a record
         return
-    facts = json.loads((folder / "summary.json").read_text())
+    facts = RunFolder(folder).read_summary()
     run.summary.update({name: v for name, v in facts.items() if isinstance(v, int | float)})
     run.summary.update({"status": facts["status"]})
     if facts["status"] == "complete":
-        with _in_the_record(run) as staging:
-            _log_found(run, folder, staging)
-            _log_artifact(run, "report", "report", [folder / "report.html"], staging)
+        with _stage_in_record(run) as staging:
+            _log_results(run, folder, staging)
+            _log_artifact(run, "report", "report", [RunFolder(folder).report], staging)
 
 
-def _log_found(run: Any, folder: Path, staging: Path) -> None:
-    """Log the architecture that a search chose or a training has trained, and the weights."""
-    files = [folder / name for name in ARCHITECTURE]
-    if (folder / "top.csv").exists():
-        _log_table(run, _top(folder))
-    if files[-1].exists():
-        run.log({"architecture": wandb.Image(str(files[-1]))})
+def _log_results(run: Any, folder: Path, staging: Path) -> None:
+    """Log the chosen or trained architecture and the weights."""
+    found = RunFolder(folder)
+    if found.top.exists():
+        _log_table(run, _read_top(found))
+    if found.picture.exists():
+        run.log({"architecture": wandb.Image(str(found.picture))})
+    files = [found.architecture.with_suffix(suffix) for suffix in (".json", ".svg", ".png")]
     _log_artifact(run, "architecture", "architecture", files, staging)
-    kept = [folder / "checkpoints" / name for name in ("best.ckpt", "last.ckpt")]
-    _log_artifact(run, "checkpoint", "model", [p for p in kept if p.exists()][:1], staging)
+    checkpoints = [p for p in (found.best_checkpoint, found.last_checkpoint) if p.exists()]
+    _log_artifact(run, "checkpoint", "model", checkpoints[:1], staging)
 
 
-def _top(folder: Path) -> Iterator[Row]:
-    """Yield the rows of ``top.csv``; the first is that of ``architecture.png``."""
-    with (folder / "top.csv").open(newline="") as file:
-        for place, row in enumerate(csv.DictReader(file)):
-            values = [float(row[name]) if row[name] else None for name in FIGURES]
-            picture = folder / "architecture.png" if place == 0 else None
-            yield values, load_architecture(str(folder / row["architecture"])), picture
+def _read_top(folder: RunFolder) -> Iterator[Row]:
+    """Yield the rows of ``top.csv``. The first row is the architecture of the run folder."""
+    for place, row in enumerate(read_csv(folder.top)):
+        values = [float(row[name]) if row[name] else None for name in FIGURES]
+        picture = folder.picture if place == 0 else None
+        yield values, load_architecture(str(folder.path / row["architecture"])), picture
 
 
 def _log_table(run: Any, rows: Iterable[Row]) -> None:
     table = wandb.Table([*FIGURES, "picture"])
-    with tempfile.TemporaryDirectory() as drawn:
+    with tempfile.TemporaryDirectory() as pictures:
         for place, (values, architecture, picture) in enumerate(rows):
-            path = picture or Path(drawn) / f"{place}.png"
+            path = picture or Path(pictures) / f"{place}.png"
             if picture is None:
                 draw(architecture, path)
             table.add_data(*values, wandb.Image(str(path)))
@@ -106,28 +107,28 @@ def _log_table(run: Any, rows: Iterable[Row]) -> None:
 
 
 def _log_artifact(run: Any, name: str, kind: str, paths: Iterable[Path], staging: Path) -> None:
-    """Log those of some files that are there as one artifact, if any are."""
-    there = [path for path in paths if path.exists()]
-    if there:
+    """Log the files that exist as one artifact; do nothing if none exists."""
+    existing = [path for path in paths if path.exists()]
+    if existing:
         artifact = wandb.Artifact(f"{name}-{run.id}", kind)
-        for path in there:
-            artifact.add_file(str(_kept(path, staging)), path.name, policy="immutable")
+        for path in existing:
+            artifact.add_file(str(_link(path, staging)), path.name, policy="immutable")
         run.log_artifact(artifact)
 
 
-def _kept(path: Path, staging: Path) -> Path:
-    """Return a second name for a file, under which it stays as it is when the first is replaced."""
-    kept = staging / path.name
+def _link(path: Path, staging: Path) -> Path:
+    """Return a link to the file, which keeps its content when the file itself is replaced."""
+    link = staging / path.name
     try:
-        os.link(path, kept)
-    except OSError:  # a file system without links
-        shutil.copyfile(path, kept)
-    return kept
+        os.link(path, link)
+    except OSError:  # the file system has no hard links
+        shutil.copyfile(path, link)
+    return link
 
 
 @contextmanager
-def _in_the_record(run: Any) -> Iterator[Path]:
-    """Let W&B put files of artifacts beside the record, where the user does not say otherwise."""
+def _stage_in_record(run: Any) -> Iterator[Path]:
+    """Let W&B store files of artifacts beside the record, unless the user chose a folder."""
     folder = Path(run.dir).parent
     staging = folder / "artifacts" / "staging"
     staging.mkdir(parents=True, exist_ok=True)

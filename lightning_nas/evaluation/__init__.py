@@ -1,1 +1,1 @@
-"""What an architecture is worth, and what it costs."""
+"""From an architecture to its reward: training a child, or looking it up; one or many at once."""

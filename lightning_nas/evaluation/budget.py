@@ -1,4 +1,4 @@
-"""Costs in the reward.
+"""Budgets: rewards that take the cost of a network into account.
 
 Source: Tan et al., 2019, https://arxiv.org/abs/1807.11626, Equation 2.
 """
@@ -12,16 +12,17 @@ COSTS = ("parameters", "multiply_adds", "latency")
 
 
 class Budget:
-    """A soft target for a cost: the reward is multiplied by ``(value / target) ** exponent``.
+    """Soft target for a cost: the reward is multiplied by ``(value / target) ** exponent``.
 
     Args:
         cost: ``parameters``, ``multiply_adds`` for one image, or ``latency`` in seconds; None = the
-            reward stays as it is.
-        target: The value at which the reward stays as it is, above 0.
-        exponent: At most 0. The source has -0.07: half the cost is worth 5 % of accuracy.
+            reward is not changed.
+        target: Value of the cost at which the reward is not changed, above 0.
+        exponent: Exponent, at most 0. The source uses -0.07: half the cost is worth 5 % of
+            accuracy.
 
     Raises:
-        InputError: If one of them is out of range.
+        InputError: If an argument is out of range.
     """
 
     def __init__(
@@ -39,7 +40,7 @@ class Budget:
         self.exponent = exponent
 
     def weigh(self, outcome: Outcome) -> float:
-        """Return the reward of an outcome within this budget; a penalty stays as it is.
+        """Return the reward of an outcome under this budget; a penalty is not changed.
 
         Raises:
             InputError: If the evaluation does not measure the cost.
@@ -56,11 +57,11 @@ class Budget:
 
 
 def pareto_front(trials: Iterable[Trial], cost: str) -> list[Trial]:
-    """Return the trials that no other beats in both accuracy and cost, the cheapest first.
+    """Return the Pareto front: trials that no other beats in accuracy and cost, cheapest first.
 
     Args:
-        trials: Those with an error, or whose cost is not known, are passed over.
-        cost: One of ``COSTS``. Accuracy is the reward before a budget.
+        trials: Trials. Those with an error or an unknown cost are ignored.
+        cost: One of ``COSTS``. The accuracy is the reward before a budget.
     """
     known = [t for t in trials if t.outcome.error is None and getattr(t.outcome, cost)]
     front: list[Trial] = []

@@ -1,4 +1,4 @@
-"""What a child would cost, from a few of its batches."""
+"""Cost of a child, estimated from a few timed batches."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -12,18 +12,18 @@ from lightning_nas.evaluation.complexity import synchronised_time
 
 @dataclass(frozen=True)
 class ChildSteps:
-    """What a child costs, from a few batches that were timed.
+    """Cost of a child, from a few timed batches.
 
     Args:
-        parameters: Of its network.
-        multiply_adds: For one image.
-        train: Seconds of a training batch.
-        validation: Seconds of a validation batch.
-        batch_size: Images of a batch.
-        train_batches: In an epoch.
-        validation_batches: In an epoch.
-        epochs: Of a training.
-        device: On which it trains.
+        parameters: Number of parameters of the network.
+        multiply_adds: Multiply-adds for one image.
+        train: Seconds per training batch.
+        validation: Seconds per validation batch.
+        batch_size: Images per batch.
+        train_batches: Training batches per epoch.
+        validation_batches: Validation batches per epoch.
+        epochs: Epochs of a training.
+        device: Device of the training.
     """
 
     parameters: int
@@ -44,13 +44,13 @@ class ChildSteps:
 
     @property
     def all_multiply_adds(self) -> int:
-        """Of a whole training; backward is taken for twice as many as forward."""
+        """Multiply-adds of a whole training; a backward pass counts as two forward passes."""
         batches = 3 * self.train_batches + self.validation_batches
         return self.epochs * batches * self.batch_size * self.multiply_adds
 
 
 class Stopwatch(Callback):
-    """Times the batches of the second epoch, as wall time between the first and the last."""
+    """Callback that times the batches of the second epoch, from the first to the last."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -58,20 +58,20 @@ class Stopwatch(Callback):
         self.device = torch.device("cpu")
 
     def on_train_batch_start(self, trainer: pl.Trainer, *args: Any, **kwargs: Any) -> None:
-        """Note the time."""
+        """Record the time."""
         self.device = trainer.strategy.root_device
         self._note("train", trainer)
 
     def on_train_batch_end(self, trainer: pl.Trainer, *args: Any, **kwargs: Any) -> None:
-        """Note the time."""
+        """Record the time."""
         self._note("train", trainer)
 
     def on_validation_batch_start(self, trainer: pl.Trainer, *args: Any, **kwargs: Any) -> None:
-        """Note the time."""
+        """Record the time."""
         self._note("validation", trainer)
 
     def on_validation_batch_end(self, trainer: pl.Trainer, *args: Any, **kwargs: Any) -> None:
-        """Note the time."""
+        """Record the time."""
         self._note("validation", trainer)
 
     def _note(self, phase: str, trainer: pl.Trainer) -> None:
@@ -79,6 +79,6 @@ class Stopwatch(Callback):
             self.times[phase].append(synchronised_time(self.device))
 
     def seconds(self, phase: str) -> float:
-        """Return the seconds of a batch."""
+        """Return the seconds per batch."""
         times = self.times[phase]
         return (times[-1] - times[0]) / (len(times) / 2)

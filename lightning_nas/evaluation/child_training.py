@@ -1,7 +1,7 @@
-"""Training a child from scratch: what an architecture is worth, the papers' way.
+"""Training a child from scratch, as NAS and NASNet evaluate an architecture.
 
-Whatever a child does, its outcome is plain data: one that diverges, runs out of memory or out of
-time has a penalty for a reward and says why.
+Every child has an outcome: one that diverges, runs out of memory or exceeds its time limit gets a
+penalty as its reward and an error message.
 """
 
 import copy
@@ -29,25 +29,25 @@ from lightning_nas.modules.child import ChildModule
 from lightning_nas.networks.build import build_network
 from lightning_nas.storage.trial import Outcome
 
-OUT_OF_MEMORY = ("DefaultCPUAllocator", "ALLOC_FAILED")  # plain RuntimeErrors: a CPU's, cuBLAS's
+OUT_OF_MEMORY = ("DefaultCPUAllocator", "ALLOC_FAILED")  # RuntimeErrors of the CPU, of cuBLAS
 
 
 class ChildTraining:
-    """Trains a network of an architecture and returns what came of it.
+    """Evaluator that trains a child from scratch.
+
+    The constructor has one argument per setting of ``configs/evaluation/child.yaml``.
 
     Args:
-        data: The images: trained on the training split, rewarded on the validation split.
-        module: Makes the ``ChildModule`` from the network.
-        schedule: Makes the schedule from the optimiser and the number of epochs.
-        epochs: Of a training, at least 1.
-        trainer: Settings of Lightning's Trainer.
-        network: Settings of ``build_network``.
-        best_of_last: The reward is the best accuracy of so many last epochs, at least 1.
-        power: Which is raised to this power. NAS: the best of the last 5, cubed.
-        penalty: Reward of a child that fails, in [0, 1].
-        time_limit: Seconds a child may take; None = no limit.
-        threads: torch's threads on a CPU; None = as they are.
-        latency: Measure how long the network takes for ``data.batch_size`` images.
+        data: Images; the child is trained on the training split and rewarded on the validation
+            split. module: Function from the network to the ``ChildModule``. schedule: Function from
+            the optimiser and the number of epochs to the schedule. epochs: Epochs of a training, at
+            least 1. trainer: Keyword arguments of Lightning's Trainer. network: Keyword arguments
+            of ``build_network``. best_of_last: The reward is the best validation accuracy of this
+            many last epochs, at least 1. power: Exponent of the reward, above 0. NAS: best accuracy
+            of the last 5 epochs, cubed. penalty: Reward of a child that fails, in [0, 1].
+            time_limit: Time limit of a child in seconds; None = no limit. threads: torch threads on
+            a CPU; None = unchanged. latency: Whether to measure the latency for ``data.batch_size``
+            images.
 
     Raises:
         InputError: If a number is out of range.
@@ -91,12 +91,12 @@ class ChildTraining:
         self.measures_latency = latency
 
     def __call__(self, architecture: Architecture, seed: int, poll: Poll = lambda: None) -> Outcome:
-        """Train a child. The caller's random numbers are not touched.
+        """Train a child. The random state of the caller is not changed.
 
         Args:
-            architecture: What is trained.
-            seed: Of its first weights and its dropout; the order of images is the data's.
-            poll: Called after every batch; may raise to stop.
+            architecture: Architecture to train.
+            seed: Seed of the initial weights and of dropout. The data decides the order of images.
+            poll: Function that is called after every batch; it may raise to stop.
         """
         if self.threads:
             torch.set_num_threads(self.threads)
@@ -108,7 +108,7 @@ class ChildTraining:
             torch.manual_seed(seed)
             try:
                 self._train(architecture, epochs, cost)
-            except SystemExit:  # Lightning's, of a SIGTERM; the search says how to go on
+            except SystemExit:  # Lightning exits on SIGTERM; poll raises our interrupt instead
                 poll()
                 raise
             except _OverTimeError:
@@ -130,7 +130,7 @@ class ChildTraining:
         )
 
     def final(self, epochs: int) -> "ChildTraining":
-        """Return the same with trainings of ``epochs``, and as much more time, for the best."""
+        """Return the evaluator for finalists: trainings of ``epochs``, with a longer time limit."""
         longer = copy.copy(self)
         longer.epochs = epochs
         if self.time_limit is not None:
@@ -138,7 +138,7 @@ class ChildTraining:
         return longer
 
     def steps_of(self, architecture: Architecture, batches: int = 3) -> ChildSteps:
-        """Time a few batches of a child, after as many that are not timed."""
+        """Time a few batches of a child, after as many batches for warm-up."""
         short = copy.copy(self)
         short.epochs, short.time_limit = 2, None
         limits = {"limit_train_batches": batches, "limit_val_batches": batches}
@@ -159,11 +159,11 @@ class ChildTraining:
         )
 
     def reward(self, accuracies: list[float]) -> float:
-        """Return the reward for the accuracies of a training's epochs."""
+        """Return the reward for the validation accuracies of all epochs of a training."""
         return max(accuracies[-self.best_of_last :]) ** self.power
 
     def cost(self, architecture: Architecture) -> Complexity:
-        """Return the cost of a child's network, without training it."""
+        """Return the cost of the network of an architecture, without training it."""
         return measure(self._network(architecture), self.data.channels, self.data.image_size)
 
     def _network(self, architecture: Architecture) -> nn.Module:
@@ -198,7 +198,7 @@ class ChildTraining:
         try:
             trainer.fit(module, datamodule=self.data)
         finally:
-            self.data.teardown("fit")  # Lightning does so only after a fit that succeeds
+            self.data.teardown("fit")  # Lightning calls it only if the fit succeeds
         if self.measures_latency:
             device = trainer.strategy.root_device
             shape = (self.data.batch_size, self.data.channels, *2 * (self.data.image_size,))
@@ -207,11 +207,11 @@ class ChildTraining:
 
 
 class _OverTimeError(Exception):
-    """A child has had its time; a TimeoutError may be of a file system."""
+    """A child exceeded its time limit. Not a TimeoutError, which file systems raise, too."""
 
 
 class _Epochs(Callback):
-    """Takes down the accuracy of each epoch, and ends a child that has diverged or takes long."""
+    """Callback that records accuracies and stops a child that diverges or takes too long."""
 
     def __init__(self, began: float, time_limit: float | None, poll: Poll) -> None:
         super().__init__()
@@ -222,11 +222,11 @@ class _Epochs(Callback):
 
     def on_train_batch_end(self, *args: Any, **kwargs: Any) -> None:
         self.poll()
-        self._look_at_the_clock()
+        self._check_time()
 
     def on_validation_batch_end(self, *args: Any, **kwargs: Any) -> None:
         self.poll()
-        self._look_at_the_clock()
+        self._check_time()
 
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         loss = float(trainer.callback_metrics["train/loss"])
@@ -234,16 +234,16 @@ class _Epochs(Callback):
             raise FloatingPointError(f"the loss was {loss} in epoch {trainer.current_epoch}")
         self.accuracies.append(float(trainer.callback_metrics["val/accuracy"]))
 
-    def _look_at_the_clock(self) -> None:
+    def _check_time(self) -> None:
         if self.time_limit is not None and time.monotonic() - self.began > self.time_limit:
             raise _OverTimeError
 
 
 @contextmanager
 def _alarm(seconds: float | None) -> Iterator[None]:
-    """Raise _OverTimeError a second after the time is over, in the midst of whatever hangs.
+    """Raise _OverTimeError one second after the time limit, even if the child hangs.
 
-    Where this is not the main thread, the look at the clock between batches has to do.
+    Signals reach the main thread only. In other threads the check between batches must suffice.
     """
     if seconds is None or threading.current_thread() is not threading.main_thread():
         yield

@@ -1,4 +1,4 @@
-"""What a network costs: parameters, multiply-adds and time."""
+"""Cost of a network: parameters, multiply-adds and latency."""
 
 import statistics
 import time
@@ -12,12 +12,11 @@ from lightning_nas.networks.features import run_without_numbers
 
 @dataclass(frozen=True)
 class Complexity:
-    """The cost of a network.
+    """Cost of a network.
 
     Args:
-        parameters: Trainable numbers that are used when the network classifies; an auxiliary head
-            is not counted.
-        multiply_adds: Of convolutions and linear layers, for one image.
+        parameters: Number of trainable parameters, without an auxiliary head.
+        multiply_adds: Multiply-adds of convolutions and linear layers for one image.
     """
 
     parameters: int
@@ -25,12 +24,12 @@ class Complexity:
 
 
 def measure(network: nn.Module, channels: int, image_size: int) -> Complexity:
-    """Count the cost of a network on images of one size.
+    """Return the cost of a network for images of one size.
 
     Args:
-        network: Takes ``(N, C, H, W)`` images. It is left as it was.
+        network: Network for images ``(N, C, H, W)``. It is not changed.
         channels: Channels of the images.
-        image_size: Their side in pixels.
+        image_size: Side of the images in pixels.
     """
     counts: list[int] = []
 
@@ -55,19 +54,19 @@ def measure(network: nn.Module, channels: int, image_size: int) -> Complexity:
 
 
 def synchronised_time(device: torch.device) -> float:
-    """Return the time in seconds, once the device has done all that was asked of it."""
+    """Return the time in seconds, after the device has finished its queued work."""
     if device.type == "cuda":
         torch.cuda.synchronize(device)
     return time.perf_counter()
 
 
 def measure_latency(network: nn.Module, shape: tuple[int, ...], repeats: int = 5) -> float:
-    """Return the seconds that a network takes for one batch: the median of a few, after one.
+    """Return the median seconds of a network for one batch, after one batch for warm-up.
 
     Args:
-        network: On the device on which it is measured. It is left as it was.
-        shape: Of the images, ``(N, C, H, W)``.
-        repeats: How many are timed.
+        network: Network on the device to measure. It is not changed.
+        shape: Shape of the images, ``(N, C, H, W)``.
+        repeats: Number of timed batches.
     """
     weight = next(network.parameters())
     device = weight.device

@@ -1,6 +1,7 @@
-"""Where architectures are evaluated; the simplest place is this process, one after another.
+"""Protocols of evaluators and executors, and the serial executor.
 
-An executor takes architectures and gives outcomes back as they end, in any order.
+An evaluator turns an architecture into an outcome. An executor takes architectures and returns
+their outcomes as they end, in any order.
 """
 
 from collections import deque
@@ -10,45 +11,47 @@ from typing import Protocol
 from lightning_nas.architecture import Architecture
 from lightning_nas.storage.trial import Outcome
 
-Poll = Callable[[], None]  # called now and then while a child trains; may raise to stop
+Poll = Callable[[], None]  # called regularly while a child trains; may raise to stop it
 
 
 class Evaluator(Protocol):
-    """From an architecture to its outcome."""
+    """Function from an architecture to its outcome."""
 
     def __call__(self, architecture: Architecture, seed: int, poll: Poll) -> Outcome:
-        """Evaluate an architecture; the same seed gives the same outcome."""
+        """Evaluate an architecture. The same seed gives the same outcome."""
 
     def final(self, epochs: int) -> "Evaluator":
-        """Return what evaluates the best once more, at the end: more exactly, for longer."""
+        """Return the evaluator for finalists: more precise, or with trainings of ``epochs``."""
 
 
 class Executor(Protocol):
-    """Evaluates architectures, perhaps several at once.
+    """Evaluates architectures, one or several at once.
 
     Attributes:
-        slots: How many at once; no more are to be submitted.
-        threads: torch's threads for each, where the evaluator does not say; None = this process's.
+        slots: Number of architectures at once. The caller submits at most as many.
+        threads: torch threads per evaluation if the evaluator does not set them; None = those of
+            this
+            process.
     """
 
     slots: int
     threads: int | None
 
     def submit(self, number: int, architecture: Architecture, seed: int) -> None:
-        """Begin with an architecture, or queue it."""
+        """Start or queue the evaluation of an architecture."""
 
     def wait(self, poll: Poll) -> tuple[int, Outcome]:
-        """Return the number and the outcome of the next that ends."""
+        """Return the number and the outcome of the next evaluation that ends."""
 
     def close(self) -> None:
-        """Let go of all workers; what has not ended is given up."""
+        """Release all workers. Evaluations that have not ended are dropped."""
 
 
 class SerialExecutor:
-    """Evaluates one architecture after another, in this process.
+    """Executor that evaluates one architecture after another in this process.
 
     Args:
-        evaluate: From an architecture to its outcome.
+        evaluate: Evaluator.
     """
 
     slots = 1
@@ -63,11 +66,11 @@ class SerialExecutor:
         self._queue.append((number, architecture, seed))
 
     def wait(self, poll: Poll) -> tuple[int, Outcome]:
-        """Evaluate the next in the queue."""
+        """Evaluate the next architecture in the queue."""
         poll()
         number, architecture, seed = self._queue.popleft()
         return number, self.evaluate(architecture, seed, poll)
 
     def close(self) -> None:
-        """Forget the queue."""
+        """Clear the queue."""
         self._queue.clear()

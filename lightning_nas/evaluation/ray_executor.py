@@ -1,7 +1,7 @@
-"""Where architectures are evaluated: on the workers of Ray, on this machine or on a cluster.
+"""Executor that evaluates architectures on Ray's workers, on this machine or on a cluster.
 
-A worker is a process that stays: torch is imported and the images are unpacked once, not for every
-child. One that dies takes its own child along and nothing else.
+A worker is a long-lived process: it imports torch and unpacks the images once, not for every child.
+If a worker dies, only its own child is lost.
 """
 
 import math
@@ -29,48 +29,48 @@ from lightning_nas.layers.operations import ADDED, register_operations
 from lightning_nas.storage.trial import Outcome
 
 PACKAGE = "ray==2.60.0"
-PROBE = 5.0  # seconds until a cluster that does not answer counts as unreachable,
-JOIN = 15.0  # and one that answers, but not as Ray does
-LOOK = 0.5  # seconds between looks at the clock and at signals
-GRACE = 60.0  # seconds over its time limit until a child that does not end itself is ended by force
+PROBE = 5.0  # seconds until a host that does not answer counts as unreachable
+JOIN = 15.0  # seconds until a host that answers counts as something else than Ray
+LOOK = 0.5  # seconds between checks of the clock and of signals
+GRACE = 60.0  # seconds after its time limit until a child is killed
 
 
 @dataclass
 class _Child:
-    """One that is in flight."""
+    """A child that is being evaluated."""
 
     number: int
     architecture: Architecture
     seed: int
     worker: Any
-    deaths: int = 0  # of workers that had it
+    deaths: int = 0  # number of its workers that died
     overdue: bool = False
-    began: float | None = None  # where it waits for a worker, its time does not run
+    began: float | None = None  # None while it waits for a worker
 
     def seconds(self) -> float:
         return 0.0 if self.began is None else time.monotonic() - self.began
 
 
 class RayExecutor:
-    """Evaluates architectures on Ray's workers, as many at once as there is room for.
+    """Executor that evaluates architectures on Ray's workers, as many at once as resources allow.
 
-    A child that runs out of memory, or of retries, has the evaluator's penalty, and so has one that
-    is over the evaluator's time limit by a minute: it is to see to its time itself. A Ray that runs
-    in this process already is used as it is.
+    A child gets the penalty of the evaluator if it runs out of memory, if its retries are used up,
+    or if it exceeds the time limit of the evaluator by a minute: the evaluator should stop it
+    before. If Ray already runs in this process, it is used.
 
     Args:
-        evaluate: From an architecture to its outcome; it is sent to every worker once.
-        address: ``local``: workers on this machine, that end with this process. ``auto``: the
-            cluster that this machine belongs to. ``HOST:PORT``: a cluster's head; its machines need
-            the packages of requirements.txt, this package is sent to them.
-        slots: Children at once, at least 1; None = as many as there is room for now.
-        cpus: Of a child, above 0.
-        gpus: Of a child; a fraction lets several share one. None = 1 where there are any.
-        retries: How often a child whose worker died is begun again.
+        evaluate: Evaluator; it is sent to every worker once.
+        address: ``local``: workers on this machine, which end with this process. ``auto``: the
+            cluster of this machine. ``HOST:PORT``: the head of a cluster; its machines need the
+            packages of requirements.txt, and this package is sent to them.
+        slots: Number of children at once, at least 1; None = as many as the resources allow now.
+        cpus: CPU cores of a child, above 0.
+        gpus: GPUs of a child; a fraction lets children share a GPU. None = 1 if there are any GPUs.
+        retries: How often a child is restarted after its worker died.
 
     Raises:
-        InputError: If Ray is not installed, the cluster does not answer within five seconds, what
-            answers is no Ray that can be joined within fifteen, or it has no room for a child.
+        InputError: If Ray is not installed, if the cluster does not answer within 5 seconds, if Ray
+            cannot be joined within 15 seconds, or if there are not enough resources for one child.
     """
 
     def __init__(
@@ -94,19 +94,19 @@ class RayExecutor:
         self.penalty = getattr(evaluate, "penalty", 0.0)
         self.time_limit: float | None = getattr(evaluate, "time_limit", None)
         self._idle: list[Any] = []  # workers
-        self._running: dict[Any, _Child] = {}  # by the stream of what comes back
-        self._begun_here = not ray.is_initialized()
-        if self._begun_here:
-            _begin(address, None if slots is None else slots * cpus)
+        self._running: dict[Any, _Child] = {}  # by the stream of its results
+        self._owns_ray = not ray.is_initialized()
+        if self._owns_ray:
+            _start_ray(address, None if slots is None else slots * cpus)
         try:
-            there = ray.cluster_resources()
-            gpus = min(1, there.get("GPU", 0)) if gpus is None else gpus
-            self.slots = slots or _room(there, cpus, gpus)
+            resources = ray.cluster_resources()
+            gpus = min(1, resources.get("GPU", 0)) if gpus is None else gpus
+            self.slots = slots or _count_slots(resources, cpus, gpus)
         except BaseException:
             self.close()
             raise
-        self._evaluate = ray.put((evaluate, ADDED))  # a worker registers the added operations
-        # An actor and no task: a process keeps the GPU that it began with, and so does an actor.
+        self._evaluate = ray.put((evaluate, ADDED))  # workers register the added operations
+        # An actor, not a task: a process cannot change its GPU, and an actor keeps its process.
         self._new_worker = ray.remote(num_cpus=cpus, num_gpus=gpus, max_restarts=0)(_Worker).remote
 
     def submit(self, number: int, architecture: Architecture, seed: int) -> None:
@@ -119,7 +119,7 @@ class RayExecutor:
         self._running[train.remote(child.architecture, child.seed)] = child
 
     def wait(self, poll: Poll) -> tuple[int, Outcome]:
-        """Return the number and the outcome of the next that ends."""
+        """Return the number and the outcome of the next child that ends."""
         while True:
             poll()
             ready: list[Any] = ray.wait(list(self._running), timeout=LOOK)[0]
@@ -128,7 +128,7 @@ class RayExecutor:
                 try:
                     outcome: Outcome | None = ray.get(next(stream))
                 except exceptions.RayError as error:
-                    outcome = self._failed(child, error)
+                    outcome = self._handle_failure(child, error)
                 else:
                     if outcome is None:
                         child.began = time.monotonic()
@@ -137,13 +137,13 @@ class RayExecutor:
                         self._idle.append(child.worker)
                 if outcome is not None:
                     return child.number, outcome
-            self._end_overdue()
+            self._kill_overdue()
 
-    def _failed(self, child: _Child, error: Exception) -> Outcome | None:
-        """Begin a child again whose worker died; return its outcome if that is hopeless.
+    def _handle_failure(self, child: _Child, error: Exception) -> Outcome | None:
+        """Restart a child whose worker died, or return its outcome if it cannot be restarted.
 
         Raises:
-            Exception: What the evaluation raised, which no other worker would do better.
+            Exception: The exception of the evaluator: another worker would raise it, too.
         """
         if isinstance(error, exceptions.RayTaskError):
             if isinstance(error.cause, InputError):
@@ -164,7 +164,7 @@ class RayExecutor:
             why = f"its worker died, {child.deaths} times"
         return Outcome(self.penalty, seconds=round(child.seconds(), 3), error=why)
 
-    def _end_overdue(self) -> None:
+    def _kill_overdue(self) -> None:
         if self.time_limit is None:
             return
         for child in self._running.values():
@@ -173,8 +173,8 @@ class RayExecutor:
                 ray.kill(child.worker)
 
     def close(self) -> None:
-        """Give up what is in flight, and let Ray go if it was begun here."""
-        if self._begun_here:
+        """Drop the running children and stop Ray if this executor started it."""
+        if self._owns_ray:
             ray.shutdown()
         else:
             for worker in [*self._idle, *(child.worker for child in self._running.values())]:
@@ -184,10 +184,10 @@ class RayExecutor:
 
 
 class _Worker:
-    """A process that evaluates one architecture after another.
+    """Process that evaluates one architecture after another.
 
     Args:
-        held: A reference to the evaluator.
+        held: List with a reference to the evaluator; a list keeps Ray from resolving it.
     """
 
     def __init__(self, held: list[Any]) -> None:
@@ -195,7 +195,7 @@ class _Worker:
         self.evaluate: Evaluator | None = None
 
     def train(self, architecture: Architecture, seed: int) -> Iterator[Outcome | None]:
-        """Say that it begins, then evaluate."""
+        """Yield None at the start, then the outcome."""
         if self.evaluate is None:
             self.evaluate, operations = ray.get(self.held[0])
             register_operations(operations)
@@ -203,8 +203,8 @@ class _Worker:
         yield self.evaluate(architecture, seed, lambda: None)
 
 
-def _begin(address: str, cpus: float | None) -> None:
-    """Start Ray here, or join a cluster."""
+def _start_ray(address: str, cpus: float | None) -> None:
+    """Start Ray on this machine, or join a cluster."""
     settings: dict[str, Any] = {"log_to_driver": False, "logging_level": "ERROR"}
     if address == "local":
         paths = os.pathsep.join(path or os.getcwd() for path in sys.path)
@@ -214,7 +214,7 @@ def _begin(address: str, cpus: float | None) -> None:
             "runtime_env": {"env_vars": {"PYTHONPATH": paths}},
         }
     else:
-        address = _reachable(address)
+        address = _find_address(address)
         settings["runtime_env"] = {"py_modules": [str(Path(__file__).parents[1])]}
     try:
         ray.init(address, **settings)
@@ -222,20 +222,20 @@ def _begin(address: str, cpus: float | None) -> None:
         raise InputError(f"executor.address={address}: {' '.join(str(error).split())}") from error
 
 
-def _reachable(address: str) -> str:
-    """Return the head's HOST:PORT, which answers: Ray itself would try for minutes."""
+def _find_address(address: str) -> str:
+    """Return HOST:PORT of the head after checking that it answers: Ray would try for minutes."""
     found = address
     if address == "auto":
         file = Path(os.environ.get("RAY_TMPDIR", tempfile.gettempdir())) / "ray/ray_current_cluster"
         found = os.environ.get("RAY_ADDRESS") or (file.read_text() if file.exists() else "")
         if not found:
             raise InputError(
-                "executor.address=auto: no cluster runs on this machine: ray start --head, or "
+                "executor.address=auto: no cluster runs on this machine: run ray start --head, or set "
                 "executor.address=HOST:PORT"
             )
     host, _, port = found.strip().rpartition(":")
     if not host or "/" in host or not port.isdigit():
-        raise InputError(f"executor.address={address}: legal: local, auto, HOST:PORT, not {found}")
+        raise InputError(f"executor.address={address}: legal: local, auto, HOST:PORT; got {found}")
     try:
         socket.create_connection((host.strip("[]"), int(port)), PROBE).close()
     except OSError as error:
@@ -247,20 +247,24 @@ def _reachable(address: str) -> str:
         subprocess.run(join, timeout=JOIN, capture_output=True, check=True)
     except subprocess.SubprocessError as error:
         said = (getattr(error, "stderr", None) or b"").decode()
-        advice = ": it asks for a token, export RAY_AUTH_MODE=token" if "AuthToken" in said else ""
+        advice = (
+            ": the cluster asks for a token: export RAY_AUTH_MODE=token"
+            if "AuthToken" in said
+            else ""
+        )
         raise InputError(
             f"executor.address={address}: no Ray cluster that can be joined at {found}{advice}"
         ) from error
     return found.strip()
 
 
-def _room(there: dict[str, float], cpus: float, gpus: float) -> int:
-    """Return how many children there is room for."""
-    have = there.get("CPU", 0), there.get("GPU", 0)
-    room = min(int(have[0] / cpus), int(have[1] / gpus) if gpus else sys.maxsize)
-    if not room:
+def _count_slots(resources: dict[str, float], cpus: float, gpus: float) -> int:
+    """Return how many children the resources allow."""
+    have = resources.get("CPU", 0), resources.get("GPU", 0)
+    slots = min(int(have[0] / cpus), int(have[1] / gpus) if gpus else sys.maxsize)
+    if not slots:
         raise InputError(
-            f"no room for a child of {cpus:g} CPUs and {gpus:g} GPUs (executor.cpus, "
-            f"executor.gpus): Ray has {have[0]:g} and {have[1]:g}"
+            f"not enough resources for a child with {cpus:g} CPUs and {gpus:g} GPUs "
+            f"(executor.cpus, executor.gpus): Ray has {have[0]:g} and {have[1]:g}"
         )
-    return room
+    return slots

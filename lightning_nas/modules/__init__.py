@@ -1,1 +1,1 @@
-"""The LightningModules that methods pair. Each fits alone, too."""
+"""LightningModules of child, supernet and controller. Each can be fitted alone."""

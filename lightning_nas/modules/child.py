@@ -1,4 +1,4 @@
-"""The LightningModule of the network of one architecture.
+"""The LightningModule that trains the network of one architecture: a child or a final network.
 
 Shapes: ``(B, C, H, W)`` images.
 """
@@ -19,20 +19,22 @@ from lightning_nas.weights.checkpoint import BLUEPRINT, add_facts, check_checkpo
 
 
 class ChildModule(LightningModule):
-    """A network, its loss and its accuracy.
+    """LightningModule of a network: loss, accuracy, optimiser.
 
     Args:
-        network: Returns logits; in training perhaps auxiliary logits too.
-        num_classes: Classes.
-        optimizer: Makes the optimiser from the parameters.
-        scheduler: Makes the schedule from the optimiser, stepped once an epoch.
-        auxiliary_weight: Weight of the auxiliary head's loss.
-        label_smoothing: Of the training loss, in [0, 1).
-        frozen_stages: How many of the network's ``stages``, from the image on, stay as they are,
-            statistics of batch norm included.
-        stage_factor: Learning rate of a stage, as a share of that of the next one; the heads have
-            the optimiser's own. In (0, 1].
-        blueprint: What the network is, to be kept with its weights.
+        network: Network that returns logits, and in training perhaps auxiliary logits.
+        num_classes: Number of classes.
+        optimizer: Function from the parameters to the optimiser.
+        scheduler: Function from the optimiser to the schedule, which steps once per epoch.
+        auxiliary_weight: Weight of the loss of the auxiliary head.
+        label_smoothing: Label smoothing of the training loss, in [0, 1).
+        frozen_stages: Number of stages, counted from the image, that are not trained; their batch
+            norm
+            statistics do not change either. See ``network.stages``.
+        stage_factor: Learning rate of a stage divided by that of the next stage, in (0, 1]. The
+            heads
+            use the rate of the optimiser.
+        blueprint: Blueprint of the network, stored in checkpoints.
 
     Raises:
         InputError: If ``frozen_stages`` or ``stage_factor`` is out of its range.
@@ -77,22 +79,22 @@ class ChildModule(LightningModule):
         )
 
     def forward(self, images: Tensor) -> Tensor:
-        """Return logits (in training mode perhaps auxiliary logits too)."""
+        """Return logits, and in training perhaps auxiliary logits."""
         return self.network(images)
 
     def train(self, mode: bool = True) -> Self:
-        """Leave what is frozen as in evaluation."""
+        """Set the mode, but keep frozen stages in evaluation mode."""
         super().train(mode)
         for part in self._frozen:
             part.eval()
         return self
 
     def on_train_start(self) -> None:
-        """Leave what is frozen as in evaluation: Lightning itself does not call ``train``."""
+        """Put frozen stages into evaluation mode: Lightning does not call ``train`` itself."""
         self.train()
 
     def training_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> Tensor:
-        """Return the loss, the auxiliary head's included."""
+        """Return the loss, including that of the auxiliary head."""
         images, labels = batch
         output = self.network(images)
         logits, auxiliary = output if isinstance(output, tuple) else (output, None)
@@ -107,22 +109,22 @@ class ChildModule(LightningModule):
         return loss
 
     def on_train_batch_start(self, batch: Any, batch_idx: int) -> None:
-        """Tell the network how much of the training is done: drop path grows with it."""
+        """Set the progress of the training in the network: the rate of drop path depends on it."""
         progress = getattr(self.network, "progress", None)
         if progress is not None:
             steps = self.trainer.estimated_stepping_batches
             progress.fill_(min(1.0, (self.trainer.global_step + 1) / steps))
 
     def validation_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> None:
-        """Measure on validation images."""
+        """Log loss and accuracy on validation images."""
         self._evaluate("val", *batch)
 
     def test_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> None:
-        """Measure on test images."""
+        """Log loss and accuracy on test images."""
         self._evaluate("test", *batch)
 
     def predict_step(self, batch: tuple[list[Path], Tensor], batch_idx: int) -> Any:
-        """Return the files of a batch of images, and ``(B, K)`` probabilities on the CPU."""
+        """Return the files of a batch and the probabilities ``(B, K)`` on the CPU."""
         paths, images = batch
         return paths, self.network(images).float().softmax(dim=1).cpu()
 
@@ -135,12 +137,12 @@ class ChildModule(LightningModule):
         self.log(f"{stage}/loss", loss, batch_size=len(labels), sync_dist=True)
 
     def configure_optimizers(self) -> Any:
-        """Return optimiser and schedule."""
+        """Return the optimiser and the schedule."""
         optimizer = self.make_optimizer(self._parameter_groups())
         return {"optimizer": optimizer, "lr_scheduler": self.make_scheduler(optimizer)}
 
     def _parameter_groups(self) -> Any:
-        """Return what is trained; by stages, each with its learning rate, where rates differ."""
+        """Return the parameters to train, in one group per stage if the learning rates differ."""
         if self.stage_factor == 1:
             return [p for p in self.parameters() if p.requires_grad]
         rate = self.make_optimizer([torch.zeros(1, requires_grad=True)]).param_groups[0]["lr"]
@@ -155,15 +157,15 @@ class ChildModule(LightningModule):
         return [group for group in groups if group["params"]]
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Say what it was made for."""
+        """Store the number of classes and the blueprint."""
         add_facts(checkpoint, classes=self.num_classes)
         if self.blueprint is not None:
             checkpoint[BLUEPRINT] = self.blueprint.to_json()
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Look whether it is of this network.
+        """Check that the checkpoint fits.
 
         Raises:
-            InputError: If it is of another data set or network.
+            InputError: If it belongs to another data set or network.
         """
         check_checkpoint(checkpoint, self, classes=self.num_classes)

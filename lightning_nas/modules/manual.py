@@ -1,4 +1,4 @@
-"""A step of an optimiser in a module that optimises by hand."""
+"""An optimiser step for modules with manual optimisation."""
 
 from typing import Any
 
@@ -9,13 +9,13 @@ from torch import Tensor
 def take_step(
     module: LightningModule, optimizer: Any, loss: Tensor, clip_norm: float | None = None
 ) -> None:
-    """Take one step on a loss.
+    """Take one optimiser step on a loss.
 
     Args:
-        module: The one that the Trainer fits.
-        optimizer: As ``module.optimizers()`` returns it.
-        loss: A scalar with its graph.
-        clip_norm: Bound of the gradients' norm; None = no bound.
+        module: Module that the Trainer fits.
+        optimizer: Optimiser as returned by ``module.optimizers()``.
+        loss: Scalar loss with its graph.
+        clip_norm: Upper bound of the norm of the gradients; None = no bound.
     """
     optimizer.zero_grad()
     module.manual_backward(loss)

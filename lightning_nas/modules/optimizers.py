@@ -1,4 +1,4 @@
-"""Momentum SGD for shared weights: thousands of tensors, a few hundred of them used in a step."""
+"""Momentum SGD for shared weights: thousands of tensors, of which a step uses a few hundred."""
 
 from collections.abc import Callable, Iterable
 from typing import Any
@@ -9,21 +9,22 @@ from torch.optim import Optimizer
 
 
 class SharedSGD(Optimizer):
-    """SGD with Nesterov momentum, weight decay and clipping, on one flat buffer.
+    """SGD with Nesterov momentum, weight decay and clipping on one flat buffer.
 
-    The weights are moved into one buffer of which the parameters are views, so that a step costs a
-    few operations on one vector instead of a few on each of five thousand tensors. A step whose
-    gradients are not finite changes nothing; this is decided on the device.
+    The weights are moved into one buffer; the parameters become views of it. A step then costs a
+    few operations on one vector instead of a few operations on each of five thousand tensors. A
+    step with gradients that are not finite changes nothing; the device decides this without a
+    read-back.
 
     Args:
-        params: The parameters, all on one device, in float32 or float64.
+        params: Parameters, all on one device, in float32 or float64.
         lr: Learning rate.
-        momentum: Momentum, 0 to 1.
+        momentum: Momentum, in [0, 1].
         weight_decay: L2 decay (twice the factor of an L2 loss term).
-        nesterov: Use Nesterov's momentum.
-        clip_norm: Bound of the gradients' global norm, before decay is added; None = no bound.
-        sparse_updates: Leave weights that this step did not use alone. False: their decay and
-            momentum go on, as in the released code of ENAS.
+        nesterov: Whether to use Nesterov momentum.
+        clip_norm: Upper bound of the global gradient norm, before decay is added; None = no bound.
+        sparse_updates: Whether weights that a step does not use stay unchanged. If false, decay and
+            momentum also apply to unused weights, as in the released code of ENAS.
     """
 
     def __init__(
@@ -46,28 +47,28 @@ class SharedSGD(Optimizer):
         self.flat = torch.cat([_storage_order(p.detach()) for p in self.parameters])
         self.gradient = torch.zeros_like(self.flat)
         self.used = torch.zeros_like(self.flat) if sparse_updates else None
-        self._views = _views_of(self.gradient, self.parameters)
-        self._used_views = _views_of(self.used, self.parameters) if self.used is not None else []
+        self._views = _make_views(self.gradient, self.parameters)
+        self._used_views = _make_views(self.used, self.parameters) if self.used is not None else []
         for parameter, view in zip(
-            self.parameters, _views_of(self.flat, self.parameters), strict=True
+            self.parameters, _make_views(self.flat, self.parameters), strict=True
         ):
             parameter.data = view
         self.state[self.parameters[0]] = {
             "momentum_buffer": torch.zeros_like(self.flat),
-            "skipped": self.flat.new_zeros(()),  # steps with gradients that were not finite
+            "skipped": self.flat.new_zeros(()),  # steps whose gradients were not finite
             "in_a_row": self.flat.new_zeros(()),
             "longest_row": self.flat.new_zeros(()),
         }
 
     @property
     def counters(self) -> dict[str, Tensor]:
-        """``skipped`` steps in all, and the ``longest_row`` of them; tensors on the device."""
+        """Number of ``skipped`` steps and the ``longest_row`` of them, as tensors on the device."""
         state = self.state[self.parameters[0]]
         return {"skipped": state["skipped"], "longest_row": state["longest_row"]}
 
     @torch.no_grad()
     def step(self, closure: Callable[[], Any] | None = None) -> Any:
-        """Take one step with the gradients that are there; None counts as zero."""
+        """Take one step. A gradient that is None counts as zero."""
         result = None
         if closure is not None:
             with torch.enable_grad():
@@ -79,7 +80,7 @@ class SharedSGD(Optimizer):
         scale = torch.ones_like(norm)
         if self.clip_norm is not None:
             scale = (self.clip_norm / (norm + 1e-6)).clamp(max=1.0)
-        self.gradient.nan_to_num_(0.0, 0.0, 0.0)  # so that zero times any of them is zero
+        self.gradient.nan_to_num_(0.0, 0.0, 0.0)  # because 0 * inf is not 0
         self.gradient *= torch.where(finite, scale, 0.0)
         self._update(finite.to(self.flat.dtype))
         return result
@@ -101,11 +102,11 @@ class SharedSGD(Optimizer):
         torch.maximum(state["longest_row"], state["in_a_row"], out=state["longest_row"])
 
     def _update(self, finite: Tensor) -> None:
-        """Update in place, without a temporary as long as the weights.
+        """Update in place, without a temporary tensor of the size of the weights.
 
         Args:
-            finite: A scalar, 1 to take the step and 0, where the gradients are zero, to leave
-                everything as it is: multiplied with, for choosing by it is five times as slow.
+            finite: Scalar: 1 takes the step; 0, with gradients of zero, changes nothing. The update
+                multiplies by it, because ``torch.where`` is five times slower.
         """
         buffer, gradient = self.state[self.parameters[0]]["momentum_buffer"], self.gradient
         lr = self.param_groups[0]["lr"]
@@ -121,12 +122,12 @@ class SharedSGD(Optimizer):
 
 
 def _storage_order(tensor: Tensor) -> Tensor:
-    """The elements of a dense tensor as they lie in memory."""
+    """Return the elements of a dense tensor in the order of the memory."""
     return tensor.as_strided((tensor.numel(),), (1,))
 
 
-def _views_of(flat: Tensor, like: list[nn.Parameter]) -> list[Tensor]:
-    """Views of consecutive parts of ``flat``, each of a parameter's shape and memory layout."""
+def _make_views(flat: Tensor, like: list[nn.Parameter]) -> list[Tensor]:
+    """Return views of consecutive parts of ``flat`` with the shapes and strides of parameters."""
     views, start = [], 0
     for parameter in like:
         views.append(flat.as_strided(parameter.shape, parameter.stride(), start))

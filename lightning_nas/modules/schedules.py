@@ -1,4 +1,4 @@
-"""Learning rates over a training, whatever its number of epochs."""
+"""Learning rate schedules for a training of any number of epochs."""
 
 from collections.abc import Sequence
 
@@ -23,21 +23,20 @@ def cosine(
     period: int | None = None,
     growth: int = 1,
 ) -> LRScheduler:
-    """Return half a cosine, from the optimiser's rate down to ``lowest``.
+    """Return a cosine schedule from the rate of the optimiser down to ``lowest``.
 
-    There may be a warm-up before it, and it may begin again and again.
+    The schedule can start with a warm-up and can have restarts.
 
     Source: Loshchilov and Hutter, 2017, https://arxiv.org/abs/1608.03983; for the warm-up, Goyal et
     al., 2017, https://arxiv.org/abs/1706.02677, Section 2.2.
 
     Args:
-        optimizer: Whose rates are set.
-        epochs: Of the whole training.
+        optimizer: Optimiser whose rates are set.
+        epochs: Epochs of the whole training.
         lowest: Rate at the end.
-        warmup: Epochs of rates that grow in equal steps up to the optimiser's; in a short trial
-            all but the last.
-        period: Epochs up to the first restart; None = no restarts.
-        growth: What a period is multiplied by to get the next.
+        warmup: Epochs in which the rate grows linearly, at most ``epochs`` - 1.
+        period: Epochs until the first restart; None = no restarts.
+        growth: Factor between the lengths of successive periods.
 
     Raises:
         InputError: If ``warmup``, ``period`` or ``growth`` is out of its range.
@@ -47,19 +46,19 @@ def cosine(
     if warmup < 0:
         raise InputError(f"warmup must be at least 0, got {warmup}")
     warmup = max(0, min(warmup, epochs - 1))
-    falling: LRScheduler = CosineAnnealingLR(optimizer, T_max=epochs - warmup, eta_min=lowest)
+    decay: LRScheduler = CosineAnnealingLR(optimizer, T_max=epochs - warmup, eta_min=lowest)
     if period is not None:
-        falling = CosineAnnealingWarmRestarts(optimizer, period, growth, eta_min=lowest)
+        decay = CosineAnnealingWarmRestarts(optimizer, period, growth, eta_min=lowest)
     if warmup == 0:
-        return falling
-    rising = LinearLR(optimizer, start_factor=1 / (warmup + 1), total_iters=warmup)
-    return SequentialLR(optimizer, [rising, falling], milestones=[warmup])
+        return decay
+    rise = LinearLR(optimizer, start_factor=1 / (warmup + 1), total_iters=warmup)
+    return SequentialLR(optimizer, [rise, decay], milestones=[warmup])
 
 
 def steps(
     optimizer: Optimizer, epochs: int, at: Sequence[float] = (0.5, 0.75), factor: float = 0.1
 ) -> LRScheduler:
-    """Return a rate that is multiplied by ``factor`` at some shares of the training.
+    """Return a schedule that multiplies the rate by ``factor`` at given shares of the training.
 
     Source: Huang et al., 2017 (DenseNet), https://arxiv.org/abs/1608.06993, Section 4.2.
     """

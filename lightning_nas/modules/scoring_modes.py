@@ -1,7 +1,7 @@
-"""The same shared weights, scored with each kind of batch norm statistics.
+"""Scoring the same shared weights with each kind of batch norm statistics.
 
-``lightning_nas.layers.shared`` has the three kinds. Weights need not have been trained with the
-kind that they are scored with: running statistics can be gathered afterwards.
+``lightning_nas.layers.shared`` describes the three kinds. The weights may have been trained with
+another kind: running statistics can be computed afterwards.
 """
 
 from collections.abc import Callable, Iterable, Mapping
@@ -20,39 +20,39 @@ MODES: tuple[str, ...] = get_args(Statistics)
 def build_in_mode(
     mode: str, build: Callable[[str], SupernetModule], state: Mapping[str, Tensor]
 ) -> SupernetModule:
-    """Return shared weights that are scored with the statistics of ``mode``.
+    """Return a supernet with the given weights that scores with the statistics of ``mode``.
 
     Args:
         mode: One of ``MODES``.
-        build: Makes a supernet whose network has ``batch_norm=mode``.
-        state: Of a network of the same size, of any mode.
+        build: Function from a mode to a new supernet whose network has ``batch_norm=mode``.
+        state: State of a network of the same size, in any mode.
     """
     supernet = build(mode)
-    own = supernet.network.state_dict()  # running statistics are in those of one mode alone
+    own = supernet.network.state_dict()  # only one mode stores running statistics
     supernet.network.load_state_dict({name: state.get(name, own[name]) for name in own})
     return supernet
 
 
 def tracks_statistics(state: Mapping[str, Tensor]) -> bool:
-    """Whether running statistics were tracked while these shared weights were trained."""
+    """Whether the training of these shared weights tracked running statistics."""
     return any(name.endswith("running_mean") for name in state)
 
 
 def gather_statistics(
     supernet: SupernetModule, batches: Iterable[tuple[Tensor, Tensor, Architecture]]
 ) -> None:
-    """Fill in running statistics: the plain average over batches, while the weights stand still.
+    """Compute running statistics as the plain average over batches; the weights do not change.
 
-    An average with weights that fade would hang on the last few architectures that used a layer.
+    An exponential average would depend on the last few architectures that used a layer.
 
     Args:
-        supernet: Of the mode ``running``.
-        batches: Images and labels as in training, and the architecture that each goes through.
+        supernet: Supernet in the mode ``running``.
+        batches: Training images, labels, and the architecture for each batch.
     """
     norms = [m for m in supernet.network.modules() if isinstance(m, SharedBatchNorm)]
     for norm in norms:
         norm.reset_running_stats()
-        norm.momentum = None  # torch's word for the plain average
+        norm.momentum = None  # torch: None = plain average
     training = supernet.network.training
     supernet.network.train()
     with torch.no_grad():

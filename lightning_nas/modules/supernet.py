@@ -1,7 +1,7 @@
-"""The LightningModule of shared weights: their loss, their scores, their optimiser.
+"""The LightningModule of shared weights: loss, scores, optimiser.
 
-It fits alone, too, under uniform sampling. Inside a method it logs nothing: it returns what is to
-be logged. Shapes: ``(B, C, H, W)`` images, ``(B,)`` labels, N = architectures.
+It can be fitted alone with uniform sampling. Inside a search it does not log: it returns metrics,
+which the search logs. Shapes: ``(B, C, H, W)`` images, ``(B,)`` labels, N = architectures.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -22,14 +22,14 @@ Metrics = dict[str, Tensor]
 
 
 class SupernetModule(LightningModule):
-    """Shared weights and how they learn.
+    """LightningModule of a supernet.
 
     Args:
-        network: Takes images and an architecture.
-        space: Where architectures come from when it fits alone.
-        optimizer: Makes the optimiser from the parameters.
-        scheduler: Makes the schedule from the optimiser, stepped once an epoch.
-        auxiliary_weight: Weight of the auxiliary head's loss.
+        network: Network that takes images and an architecture.
+        space: Space to sample from when the supernet is fitted alone.
+        optimizer: Function from the parameters to the optimiser.
+        scheduler: Function from the optimiser to the schedule, which steps once per epoch.
+        auxiliary_weight: Weight of the loss of the auxiliary head.
     """
 
     def __init__(
@@ -47,12 +47,12 @@ class SupernetModule(LightningModule):
         self.make_scheduler = scheduler
         self.auxiliary_weight = auxiliary_weight
         self.uniform = UniformController(space)
-        self.calibration: Tensor | None = None  # images, where statistics are recalibrated
+        self.calibration: Tensor | None = None  # images for recalibrated statistics
 
     def loss(
         self, images: Tensor, labels: Tensor, architecture: Architecture
     ) -> tuple[Tensor, Metrics]:
-        """Return the loss of one architecture on a training batch, and what is to be logged."""
+        """Return the loss of one architecture on a training batch, and metrics to log."""
         output = self.network(images, architecture)
         logits, auxiliary = output if isinstance(output, tuple) else (output, None)
         cross_entropy = F.cross_entropy(logits, labels)
@@ -65,13 +65,13 @@ class SupernetModule(LightningModule):
     def score(
         self, images: Tensor, labels: Tensor, architectures: Sequence[Architecture]
     ) -> Tensor:
-        """Return accuracies ``(N,)`` in [0, 1], each on its own share of the batch.
+        """Return the accuracy of each architecture, ``(N,)`` in [0, 1], on its share of the batch.
 
-        Weights and buffers stay as they are, dropout is off.
+        Weights and buffers do not change; dropout is off.
 
         Args:
-            images: N times as many as one architecture is scored on.
-            labels: Their labels.
+            images: Images, divided evenly among the architectures.
+            labels: Labels of the images.
             architectures: N architectures.
         """
         n = len(architectures)
@@ -88,7 +88,7 @@ class SupernetModule(LightningModule):
         batches: Iterable[tuple[Tensor, Tensor]],
         architectures: Iterable[Architecture],
     ) -> Iterator[Tensor]:
-        """Yield the accuracy of each architecture on all of ``batches``, a scalar tensor."""
+        """Yield the accuracy of each architecture on all batches, as a scalar tensor."""
         with self._scoring():
             for architecture in architectures:
                 yield self._accuracy(batches, architecture)
@@ -96,7 +96,7 @@ class SupernetModule(LightningModule):
     @contextmanager
     def _scoring(self) -> Iterator[None]:
         training = self.network.training
-        self.network.eval()  # once for many architectures: a supernet has thousands of modules
+        self.network.eval()  # once for all architectures: a supernet has thousands of modules
         try:
             with torch.no_grad():
                 yield
@@ -118,17 +118,17 @@ class SupernetModule(LightningModule):
 
     @property
     def statistics(self) -> BatchStatistics:
-        """How the network's batch norms behave while scoring."""
+        """Statistics that the batch norms of the network use for scoring."""
         return self.network.statistics  # type: ignore[return-value]
 
     def training_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> Tensor:
-        """Fit alone: one uniformly sampled architecture a step."""
+        """Take a step with one uniformly sampled architecture; used when fitted alone."""
         architecture = self.space.decode(self.uniform.sample(1).tokens_NT[0].tolist())
         loss, metrics = self.loss(*batch, architecture)
         self.log_dict({f"train/{name}": value for name, value in metrics.items()})
         return loss
 
     def configure_optimizers(self) -> Any:
-        """Return optimiser and schedule."""
+        """Return the optimiser and the schedule."""
         optimizer = self.make_optimizer(self.network.parameters())
         return {"optimizer": optimizer, "lr_scheduler": self.make_scheduler(optimizer)}

@@ -1,8 +1,8 @@
-"""``trials.sqlite``: every architecture of a search, written before anything is done with it.
+"""Writing ``trials.sqlite``, the journal of a search.
 
-A proposal is on the disk before it is evaluated, and its outcome before a controller learns from
-it. SQLite's write-ahead log with full synchronisation keeps what was written through a kill and a
-pulled plug. One process writes; any number may read.
+A proposal is on the disk before it is evaluated, and its outcome is on the disk before the
+controller learns from it. SQLite's write-ahead log with full synchronisation survives a kill and a
+power failure. One process writes; any number of processes may read.
 """
 
 import fcntl
@@ -19,7 +19,7 @@ from lightning_nas.storage.journal_reader import Records
 from lightning_nas.storage.trial import Outcome, Proposal, Trial
 
 VERSION = 1
-ADVICE = "begin a new run, or give this one the settings that it began with"
+ADVICE = "start a new run, or use the settings that this run started with"
 SCHEMA = """
 CREATE TABLE about (name TEXT PRIMARY KEY, value TEXT NOT NULL);
 CREATE TABLE trials (
@@ -45,18 +45,19 @@ CREATE TABLE trials (
 
 
 class Journal(Records):
-    """The record of one search.
+    """The journal of one search.
 
     Args:
-        path: The file; it is made where it is missing.
-        space: Says what the search space is: a record of another is refused.
-        task: Who writes it, in messages, where it is no search.
-        advice: What to do where it is a record of something else, in messages.
-        about: What else a record must agree in, by a name for messages.
+        path: The file. It is created if it is missing.
+        space: Description of the search space. A journal of another space is refused.
+        task: Name of the writing task in messages.
+        advice: Advice in the message if the journal belongs to something else.
+        about: Further facts that must agree with the existing journal, by name.
 
     Raises:
-        InputError: If another process writes it, it is of another space or version, or the disk
-            does not take it.
+        InputError: If another process writes the journal, if it belongs to another space or
+            version,
+            or if the disk refuses to write.
     """
 
     def __init__(
@@ -96,11 +97,11 @@ class Journal(Records):
     # ---- writing ---------------------------------------------------------------------------------
 
     def propose(self, proposals: Sequence[Proposal], architectures: Sequence[str | None]) -> None:
-        """Write proposals, all in one transaction.
+        """Write proposals in one transaction.
 
         Args:
-            proposals: With numbers that follow those that are there.
-            architectures: The JSON of each, or None.
+            proposals: Proposals whose numbers continue those in the journal.
+            architectures: JSON of each architecture, or None.
         """
         with self._explained(), self._transaction():
             self._insert(proposals, architectures)
@@ -119,7 +120,7 @@ class Journal(Records):
     def end(
         self, number: int, outcome: Outcome, reward: float, same_as: int | None = None
     ) -> Trial:
-        """Write what came of a proposal, and return the whole trial."""
+        """Write the outcome of a proposal and return the trial."""
         with self._explained(), self._transaction():
             self._end(number, outcome, reward, same_as)
         (trial,) = self._trials("number = ?", number)
@@ -147,21 +148,21 @@ class Journal(Records):
         assert updated == 1, f"trial {number} was not proposed, or has ended before"
 
     def record(self, trials: Sequence[Trial]) -> None:
-        """Write trials that have ended already, in one transaction, in place of all from there on.
+        """Write ended trials in one transaction; they replace all trials from their first number on.
 
-        What a search that goes on finds again, the same architectures under the same numbers,
-        stays, with all that follows.
+        If a resumed search repeats the same architectures under the same numbers, nothing changes,
+        and later trials are kept.
 
         Args:
-            trials: With numbers that follow one another.
+            trials: Trials with consecutive numbers.
         """
         first = trials[0].number
         with self._explained(), self._transaction():
-            there = self._database.execute(
+            existing = self._database.execute(
                 "SELECT tokens FROM trials WHERE number >= ? ORDER BY number LIMIT ?",
                 (first, len(trials)),
             ).fetchall()
-            if [tokens for (tokens,) in there] == [_dump(t.proposal.tokens) for t in trials]:
+            if [tokens for (tokens,) in existing] == [_dump(t.proposal.tokens) for t in trials]:
                 return
             self._database.execute("DELETE FROM trials WHERE number >= ?", (first,))
             self._insert([trial.proposal for trial in trials], [None] * len(trials))
@@ -171,7 +172,7 @@ class Journal(Records):
     # ---- housekeeping ----------------------------------------------------------------------------
 
     def close(self) -> None:
-        """Let other processes write it."""
+        """Close the file and release the lock."""
         self._database.close()
         self._lock.close()
 
@@ -188,9 +189,9 @@ class Journal(Records):
 
 
 def _lock(path: Path, task: str) -> Any:
-    """Hold ``path`` for as long as this process lives.
+    """Lock ``path`` for the lifetime of this process.
 
-    ``lockf``, for a lock by ``flock`` would live on in workers that were forked.
+    Uses ``lockf``: forked workers would inherit a lock by ``flock``.
     """
     try:
         file = path.open("a")

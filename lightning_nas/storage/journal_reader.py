@@ -1,4 +1,4 @@
-"""What can be read of ``trials.sqlite``: by the search that writes it, and by anybody beside it."""
+"""Reading ``trials.sqlite``: for the search that writes it, and for other processes."""
 
 import json
 import sqlite3
@@ -17,23 +17,23 @@ COLUMNS = (
 
 
 class Records:
-    """The record of one search, to be read. ``Journal`` writes it."""
+    """Queries on the journal of one search. ``Journal`` adds the writing."""
 
     path: Path
     _database: sqlite3.Connection
     _columns = COLUMNS
 
     def __len__(self) -> int:
-        """Return how many architectures were proposed."""
+        """Return the number of proposals."""
         with self._explained():
             return int(self._database.execute("SELECT count(*) FROM trials").fetchone()[0])
 
     def ended(self, after: int = 0) -> list[Trial]:
-        """Return the trials that ended, in that order, without the first ``after``."""
+        """Return the ended trials in the order of ending, without the first ``after``."""
         return self._trials("ended > ? ORDER BY ended", after)
 
     def architectures(self) -> list[str]:
-        """Return the JSON of the trials that ended, in the order of ``ended``."""
+        """Return the JSON of the architectures of ended trials, in the order of ``ended``."""
         with self._explained():
             rows = self._database.execute(
                 "SELECT architecture FROM trials WHERE ended IS NOT NULL ORDER BY ended"
@@ -41,7 +41,7 @@ class Records:
         return [text for (text,) in rows]
 
     def best(self, arms: Sequence[str], count: int) -> list[Trial]:
-        """Return trials of some arms by falling reward: no errors, every architecture once."""
+        """Return the best trials of the given arms, without errors, each architecture once."""
         marks = ", ".join("?" * len(arms))
         found = self._trials(
             f"arm IN ({marks}) AND ended IS NOT NULL AND error IS NULL AND same_as IS NULL "
@@ -51,7 +51,7 @@ class Records:
         return best_of(found, count)
 
     def open_proposals(self) -> list[Proposal]:
-        """Return the proposals that have not ended, in their order."""
+        """Return the proposals that have not ended, by number."""
         with self._explained():
             rows = self._database.execute(
                 "SELECT number, tokens, log_probs, step, arm FROM trials "
@@ -68,28 +68,28 @@ class Records:
 
     @contextmanager
     def _explained(self) -> Iterator[None]:
-        """Turn what the disk and the file can do wrong into one line."""
+        """Convert errors of the disk and of the file into an InputError."""
         try:
             yield
         except sqlite3.IntegrityError:
             raise
         except sqlite3.DatabaseError as error:
             raise InputError(
-                f"{self.path}: {error}; what is in it stays as it is: make room or mend the disk, "
-                "then resume=RUN"
+                f"{self.path}: {error}; its content is unchanged: make room or repair the disk, then "
+                "resume=RUN"
             ) from error
 
 
 class JournalReader(Records):
-    """A journal that is only read, at one state, while another process may be writing it.
+    """Read-only view of a journal at one moment; another process may be writing it.
 
-    Log-probabilities, the longest part, are left out.
+    Log-probabilities are left out: they are the longest part.
 
     Args:
         path: The file.
 
     Raises:
-        InputError: If it is missing, or no journal.
+        InputError: If the file is missing or not a journal.
     """
 
     _columns = COLUMNS.replace("log_probs", "'[]'")
@@ -99,20 +99,22 @@ class JournalReader(Records):
         if not self.path.exists():
             raise InputError(f"{self.path}: no such file")
         alone = not self.path.with_name(f"{self.path.name}-wal").exists()
-        how = "mode=ro&immutable=1" if alone else "mode=ro"  # alone: no file is made beside it
+        how = (
+            "mode=ro&immutable=1" if alone else "mode=ro"
+        )  # without a -wal file: SQLite creates no files
         with self._explained():
             self._database = sqlite3.connect(
                 f"{self.path.resolve().as_uri()}?{how}", uri=True, isolation_level=None
             )
-            self._database.execute("BEGIN")  # all that is read belongs together
+            self._database.execute("BEGIN")  # all queries see the same state
 
     def close(self) -> None:
-        """Let the file go."""
+        """Close the file."""
         self._database.close()
 
     @property
     def is_empty(self) -> bool:
-        """Whether the search has not begun to write."""
+        """Whether the search has not written anything yet."""
         with self._explained():
             query = "SELECT count(*) FROM sqlite_master"
             return not self._database.execute(query).fetchone()[0]

@@ -1,7 +1,4 @@
-"""What is known of an architecture that is evaluated: as it was proposed, and as it came out.
-
-Plain data that can be pickled, sent and stored. No torch here.
-"""
+"""Proposals, outcomes and trials: plain data that can be pickled, sent and stored. No torch."""
 
 import math
 from collections.abc import Iterable
@@ -14,16 +11,16 @@ POLICY, RANDOM, DERIVED, FINALIST = "policy", "control", "derived", "finalist"
 
 @dataclass(frozen=True)
 class Proposal:
-    """An architecture that is to be evaluated.
+    """An architecture to evaluate.
 
     Args:
-        number: Its place in the search, from 0.
-        tokens: The decisions that describe it.
-        log_probs: Log-probability of each decision as it was sampled; empty where none was.
-        step: Updates of the controller before it was sampled.
-        arm: ``policy``: drawn by the method. ``control``: drawn uniformly, beside it. ``derived``:
-            drawn by ENAS's controller at the end. ``finalist``: among the best, trained for longer
-            at the end.
+        number: Number of the trial in the search, from 0.
+        tokens: Decisions that describe the architecture.
+        log_probs: Log-probability of each decision at the time of sampling; empty if unknown.
+        step: Number of controller updates before the architecture was sampled.
+        arm: ``policy``: proposed by the method. ``control``: the random arm, sampled uniformly.
+            ``derived``: sampled by the ENAS controller at the end. ``finalist``: one of the best,
+            trained longer at the end.
     """
 
     number: int
@@ -34,22 +31,22 @@ class Proposal:
 
     @property
     def log_prob(self) -> float:
-        """Log-probability with which it was sampled."""
+        """Log-probability of the whole architecture at the time of sampling."""
         return math.fsum(self.log_probs)
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """What came of an evaluation.
+    """The result of an evaluation.
 
     Args:
-        reward: In [0, 1], before a budget; the penalty where there is an error.
-        accuracies: On validation images in [0, 1], one for each epoch.
-        parameters: Of the network.
-        multiply_adds: For one image.
-        latency: Seconds for one batch of the network, where it is measured.
-        seconds: That the evaluation took.
-        error: Why there is no reward, if there is none.
+        reward: Reward in [0, 1] before a budget; the penalty if there is an error.
+        accuracies: Validation accuracy in [0, 1] after each epoch.
+        parameters: Number of parameters of the network.
+        multiply_adds: Multiply-adds for one image.
+        latency: Seconds of the network for one batch; None if not measured.
+        seconds: Duration of the evaluation.
+        error: Reason of a failed evaluation; None if it succeeded.
     """
 
     reward: float
@@ -61,23 +58,23 @@ class Outcome:
     error: str | None = None
 
     def check(self, number: int) -> None:
-        """Raise InputError where the reward is none; the trial is named."""
+        """Raise InputError if the reward is not a number in [0, 1]; the message names the trial."""
         if not (math.isfinite(self.reward) and 0 <= self.reward <= 1):
             raise InputError(
-                f"trial {number}: its evaluation returned a reward of {self.reward}; legal: 0 to 1"
+                f"trial {number}: the evaluation returned a reward of {self.reward}; legal: 0 to 1"
             )
 
 
 @dataclass(frozen=True)
 class Trial:
-    """An architecture that was evaluated.
+    """An evaluated architecture.
 
     Args:
-        proposal: As it was proposed.
-        outcome: What came of it.
-        reward: What the controller learns from: the outcome's, weighed by the budget.
-        order: Its place in the order of endings, from 1.
-        same_as: The earlier trial whose outcome it shares, where it was not evaluated again.
+        proposal: The proposal.
+        outcome: Result of the evaluation.
+        reward: Reward that the controller learns from: that of the outcome, weighed by the budget.
+        order: Place in the order in which trials ended, from 1.
+        same_as: Number of the earlier trial whose outcome was copied; None if it was evaluated.
     """
 
     proposal: Proposal
@@ -88,12 +85,12 @@ class Trial:
 
     @property
     def number(self) -> int:
-        """Its place in the search."""
+        """Number of the trial in the search."""
         return self.proposal.number
 
 
 def best_of(trials: Iterable[Trial], count: int) -> list[Trial]:
-    """Return the best of trials by falling reward, every architecture once."""
+    """Return the trials with the highest rewards, in falling order, each architecture once."""
     distinct: dict[tuple[int, ...], Trial] = {}
     for trial in sorted(trials, key=lambda trial: -trial.reward):
         distinct.setdefault(trial.proposal.tokens, trial)

@@ -1,4 +1,4 @@
-"""What goes with trained weights, so that they can be used without the run that made them."""
+"""The blueprint of a network: the data needed to use its weights without the run folder."""
 
 import json
 from collections.abc import Mapping
@@ -14,18 +14,18 @@ from lightning_nas.networks.build import build_network
 
 @dataclass(frozen=True)
 class Blueprint:
-    """A network and the images that it takes. Plain data both ways, for checkpoints and exports.
+    """Description of a network and of its images. Checkpoints and exports store it as JSON.
 
     Args:
-        architecture: Of the network.
-        settings: Arguments of ``build_network`` other than those below.
-        num_classes: Classes.
-        classes: Their names, in order; empty where they are not known.
+        architecture: Architecture of the network.
+        settings: Further keyword arguments of ``build_network``.
+        num_classes: Number of classes.
+        classes: Names of the classes, in order; empty if they are unknown.
         channels: Channels of the images.
         image_size: Side of the images in pixels.
-        mean: Of each channel, for pixels in [0, 1]; what is subtracted.
-        std: Of each channel, what is divided by then.
-        crop: Share of an image's shorter side that the network sees, in the middle; see the data.
+        mean: Mean of each channel, subtracted from pixels in [0, 1].
+        std: Standard deviation of each channel; pixels are divided by it.
+        crop: Share of the shorter side of an image that the network sees, in the centre.
     """
 
     architecture: Architecture
@@ -39,7 +39,7 @@ class Blueprint:
     crop: float = 1.0
 
     def build(self, **more: Any) -> nn.Module:
-        """Return the network with fresh weights; ``more`` goes to ``build_network``, and wins."""
+        """Return the network with fresh weights; ``more`` overrides its arguments."""
         return build_network(self.architecture, **(self.arguments() | more))
 
     def arguments(self) -> dict[str, Any]:
@@ -52,20 +52,20 @@ class Blueprint:
         }
 
     def to_json(self) -> str:
-        """Return it as text."""
+        """Return the blueprint as JSON."""
         content = dict(self.__dict__) | {"architecture": json.loads(to_json(self.architecture))}
         return json.dumps(content, indent=2) + "\n"
 
     @classmethod
     def from_json(cls, text: str, source: str) -> "Blueprint":
-        """Read what ``to_json`` wrote.
+        """Read a blueprint from the JSON of ``to_json``.
 
         Args:
-            text: What was written.
-            source: Named in the error.
+            text: The JSON.
+            source: Name of the file, for the error message.
 
         Raises:
-            InputError: If it is something else.
+            InputError: If the text is not a blueprint.
         """
         try:
             content = json.loads(text)
@@ -73,4 +73,4 @@ class Blueprint:
             content |= {name: tuple(content[name]) for name in ("classes", "mean", "std")}
             return cls(architecture=architecture, **content)
         except (AttributeError, KeyError, TypeError, json.JSONDecodeError):
-            raise InputError(f"{source}: its description of the network cannot be read") from None
+            raise InputError(f"{source}: the blueprint of the network is damaged") from None

@@ -1,4 +1,4 @@
-"""Whether a checkpoint is one of this very network, said before torch lists all its tensors."""
+"""Facts in a checkpoint about its network, and the check that a checkpoint fits a module."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -8,30 +8,32 @@ from torch import nn
 from lightning_nas.errors import InputError
 
 KEY = "made_for"
-BLUEPRINT = "blueprint"  # where a checkpoint says how its network is built, as text
-ADVICE = "give the run the settings that it began with, or begin a new one"
+BLUEPRINT = "blueprint"  # key of the blueprint in a checkpoint, as JSON text
+ADVICE = "use the settings that the run started with, or start a new run"
 
 
 def add_facts(checkpoint: dict[str, Any], **facts: str | int) -> None:
-    """Write into a checkpoint what it was made for."""
+    """Write facts about the run into a checkpoint, for ``check_checkpoint``."""
     checkpoint[KEY] = facts
 
 
 def check_checkpoint(checkpoint: Mapping[str, Any], module: nn.Module, **facts: str | int) -> None:
-    """Compare a checkpoint with what it is to be loaded into.
+    """Check that a checkpoint fits a module, before torch would list all of its tensors.
 
     Args:
-        checkpoint: As Lightning loads it.
-        module: What takes its ``state_dict``.
-        facts: As given to ``note``: what a user would look at first.
+        checkpoint: Checkpoint as Lightning loads it.
+        module: Module that will load the ``state_dict``.
+        facts: The same facts as in ``add_facts``; they are compared first.
 
     Raises:
-        InputError: If a fact differs, or the name or the shape of a tensor; it is named.
+        InputError: If a fact, a name or a shape of a tensor differs. The message names the first.
     """
     for name, here in facts.items():
         there = checkpoint.get(KEY, {}).get(name)
         if there != here:
-            raise InputError(f"the checkpoint's {name}: {there}; this run's: {here}; {ADVICE}")
+            raise InputError(
+                f"the checkpoint has {name}: {there}; this run has {name}: {here}; {ADVICE}"
+            )
     saved, own = checkpoint["state_dict"], module.state_dict()
     for name in sorted(saved.keys() ^ own.keys()):
         where = "this run's network" if name in saved else "the checkpoint"

@@ -1,6 +1,6 @@
-"""The ImageNet weights published for NASNet-A, brought into the names of our network.
+"""Published ImageNet weights of NASNet-A, renamed to the names in this project's network.
 
-Their format is that of the package ``pretrainedmodels`` (https://github.com/Cadene/
+The format is that of the package ``pretrainedmodels`` (https://github.com/Cadene/
 pretrained-models.pytorch), which converted them from the authors' TensorFlow checkpoints.
 """
 
@@ -18,13 +18,13 @@ URLS = {
     "nasnet_a_large": "http://data.lip6.fr/cadene/pretrainedmodels/nasnetalarge-a1897284.pth",
 }
 SIGNS = {"cell_stem_0.conv_1x1.conv.weight", "conv0.conv.weight", "last_linear.weight"}
-WITH_BACKGROUND = 1001  # classes of the file of Large; the first is none of ImageNet's
+WITH_BACKGROUND = 1001  # classes in the file of NASNet-A Large; the first is a background class
 OUTER = {
     "conv0.conv": "stem.0",
     "conv0.bn": "stem.1",
     "last_linear": "classifier.linear",
 }
-INNER = (  # within a cell
+INNER = (  # names within a cell
     (r"conv_1x1\.conv", "base.conv"),
     (r"conv_1x1\.bn", "base.norm"),
     (r"conv_prev_1x1\.conv", "older.conv"),
@@ -40,17 +40,17 @@ INNER = (  # within a cell
 
 
 def is_imagenet_format(names: Iterable[str]) -> bool:
-    """Whether tensors of these names are in the published format."""
+    """Whether tensors with these names are in the published format."""
     return set(names) >= SIGNS
 
 
 def from_imagenet_format(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """Return the same tensors by the names that they have in ``NASNetCellNetwork``.
+    """Return the tensors under their names in ``NASNetCellNetwork``.
 
-    What has no counterpart keeps its name, so that whoever loads them sees it.
+    A tensor without a counterpart keeps its name, so that loading reports it.
     """
     cells = _cells({name.split(".")[0] for name in state})
-    return {_ours(name, cells): _without_background(name, t) for name, t in state.items()}
+    return {_rename(name, cells): _without_background(name, t) for name, t in state.items()}
 
 
 def _without_background(name: str, tensor: Tensor) -> Tensor:
@@ -59,7 +59,7 @@ def _without_background(name: str, tensor: Tensor) -> Tensor:
 
 
 def imagenet_blueprint(state: Mapping[str, Tensor]) -> Blueprint:
-    """Return what tensors in the published format are of; the pixels were scaled to [-1, 1]."""
+    """Return the blueprint of weights in the published format. Pixels were scaled to [-1, 1]."""
     cells = sum(
         re.fullmatch(r"cell_\d+\.conv_1x1\.conv\.weight", name) is not None for name in state
     )
@@ -85,9 +85,9 @@ def imagenet_blueprint(state: Mapping[str, Tensor]) -> Blueprint:
 
 
 def _cells(parts: set[str]) -> dict[str, int]:
-    """Return the place of each cell in the network, for all names of cells.
+    """Return the index in the network for every name of a cell.
 
-    Normal cells are in the order of their numbers; Mobile's leave some out.
+    Normal cells are sorted by their numbers; the file of Mobile skips some numbers.
     """
     stems = sorted(part for part in parts if part.startswith("cell_stem_"))
     normal = sorted(
@@ -106,13 +106,13 @@ def _cells(parts: set[str]) -> dict[str, int]:
     return {part: place for place, part in enumerate(order)}
 
 
-def _ours(name: str, cells: Mapping[str, int]) -> str:
+def _rename(name: str, cells: Mapping[str, int]) -> str:
     owner, _, last = name.rpartition(".")
     if owner in OUTER:
         return f"{OUTER[owner]}.{last}"
     cell, _, inner = owner.partition(".")
     if cell not in cells:
         return name
-    for pattern, ours in INNER:
-        inner = re.sub(pattern, ours, inner)
+    for pattern, new in INNER:
+        inner = re.sub(pattern, new, inner)
     return f"cells.{cells[cell]}.{inner}.{last}"

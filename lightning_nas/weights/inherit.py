@@ -1,7 +1,8 @@
-"""Shared weights of a search, taken over by the network of one of its architectures.
+"""Copying shared weights of an ENAS search into the network of one architecture.
 
-Stem and operations are the same in both. What lies between cells is not: the network concatenates
-outputs and has one more convolution, where the search adds them up; that begins anew.
+Stem and operations are the same in both. The connections between cells differ: the network
+concatenates outputs and has an additional convolution, while the supernet adds outputs. These parts
+keep their fresh weights.
 """
 
 import re
@@ -16,19 +17,19 @@ from lightning_nas.networks.cell import CellNetwork
 from lightning_nas.networks.heads import REDUCTIONS
 from lightning_nas.networks.macro import MacroNetwork
 
-# How the names of shared operations begin.
+# prefix of the names of shared operations
 OPERATION = re.compile(r"(cells|layers)\.\d+\.(blocks|branches)\.")
 
 
 @dataclass(frozen=True)
 class Inherited:
-    """How much was taken over.
+    """How many weights were copied.
 
     Args:
-        operations: Operations with weights that were.
-        of: Operations with weights that the network has.
-        tensors: Tensors that were, the stem's included.
-        of_tensors: Tensors that the network has.
+        operations: Copied operations that have weights.
+        of: All operations of the network that have weights.
+        tensors: Copied tensors, including those of the stem.
+        of_tensors: All tensors of the network.
     """
 
     operations: int
@@ -44,21 +45,22 @@ class Inherited:
 
 
 def are_shared(names: Mapping[str, Tensor]) -> bool:
-    """Whether these are the tensors of shared weights."""
+    """Whether the tensors are shared weights."""
     return any(OPERATION.match(name) for name in names)
 
 
 @torch.no_grad()
 def inherit(network: nn.Module, shared: Mapping[str, Tensor]) -> Inherited:
-    """Copy from shared weights whatever has the same place and the same shapes.
+    """Copy all shared weights that have the same place and the same shape in the network.
 
     Args:
-        network: Of an architecture of the search's space, at the shared weights' cells and filters
-            for all of it; in longer or shorter stacks, cells get what has their place in the stack.
+        network: Network of an architecture from the space of the search. With the cells and filters
+            of the supernet, all operations are copied. If stacks are longer or shorter, a cell gets
+            the weights of the shared cell at the same place in its stack.
         shared: Tensors by their names in ``SharedCellNetwork`` or ``SharedMacroNetwork``.
 
     Raises:
-        InputError: If nothing fits, or the network is of a kind that has no shared weights.
+        InputError: If no tensor fits, or the network has no supernet of its kind.
     """
     own = network.state_dict()
     operations = taken = tensors = 0
@@ -75,13 +77,13 @@ def inherit(network: nn.Module, shared: Mapping[str, Tensor]) -> Inherited:
             continue
         taken += is_operation
         for name, source in sources.items():
-            if source in shared:  # most shared weights have no running statistics
+            if source in shared:  # shared weights usually have no running statistics
                 own[name].copy_(shared[source])
                 tensors += 1
     if not tensors:
         raise InputError(
-            "nothing of the shared weights fits this network: build it at the search's size "
-            "(network.filters and network.cells of its supernet) and of an architecture it found"
+            "none of the shared weights fits this network: build it with the size of the supernet "
+            "(network.filters and network.cells) and an architecture from that search"
         )
     return Inherited(taken, operations, tensors, len(own))
 
@@ -93,13 +95,12 @@ def _shape(tensors: Mapping[str, Tensor], name: str) -> torch.Size | None:
 def _parts(
     network: nn.Module, shared: Mapping[str, Tensor]
 ) -> Iterator[tuple[bool, dict[str, str]]]:
-    """Yield the stem, then every operation.
+    """Yield the stem, then every operation: whether it is an operation, and the prefixes of names.
 
-    Each as whether it is an operation, and where its tensors are: how their names begin in the
-    network, and how in shared weights.
+    The prefixes map the beginning of names in the network to the beginning in the shared weights.
     """
     if type(network) is not CellNetwork and not isinstance(network, MacroNetwork):
-        raise InputError("shared weights are of a search by ENAS; this architecture is of another")
+        raise InputError("only architectures from an ENAS search have shared weights")
     yield False, {"stem.": "stem."}
     if isinstance(network, MacroNetwork):
         for i, layer in enumerate(network.architecture.layers):
@@ -114,7 +115,7 @@ def _parts(
                 },
             )
         return
-    for i, place in _counterparts(network, shared).items():
+    for i, place in _find_counterparts(network, shared).items():
         cell = network.architecture.reduction if network.halves[i] else network.architecture.normal
         for b, block in enumerate(cell.blocks):
             for side, read in enumerate(zip(block.inputs, block.operations, strict=True)):
@@ -123,19 +124,18 @@ def _parts(
                 yield True, {f"cells.{i}.operations.{b}.{side}.": source}
 
 
-def _counterparts(network: CellNetwork, shared: Mapping[str, Tensor]) -> dict[int, int]:
-    """Return, for each cell, the number of the shared one at its place in its stack.
+def _find_counterparts(network: CellNetwork, shared: Mapping[str, Tensor]) -> dict[int, int]:
+    """Return, for each cell, the index of the shared cell at the same place in its stack.
 
-    It is one that does not exist where the stacks of the search are shorter, and for the cells of
-    the stem for large images.
+    The index is -1 for cells without a counterpart: in longer stacks, and in the ImageNet stem.
     """
     numbers = {int(name.split(".")[1]) for name in shared if name.startswith("cells.")}
-    there = (len(numbers) - REDUCTIONS) // (REDUCTIONS + 1)  # normal cells in a stack
+    shared_stack = (len(numbers) - REDUCTIONS) // (REDUCTIONS + 1)  # normal cells per stack
     first, second = network.reductions
-    here = second - first - 1
+    stack_length = second - first - 1
     places = {}
     for i in range(len(network.cells)):
-        stack, place = divmod(i - (first - here) + 1, here + 1)  # place 0 is the reduction
-        exists = stack >= 0 and place <= there
-        places[i] = stack * (there + 1) + place - 1 if exists else -1
+        stack, place = divmod(i - (first - stack_length) + 1, stack_length + 1)  # 0: reduction
+        exists = stack >= 0 and place <= shared_stack
+        places[i] = stack * (shared_stack + 1) + place - 1 if exists else -1
     return places

@@ -227,5 +227,5 @@ def test_what_goes_wrong_with_the_record_takes_nothing_from_the_run(tmp_path, ca
         "end(pathlib.Path(sys.argv[1])); print('ended', wandb.run)"
     )
     output = search(tmp_path, script=str(tmp_path), python=["-c", told])
-    assert f"W&B has not all of this run; {tmp_path} has" in output
+    assert f"W&B does not have all results of this run; {tmp_path} has them" in output
     assert "ended None" in output

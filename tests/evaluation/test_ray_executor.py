@@ -99,15 +99,15 @@ def test_without_ray_there_is_advice(tmp_path, monkeypatch):
 # ---- on a Ray that runs --------------------------------------------------------------------------
 
 
-def test_there_are_as_many_slots_as_there_is_room_for(executor_of, tmp_path):
+def test_the_resources_decide_the_number_of_slots(executor_of, tmp_path):
     assert executor_of(Behaves(tmp_path)).slots == 2
     assert executor_of(Behaves(tmp_path), cpus=2).slots == 1
     assert executor_of(Behaves(tmp_path), cpus=0.5).slots == 4
     assert executor_of(Behaves(tmp_path), slots=7).slots == 7
 
 
-def test_a_child_for_which_there_is_no_room_is_refused(executor_of, tmp_path):
-    with pytest.raises(InputError, match="no room for a child of 1 CPUs and 1 GPUs"):
+def test_too_few_resources_for_a_child_are_refused(executor_of, tmp_path):
+    with pytest.raises(InputError, match="not enough resources for a child with 1 CPUs and 1 GPUs"):
         executor_of(Behaves(tmp_path), gpus=1)
 
 

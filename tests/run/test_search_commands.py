@@ -169,8 +169,8 @@ def test_ctrl_c_while_deriving_leaves_it_to_the_resumed_run(tmp_path):
 @pytest.mark.parametrize(
     ("setting", "said"),
     [
-        ("space.blocks=3", "the checkpoint's space: cells of 2 blocks"),
-        ("data.num_classes=3", "the checkpoint's classes: 4; this run's: 3"),
+        ("space.blocks=3", "the checkpoint has space: cells of 2 blocks"),
+        ("data.num_classes=3", "the checkpoint has classes: 4; this run has classes: 3"),
         ("supernet.filters=6", "the checkpoint is of another network"),
     ],
 )

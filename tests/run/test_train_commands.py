@@ -139,7 +139,7 @@ def test_weights_are_fine_tuned_on_images_of_other_classes_size_and_channels(tra
         tmp_path, f"weights={folder}", "recipe=finetune", "data=digits", "trainer.max_epochs=1",
         "module.frozen_stages=1",
     )  # fmt: skip
-    assert "begun anew: classifier" in output
+    assert "fresh weights: classifier" in output
     assert summary["data"] == "digits"
     weights = read_weights(str(tmp_path), tmp_path)
     before = read_weights(str(folder), tmp_path)

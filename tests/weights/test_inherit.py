@@ -294,7 +294,7 @@ def test_an_architecture_of_the_other_space_gets_nothing_but_the_stem():
         (own_cells(random_cells(0)), shared_layers(filters=3 * FILTERS + 2)),
         (own_layers(random_layers(0)), shared_cells()),
     ):
-        with pytest.raises(InputError, match="nothing of the shared weights fits"):
+        with pytest.raises(InputError, match="none of the shared weights fits"):
             inherit(network, shared.state_dict())
 
 

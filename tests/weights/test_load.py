@@ -180,7 +180,7 @@ def test_tensors_by_name_alone_are_weights_of_a_network_that_they_do_not_name(tm
     network = as_in_training(blueprint_of().build())
     torch.save(network.state_dict(), tmp_path / "plain.pt")
     weights = read_weights(str(tmp_path / "plain.pt"), tmp_path)
-    with pytest.raises(InputError, match=r"plain.pt do not say of what; give those of a training"):
+    with pytest.raises(InputError, match=r"plain.pt have no blueprint; give those of a training"):
         weights.known()
     taking = blueprint_of().build()
     load_weights(taking, weights)
@@ -211,7 +211,9 @@ def test_the_published_format_is_recognised_and_says_what_it_is_of(tmp_path):
     assert (blueprint.mean, blueprint.std, blueprint.crop) == ((0.5,) * 3, (0.5,) * 3, 0.875)
     network = blueprint.build().eval()
     total = len(network.state_dict())
-    assert load_weights(network, weights).startswith(f"took {len(state)} of {total} tensors from ")
+    assert load_weights(network, weights).startswith(
+        f"loaded {len(state)} of {total} tensors from "
+    )
     images = torch.randn(2, 3, 224, 224)
     with torch.no_grad():
         wanted = reference(images)
@@ -363,7 +365,7 @@ def test_a_folder_without_a_checkpoint_is_no_training(tmp_path):
 )
 def test_a_file_without_tensors_by_name_is_refused(content, tmp_path):
     torch.save(content, tmp_path / "file.pt")
-    with pytest.raises(InputError, match=r"file.pt: holds no tensors by name"):
+    with pytest.raises(InputError, match=r"file.pt: the file contains no tensors with names"):
         read_weights(str(tmp_path / "file.pt"), tmp_path)
 
 
@@ -383,7 +385,7 @@ def test_code_in_a_file_is_not_run(tmp_path):
     torch.save({"state_dict": {"network.a": Runs(tmp_path / "made")}}, tmp_path / "evil.ckpt")
     with pytest.raises(
         InputError,
-        match=r"evil.ckpt: cannot be read .* Python objects in it, which are not loaded",
+        match=r"evil.ckpt: not a readable file .* contains Python objects, which are not loaded",
     ):
         read_weights(str(tmp_path / "evil.ckpt"), tmp_path)
     assert not (tmp_path / "made").exists()
@@ -434,7 +436,8 @@ def test_a_network_takes_all_of_its_weights():
     network = blueprint_of().build()
     total = len(trained.state_dict())
     assert (
-        load_weights(network, weights_of(trained)) == f"took {total} of {total} tensors from there"
+        load_weights(network, weights_of(trained))
+        == f"loaded {total} of {total} tensors from there"
     )
     assert same(copied(network), copied(trained))
 
@@ -461,17 +464,17 @@ def test_few_differences_are_all_named():
     there.register_buffer("d", torch.zeros(1))
     said = refused(here, weights_of(there), "do not fit")
     assert (
-        "network: bias is [3] there and [4] here, c is missing there, d is there alone, "
-        "weight is [3, 2] there and [4, 2] here; build"
+        "network: bias is [3] in the weights, [4] here, c is missing in the weights, "
+        "d is missing in the network, weight is [3, 2] in the weights, [4, 2] here; build"
     ) in said
 
 
 @KINDS
 def test_other_classes_are_refused_with_the_advice_to_begin_a_new_head(kind):
     there, here = (blueprint_of(kind, num_classes=n).build() for n in (4, 7))
-    said = refused(here, weights_of(there), "recipe=finetune or new_head=true begins a new head")
+    said = refused(here, weights_of(there), "recipe=finetune or new_head=true creates a new head")
     assert "network.filters" not in said
-    assert said.count(" there and ") == sum(n.startswith("classifier") for n in copied(here))
+    assert said.count(" in the weights, ") == sum(n.startswith("classifier") for n in copied(here))
 
 
 @KINDS
@@ -481,7 +484,7 @@ def test_a_new_head_stays_as_it_began_and_all_else_is_taken(kind, classes):
     here = as_in_training(blueprint_of(kind, num_classes=classes).build())
     before, given = copied(here), copied(there)
     said = load_weights(here, weights_of(there), new_head=True)
-    assert said.endswith("; begun anew: classifier")
+    assert said.endswith("; fresh weights: classifier")
     head = [name for name in before if name.startswith("classifier.")]
     assert head
     for name, tensor in here.state_dict().items():
@@ -525,7 +528,7 @@ def test_an_auxiliary_head_that_does_not_fit_begins_anew(there, here, new_head, 
     there, here = auxiliary(**there), auxiliary(**here)
     before, given = copied(here), copied(there)
     said = load_weights(here, weights_of(there), new_head=new_head)
-    assert said.split("begun anew: ")[1:] == ([begun] if begun else [])
+    assert said.split("fresh weights: ")[1:] == ([begun] if begun else [])
     for name, tensor in here.state_dict().items():
         fresh = begun is not None and name.startswith(tuple(begun.split(", ")))
         assert torch.equal(tensor, (before if fresh else given)[name]), name
