@@ -14,7 +14,7 @@ from commands import wait_for
 from wandb.sdk.launch.sweeps.utils import load_sweep_config
 from wandb_records import ROOT, records_of, search
 
-from lightning_nas.callbacks.wandb_upload import ARCHITECTURE, finish_record, upload
+from lightning_nas.callbacks.wandb_upload import finish_record, upload
 from lightning_nas.published import load_architecture
 from lightning_nas.report.draw import draw
 from lightning_nas.report.shares import count_shares
@@ -22,6 +22,7 @@ from lightning_nas.spaces.edge_cell import EdgeCellSpace
 
 pytestmark = pytest.mark.slow  # real searches, one after the other
 
+ARCHITECTURE = ("architecture.json", "architecture.svg", "architecture.png")
 TABLE = ["experiment=nas_bench_201", "method.samples=40", "method.finalists=0",
          "callbacks.progress=null"]  # fmt: skip
 
