@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 import pytorch_lightning as pl
 import torch
+from lightning_nas.search.random_arm import RandomArm
 from pytorch_lightning.loggers import CSVLogger
 from scipy.stats import chisquare
 
@@ -18,7 +19,6 @@ from lightning_nas.evaluation.executors import SerialExecutor
 from lightning_nas.methods.enas import ENAS, LONGEST_ROW
 from lightning_nas.modules.controller import ControllerModule
 from lightning_nas.modules.supernet import SupernetModule
-from lightning_nas.search.random_arm import RandomArm
 from lightning_nas.search.result import RankedArchitecture
 from lightning_nas.spaces.macro import MacroSpace
 from lightning_nas.storage.trial import DERIVED, FINALIST, POLICY, RANDOM, Outcome, best_of
