@@ -126,9 +126,8 @@ def method(batch: int, steps: int, shares: Shares) -> ENAS:
     controller = ControllerModule(
         LSTMController(space), MovingAverageBaseline(0.99), partial(torch.optim.Adam, lr=0.0035)
     )
-    return ENAS(
-        SupernetModule(network, space, optimizer, constant), controller, data, EpochSettings(1, 1)
-    )
+    supernet = SupernetModule(network, space, optimizer, constant)
+    return ENAS(supernet, controller, data, EpochSettings(controller_steps=1, controller_batch=1))
 
 
 def main() -> None:

@@ -98,7 +98,7 @@ class StopAtStep(Callback):
         self.on_validation_batch_end(trainer)
 
     def stop_if_asked(self, trainer: Trainer) -> None:
-        """Raise ``Interrupted`` if a signal has arrived. All processes must call it at the same step.
+        """Raise an exception if a signal has arrived. All processes must call this together.
 
         Raises:
             Interrupted: If this process or another has received a signal.

@@ -120,7 +120,7 @@ class Rollouts:
         if len(ended) < self.consumed:
             raise InputError(
                 f"{self.journal.path} has {len(ended)} trials that have ended, the checkpoint has "
-                f"seen {self.consumed}: copy the whole run folder, with {self.journal.path.name}-wal"
+                f"seen {self.consumed}: copy the whole run folder, the -wal file included"
             )
         self._number = len(self.journal)
         self._proposed = sum(map(self._is_own, (*(trial.proposal for trial in ended), *waiting)))
