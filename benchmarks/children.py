@@ -12,13 +12,12 @@ import argparse
 import tempfile
 import time
 
-from hydra.utils import instantiate
 from tqdm import tqdm
 
 from benchmarks.experiment import experiment
 from benchmarks.machine import fit, quiet
+from lightning_nas.run.build import build_search
 from lightning_nas.run.session import build_data
-from lightning_nas.search.trial_search import TrialSearch
 from lightning_nas.storage.trial import Trial
 
 
@@ -35,7 +34,7 @@ def run_search(settings: list[str], early: int, late: int) -> tuple[float, float
 
     with tempfile.TemporaryDirectory() as folder:
         cfg = experiment(settings, folder)
-        method: TrialSearch = instantiate(cfg.method, data=build_data(cfg))
+        method = build_search(cfg.method, build_data(cfg))
         method.watch = watch
         fit(method, folder)
     bar.close()

@@ -47,6 +47,7 @@ from lightning_nas.evaluation.executors import Evaluator, Poll
 from lightning_nas.methods.nasnet import NASNet
 from lightning_nas.modules.controller import ControllerModule
 from lightning_nas.policy.baseline import MovingAverageBaseline
+from lightning_nas.search.sampling import Sampling
 from lightning_nas.spaces.cell import CellSpace
 from lightning_nas.storage.trial import Outcome, Trial
 
@@ -157,8 +158,7 @@ def search(workers: int, trials: int, seconds: float, sigma: float, folder: str)
         evaluation=lambda data: Separable(),
         executor=partial(SimulatedExecutor, slots=workers, seconds=seconds, sigma=sigma),
         journal=Path(folder) / "trials.sqlite",
-        samples=trials,
-        batch=BATCH,
+        sampling=Sampling(samples=trials, batch=BATCH),
     )
     fit(method, folder)
     return method

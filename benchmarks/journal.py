@@ -23,7 +23,7 @@ from benchmarks.machine import parse
 from lightning_nas.architecture import COMBINATIONS, NASNET_OPERATIONS, to_json
 from lightning_nas.controllers.uniform import UniformController
 from lightning_nas.evaluation.executors import SerialExecutor
-from lightning_nas.search.rollouts import Rollouts
+from lightning_nas.search.rollouts import Rollouts, Stream
 from lightning_nas.spaces.cell import CellSpace
 from lightning_nas.storage.journal import Journal
 from lightning_nas.storage.trial import Outcome, Proposal
@@ -81,9 +81,7 @@ def open_search(path: Path, trials: int) -> float:
         lambda proposal: SPACE.decode(proposal.tokens),
         SerialExecutor(lambda architecture, seed, poll: outcome()),  # type: ignore[arg-type]
         journal,
-        samples=trials,
-        batch=BATCH,
-        consumed=trials // 2,
+        Stream(trials, BATCH, consumed=trials // 2),
     )
     seconds = time.perf_counter() - start
     journal.close()

@@ -31,6 +31,7 @@ from lightning_nas.modules.optimizers import SharedSGD
 from lightning_nas.modules.supernet import SupernetModule
 from lightning_nas.networks.shared_cell import SharedCellNetwork
 from lightning_nas.policy.baseline import MovingAverageBaseline
+from lightning_nas.search.alternating import EpochSettings
 from lightning_nas.spaces.cell import CellSpace
 
 WARM_UP = 3  # steps
@@ -125,7 +126,8 @@ def method(batch: int, steps: int, shares: Shares) -> ENAS:
     controller = ControllerModule(
         LSTMController(space), MovingAverageBaseline(0.99), partial(torch.optim.Adam, lr=0.0035)
     )
-    return ENAS(SupernetModule(network, space, optimizer, constant), controller, data, 1, 1)
+    supernet = SupernetModule(network, space, optimizer, constant)
+    return ENAS(supernet, controller, data, EpochSettings(controller_steps=1, controller_batch=1))
 
 
 def main() -> None:

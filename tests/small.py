@@ -15,6 +15,7 @@ from lightning_nas.modules.supernet import SupernetModule
 from lightning_nas.networks.shared_cell import SharedCellNetwork
 from lightning_nas.networks.shared_macro import SharedMacroNetwork
 from lightning_nas.policy.baseline import MovingAverageBaseline
+from lightning_nas.search.alternating import EpochSettings
 from lightning_nas.spaces.cell import CellSpace
 from lightning_nas.spaces.macro import MacroSpace
 
@@ -36,9 +37,10 @@ def enas(
     controller_steps=3,
     batch_norm="batch",
     supernet=SupernetModule,
+    random_steps=None,
     **more,
 ):
-    """The method with its pair; ``supernet`` is the class of the shared weights."""
+    """Return a small ENAS search; ``supernet`` is the class of the shared weights."""
     settings = {"num_classes": 4, "image_size": 8, "filters": 4, "batch_norm": batch_norm}
     if kind == "macro":
         space = MacroSpace(layers=3)
@@ -54,8 +56,8 @@ def enas(
         samples=2,
     )
     data = synthetic(images)
-    more = {"control_steps": None, **more}  # as the configurations have it
-    return ENAS(weights, controller, data, controller_steps, controller_batch=8, **more)
+    epoch = EpochSettings(controller_steps, controller_batch=8, random_steps=random_steps)
+    return ENAS(weights, controller, data, epoch, **more)
 
 
 def trainer(folder, epochs, callbacks=(), **settings):

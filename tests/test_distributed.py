@@ -1,31 +1,32 @@
-"""ENAS on two real processes: each samples its own architectures, and both stay equal."""
+"""ENAS in two real processes: their samples differ, their weights stay equal."""
 
 import pytest
 import pytorch_lightning as pl
 import torch
 from pytorch_lightning.strategies import DDPStrategy
 
+from lightning_nas.search.processes import average_accuracies
 from tests.small import enas, trainer
 
 
 class CompareProcesses(pl.Callback):
-    """Fails in the processes if they differ where they must not, or agree where they must not."""
+    """Callback that checks in the processes what must be equal and what must differ."""
 
     def on_train_batch_start(self, trainer, module, batch, batch_idx):
-        """Compare what the first step has drawn ahead."""
+        """Compare the architectures that were sampled ahead in the first step."""
         if batch_idx == 1:
             lengths = [len(layer.skips) for a in module._ahead for layer in a.layers]
-            drawn = module.all_gather(torch.tensor(lengths))
-            assert not torch.equal(drawn[0], drawn[1]), "both sample the same architectures"
+            gathered = module.all_gather(torch.tensor(lengths))
+            assert not torch.equal(gathered[0], gathered[1]), "both sample the same architectures"
 
     def on_train_end(self, trainer, module):
-        """Compare all weights, the baseline, and running statistics where there are any."""
+        """Compare all weights, the baseline and running statistics."""
         parts = [*module.parameters(), *(b for b in module.buffers() if b.is_floating_point())]
         flat = module.all_gather(torch.cat([part.detach().flatten() for part in parts]))
         assert torch.equal(flat[0], flat[1]), "the processes drifted apart"
         rank = trainer.global_rank
-        joined = module._over_all_images(torch.tensor([float(rank)]), images=1 + 2 * rank)
-        assert joined == [0.75], "accuracies are not weighted by their images"
+        mean = average_accuracies(torch.tensor([float(rank)]), 1 + 2 * rank, trainer)
+        assert mean == [0.75], "accuracies are not weighted by their images"
 
 
 @pytest.mark.parametrize(

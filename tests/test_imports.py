@@ -18,7 +18,7 @@ FLOORS = [  # from the ground up; a module may import from its own floor and fro
     {"pictures", "export"},
     {"report", "judge.correlation", "judge.facts"},
     {"callbacks"},
-    {"run", "search.estimate"},
+    {"run"},
     {"judge"},
 ]
 RANK = {name: rank for rank, names in enumerate(FLOORS) for name in names}

@@ -52,7 +52,7 @@ def _drawing(record: Record, queries: int) -> None:
 def _learning(records: Sequence[Record], queries: int) -> None:
     """Run several searches with controllers in lockstep."""
     policies = Policies([record.search for record in records])  # type: ignore[misc]
-    batch = records[0].search.batch
+    batch = records[0].search.sampling.batch
     for first in range(0, queries, batch):
         numbers = range(first, min(first + batch, queries))
         tokens_SNT, log_prob_SN = policies.draw(numbers)
@@ -91,7 +91,7 @@ class Policies:
         """Sample tokens ``(S, N, T)`` and log-probabilities ``(S, N)`` for the given trials."""
         noise = [[noise_of(search, number) for number in numbers] for search in self.searches]
         rounds = [self._candidates(noise)]
-        last = self.searches[0].redraws
+        last = self.searches[0].sampling.redraws
         places_SN = torch.zeros(len(self.searches), len(numbers), dtype=torch.long)  # in rounds
         for s, search in enumerate(self.searches):
             for n in range(len(numbers)):
@@ -131,7 +131,7 @@ def noise_of(search: TrialSearch, number: int) -> Iterator[Tensor]:
     There is one call for each decision, as in the controller: torch fills longer tensors
     differently.
     """
-    _, seed = search.chance(number)
+    _, seed = search.sampling.choose_arm(number)
     generator = torch.Generator().manual_seed(seed)
     options = list(search.space.token_options())
     while True:

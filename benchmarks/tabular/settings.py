@@ -3,11 +3,11 @@
 from typing import Any
 
 import torch
-from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
 
 from benchmarks.experiment import experiment
 from lightning_nas.evaluation.tabular import TabularBenchmark
+from lightning_nas.run.build import build_search
 from lightning_nas.search.trial_search import TrialSearch
 
 TABLE = (
@@ -65,7 +65,6 @@ def method(cfg: DictConfig, seed: int, table: TabularBenchmark, **changes: Any) 
         changes: Keyword arguments that replace those of the configuration.
     """
     torch.manual_seed(seed)
-    search: TrialSearch = instantiate(
-        cfg, data=None, evaluation=lambda data: table, seed=seed, **changes
-    )
+    search = build_search(cfg, None, evaluation=lambda data: table, seed=seed, **changes)
+    assert isinstance(search, TrialSearch)
     return search

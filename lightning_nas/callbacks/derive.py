@@ -1,4 +1,4 @@
-"""The end of a search: choose an architecture and write it, with its picture."""
+"""The end of a search: choose an architecture and write it with its pictures and tables."""
 
 import sys
 from collections.abc import Iterator
@@ -12,15 +12,15 @@ from lightning_nas.callbacks.interrupt import StopAtStep
 from lightning_nas.errors import InputError
 from lightning_nas.report.draw import write_with_pictures
 from lightning_nas.report.table import write_tables
-from lightning_nas.search.result import SearchResult
+from lightning_nas.search.base import Search
 
 
 class DeriveArchitecture(Callback):
-    """When the fit ends, lets the method derive and writes the architecture, pictures, tables.
+    """Callback that derives the architecture when the fit ends; the search keeps the result.
 
     Args:
-        folder: The run folder.
-        samples: Architectures that are sampled and ranked, at least 1; as many uniform ones follow.
+        folder: Run folder.
+        samples: Number of architectures to sample and rank, at least 1; the random arm has as many.
 
     Raises:
         InputError: If ``samples`` is below 1.
@@ -32,24 +32,25 @@ class DeriveArchitecture(Callback):
             raise InputError(f"callbacks.derive.samples must be at least 1, got {samples}")
         self.folder = Path(folder)
         self.samples = samples
-        self.derived: SearchResult | None = None
 
     def on_fit_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Derive on every process, write on the first.
+        """Derive in every process and write in the first.
 
-        A resumed run whose last epoch was over comes here, too, without having trained.
+        This runs inside the fit because the processes of DDP end with it. A resumed run whose last
+        epoch was already over comes here without having trained.
         """
+        assert isinstance(pl_module, Search)
         stops = [call for call in trainer.callbacks if isinstance(call, StopAtStep)]  # type: ignore[attr-defined]
 
         def progress(items: Iterator[Any], total: int) -> Iterator[Any]:
-            shown = trainer.is_global_zero and trainer.progress_bar_callback is not None
-            for item in tqdm(items, "Ranking", total, disable=not shown, file=sys.stderr):
+            has_bar = trainer.is_global_zero and trainer.progress_bar_callback is not None
+            for item in tqdm(items, "Ranking", total, disable=not has_bar, file=sys.stderr):
                 yield item
                 for stop in stops:
                     stop.stop_if_asked(trainer)
 
-        pl_module.to(trainer.strategy.root_device)  # Lightning has brought it to the CPU already
-        self.derived = pl_module.derive(self.samples, progress)  # type: ignore[operator]
+        pl_module.to(trainer.strategy.root_device)  # Lightning has already moved it to the CPU
+        pl_module.result = pl_module.derive(self.samples, progress)
         if trainer.is_global_zero:
-            write_with_pictures(self.derived.architecture, self.folder)
-            write_tables(self.derived, self.folder)
+            write_with_pictures(pl_module.result.architecture, self.folder)
+            write_tables(pl_module.result, self.folder)

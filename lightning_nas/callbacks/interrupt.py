@@ -1,4 +1,4 @@
-"""Ctrl-C and SIGTERM: finish the step, then stop in order, all processes at the same step."""
+"""Ctrl-C and SIGTERM: finish the step, then stop all processes at the same step."""
 
 import os
 import signal
@@ -11,25 +11,24 @@ from typing import Any
 import torch
 from pytorch_lightning import Callback, LightningModule, Trainer
 
-from lightning_nas.methods.enas import ENAS
-from lightning_nas.search.trial_search import TrialSearch
+from lightning_nas.search.base import Search
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
-WORKER = "DataLoader worker"  # how torch's message of one that died begins
-AGREE_EVERY = 10  # steps between the processes' asking one another, which waits for the device
+WORKER = "DataLoader worker"  # beginning of torch's message when a worker has died
+AGREE_EVERY = 10  # steps between two exchanges of signals, each of which waits for the device
 
 
 class Interrupted(BaseException):
     """The user or the system asked to stop.
 
-    No ``Exception``: after one of those Hydra goes on with the next run of ``-m``.
+    Derives from BaseException: Hydra's multirun would catch an Exception and start the next job.
 
     Args:
-        signum: The signal.
+        signum: Number of the signal.
 
     Attributes:
-        exit_code: Of the command.
-        run: The run folder, to be read by people.
+        exit_code: Exit code of the command.
+        run: Run folder, for the message.
     """
 
     run = "RUN"
@@ -40,7 +39,10 @@ class Interrupted(BaseException):
 
 
 class StopAtStep(Callback):
-    """Turns the first SIGINT or SIGTERM into an ``Interrupted`` after the step; a second kills."""
+    """Callback that raises ``Interrupted`` at the end of the step in which a signal arrives.
+
+    It handles SIGINT and SIGTERM. A second signal ends the process at once.
+    """
 
     def __init__(self) -> None:
         super().__init__()
@@ -48,76 +50,77 @@ class StopAtStep(Callback):
         self._before: dict[int, Any] = {}
 
     def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
-        """Take the signals over."""
+        """Install the signal handlers."""
         self._before = {signum: signal.getsignal(signum) for signum in SIGNALS}
         self._listen()
 
     def on_fit_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Let a method whose steps take hours ask in the midst of them."""
-        if isinstance(pl_module, ENAS | TrialSearch):
+        """Let a search whose steps take hours poll for signals within a step."""
+        if isinstance(pl_module, Search):
             pl_module.poll = lambda: self.stop_if_asked(trainer)
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Take SIGTERM from Lightning, whose handler lets the processes wait for one another."""
+        """Replace Lightning's handler of SIGTERM: it makes the processes wait for one another."""
         self._listen()
 
     def teardown(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
-        """Give the signals back."""
+        """Restore the signal handlers."""
         for signum, handler in self._before.items():
             signal.signal(signum, handler)
 
     def _listen(self) -> None:
         for signum in SIGNALS:
-            signal.signal(signum, self._note)
-        if os.environ.get("SUBMITIT_EXECUTOR") == "slurm":  # who is preempted hears SIGUSR2, too,
-            signal.signal(signal.SIGTERM, _pass_over)  # and only after that is queued again
+            signal.signal(signum, self._receive)
+        if os.environ.get("SUBMITIT_EXECUTOR") == "slurm":
+            # SLURM sends a preempted job SIGTERM and SIGUSR2; submitit queues it again at SIGUSR2
+            signal.signal(signal.SIGTERM, _ignore_signal)
 
-    def _note(self, signum: int, frame: FrameType | None) -> None:
+    def _receive(self, signum: int, frame: FrameType | None) -> None:
         self.received = signum
         signal.signal(signum, signal.SIG_DFL)
-        if sys.platform != "win32":  # torch's raises wherever the program is, even at its exit
+        if sys.platform != "win32":  # torch's handler may raise anywhere, even at exit
             signal.signal(signal.SIGCHLD, signal.SIG_DFL)
 
     def on_train_batch_end(
         self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
-        """Stop here if asked to."""
+        """Stop if a signal has arrived."""
         if trainer.world_size == 1 or batch_idx % AGREE_EVERY == 0:
             self.stop_if_asked(trainer)
 
     def on_validation_batch_end(self, trainer: Trainer, *args: Any, **kwargs: Any) -> None:
-        """Stop here if asked to; several processes, whose batches may differ by one, go on."""
+        """Stop if a signal has arrived, with one process: several may differ by one batch."""
         if trainer.world_size == 1:
             self.stop_if_asked(trainer)
 
     def on_test_batch_end(self, trainer: Trainer, *args: Any, **kwargs: Any) -> None:
-        """The same."""
+        """Stop if a signal has arrived, with one process."""
         self.on_validation_batch_end(trainer)
 
     def stop_if_asked(self, trainer: Trainer) -> None:
-        """Raise if a signal came. All processes must call it at the same point.
+        """Raise an exception if a signal has arrived. All processes must call this together.
 
         Raises:
             Interrupted: If this process or another has received a signal.
         """
         signum = self.received
         if trainer.world_size > 1:
-            seen = torch.tensor(signum, device=trainer.strategy.root_device)
-            signum = int(trainer.strategy.reduce(seen, reduce_op="max"))
+            own = torch.tensor(signum, device=trainer.strategy.root_device)
+            signum = int(trainer.strategy.reduce(own, reduce_op="max"))
         if signum:
             raise Interrupted(signum)
 
 
-def _pass_over(signum: int, frame: FrameType | None) -> None:
-    """Do nothing; SIG_IGN would be handed down to the processes that are started."""
+def _ignore_signal(signum: int, frame: FrameType | None) -> None:
+    """Do nothing. SIG_IGN would be inherited by child processes."""
 
 
 @contextmanager
 def interruptible(trainer: Trainer) -> Iterator[None]:
-    """Stop in order, too, where a signal went to the processes that load images and ended them.
+    """Report a signal as such if it also ended the worker processes of a data loader.
 
     Raises:
-        Interrupted: In place of what torch says of a loader whose workers are gone.
+        Interrupted: Instead of torch's error about dead workers, if a signal has arrived.
     """
     try:
         yield

@@ -1,34 +1,29 @@
-"""A search as W&B shows it while it runs: the best so far, and what is sampled."""
+"""The live view of a search in Weights & Biases: the best so far, and what the search samples."""
 
 import time
 from collections.abc import Sequence
-from functools import partial
-from typing import Any
 
 from pytorch_lightning import Callback, LightningModule, Trainer
 from pytorch_lightning.loggers import WandbLogger
 
-from lightning_nas.architecture import Architecture
 from lightning_nas.callbacks.interrupt import Interrupted
 from lightning_nas.errors import log_and_continue
-from lightning_nas.methods.enas import ENAS
 from lightning_nas.report.shares import count_shares
+from lightning_nas.search.base import Search
 from lightning_nas.search.result import LISTED, decode_trials
-from lightning_nas.search.trial_search import ARMS, TrialSearch
-from lightning_nas.storage.trial import POLICY, Proposal, Trial, best_of
+from lightning_nas.storage.trial import Trial
 
-MISSING = "W&B misses a part of this search; the run folder has it"
+MISSING = "W&B lacks a part of this search; the run folder has it"
 
 
 class WandbLive(Callback):
-    """Logs the shares of operations at every update, and a table of the best now and then.
+    """Callback that logs the shares of operations at each update, and at times a table of the best.
 
-    The table has the best of all trials; ENAS's rewards of different epochs are of different
-    weights and of a few images each, so its table has the best of the last epoch's. Without a W&B
-    logger, and on all processes but the first, it does nothing.
+    It does nothing without a W&B logger, and in all processes except the first.
 
     Args:
-        seconds: Between two tables; a search that is shorter has the one at its end alone.
+        seconds: Minimum number of seconds between two tables. A shorter search has only the table
+            at its end.
     """
 
     def __init__(self, seconds: float = 600.0) -> None:
@@ -36,80 +31,51 @@ class WandbLive(Callback):
         self.seconds = seconds
         self._logger: WandbLogger | None = None
         self._names: set[str] = set()
-        self._last: Sequence[Trial] = ()  # of ENAS
-        self._seen = 0
-        self._shown = 0.0
+        self._last_table = 0.0
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Look for the logger, and where in the journal the search begins."""
-        found = [logger for logger in trainer.loggers if isinstance(logger, WandbLogger)]
-        self._logger = found[0] if found and trainer.is_global_zero else None
-        self._seen = pl_module.scored if isinstance(pl_module, ENAS) else 0
-        self._shown = time.monotonic()
-
-    def on_train_batch_end(
-        self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
-    ) -> None:
-        """Log a batch of trials."""
-        if self._logger is not None and isinstance(pl_module, TrialSearch) and batch:
-            with log_and_continue(MISSING):
-                self._log(pl_module, batch, _batches(trainer))
+        """Find the W&B logger."""
+        loggers = [logger for logger in trainer.loggers if isinstance(logger, WandbLogger)]
+        self._logger = loggers[0] if loggers and trainer.is_global_zero else None
+        self._last_table = time.monotonic()
 
     def on_train_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Log what ENAS sampled in the epoch before: it writes it down when all else has ended."""
-        if self._logger is None or not isinstance(pl_module, ENAS) or pl_module.journal is None:
+        """Log the trials of the epoch before: a search records them after all other callbacks."""
+        if self._logger is None:
             return
-        sampled = [
-            trial
-            for trial in pl_module.journal.ended(self._seen)
-            if trial.number < pl_module.scored and trial.proposal.arm == POLICY
-        ]
-        self._seen = pl_module.scored
-        if sampled:
-            self._last = sampled
+        assert isinstance(pl_module, Search)
+        trials = pl_module.take_new_trials()
+        if trials:
+            # global_step would count the optimisers' steps; all other metrics count batches, and
+            # the metrics of the epoch before are logged at its last batch
+            step = trainer.fit_loop.epoch_loop._batches_that_stepped - 1
             with log_and_continue(MISSING):
-                self._log(pl_module, sampled, _batches(trainer) - 1)  # as of the epoch's metrics
+                self._log(pl_module, trials, step)
 
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Log the last epoch."""
+        """Log the trials of the last epoch."""
         self.on_train_epoch_start(trainer, pl_module)
 
     def on_exception(
         self, trainer: Trainer, pl_module: LightningModule, exception: BaseException
     ) -> None:
-        """Show what there is of a search that is interrupted."""
+        """Log the best so far if the search is interrupted."""
         if self._logger is not None and isinstance(exception, Interrupted):
+            assert isinstance(pl_module, Search)
             with log_and_continue(MISSING):
-                self._show(pl_module)
+                self._log_best(pl_module)
 
-    def _log(self, pl_module: LightningModule, sampled: Sequence[Trial], step: int) -> None:
+    def _log(self, search: Search, trials: Sequence[Trial], step: int) -> None:
         assert self._logger is not None
-        found = count_shares(_decode(pl_module, trial.proposal) for trial in sampled)
-        self._names |= found.keys()
+        shares = count_shares(search.decode(trial.proposal) for trial in trials)
+        self._names |= shares.keys()
         absent = dict.fromkeys(self._names, 0.0)
-        self._logger.log_metrics({**absent, **found}, step)
-        if time.monotonic() - self._shown >= self.seconds:
-            self._show(pl_module)
+        self._logger.log_metrics({**absent, **shares}, step)
+        if time.monotonic() - self._last_table >= self.seconds:
+            self._log_best(search)
 
-    def _show(self, pl_module: LightningModule) -> None:
+    def _log_best(self, search: Search) -> None:
         from lightning_nas.callbacks.wandb_upload import log_ranked  # imports wandb
 
-        if isinstance(pl_module, TrialSearch):
-            assert pl_module.journal is not None
-            best = pl_module.journal.best(ARMS, LISTED)
-        else:
-            best = best_of(self._last, LISTED)
-        log_ranked(decode_trials(best, partial(_decode, pl_module)))
-        self._shown = time.monotonic()
-
-
-def _batches(trainer: Trainer) -> int:
-    """Return the batches so far, the x of all other metrics; ``global_step`` counts optimisers'."""
-    return trainer.fit_loop.epoch_loop._batches_that_stepped
-
-
-def _decode(search: LightningModule, proposal: Proposal) -> Architecture:
-    if isinstance(search, TrialSearch):
-        return search.architecture(proposal)
-    assert isinstance(search, ENAS)
-    return search.controller.space.decode(proposal.tokens)
+        log_ranked(decode_trials(search.list_best(LISTED), search.decode))
+        self._last_table = time.monotonic()

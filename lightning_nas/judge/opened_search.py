@@ -32,6 +32,7 @@ from lightning_nas.modules.scoring_modes import (
 )
 from lightning_nas.modules.supernet import SupernetModule
 from lightning_nas.published import load_architecture
+from lightning_nas.run.build import build_search
 from lightning_nas.run.from_weights import read_run_configuration
 from lightning_nas.run.session import build_data
 from lightning_nas.storage.run_folder import display_path
@@ -97,7 +98,8 @@ def open_search(run: Path, settings: Sequence[str] = ()) -> OpenedSearch:
         enable_checkpointing=False,
         enable_progress_bar=False,
     )
-    method = instantiate(cfg.method, data=data, journal=None)
+    method = build_search(cfg.method, data, journal=None)
+    assert isinstance(method, ENAS)
     _load(method, run / CHECKPOINT)
     trainer.precision_plugin.convert_module(method)
     return OpenedSearch(run, cfg, data, method.to(trainer.strategy.root_device), trainer, summary)

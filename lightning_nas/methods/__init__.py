@@ -1,1 +1,1 @@
-"""The papers, one file each: read the file beside the paper."""
+"""The algorithms of the papers, one file and one page each."""

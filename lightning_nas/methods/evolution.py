@@ -1,4 +1,4 @@
-"""Regularised evolution: mutate a good one of the living; the oldest dies.
+"""Regularised evolution: mutate a good architecture of the population; the oldest one leaves it.
 
 Source: Real et al., 2019, https://arxiv.org/abs/1802.01548, Algorithm 1.
 """
@@ -8,29 +8,29 @@ from typing import Any
 
 import torch
 
-from lightning_nas.controllers.uniform import UniformController
 from lightning_nas.errors import InputError
-from lightning_nas.search.trial_search import Draw, TrialSearch, unpack_draw
+from lightning_nas.search.sampling import Sample
+from lightning_nas.search.trial_search import TrialSearch
 from lightning_nas.storage.trial import Trial
 
 
 class Evolution(TrialSearch):
-    """A population in which age, not fitness, decides who dies.
+    """A population that loses its oldest architecture, not its worst.
 
-    While there are fewer than ``population`` trials, architectures are drawn uniformly. Then each
-    is the child of the best of ``tournament`` of the living, with one decision changed. Where the
-    space has grown since its parent, the new layers are drawn uniformly.
+    The first ``population`` architectures are sampled uniformly. Each later one is a copy of a
+    parent, the best of ``tournament`` randomly chosen ones, with one decision changed. If the space
+    has grown since the parent, the decisions of the new layers are sampled uniformly.
 
     Args:
-        population: How many live at once, at least 2. The paper: 100.
-        tournament: How many compete to be a parent, 1 to ``population``. The paper: 25.
-        settings: Of ``TrialSearch``.
+        population: Size of the population, at least 2. The paper: 100.
+        tournament: Number of candidates for a parent, 1 to ``population``. The paper: 25.
+        settings: Keyword arguments of ``TrialSearch``.
 
     Raises:
         InputError: If a number is out of range.
     """
 
-    at_once = 1  # a parent may be the child that ended just now
+    at_once = 1  # the parent may be the trial that has just ended
 
     def __init__(self, population: int = 100, tournament: int = 25, **settings: Any) -> None:
         super().__init__(**settings)
@@ -44,19 +44,19 @@ class Evolution(TrialSearch):
         self.living: deque[Trial] = deque(maxlen=population)
 
     def observe(self, trial: Trial) -> None:
-        """Let a trial live, and the oldest die."""
+        """Add a trial to the population, which may lose its oldest."""
         self.living.append(trial)
 
-    def draw(self, number: int) -> Draw:
-        """Return a child of the living, or a first ancestor."""
+    def sample(self, number: int) -> Sample:
+        """Return a mutated parent, or a uniformly sampled architecture at the beginning."""
         if number < self.population or not self.living:
-            return unpack_draw(UniformController(self.space_at(number)).sample(1))
-        chosen = torch.randperm(len(self.living))[: self.tournament].tolist()
-        parent = max((self.living[place] for place in chosen), key=lambda trial: trial.reward)
-        return self._mutated(parent.proposal.tokens, number), ()
+            return self.sample_uniformly(number)
+        candidates = torch.randperm(len(self.living))[: self.tournament].tolist()
+        parent = max((self.living[place] for place in candidates), key=lambda trial: trial.reward)
+        return self._mutate(parent.proposal.tokens, number), ()
 
-    def _mutated(self, tokens: tuple[int, ...], number: int) -> tuple[int, ...]:
-        """Change one decision to another value."""
+    def _mutate(self, tokens: tuple[int, ...], number: int) -> tuple[int, ...]:
+        """Return the tokens with one decision changed to another value."""
         options = list(self.space_at(number).token_options())
         tokens = (*tokens, *(int(torch.randint(n, ())) for n in options[len(tokens) :]))
         changeable = [place for place, count in enumerate(options) if count > 1]

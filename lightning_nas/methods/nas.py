@@ -1,8 +1,8 @@
 """NAS: a controller writes a network layer by layer and learns by REINFORCE from its accuracy.
 
-Until so many architectures have been trained: sample one, train it from scratch, take the cube of
-its validation accuracy as reward; after every few, take a REINFORCE step on the controller. The
-networks grow deeper as the search goes on.
+Until the given number of architectures has been trained: sample an architecture, train it from
+scratch, and take the cube of its validation accuracy as reward; after each batch, take a REINFORCE
+step on the controller. The networks can grow deeper during the search.
 
 Source: Zoph and Le, 2017, https://arxiv.org/abs/1611.01578. ``nas.md`` has the details.
 """
@@ -18,13 +18,14 @@ from lightning_nas.search.controller_search import ControllerSearch
 
 
 class NAS(ControllerSearch):
-    """The controller, its children, and how it learns from them.
+    """Search with a controller that learns by REINFORCE.
 
     Args:
-        controller: The controller.
-        importance: Let a sample of before an update count by the ratio of its probabilities now and
-            then, at most 1. Where children end in the order of their proposals, there is none.
-        settings: Of ``TrialSearch``.
+        controller: Controller of the search.
+        importance: Whether to weight a trial that was sampled before the last update by the ratio
+            of its probability now to its probability then, at most 1. If children end in the order
+            of their proposals, there are no such trials.
+        settings: Keyword arguments of ``TrialSearch``.
     """
 
     def __init__(
@@ -34,6 +35,6 @@ class NAS(ControllerSearch):
         self.importance = importance
 
     def loss(self, rollout: Rollout, sampled_N: Tensor, credit_N: Tensor) -> tuple[Tensor, Metrics]:
-        """Return REINFORCE's loss."""
+        """Return the REINFORCE loss, a scalar, and the metrics to log."""
         weight_N = importance_weights(rollout.log_prob_N, sampled_N) if self.importance else None
         return self.controller.loss(rollout, credit_N, weight_N)

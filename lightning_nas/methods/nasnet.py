@@ -1,8 +1,8 @@
 """NASNet: a controller writes a normal and a reduction cell and learns by PPO from small networks.
 
-Until so many pairs of cells have been trained: sample one, train a small network of it from
-scratch, take its validation accuracy as reward; after every batch, take a few steps of proximal
-policy optimisation on the controller. The best pairs are then trained for longer.
+Until the given number of pairs of cells has been trained: sample a pair, train a small network of
+these cells from scratch, and take its validation accuracy as reward; after each batch, take a few
+steps of proximal policy optimisation on the controller. The best pairs are then trained for longer.
 
 Source: Zoph et al., 2018, https://arxiv.org/abs/1707.07012. ``nasnet.md`` has the details.
 """
@@ -19,17 +19,17 @@ from lightning_nas.search.controller_search import ControllerSearch
 
 
 class NASNet(ControllerSearch):
-    """The controller, its children, and how it learns from them.
+    """Search with a controller that learns by proximal policy optimisation (PPO).
 
     Args:
-        controller: The controller.
-        clip: How far the ratio of probabilities may move from 1 and still pay, in (0, 1).
-        passes: Steps on each batch, at least 1.
-        normalise: Bring a batch's advantages to mean 0 and deviation 1; not in the paper. Needs
-            batches of at least 2.
-        ranks: Let the ranks of a batch stand for its advantages, before they are normalised; not in
-            the paper. Needs batches of at least 2.
-        settings: Of ``TrialSearch``.
+        controller: Controller of the search.
+        clip: Distance from 1 at which the ratio of probabilities is clipped, in (0, 1).
+        passes: Number of gradient steps on each batch, at least 1.
+        normalise: Whether to scale the advantages of a batch to mean 0 and standard deviation 1.
+            Not in the paper; needs batches of at least 2.
+        ranks: Whether to replace the advantages of a batch by their ranks, before normalisation.
+            Not in the paper; needs batches of at least 2.
+        settings: Keyword arguments of ``TrialSearch``.
 
     Raises:
         InputError: If a number is out of range.
@@ -47,10 +47,10 @@ class NASNet(ControllerSearch):
         super().__init__(controller, **settings)
         if not 0 < clip < 1 or passes < 1:
             raise InputError(
-                "method.clip must lie in (0, 1) and method.passes be at least 1, "
+                "method.clip must be in (0, 1) and method.passes at least 1, "
                 f"got {clip} and {passes}"
             )
-        if (normalise or ranks) and self.batch < 2:
+        if (normalise or ranks) and self.sampling.batch < 2:
             raise InputError(
                 "method.normalise and method.ranks need a method.batch of at least 2, got 1"
             )
@@ -60,13 +60,13 @@ class NASNet(ControllerSearch):
         self.ranks = ranks
 
     def credit(self, reward_N: Tensor) -> Tensor:
-        """Return the advantages ``(N,)`` of rewards, and take these into the baseline."""
+        """Return the advantages ``(N,)`` of rewards and update the baseline."""
         advantage_N: Tensor = self.controller.baseline(reward_N)
         advantage_N = rank_values(advantage_N) if self.ranks else advantage_N
         return normalise(advantage_N) if self.normalise else advantage_N
 
     def loss(self, rollout: Rollout, sampled_N: Tensor, credit_N: Tensor) -> tuple[Tensor, Metrics]:
-        """Return PPO's loss less the entropy bonus."""
+        """Return the PPO loss minus the entropy bonus, a scalar, and the metrics to log."""
         entropy = rollout.entropy_N.mean()
         surrogate = ppo_loss(rollout.log_prob_N, sampled_N, credit_N, self.clip)
         return surrogate - self.controller.entropy_weight * entropy, {

@@ -1,12 +1,12 @@
-"""Random search: every architecture drawn uniformly from the space. What others are to beat."""
+"""Random search: each architecture is sampled uniformly. The baseline for all other methods."""
 
-from lightning_nas.controllers.uniform import UniformController
-from lightning_nas.search.trial_search import Draw, TrialSearch, unpack_draw
+from lightning_nas.search.sampling import Sample
+from lightning_nas.search.trial_search import TrialSearch
 
 
 class RandomSearch(TrialSearch):
-    """Learns nothing; ``batch`` says only how often the search is logged and saved."""
+    """Search that learns nothing; its ``batch`` is only the interval of logging and saving."""
 
-    def draw(self, number: int) -> Draw:
-        """Return a uniformly drawn architecture."""
-        return unpack_draw(UniformController(self.space_at(number)).sample(1))
+    def sample(self, number: int) -> Sample:
+        """Return a uniformly sampled architecture."""
+        return self.sample_uniformly(number)

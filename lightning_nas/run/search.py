@@ -1,16 +1,16 @@
 """A search, from its configuration to a run folder."""
 
 import logging
+from functools import partial
 from pathlib import Path
 
 from hydra.utils import instantiate
-from omegaconf import DictConfig
+from omegaconf import DictConfig, OmegaConf
 
-from lightning_nas.callbacks.derive import DeriveArchitecture
 from lightning_nas.callbacks.interrupt import interruptible
 from lightning_nas.report.html import NAME
 from lightning_nas.report.table import format_top
-from lightning_nas.run.dry_run import estimate_cost
+from lightning_nas.run.build import build_search
 from lightning_nas.run.session import (
     build_data,
     build_trainer,
@@ -20,49 +20,59 @@ from lightning_nas.run.session import (
     run_folder,
     write_report_safely,
 )
+from lightning_nas.search.base import Search
 from lightning_nas.search.result import SearchResult
-from lightning_nas.search.trial_search import TrialSearch
 from lightning_nas.storage.run_folder import display_path
 
 log = logging.getLogger(__name__)
 
 
 def search(cfg: DictConfig) -> None:
-    """Search, derive, and say what can be done with what was found."""
+    """Search, derive an architecture, and print the result and the next commands."""
     with run_folder(cfg, write_report_safely) as (folder, facts):
-        data = build_data(cfg) if cfg.get("data") else None  # a table needs none
-        method = instantiate(cfg.method, data=data)
+        data = build_data(cfg) if cfg.get("data") else None  # a table needs no images
+        module = build_search(cfg.method, data)
         if cfg.dry_run:
-            print(estimate_cost(method, cfg))
+            print(format_dry_run(module, cfg))
             return
         trainer = build_trainer(cfg)
-        if isinstance(method, TrialSearch):  # before Lightning starts a process for each
-            method.check(trainer.num_devices * trainer.num_nodes)
+        # before Lightning starts one process for each device
+        module.check_devices(trainer.num_devices * trainer.num_nodes)
         log_configuration(trainer, cfg)
         if cfg.resume and trainer.is_global_zero:
             note_resume_settings(folder)
-        derive = next(c for c in trainer.callbacks if isinstance(c, DeriveArchitecture))  # type: ignore[attr-defined]
         try:
             with interruptible(trainer):
-                trainer.fit(method, ckpt_path=find_checkpoint(cfg), weights_only=True)
+                trainer.fit(module, ckpt_path=find_checkpoint(cfg), weights_only=True)
         finally:
-            method.teardown("fit")  # Lightning does so only after a fit that succeeds
-        assert derive.derived is not None
+            module.teardown("fit")  # Lightning tears down only after a fit that succeeds
+        assert module.result is not None, "callbacks.derive is missing"
         facts |= {
-            "architectures": method.scored,
-            **derive.derived.summary(),
+            "architectures": module.scored,
+            **module.result.summary(),
             "architecture": str(folder / "architecture.json"),
         }
     if trainer.is_global_zero:
-        print_result(folder, derive.derived)
+        print_result(folder, module.result)
 
 
-def print_result(folder: Path, derived: SearchResult) -> None:
-    """Print where the result lies and how to go on."""
+def format_dry_run(module: Search, cfg: DictConfig) -> str:
+    """Return the estimated cost of a search as lines of a name and a value."""
+    make_trainer = partial(
+        instantiate, cfg.trainer, logger=False, callbacks=[], enable_progress_bar=False
+    )
+    lines = module.estimate_cost(
+        make_trainer, OmegaConf.select(cfg, "callbacks.derive.samples", default=1)
+    )
+    return "\n".join(f"{name:<17}{line}" for name, line in lines.items())
+
+
+def print_result(folder: Path, result: SearchResult) -> None:
+    """Print the result of a search, the paths of its files and the next command."""
     run = display_path(folder)
     report = f"\nreport        {run}/{NAME}" if (folder / NAME).exists() else ""
     print(
-        f"\n{derived}\n\n{format_top(derived.top)}\n"
+        f"\n{result}\n\n{format_top(result.top)}\n"
         f"\nrun folder    {run}\npicture       {run}/architecture.png"
         f"{report}\ntrain it      python train.py architecture={run}"
     )

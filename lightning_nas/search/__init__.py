@@ -1,1 +1,1 @@
-"""What all search methods share: base classes, loops, the random arm and the finalists."""
+"""Base classes of the search methods, their loops, the random arm and the finalists."""

@@ -1,14 +1,49 @@
 """The loop of ENAS as a loader: a pass for the shared weights, then the controller's steps.
 
-Between them a few uniformly drawn architectures are scored, to compare the controller with chance.
-One pass over the loader is one epoch of the search. Lightning's own loop does the rest.
+Between both the random arm is scored. One pass over the loader is one epoch of the search, so
+Lightning's own loop runs it.
 """
 
 from collections.abc import Iterable, Iterator, Sized
+from dataclasses import dataclass
 from itertools import islice
 from typing import Any, Literal, Protocol, Self
 
-Phase = Literal["weights", "control", "controller"]
+from lightning_nas.errors import InputError
+
+Phase = Literal["weights", "control", "controller"]  # "control" is the random arm
+
+
+@dataclass(frozen=True)
+class EpochSettings:
+    """Steps and images of an epoch.
+
+    Args:
+        controller_steps: Number of controller steps, at least 0.
+        controller_batch: Validation images for each sampled architecture; None = the batch size of
+            the data.
+        random_steps: Number of steps of the random arm, at least 0; None = a tenth of
+            ``controller_steps``. There are none if the controller does not learn.
+        calibration_images: Training images for recalibrated batch norm statistics.
+
+    Raises:
+        InputError: If a number of steps is negative.
+    """
+
+    controller_steps: int = 30
+    controller_batch: int | None = None
+    random_steps: int | None = 0
+    calibration_images: int = 512
+
+    def __post_init__(self) -> None:
+        if min(self.controller_steps, self.random_steps or 0) < 0:
+            raise InputError(
+                "method.controller_steps and method.control_steps must be at least 0, "
+                f"got {self.controller_steps} and {self.random_steps}"
+            )
+
+
+DEFAULT_EPOCH = EpochSettings()
 
 
 class Loader(Iterable[Any], Sized, Protocol):
@@ -19,24 +54,25 @@ class Loader(Iterable[Any], Sized, Protocol):
 
 
 class Alternating:
-    """Yields a pass of ``("weights", batch)``, then ``("control", ...)``, ``("controller", ...)``.
+    """Loader that yields ``(phase, batch)``: all of "weights", then "control", then "controller".
 
     Args:
-        weights: Batches of the training split.
+        weights: Batches of the training split; one pass is the weights phase.
         controller: Batches of the validation split, without end.
-        controller_steps: How many of the latter the controller has in an epoch, at least 0.
-        control_steps: How many the control arm has, the same ones; at least 0.
+        controller_steps: Number of controller steps in an epoch, at least 0.
+        random_steps: Number of steps of the random arm in an epoch, at least 0. They use the first
+            batches of the controller.
     """
 
-    batch_sampler = None  # Lightning reads it where a loader has a sampler
+    batch_sampler = None  # Lightning reads this attribute if a loader has a sampler
 
     def __init__(
-        self, weights: Loader, controller: Loader, controller_steps: int, control_steps: int = 0
+        self, weights: Loader, controller: Loader, controller_steps: int, random_steps: int = 0
     ) -> None:
         self.weights = weights
         self.controller = controller
         self.controller_steps = controller_steps
-        self.control_steps = control_steps
+        self.random_steps = random_steps
 
     @property
     def sampler(self) -> Self:
@@ -49,21 +85,21 @@ class Alternating:
         self.controller.set_epoch(epoch)
 
     def __len__(self) -> int:
-        """Return the steps of an epoch, all phases together."""
-        return len(self.weights) + self.control_steps + self.controller_steps
+        """Return the number of steps in an epoch, all phases together."""
+        return len(self.weights) + self.random_steps + self.controller_steps
 
     def ends_phase(self, batch_idx: int) -> bool:
         """Whether a batch, counted from 0, is the last of its phase."""
         weights = len(self.weights)
-        control = weights + self.control_steps
-        return batch_idx + 1 in (weights, control, control + self.controller_steps)
+        random = weights + self.random_steps
+        return batch_idx + 1 in (weights, random, random + self.controller_steps)
 
     def __iter__(self) -> Iterator[tuple[Phase, Any]]:
         """Yield the batches of one epoch, each with its phase."""
         for batch in self.weights:
             yield "weights", batch
-        if self.control_steps:
-            for batch in islice(self.controller, self.control_steps):
+        if self.random_steps:
+            for batch in islice(self.controller, self.random_steps):
                 yield "control", batch
         if self.controller_steps:
             for batch in islice(self.controller, self.controller_steps):

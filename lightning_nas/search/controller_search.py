@@ -1,4 +1,4 @@
-"""What NAS and NASNet have in common: a controller draws, and learns by gradients."""
+"""The base class of NAS and NASNet: a controller samples architectures and learns by gradients."""
 
 from abc import abstractmethod
 from collections.abc import Sequence
@@ -10,44 +10,47 @@ from torch import Tensor
 from lightning_nas.controllers.rollout import Rollout
 from lightning_nas.modules.controller import ControllerModule, Metrics
 from lightning_nas.modules.manual import take_step
-from lightning_nas.search.trial_search import Draw, TrialSearch, unpack_draw
+from lightning_nas.search.sampling import Sample, first_sample
+from lightning_nas.search.trial_search import TrialSearch
 from lightning_nas.storage.trial import Trial
 
 
 class ControllerSearch(TrialSearch):
-    """A search that a controller draws.
+    """Search by trials that a controller samples.
+
+    A controller without parameters, such as the uniform one, samples and learns nothing.
 
     Args:
-        controller: The controller.
-        settings: Of ``TrialSearch``.
+        controller: Controller of the search; its space is the space of the search.
+        settings: Keyword arguments of ``TrialSearch``.
     """
 
-    passes = 1  # steps on each batch
+    passes = 1  # gradient steps on each batch
 
     def __init__(self, controller: ControllerModule, **settings: Any) -> None:
         super().__init__(space=controller.space, **settings)
         self.controller = controller
 
-    def draw(self, number: int) -> Draw:
-        """Return an architecture of the controller."""
-        return unpack_draw(self.controller.sample_in(self.space_at(number)))
+    def sample(self, number: int) -> Sample:
+        """Return an architecture that the controller samples for a trial."""
+        return first_sample(self.controller.sample_in(self.space_at(number)))
 
     def credit(self, reward_N: Tensor) -> Tensor:
-        """Return what ``loss`` is given of a batch's rewards ``(N,)``; asked for once a batch."""
+        """Return the credit ``(N,)`` that ``loss`` takes for rewards; called once for a batch."""
         return reward_N
 
     @abstractmethod
     def loss(self, rollout: Rollout, sampled_N: Tensor, credit_N: Tensor) -> tuple[Tensor, Metrics]:
-        """Return the loss of a batch, and what is to be logged.
+        """Return the loss of a batch, a scalar, and the metrics to log.
 
         Args:
-            rollout: The batch as the controller scores it now, with its graph.
-            sampled_N: The log-probabilities with which it was sampled.
-            credit_N: Of ``credit``.
+            rollout: Architectures of the batch as the controller scores them now, with the graph.
+            sampled_N: Log-probabilities of the architectures when they were sampled.
+            credit_N: Result of ``credit`` for the batch.
         """
 
     def learn(self, trials: Sequence[Trial]) -> dict[str, Tensor]:
-        """Take a step, or some, on a batch."""
+        """Take ``passes`` gradient steps on a batch and return the metrics of the last one."""
         tokens = [trial.proposal.tokens for trial in trials]
         spaces = [self.space_of(given) for given in tokens]
         reward_N = torch.tensor([trial.reward for trial in trials], device=self.device)
@@ -55,9 +58,10 @@ class ControllerSearch(TrialSearch):
         credit_N = self.credit(reward_N)
         for _ in range(self.passes):
             loss, metrics = self.loss(self.controller.score(tokens, spaces), sampled_N, credit_N)
-            take_step(self, self.optimizers(), loss, self.controller.clip_norm)
+            if self.controller.learns:
+                take_step(self, self.optimizers(), loss, self.controller.clip_norm)
         return metrics
 
-    def configure_optimizers(self) -> torch.optim.Optimizer:
-        """Return the controller's optimiser."""
-        return self.controller.configure_optimizers()
+    def configure_optimizers(self) -> torch.optim.Optimizer | None:
+        """Return the controller's optimiser; None if the controller has no parameters."""
+        return self.controller.configure_optimizers() if self.controller.learns else None

@@ -1,33 +1,49 @@
-"""What a search by ENAS would cost: a few steps of each kind, timed on the Trainer's device."""
+"""The cost of a search, estimated from a few timed steps or children: the lines of a dry run."""
 
 import math
-from collections.abc import Callable
+import resource
+import statistics
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 import torch
 from torch import Tensor
 
+from lightning_nas.architecture import Architecture
 from lightning_nas.evaluation.complexity import synchronised_time
-from lightning_nas.methods.enas import ENAS
-from lightning_nas.search.result import Estimate
+from lightning_nas.evaluation.executors import Executor
+from lightning_nas.modules.controller import ControllerModule
+from lightning_nas.modules.supernet import SupernetModule
+from lightning_nas.search.finalists import Finalists
+from lightning_nas.search.samples import RandomArm
+
+GIB = 2**30
+LONG = 12 * 3600  # seconds after which the dry run advises other hardware or a smaller search
+REPEATS = 3  # timed repetitions of a step
+
+Batch = tuple[Tensor, Tensor]  # images, labels
+Timing = tuple[float, int]  # seconds of a step, steps in an epoch
 
 
-def time_steps(method: ENAS, repeats: int = 3) -> Estimate:
-    """Time a few steps of each kind, the first left out.
-
-    The controller's own update, small beside the scoring, is left out. The shared weights move;
-    the module is not fit for a search afterwards.
+def list_steps(
+    supernet: SupernetModule,
+    controller: ControllerModule,
+    random_arm: RandomArm,
+    train: Batch,
+    held_out: Batch,
+    validated: Batch,
+) -> dict[str, Callable[[], None]]:
+    """Return the steps of a search with shared weights, by name. The shared weights change.
 
     Args:
-        method: Attached to a Trainer and set up.
-        repeats: Steps of each kind.
+        supernet: Shared weights.
+        controller: Controller; its own short update is left out.
+        random_arm: Random arm.
+        train: Batch of the training split.
+        held_out: Batch of a controller step.
+        validated: Batch of the validation split.
     """
-    supernet, controller = method.supernet, method.controller
     optimizer = supernet.configure_optimizers()["optimizer"]
-    epoch, validation = method.train_dataloader(), method.val_dataloader()
-    method.take_calibration_images()
-    train: tuple[Tensor, Tensor] = method.cast(next(iter(epoch.weights)))
-    held_out: tuple[Tensor, Tensor] = method.cast(next(iter(epoch.controller)))
-    validated: tuple[Tensor, Tensor] = method.cast(next(iter(validation)))
 
     def weights_step() -> None:
         loss, _ = supernet.loss(*train, controller.sample(1)[1][0])
@@ -35,8 +51,8 @@ def time_steps(method: ENAS, repeats: int = 3) -> Estimate:
         loss.backward()
         optimizer.step()
 
-    def control_step() -> None:
-        supernet.score(*held_out, method.control.sample(0, 0, 0)[1])
+    def random_step() -> None:
+        supernet.score(*held_out, random_arm.sample(0, 0, 0)[1])
 
     def controller_step() -> None:
         rollout, architectures = controller.sample(controller.samples)
@@ -45,28 +61,154 @@ def time_steps(method: ENAS, repeats: int = 3) -> Estimate:
     def validation_step() -> None:
         supernet.score(*validated, controller.sample(1)[1])
 
-    steps: dict[str, tuple[Callable[[], None], int]] = {
-        "weights": (weights_step, len(epoch.weights)),
-        "control": (control_step, method.control_steps),
-        "controller": (controller_step, method.controller_steps),
-        "validation": (validation_step, len(validation)),
+    return {
+        "weights": weights_step,
+        "control": random_step,
+        "controller": controller_step,
+        "validation": validation_step,
     }
-    timed = {
-        name: (_seconds_of(step, repeats, method.device), times)
-        for name, (step, times) in steps.items()
-        if times
+
+
+def time_steps(
+    steps: Mapping[str, Callable[[], None]], counts: Mapping[str, int], device: torch.device
+) -> dict[str, Timing]:
+    """Time steps of each kind, after one step that is not timed.
+
+    Args:
+        steps: Step of each kind, by name.
+        counts: Number of such steps in an epoch, by name. A kind with 0 steps is left out.
+        device: Device of the steps.
+    """
+    return {
+        name: (_time_step(step, device), counts[name])
+        for name, step in steps.items()
+        if counts[name]
     }
-    return Estimate(
-        space=controller.space.size,
-        parameters=sum(parameter.numel() for parameter in method.parameters()),
-        steps=timed,
-        deriving=math.prod(timed["validation"]),
+
+
+def _time_step(step: Callable[[], None], device: torch.device) -> float:
+    step()  # the first step allocates memory and compiles kernels
+    began = synchronised_time(device)
+    for _ in range(REPEATS):
+        step()
+    return (synchronised_time(device) - began) / REPEATS
+
+
+def estimate_epochs(
+    timings: Mapping[str, Timing], epochs: int, samples: int, device: torch.device
+) -> dict[str, str]:
+    """Return the lines of a search with shared weights.
+
+    Args:
+        timings: Result of ``time_steps``, with the kind "validation".
+        epochs: Number of epochs.
+        samples: Number of architectures to sample and rank at the end; the random arm has as many.
+        device: Device of the search.
+    """
+    epoch = sum(seconds * count for seconds, count in timings.values())
+    seconds = epochs * epoch + 2 * samples * math.prod(timings["validation"])
+    memory = _measure_peak_memory(device)
+    steps = {
+        f"{name} step": f"{1e3 * one:,.0f} ms, {count:,} times an epoch"
+        for name, (one, count) in timings.items()
+    }
+    return {
+        **steps,
+        "memory": f"{memory / GIB:.1f} GiB at the peak on {device.type}",
+        "whole search": f"{format_duration(seconds)} for {epochs} epochs and {2 * samples} ranked "
+        f"({samples} of the controller, {samples} at random), on {_describe_hardware(device)}",
+        "advice": _advise_on_epochs(device, seconds, memory),
+    }
+
+
+def estimate_children(
+    evaluator: Any,
+    executor: Executor,
+    architectures: Sequence[Architecture],
+    samples: int,
+    finalists: Finalists,
+) -> dict[str, str]:
+    """Time a few batches of a few children and return the lines of a search by trials.
+
+    Args:
+        evaluator: Evaluator that trains children.
+        executor: Executor of the search; it is closed.
+        architectures: Architectures of the children to time.
+        samples: Number of children in the search.
+        finalists: Number of finalists and their epochs.
+    """
+    slots = executor.slots
+    executor.close()
+    if executor.threads and not evaluator.threads:
+        torch.set_num_threads(executor.threads)
+    children = [evaluator.steps_of(architecture) for architecture in architectures]
+    child = statistics.fmean(child.seconds for child in children)
+    first = children[0]
+    trainings = samples + finalists.count * finalists.epochs / first.epochs
+    seconds = trainings * child
+    arithmetic = trainings * statistics.fmean(c.all_multiply_adds for c in children)
+    memory = _measure_peak_memory(first.device)
+    sizes = sorted(child.parameters for child in children)
+    lines = {
+        "a child": f"{format_duration(child)}: {first.epochs} epochs of {first.train_batches:,} "
+        f"batches of {first.batch_size} images (mean of {len(children)})",
+        "parameters": f"{sizes[0]:,} to {sizes[-1]:,}",
+        "memory": f"{memory / GIB:.1f} GiB at the peak on {first.device.type}",
+        "arithmetic": f"{arithmetic:.1e} multiply-adds, to estimate the time on other hardware",
+        "whole search": f"{format_duration(seconds)} of {_describe_hardware(first.device)}",
+    }
+    if slots > 1:
+        seconds /= slots
+        lines["side by side"] = f"{format_duration(seconds)}, {slots} children at once"
+    return lines | {"advice": _advise_on_children(seconds)}
+
+
+def format_size(size: int) -> str:
+    """Return the size of a search space as a power of ten."""
+    return f"10^{math.log10(size):.1f} architectures"
+
+
+def format_duration(seconds: float) -> str:
+    """Return a duration in a unit that suits its length.
+
+    >>> format_duration(90), format_duration(1800), format_duration(36000)
+    ('90 seconds', '30 minutes', '10.0 hours')
+    """
+    if seconds < 120:
+        return f"{seconds:.0f} seconds"
+    if seconds < 3600:
+        return f"{seconds / 60:.0f} minutes"
+    return f"{seconds / 3600:.1f} hours" if seconds < 100 * 3600 else f"{seconds / 86400:,.0f} days"
+
+
+def _measure_peak_memory(device: torch.device) -> int:
+    if device.type == "cuda":
+        return torch.cuda.max_memory_allocated(device)
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024  # kibibytes on Linux
+
+
+def _describe_hardware(device: torch.device) -> str:
+    if device.type == "cuda":
+        return f"one {torch.cuda.get_device_name(device)}"
+    return f"{device.type}, threads: {torch.get_num_threads()}"
+
+
+def _advise_on_epochs(device: torch.device, seconds: float, memory: int) -> str:
+    if seconds <= LONG:
+        return "this machine is fast enough"
+    if device.type == "cpu":
+        need = math.ceil(memory / GIB)
+        return f"use a GPU with {need} GiB or more (trainer.accelerator=gpu), or fewer epochs"
+    return (
+        "use trainer.precision=bf16-mixed, or more GPUs "
+        "(trainer.devices=N trainer.strategy=ddp_find_unused_parameters_true)"
     )
 
 
-def _seconds_of(step: Callable[[], None], repeats: int, device: torch.device) -> float:
-    for index in range(1 + repeats):
-        if index == 1:  # the first has set up what the others find
-            began = synchronised_time(device)
-        step()
-    return (synchronised_time(device) - began) / repeats
+def _advise_on_children(seconds: float) -> str:
+    if seconds <= LONG:
+        return "this machine is fast enough"
+    return (
+        "train children side by side (executor=ray executor.address=HOST:PORT), or use fewer "
+        "architectures (method.samples), shorter trainings (evaluation.epochs) or fewer images"
+    )

@@ -1,54 +1,87 @@
-"""The space of a search whose networks grow deeper as it goes on, as NAS has it."""
+"""The space of a search whose networks grow deeper, as in NAS.
+
+Source: Zoph and Le, 2017, https://arxiv.org/abs/1611.01578, Section 4.1.
+"""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from lightning_nas.errors import InputError
 from lightning_nas.spaces.base import Space
 from lightning_nas.spaces.chain import ChainSpace
 
 
-class GrowingSpace:
-    """A space, and the deeper ones that later architectures are drawn from.
+@dataclass(frozen=True)
+class Growth:
+    """Schedule of the depth of a search's networks. Only the chain space can grow.
 
     Args:
-        space: Of the first architectures.
-        every: Architectures after which the networks have ``by`` layers more, at least 1; None =
-            they do not grow. For the chain space alone.
-        by: Layers, at least 0.
-        samples: Architectures in all.
+        every: Number of architectures after which networks are ``by`` layers deeper, at least 1;
+            None = constant depth. NAS: 1,600.
+        by: Number of layers to add, at least 0. NAS: 2.
 
     Raises:
-        InputError: If a number is out of range, or the depth is to grow in a space without layers.
+        InputError: If a number is out of range.
     """
 
-    def __init__(self, space: Space, every: int | None, by: int, samples: int) -> None:
-        if every is not None and (every < 1 or by < 0 or not isinstance(space, ChainSpace)):
+    every: int | None = None
+    by: int = 2
+
+    def __post_init__(self) -> None:
+        if self.every is not None and (self.every < 1 or self.by < 0):
             raise InputError(
-                f"method.grow_every={every} method.grow_by={by}: at least 1 and 0, and for the "
-                "chain space alone (method.grow_every=null: the networks do not grow)"
+                f"method.grow_every={self.every} method.grow_by={self.by}: grow_every must be at "
+                "least 1 (or null: constant depth) and grow_by at least 0"
+            )
+
+
+CONSTANT_DEPTH = Growth()
+
+
+class GrowingSpace:
+    """Search space whose depth depends on the number of the trial.
+
+    Args:
+        space: Space of the first architectures.
+        growth: Schedule of the depth.
+        samples: Number of architectures in the search.
+
+    Raises:
+        InputError: If the depth is to grow and the space is not the chain space.
+    """
+
+    def __init__(self, space: Space, growth: Growth, samples: int) -> None:
+        if growth.every is not None and not isinstance(space, ChainSpace):
+            raise InputError(
+                f"method.grow_every={growth.every}: only the chain space (space=chain) can grow; "
+                "method.grow_every=null keeps the depth constant"
             )
         self.first = space
-        self.every = every
-        self.by = by
+        self.growth = growth
         self.samples = samples
         self._spaces = {space.length: space}
 
     def at(self, number: int) -> Space:
-        """Return the space that a trial is drawn from: later ones are deeper."""
-        if self.every is None:
+        """Return the space of a trial."""
+        if self.growth.every is None:
             return self.first
         assert isinstance(self.first, ChainSpace)
-        space = self.first.deeper(number // self.every * self.by)
+        space = self.first.deeper(number // self.growth.every * self.growth.by)
         return self._spaces.setdefault(space.length, space)
 
     def of(self, tokens: Sequence[int]) -> Space:
-        """Return the space that tokens were drawn from: their number tells the depth."""
+        """Return the space that tokens were sampled from; their number determines the depth.
+
+        Raises:
+            InputError: If no space of the search has so many tokens.
+        """
         if len(tokens) not in self._spaces:
-            for number in range(0, self.samples, self.every or self.samples):
+            for number in range(0, self.samples, self.growth.every or self.samples):
                 self.at(number)
         if len(tokens) not in self._spaces:
             raise InputError(
-                f"the journal has an architecture of {len(tokens)} decisions, which "
-                f"method.grow_every={self.every} does not lead to"
+                f"the journal has an architecture of {len(tokens)} decisions, but no space of this "
+                f"search has so many (method.grow_every={self.growth.every}): give the run the "
+                "settings that it began with"
             )
         return self._spaces[len(tokens)]

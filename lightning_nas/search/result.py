@@ -1,4 +1,4 @@
-"""What every method hands over at the end of a search."""
+"""The result that every search returns. It knows no method and no file."""
 
 import statistics
 from collections.abc import Callable, Iterable
@@ -7,12 +7,12 @@ from dataclasses import dataclass
 from lightning_nas.architecture import Architecture
 from lightning_nas.storage.trial import Proposal, Trial
 
-LISTED = 5  # of the best that are written and shown, where no more finalists are asked for
+LISTED = 5  # best architectures in tables and figures, unless there are more finalists
 
 
 @dataclass(frozen=True)
 class RankedArchitecture:
-    """An architecture among the best, and what is known of it."""
+    """One of the best architectures of a search, with its trial."""
 
     architecture: Architecture
     trial: Trial
@@ -20,14 +20,14 @@ class RankedArchitecture:
 
 @dataclass(frozen=True)
 class SearchResult:
-    """The architecture that a search chose, and how its controller did against chance.
+    """The chosen architecture, and the rewards of the search and of its random arm.
 
     Args:
-        top: The best by reward, the chosen one first; where finalists were trained, those.
-        sampled: Rewards of the architectures that the controller sampled.
-        uniform: Rewards of uniformly drawn ones, evaluated alike; there may be none.
-        how: How all of them were evaluated, to be read by people.
-        front: Those that no other beats in both accuracy and cost, the cheapest first.
+        top: Best architectures by falling reward, the chosen one first; the finalists, if any.
+        sampled: Rewards of the architectures that the method sampled.
+        uniform: Rewards of the random arm, evaluated in the same way; may be empty.
+        how: Description of the evaluation, for a console line.
+        front: Pareto front of accuracy and cost, the cheapest architecture first; may be empty.
     """
 
     top: tuple[RankedArchitecture, ...]
@@ -38,16 +38,16 @@ class SearchResult:
 
     @property
     def architecture(self) -> Architecture:
-        """The chosen one."""
+        """The chosen architecture."""
         return self.top[0].architecture
 
     @property
     def reward(self) -> float:
-        """Its reward; a budget's may be above 1."""
+        """Reward of the chosen architecture; above 1 only with a budget."""
         return self.top[0].trial.reward
 
     def summary(self) -> dict[str, float | int]:
-        """Return plain numbers for ``summary.json``."""
+        """Return the numbers for ``summary.json``."""
         facts: dict[str, float | int] = {
             "best_reward": self.reward,
             "derived_from": len(self.sampled),
@@ -66,41 +66,17 @@ class SearchResult:
         return facts
 
     def __str__(self) -> str:
+        arms = (("architectures of the search", self.sampled), ("of the random arm", self.uniform))
         means = [
-            f"{len(rewards)} {whose} {statistics.fmean(rewards):.4f} on average"
-            for whose, rewards in (
-                ("architectures of the search", self.sampled),
-                ("random ones", self.uniform),
-            )
+            f"{len(rewards)} {name} with a mean of {statistics.fmean(rewards):.4f}"
+            for name, rewards in arms
             if rewards
         ]
         return f"{self.how}: best {self.reward:.4f}; {', '.join(means)}."
 
 
-@dataclass(frozen=True)
-class Estimate:
-    """What a search would cost, from a few steps that were timed.
-
-    Args:
-        space: Architectures in the space.
-        parameters: Parameters that are trained in all.
-        steps: For each kind of step, its seconds and how often it happens in an epoch.
-        deriving: Seconds of ranking one architecture at the end.
-    """
-
-    space: int
-    parameters: int
-    steps: dict[str, tuple[float, int]]
-    deriving: float
-
-    def seconds(self, epochs: int, derived: int) -> float:
-        """Return the seconds of so many epochs, and of ranking so many architectures."""
-        epoch = sum(seconds * times for seconds, times in self.steps.values())
-        return epochs * epoch + derived * self.deriving
-
-
 def decode_trials(
     trials: Iterable[Trial], decode: Callable[[Proposal], Architecture]
 ) -> tuple[RankedArchitecture, ...]:
-    """Return trials with their architectures, in their order."""
+    """Return the trials with their architectures, in the same order."""
     return tuple(RankedArchitecture(decode(trial.proposal), trial) for trial in trials)

@@ -1,22 +1,73 @@
-"""Architectures that are sampled in ENAS's epochs, as trials for the journal."""
+"""The random arm of ENAS, and the record of its sampled architectures as trials."""
 
+import math
 from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor
 
+from lightning_nas.architecture import Architecture
 from lightning_nas.controllers.rollout import Rollout
+from lightning_nas.controllers.uniform import UniformController
+from lightning_nas.data.seeding import seeded_generator
+from lightning_nas.spaces.base import Space
 from lightning_nas.storage.trial import POLICY, Outcome, Proposal, Trial
 
-Gather = Callable[[Tensor], Tensor]  # of all processes, one after another along the first dimension
+RANDOM_SHARE = 0.1  # default steps of the random arm, as a share of the controller's steps
+
+Gather = Callable[[Tensor], Tensor]  # concatenates the tensors of all processes along dimension 0
 
 
-class Samples:
-    """Those of a phase of an epoch; they stay on the device until its end.
+def count_random_steps(controller_steps: int, requested: int | None) -> int:
+    """Return the steps of the random arm in an epoch; 0 if no controller learns.
 
     Args:
-        arm: Theirs.
-        updates: Of the controller from one step of the phase to the next.
+        controller_steps: Controller steps in an epoch.
+        requested: Requested number of steps; None = a tenth of ``controller_steps``, rounded up.
+
+    >>> count_random_steps(30, None), count_random_steps(2, None), count_random_steps(0, None)
+    (3, 1, 0)
+    >>> count_random_steps(30, 0), count_random_steps(0, 5)
+    (0, 0)
+    """
+    if not controller_steps:
+        return 0
+    return math.ceil(RANDOM_SHARE * controller_steps) if requested is None else requested
+
+
+class RandomArm:
+    """Uniformly sampled architectures, scored in the same way as those of the controller.
+
+    Both use the shared weights of the same epoch; the random arm uses the validation images of the
+    controller's first steps. What differs, apart from sampling noise, is the controller's effect.
+    The arm samples on the CPU and has its own random numbers, which depend on seed, epoch, step and
+    process only, so the search is the same with and without it.
+
+    Args:
+        space: Search space.
+        samples: Number of architectures to sample for each step and process, at least 1.
+        seed: Seed of the samples.
+    """
+
+    def __init__(self, space: Space, samples: int, seed: int) -> None:
+        self.uniform = UniformController(space)
+        self.samples = samples
+        self.seed = seed
+
+    def sample(self, epoch: int, step: int, rank: int) -> tuple[Rollout, list[Architecture]]:
+        """Return the architectures of one step."""
+        generator = seeded_generator("control", self.seed, epoch, step, rank)
+        rollout = self.uniform.sample(self.samples, generator=generator)
+        space = self.uniform.space
+        return rollout, [space.decode(tokens) for tokens in rollout.tokens_NT.tolist()]
+
+
+class PhaseSamples:
+    """Sampled architectures of one phase of an epoch. They stay on the device until its end.
+
+    Args:
+        arm: Arm of the architectures.
+        updates: Number of controller updates from one step of the phase to the next.
     """
 
     def __init__(self, arm: str = POLICY, updates: int = 1) -> None:
@@ -24,35 +75,32 @@ class Samples:
         self.updates = updates
         self._steps: list[tuple[Tensor, Tensor, Tensor]] = []
 
-    def __len__(self) -> int:
-        """Return the number of steps."""
-        return len(self._steps)
-
     def add(self, rollout: Rollout, reward_N: Tensor) -> None:
-        """Take those of one step."""
-        device = reward_N.device  # processes join what lies on theirs
+        """Add the architectures of one step."""
+        device = reward_N.device  # processes can only gather tensors of their own device
         log_prob_NT = rollout.log_prob_NT.detach().to(device)
         self._steps.append((rollout.tokens_NT.to(device), log_prob_NT, reward_N))
 
     def take(self, first: int, updates: int, gather: Gather) -> list[Trial]:
-        """Return the trials of all processes, and forget them.
+        """Return the trials of all processes and forget them. All processes must call this.
 
         Args:
             first: Number of the first trial.
-            updates: Of the controller before the phase's first step.
-            gather: Called by all processes.
+            updates: Number of controller updates before the first step of the phase.
+            gather: Function that concatenates the tensors of all processes.
         """
         if not self._steps:
             return []
         tokens_NT, log_prob_NT, reward_N = map(torch.cat, zip(*self._steps, strict=True))
-        place_N = torch.arange(len(self), device=reward_N.device).repeat_interleave(
-            len(reward_N) // len(self)
+        steps = len(self._steps)
+        place_N = torch.arange(steps, device=reward_N.device).repeat_interleave(
+            len(reward_N) // steps
         )
         step_N = updates + self.updates * place_N
         self._steps.clear()
         rollout = (gather(tokens_NT).tolist(), gather(log_prob_NT).tolist())
-        rewards, steps = gather(reward_N).tolist(), gather(step_N).tolist()
-        return make_trials(first, *rollout, rewards, steps, [self.arm] * len(rewards))
+        rewards, numbers = gather(reward_N).tolist(), gather(step_N).tolist()
+        return make_trials(first, *rollout, rewards, numbers, [self.arm] * len(rewards))
 
 
 def make_trials(
@@ -63,7 +111,16 @@ def make_trials(
     steps: Sequence[int],
     arms: Sequence[str],
 ) -> list[Trial]:
-    """Return trials of architectures whose accuracy with the shared weights is their reward."""
+    """Return trials whose reward is the accuracy with the shared weights.
+
+    Args:
+        first: Number of the first trial.
+        tokens: Decisions of each architecture.
+        log_probs: Log-probabilities of these decisions.
+        rewards: Accuracy of each architecture, in [0, 1].
+        steps: Number of controller updates before each architecture was sampled.
+        arms: Arm of each architecture.
+    """
     columns = zip(tokens, log_probs, rewards, steps, arms, strict=True)
     return [
         Trial(

@@ -1,7 +1,7 @@
-"""Trainings of chosen architectures, each from scratch, perhaps under several seeds.
+"""Trainings of given architectures from scratch, each under one or more seeds.
 
-No search: what is trained is known beforehand. Every outcome is in a journal before the next
-training begins, so what was broken off goes on where it was.
+This is no search: the architectures are known beforehand. Every outcome is in a journal before the
+next training begins, so interrupted trainings can be resumed.
 """
 
 from collections import Counter, defaultdict, deque
@@ -12,7 +12,7 @@ import torch
 
 from lightning_nas.data.seeding import seeded_generator
 from lightning_nas.evaluation.executors import Executor, Poll
-from lightning_nas.search.rollouts import Decode, Rollouts
+from lightning_nas.search.rollouts import Decode, Rollouts, Stream
 from lightning_nas.storage.journal import Journal
 from lightning_nas.storage.trial import Proposal, Trial
 
@@ -21,12 +21,12 @@ Key = tuple[str, tuple[int, ...]]  # arm and tokens
 
 @dataclass(frozen=True)
 class Candidate:
-    """An architecture that is to be trained.
+    """An architecture to train.
 
     Args:
-        arm: Where it comes from.
-        tokens: Its decisions.
-        seeds: How often it is trained, at least once.
+        arm: Origin of the architecture.
+        tokens: Decisions of the architecture.
+        seeds: Number of trainings, each under its own seed, at least 1.
     """
 
     arm: str
@@ -35,24 +35,25 @@ class Candidate:
 
     @property
     def key(self) -> Key:
-        """What it is known by."""
+        """Arm and tokens, which identify a training in the journal."""
         return self.arm, self.tokens
 
 
 class Trainings:
-    """The trainings of some candidates that a journal has, and those that it lacks.
+    """The trainings of some candidates: those in a journal, and those that are missing.
 
-    All have their first training before one has its second. A journal may have more than is wanted;
-    more candidates and more seeds can be wanted the next time. One that failed, for want of memory
-    perhaps, has another the next time, under the next seed.
+    All candidates have their first training before any candidate has its second. The journal may
+    hold more trainings than requested, and a later call may request more. A training that failed,
+    for example out of memory, is repeated in the next call, under the next seed.
 
     Args:
-        wanted: What is to be trained, at least one.
-        journal: Of such trainings and nothing else.
-        seed: Of all trainings: the n-th of an architecture depends on it, the architecture and n.
+        wanted: Candidates to train, at least one.
+        journal: Journal of such trainings and nothing else.
+        seed: Seed of all trainings. The seed of the n-th training of an architecture depends on
+            this seed, the architecture and n.
 
     Attributes:
-        ended: How many had ended before.
+        ended: Number of trainings that had ended before.
     """
 
     def __init__(self, wanted: Sequence[Candidate], journal: Journal, seed: int) -> None:
@@ -68,9 +69,9 @@ class Trainings:
         ended = journal.ended()
         self.ended = len(ended)
         known = [trial.proposal for trial in ended] + journal.open_proposals()
-        self._keys = [_key(proposal) for proposal in sorted(known, key=lambda p: p.number)]
+        self._keys = [_get_key(proposal) for proposal in sorted(known, key=lambda p: p.number)]
         there = Counter(self._keys)
-        there -= Counter(_key(trial.proposal) for trial in ended if _failed(trial))
+        there -= Counter(_get_key(trial.proposal) for trial in ended if _has_failed(trial))
         for _, key in self._plan:
             if there[key]:
                 there[key] -= 1
@@ -78,7 +79,7 @@ class Trainings:
                 self._keys.append(key)
 
     def __len__(self) -> int:
-        """Return how many trainings there will be in the journal."""
+        """Return the number of trainings in the journal when all have ended."""
         return len(self._keys)
 
     def run(
@@ -88,17 +89,17 @@ class Trainings:
         observe: Callable[[Trial], None] = lambda trial: None,
         poll: Poll = lambda: None,
     ) -> list[list[Trial]]:
-        """Train what has not been trained, or failed.
+        """Run the trainings that are missing or failed.
 
         Args:
-            decode: From a proposal to its architecture.
-            executor: Trains; it is closed.
-            observe: Told of every training, those of before first.
-            poll: Called now and then; may raise to stop.
+            decode: Function from a proposal to its architecture.
+            executor: Executor of the trainings; it is closed at the end.
+            observe: Function to call with each training that ends, earlier trainings first.
+            poll: Function to call while a network trains; it may raise an exception to stop.
 
         Returns:
-            The trainings of each candidate: those that failed are among them where there are not
-            enough others.
+            The trainings of each candidate. Failed trainings are included only if there are too few
+            others.
         """
         try:
             stream = Rollouts(
@@ -108,18 +109,16 @@ class Trainings:
                 decode,
                 executor,
                 self.journal,
-                samples=len(self),
-                batch=1,
+                Stream(len(self), 1, repeat=True),
                 seed_of=self.seed_of,
                 observe=observe,
-                repeat=True,
                 poll=poll,
             )
             while not stream.done:
                 deque(stream, maxlen=0)
         finally:
             executor.close()
-        return self._of_each_candidate()
+        return self._group_by_candidate()
 
     def seed_of(self, number: int) -> int:
         """Return the seed of a training."""
@@ -128,19 +127,19 @@ class Trainings:
         generator = seeded_generator("alone", self.seed, arm, *tokens, turn)
         return int(torch.randint(2**31, (), generator=generator))
 
-    def _of_each_candidate(self) -> list[list[Trial]]:
+    def _group_by_candidate(self) -> list[list[Trial]]:
         trials: dict[Key, deque[Trial]] = defaultdict(deque)
-        for trial in sorted(self.journal.ended(), key=lambda t: (_failed(t), t.number)):
-            trials[_key(trial.proposal)].append(trial)
+        for trial in sorted(self.journal.ended(), key=lambda t: (_has_failed(t), t.number)):
+            trials[_get_key(trial.proposal)].append(trial)
         places: dict[int, list[Trial]] = defaultdict(list)
-        for place, key in self._plan:  # of equal ones, each has its own
+        for place, key in self._plan:  # equal candidates must not share a training
             places[place].append(trials[key].popleft())
         return [places[place] for place in sorted(places)]
 
 
-def _key(proposal: Proposal) -> Key:
+def _get_key(proposal: Proposal) -> Key:
     return proposal.arm, proposal.tokens
 
 
-def _failed(trial: Trial) -> bool:
+def _has_failed(trial: Trial) -> bool:
     return trial.outcome.error is not None

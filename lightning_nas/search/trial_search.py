@@ -1,7 +1,7 @@
-"""What NAS, NASNet, random search and evolution have in common: children that are evaluated apart.
+"""The base class of NAS, NASNet, random search and evolution: each architecture has its own trial.
 
-A method of this family draws proposals and learns from batches of trials; here is all the rest:
-the stream of trials, the control arm, resuming, and the choice at the end.
+A method of this family samples architectures and learns from batches of trials. The base class has
+the rest: the stream of trials, the random arm, resuming, and the choice at the end.
 """
 
 from abc import abstractmethod
@@ -9,59 +9,51 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+import pytorch_lightning as pl
 import torch
-from pytorch_lightning import LightningModule
 from torch import Tensor
 
 from lightning_nas.architecture import Architecture
-from lightning_nas.controllers.rollout import Rollout
 from lightning_nas.controllers.uniform import UniformController
 from lightning_nas.data.base import ImageData
-from lightning_nas.data.seeding import seeded_generator
 from lightning_nas.errors import InputError
-from lightning_nas.evaluation.budget import COSTS, Budget, pareto_front
+from lightning_nas.evaluation.budget import COSTS, pareto_front
 from lightning_nas.evaluation.executors import Evaluator, Executor
-from lightning_nas.search.finalists import Progress, train_finalists
-from lightning_nas.search.growth import GrowingSpace
+from lightning_nas.search.base import Search
+from lightning_nas.search.estimate import estimate_children, format_size
+from lightning_nas.search.finalists import NO_FINALISTS, Finalists, Progress
+from lightning_nas.search.growth import CONSTANT_DEPTH, GrowingSpace, Growth
 from lightning_nas.search.result import LISTED, SearchResult, decode_trials
-from lightning_nas.search.rollouts import Rollouts
+from lightning_nas.search.rollouts import Rollouts, Stream
+from lightning_nas.search.sampling import Sample, Sampling, first_sample
 from lightning_nas.spaces.base import Space
 from lightning_nas.storage.journal import Journal
 from lightning_nas.storage.trial import POLICY, RANDOM, Proposal, Trial
 
 ARMS = (POLICY, RANDOM)
-Draw = tuple[tuple[int, ...], tuple[float, ...]]  # tokens, log-probabilities
+TIMED = 3  # children that a dry run times
 
 
-class TrialSearch(LightningModule):
-    """A search whose every architecture is evaluated by itself.
+class TrialSearch(Search):
+    """A search that evaluates each architecture separately.
 
     Args:
-        space: What is searched.
-        data: The images; None where the evaluation needs none.
-        evaluation: Makes the evaluator from the images.
-        executor: Makes the executor from the evaluator.
+        space: Search space.
+        data: Images to train and validate on; None if the evaluator needs no images.
+        evaluation: Function that builds the evaluator from ``data``.
+        executor: Function that builds the executor from the evaluator.
         journal: Path of ``trials.sqlite``.
-        samples: Architectures in all.
-        batch: Trials for one update of the method.
-        control: Share of the architectures that are drawn uniformly, in [0, 1); the method never
-            learns from them.
-        budget: Weighs rewards by cost; None = does not.
-        repeat: Evaluate an architecture again that was evaluated before.
-        redraws: How often a draw is made again, at most, whose architecture the method has drawn
-            before; in none of the papers. A controller then explores around what it holds best.
-        finalists: How many of the best are evaluated once more before the choice; 0 = none.
-        finalist_epochs: Epochs of theirs.
-        grow_every: Architectures after which the networks have ``grow_by`` layers more, at least 1;
-            None = they do not grow. The paper of NAS: 1,600. For the chain space alone.
-        grow_by: The paper of NAS: 2.
-        seed: Of all draws: those of trial ``n`` depend on it, ``n`` and the controller alone.
+        sampling: Number and random choice of the architectures.
+        finalists: Architectures to evaluate once more before the choice.
+        growth: Schedule of the networks' depth; for the chain space only.
 
     Raises:
-        InputError: If a number is out of range, or the depth is to grow in a space without layers.
+        InputError: If the depth is to grow and the space is not the chain space.
     """
 
-    at_once: int | None = None  # see Rollouts
+    at_once: int | None = None  # see Stream
+    make_executor: Callable[[Evaluator], Executor]
+    journal_path: Path
 
     def __init__(
         self,
@@ -70,263 +62,232 @@ class TrialSearch(LightningModule):
         evaluation: Callable[..., Evaluator],
         executor: Callable[[Evaluator], Executor],
         journal: str | Path,
-        samples: int,
-        batch: int = 20,
-        control: float = 0.0,
-        budget: Budget | None = None,
-        repeat: bool = False,
-        redraws: int = 0,
-        finalists: int = 0,
-        finalist_epochs: int = 100,
-        grow_every: int | None = None,
-        grow_by: int = 2,
-        seed: int = 0,
+        sampling: Sampling,
+        finalists: Finalists = NO_FINALISTS,
+        growth: Growth = CONSTANT_DEPTH,
     ) -> None:
-        super().__init__()
-        if samples < 1 or batch < 1 or finalists < 0 or finalist_epochs < 1 or redraws < 0:
-            raise InputError(
-                "method.samples, method.batch and method.finalist_epochs must be at least 1, "
-                "method.finalists and method.redraws at least 0, "
-                f"got {samples}, {batch}, {finalist_epochs}, {finalists} and {redraws}"
-            )
-        if not 0 <= control < 1:
-            raise InputError(f"method.control must lie in [0, 1), got {control}")
-        self.automatic_optimization = False
-        self.space = space
-        self.growing = GrowingSpace(space, grow_every, grow_by, samples)
-        self.data = data
-        self.evaluator = evaluation(data=data)
-        self.make_executor = executor
-        self.journal_path = Path(journal)
-        self.samples = samples
-        self.batch = batch
-        self.control = control
-        self.budget = budget or Budget()
-        self.repeat = repeat
-        self.redraws = redraws
-        self.seen: set[tuple[int, ...]] = set()  # tokens that the method has drawn
-        self.finalists = finalists
-        self.finalist_epochs = finalist_epochs
-        self.seed = seed
+        super().__init__(space, data, evaluation, executor, journal, finalists)
+        assert self.evaluator is not None  # built here: wrong settings stop before the search
+        self.sampling = sampling
+        self.budget = sampling.budget
+        self.growing = GrowingSpace(space, growth, sampling.samples)
+        self.seen: set[tuple[int, ...]] = set()  # tokens that the method has sampled
         self.updates = 0
-        self.scored = 0
-        self.poll: Callable[[], None] = lambda: None
-        self.watch: Callable[[Trial], None] = lambda trial: None
         self.executor: Executor | None = None
-        self.journal: Journal | None = None
         self.rollouts: Rollouts | None = None
         self._consumed = 0
 
-    # ---- what a method says ----------------------------------------------------------------------
+    # ---- what a method defines -------------------------------------------------------------------
 
     @abstractmethod
-    def draw(self, number: int) -> Draw:
-        """Return tokens of one architecture, and the log-probability of each."""
+    def sample(self, number: int) -> Sample:
+        """Return the tokens of an architecture for a trial, and their log-probabilities, if any."""
 
     def learn(self, trials: Sequence[Trial]) -> dict[str, Tensor]:
-        """Learn from a batch; return what is to be logged."""
+        """Learn from a batch of trials and return the metrics to log."""
         return {}
 
     def observe(self, trial: Trial) -> None:
-        """Take note of a trial that has ended, in the order of endings."""
+        """Take note of a trial of the method, in the order of ends.
+
+        A resumed search observes all trials in its journal again.
+        """
+
+    def sample_uniformly(self, number: int) -> Sample:
+        """Return an architecture of the trial's space, sampled uniformly."""
+        return first_sample(UniformController(self.space_at(number)).sample(1))
 
     def space_at(self, number: int) -> Space:
-        """Return the space that a trial is drawn from: where it grows, later ones are deeper."""
+        """Return the space of a trial: later trials have a deeper space if it grows."""
         return self.growing.at(number)
 
     def space_of(self, tokens: Sequence[int]) -> Space:
-        """Return the space that tokens were drawn from."""
+        """Return the space that tokens were sampled from."""
         return self.growing.of(tokens)
 
     # ---- the stream of trials --------------------------------------------------------------------
 
-    @staticmethod
-    def check(devices: int) -> None:
-        """Refuse several devices for the controller.
+    def check_devices(self, devices: int) -> None:
+        """Refuse several devices: the controller runs on one.
 
         Raises:
-            InputError: If there are more than one.
+            InputError: If there is more than one device.
         """
         if devices > 1:
             raise InputError(
                 "the controller needs one device (trainer.devices=1); "
-                "children train side by side with executor=ray"
+                "executor=ray trains children side by side"
             )
 
     def train_dataloader(self) -> Rollouts:
-        """Return the stream of trials, which goes on where the journal ends.
+        """Return the stream of trials, which continues at the end of the journal.
 
         Raises:
             InputError: If the Trainer has several devices, or the journal is of another search.
         """
-        self.check(self.trainer.world_size)
+        self.check_devices(self.trainer.world_size)
         if self.data is not None:
-            self.data.trainer = None  # the children's own
+            self.data.trainer = None  # each child has its own Trainer
+        assert self.evaluator is not None
         self.executor = self.make_executor(self.evaluator)
         self.journal = Journal(self.journal_path, str(self.space))
-        waiting = self.journal.open_proposals()  # of before, where a search goes on
+        waiting = self.journal.open_proposals()  # not empty if the search is resumed
         self.seen.update(proposal.tokens for proposal in waiting if proposal.arm == POLICY)
         self.rollouts = Rollouts(
             self.propose,
-            self.architecture,
+            self.decode,
             self.executor,
             self.journal,
-            samples=self.samples,
-            batch=self.batch,
-            at_once=self.at_once,
+            Stream(
+                self.sampling.samples,
+                self.sampling.batch,
+                at_once=self.at_once,
+                budget=self.budget,
+                repeat=self.sampling.repeat,
+                consumed=self._consumed,
+            ),
             seed_of=self.seed_of,
             observe=self._observe,
-            budget=self.budget,
-            repeat=self.repeat,
             poll=lambda: self.poll(),
-            consumed=self._consumed,
         )
         return self.rollouts
 
     def propose(self, numbers: range) -> list[Proposal]:
-        """Draw the proposals of some trials."""
+        """Return proposals for the given numbers of trials."""
         return [self._propose(number) for number in numbers]
 
     def _propose(self, number: int) -> Proposal:
-        arm, seed = self.chance(number)
+        arm, seed = self.sampling.choose_arm(number)
         devices = [self.device] if self.device.type == "cuda" else []
         with torch.random.fork_rng(devices), torch.no_grad():
-            # not torch.manual_seed, which formats the stack each time for a GPU that is not in use
+            # torch.manual_seed would format the stack at each call, for a GPU that is not in use
             torch.default_generator.manual_seed(seed)
             if devices:
                 torch.cuda.manual_seed(seed)
             if arm == RANDOM:
-                tokens, log_probs = unpack_draw(UniformController(self.space_at(number)).sample(1))
+                tokens, log_probs = self.sample_uniformly(number)
             else:
-                tokens, log_probs = self._drawn_anew(number)
+                tokens, log_probs = self._sample_new(number)
         return Proposal(number, tokens, log_probs, self.updates, arm)
 
-    def _drawn_anew(self, number: int) -> Draw:
-        for _ in range(1 + self.redraws):
-            tokens, log_probs = self.draw(number)
+    def _sample_new(self, number: int) -> Sample:
+        for _ in range(1 + self.sampling.redraws):
+            tokens, log_probs = self.sample(number)
             if tokens not in self.seen:
                 break
         self.seen.add(tokens)
         return tokens, log_probs
 
-    def chance(self, number: int) -> tuple[str, int]:
-        """Return a trial's arm, and the seed of its draw.
-
-        Every trial has its own random numbers: whatever happened before a kill, what is drawn after
-        it is what would have been drawn.
-        """
-        generator = seeded_generator("proposal", self.seed, number)
-        arm = RANDOM if torch.rand((), generator=generator) < self.control else POLICY
-        return arm, int(torch.randint(2**62, (), generator=generator))
-
-    def architecture(self, proposal: Proposal) -> Architecture:
-        """Return what a proposal describes."""
+    def decode(self, proposal: Proposal) -> Architecture:
+        """Return the architecture of a proposal."""
         return self.space_of(proposal.tokens).decode(proposal.tokens)
 
     def seed_of(self, number: int) -> int:
         """Return the seed of a trial's evaluation."""
-        generator = seeded_generator("evaluation", self.seed, number)
-        return int(torch.randint(2**31, (), generator=generator))
+        return self.sampling.choose_evaluation_seed(number)
 
     def _observe(self, trial: Trial) -> None:
         if trial.proposal.arm == POLICY:
-            self.seen.add(trial.proposal.tokens)  # those of before, where a search goes on
+            self.seen.add(trial.proposal.tokens)  # the trials of a resumed search come here too
             self.observe(trial)
         self.watch(trial)
 
     # ---- one batch -------------------------------------------------------------------------------
 
     def transfer_batch_to_device(self, batch: Any, device: Any, dataloader_idx: int) -> Any:
-        """Leave trials as they are: they are no tensors."""
+        """Return the trials unchanged: they hold no tensors."""
         return batch
 
     def training_step(self, batch: list[Trial], batch_idx: int) -> None:
-        """Learn from a batch of trials."""
+        """Learn from a batch of trials and log its metrics."""
         assert self.rollouts is not None
-        if batch:
-            staleness = sum(self.updates - trial.proposal.step for trial in batch) / len(batch)
-            metrics = {
-                "reward": torch.tensor(sum(trial.reward for trial in batch) / len(batch)),
-                "best": torch.tensor(max(trial.reward for trial in batch)),
-                "staleness": torch.tensor(staleness),
-                "errors": torch.tensor(float(sum(t.outcome.error is not None for t in batch))),
-                **self.learn(batch),
-            }
-            self.updates += 1
-            for name, value in metrics.items():
-                self.log(f"controller/{name}", value, on_step=False, on_epoch=True, batch_size=1)
-        self.log("trials", float(self.rollouts.ended), on_step=False, on_epoch=True, batch_size=1)
+        metrics = {f"controller/{name}": value for name, value in self._update(batch).items()}
+        metrics["trials"] = torch.tensor(float(self.rollouts.ended))
+        self.log_dict(metrics, on_step=False, on_epoch=True, batch_size=1)
         if self.rollouts.done:
             self.trainer.should_stop = True
 
+    def _update(self, batch: list[Trial]) -> dict[str, Tensor]:
+        if not batch:
+            return {}
+        staleness = sum(self.updates - trial.proposal.step for trial in batch) / len(batch)
+        metrics = {
+            "reward": torch.tensor(sum(trial.reward for trial in batch) / len(batch)),
+            "best": torch.tensor(max(trial.reward for trial in batch)),
+            "staleness": torch.tensor(staleness),
+            "errors": torch.tensor(float(sum(t.outcome.error is not None for t in batch))),
+            **self.learn(batch),
+        }
+        self.updates += 1
+        self.new_trials = batch
+        return metrics
+
     def configure_optimizers(self) -> Any:
-        """Return no optimiser: the method learns nothing by gradients."""
+        """Return no optimiser: by default a method has no parameters."""
         return None
 
     # ---- the end ---------------------------------------------------------------------------------
 
-    def derive(self, samples: int, progress: Progress) -> SearchResult:
-        """Choose the best of all trials, after training the finalists where there are any.
-
-        Args:
-            samples: Not looked at: all trials are at hand.
-            progress: Wraps the iteration over the finalists, for a progress bar.
-        """
+    def list_best(self, count: int) -> list[Trial]:
+        """Return at most ``count`` of the best trials, the random arm included."""
         assert self.journal is not None
-        ended = [t for t in self.journal.ended() if t.proposal.arm in (POLICY, RANDOM)]
+        return self.journal.best(ARMS, count)
+
+    def derive(self, samples: int, progress: Progress) -> SearchResult:
+        """Choose the best of all trials, after the finalists if there are any."""
+        assert self.journal is not None
+        ended = [t for t in self.journal.ended() if t.proposal.arm in ARMS]
         rewards = {arm: tuple(t.reward for t in ended if t.proposal.arm == arm) for arm in ARMS}
-        best = self.journal.best(ARMS, max(self.finalists, LISTED))
+        best = self.list_best(max(self.finalists.count, LISTED))
         if not best:
             raise InputError(
                 f"no architecture could be evaluated; the first error: {ended[0].outcome.error}"
             )
-        how = "Reward, each architecture evaluated by itself"
-        if self.finalists:
-            how = f"{how}, the best once more"
-            best = self._train_longer(best[: self.finalists], progress)
+        how = "Reward of architectures that were evaluated separately"
+        if self.finalists.count:
+            assert self.executor is not None
+            self.executor.close()
+            best = self.train_finalists(best, progress)
+            how = f"{how}, the best of them once more"
         self.scored = len(self.journal)
+        front = pareto_front(ended, self.budget.cost or COSTS[0])
         return SearchResult(
-            decode_trials(best, self.architecture),
+            decode_trials(best, self.decode),
             rewards[POLICY],
             rewards[RANDOM],
             how,
-            decode_trials(pareto_front(ended, self.budget.cost or COSTS[0]), self.architecture),
+            decode_trials(front, self.decode),
         )
 
-    def _train_longer(self, best: Sequence[Trial], progress: Progress) -> list[Trial]:
-        assert self.executor is not None
-        assert self.journal is not None
-        self.executor.close()
-        return train_finalists(
-            best,
-            self.architecture,
-            self.make_executor(self.evaluator.final(self.finalist_epochs)),
-            self.journal,
-            progress,
-            seed_of=self.seed_of,
-            budget=self.budget,
-            poll=lambda: self.poll(),
-        )
+    def estimate_cost(self, make_trainer: Callable[[], pl.Trainer], samples: int) -> dict[str, str]:
+        """Time a few children of the beginning, the middle and the end of the search."""
+        total = self.sampling.samples
+        lines = {
+            "space": format_size(self.space_at(total - 1).size),
+            "architectures": f"{total:,}",
+        }
+        if self.evaluator is None or not hasattr(self.evaluator, "steps_of"):
+            return lines | {"whole search": "seconds: outcomes are read from a table"}
+        executor = self.make_executor(self.evaluator)
+        apart = max(1, total // TIMED)
+        proposals = self.propose(range(apart // 2, total, apart)[:TIMED])
+        children = [self.decode(proposal) for proposal in proposals]
+        return lines | estimate_children(self.evaluator, executor, children, total, self.finalists)
 
     # ---- housekeeping ----------------------------------------------------------------------------
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Keep how far the trials have been learnt from."""
+        """Save the number of trials that the method has learned from."""
         assert self.rollouts is not None
         checkpoint["trials"] = {"consumed": self.rollouts.consumed, "updates": self.updates}
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Go on after the trials that were learnt from."""
+        """Continue after the trials that the method has learned from."""
         self._consumed = checkpoint["trials"]["consumed"]
         self.updates = checkpoint["trials"]["updates"]
 
     def teardown(self, stage: str) -> None:
-        """Let workers and journal go."""
-        for opened in (self.executor, self.journal):
-            if opened is not None:
-                opened.close()
-
-
-def unpack_draw(rollout: Rollout) -> Draw:
-    """Return the tokens and log-probabilities of the one architecture of a rollout."""
-    return tuple(rollout.tokens_NT[0].tolist()), tuple(rollout.log_prob_NT[0].tolist())
+        """Close the executor and the journal."""
+        if self.executor is not None:
+            self.executor.close()
+        super().teardown(stage)

@@ -1,4 +1,4 @@
-"""Local search: look at the neighbours of where one stands, and move to the first that is better.
+"""Local search: try the neighbours of an architecture and move to the first one that is better.
 
 Source: White et al., 2020, https://arxiv.org/abs/2005.02960.
 """
@@ -8,17 +8,17 @@ from typing import Any
 
 import torch
 
-from lightning_nas.controllers.uniform import UniformController
-from lightning_nas.search.trial_search import Draw, TrialSearch, unpack_draw
+from lightning_nas.search.sampling import Sample
+from lightning_nas.search.trial_search import TrialSearch
 from lightning_nas.storage.trial import Trial
 
 Tokens = tuple[int, ...]
 
 
 class LocalSearch(TrialSearch):
-    """Stands on an architecture; where no neighbour is better, begins anew at a random one."""
+    """Local search that restarts at a random architecture if no neighbour is better."""
 
-    at_once = 1  # the next may be a neighbour of the one that ends just now
+    at_once = 1  # the next architecture may be a neighbour of the trial that has just ended
 
     def __init__(self, **settings: Any) -> None:
         super().__init__(**settings)
@@ -26,23 +26,23 @@ class LocalSearch(TrialSearch):
         self.untried: list[Tokens] = []
 
     def observe(self, trial: Trial) -> None:
-        """Move, or cross a neighbour out. A resumed search hears of all its trials again."""
+        """Move to a better neighbour, or remove the trial from the untried neighbours."""
         tokens = trial.proposal.tokens
         if self.current is None or trial.reward > self.current.reward:
-            self.current, self.untried = trial, list(self._neighbours(tokens))
+            self.current, self.untried = trial, list(self._list_neighbours(tokens))
         else:
             self.untried = [other for other in self.untried if other != tokens]
         if not self.untried:
             self.current = None
 
-    def draw(self, number: int) -> Draw:
-        """Return a neighbour, or a uniformly drawn architecture to begin with."""
+    def sample(self, number: int) -> Sample:
+        """Return an untried neighbour, or a uniformly sampled architecture to start from."""
         if self.current is None:
-            return unpack_draw(UniformController(self.space).sample(1))
+            return self.sample_uniformly(number)
         return self.untried[int(torch.randint(len(self.untried), ()))], ()
 
-    def _neighbours(self, tokens: Tokens) -> Iterator[Tokens]:
-        """Yield all that differ from an architecture in one decision."""
+    def _list_neighbours(self, tokens: Tokens) -> Iterator[Tokens]:
+        """Yield all architectures that differ from the given one in one decision."""
         for place, options in enumerate(self.space.token_options()):
             for token in range(options):
                 if token != tokens[place]:

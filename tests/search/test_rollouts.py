@@ -1,4 +1,4 @@
-"""The stream of trials: what is yielded, in what order, and what is not evaluated twice."""
+"""The stream of trials: its batches, their order, and repeated architectures."""
 
 import random
 from contextlib import suppress
@@ -9,7 +9,7 @@ from lightning_nas.architecture import to_json
 from lightning_nas.errors import InputError
 from lightning_nas.evaluation.budget import Budget
 from lightning_nas.evaluation.executors import SerialExecutor
-from lightning_nas.search.rollouts import Rollouts
+from lightning_nas.search.rollouts import Rollouts, Stream
 from lightning_nas.spaces.edge_cell import EdgeCellSpace
 from lightning_nas.storage.journal import Journal
 from lightning_nas.storage.trial import POLICY, RANDOM, Outcome, Proposal
@@ -18,7 +18,7 @@ SPACE = EdgeCellSpace()
 
 
 class Evaluations:
-    """Rewards an architecture by its tokens, and remembers what it was asked for."""
+    """Evaluator whose reward depends on the tokens; it records the evaluated tokens."""
 
     def __init__(self, fail=()):
         self.seen = []
@@ -36,7 +36,7 @@ class Evaluations:
 
 
 class Shuffling(SerialExecutor):
-    """Several children at once, which end in an order of their own."""
+    """Executor of three children at once that end in random order."""
 
     slots = 3
     order = random.Random(1)
@@ -54,14 +54,16 @@ def propose(numbers):
     return [Proposal(number, tokens_of(number)) for number in numbers]
 
 
-def rollouts(tmp_path, evaluate=None, executor=SerialExecutor, **settings):
+def rollouts(tmp_path, evaluate=None, executor=SerialExecutor, propose=propose, **settings):
     journal = Journal(tmp_path / "trials.sqlite", str(SPACE))
-    given = {"propose": propose, "samples": 10, "batch": 4} | settings
+    observe = settings.pop("observe", lambda trial: None)
     return Rollouts(
-        decode=lambda proposal: SPACE.decode(proposal.tokens),
-        executor=executor(evaluate or Evaluations()),
-        journal=journal,
-        **given,
+        propose,
+        lambda proposal: SPACE.decode(proposal.tokens),
+        executor(evaluate or Evaluations()),
+        journal,
+        Stream(**{"samples": 10, "batch": 4} | settings),
+        observe=observe,
     )
 
 
@@ -72,11 +74,11 @@ def epochs(stream):
     return [[trial.number for trial in batch] for batch in batches]
 
 
-def test_batches_hold_every_trial_once_the_last_what_is_left(tmp_path):
+def test_each_trial_is_in_one_batch_and_the_last_batch_is_smaller(tmp_path):
     assert epochs(rollouts(tmp_path)) == [[0, 1, 2, 3], [4, 5, 6, 7], [8, 9]]
 
 
-def test_children_that_end_in_another_order_fill_batches_as_they_end(tmp_path):
+def test_batches_follow_the_order_in_which_children_end(tmp_path):
     batches = epochs(rollouts(tmp_path, executor=Shuffling))
     numbers = [number for batch in batches for number in batch]
     assert sorted(numbers) == list(range(10))
@@ -84,7 +86,7 @@ def test_children_that_end_in_another_order_fill_batches_as_they_end(tmp_path):
     assert list(map(len, batches)) == [4, 4, 2]
 
 
-def test_no_more_children_are_in_flight_than_there_are_slots(tmp_path):
+def test_the_number_of_running_children_is_at_most_the_number_of_slots(tmp_path):
     stream = rollouts(tmp_path, executor=Shuffling)
     most = 0
     wait = stream.executor.wait
@@ -99,36 +101,36 @@ def test_no_more_children_are_in_flight_than_there_are_slots(tmp_path):
     assert most == 3
 
 
-def test_one_executor_slot_lets_a_controller_stand_still_for_a_batch(tmp_path):
-    drawn = []
-    stream = rollouts(tmp_path, propose=lambda n: drawn.append(list(n)) or propose(n))
+def test_with_one_slot_a_whole_batch_is_proposed_at_once(tmp_path):
+    numbers = []
+    stream = rollouts(tmp_path, propose=lambda n: numbers.append(list(n)) or propose(n))
     epochs(stream)
-    assert drawn == [[0, 1, 2, 3], [4, 5, 6, 7], [8, 9]]
+    assert numbers == [[0, 1, 2, 3], [4, 5, 6, 7], [8, 9]]
 
 
-def test_a_parent_may_be_the_child_that_ended_just_now(tmp_path):
+def test_with_at_once_1_each_trial_ends_before_the_next_proposal(tmp_path):
     events = []
     stream = rollouts(
         tmp_path,
         at_once=1,
-        propose=lambda n: events.append(("drawn", n[0])) or propose(n),
+        propose=lambda n: events.append(("proposed", n[0])) or propose(n),
         observe=lambda trial: events.append(("ended", trial.number)),
     )
     epochs(stream)
-    assert events == [(what, n) for n in range(10) for what in ("drawn", "ended")]
+    assert events == [(what, n) for n in range(10) for what in ("proposed", "ended")]
 
 
-def test_the_control_arm_is_evaluated_and_never_yielded(tmp_path):
-    def with_control(numbers):
+def test_the_random_arm_is_evaluated_and_never_yielded(tmp_path):
+    def with_random_arm(numbers):
         arms = {number: RANDOM if number % 3 == 0 else POLICY for number in numbers}
         return [Proposal(n, tokens_of(n), arm=arm) for n, arm in arms.items()]
 
-    stream = rollouts(tmp_path, propose=with_control)
+    stream = rollouts(tmp_path, propose=with_random_arm)
     assert epochs(stream) == [[1, 2, 4, 5], [7, 8]]
     assert len(stream.journal.ended()) == 10
 
 
-def test_an_architecture_that_is_known_is_not_evaluated_again(tmp_path):
+def test_an_evaluated_architecture_is_not_evaluated_again(tmp_path):
     evaluate = Evaluations()
     same = lambda numbers: [Proposal(n, tokens_of(n % 3)) for n in numbers]  # noqa: E731
     stream = rollouts(tmp_path, evaluate, propose=same)
@@ -139,7 +141,7 @@ def test_an_architecture_that_is_known_is_not_evaluated_again(tmp_path):
     assert ended[5].outcome == ended[2].outcome
 
 
-def test_an_architecture_in_flight_is_waited_for(tmp_path):
+def test_a_proposal_of_a_running_architecture_waits_for_its_outcome(tmp_path):
     evaluate = Evaluations()
     same = lambda numbers: [Proposal(n, tokens_of(1)) for n in numbers]  # noqa: E731
     stream = rollouts(tmp_path, evaluate, Shuffling, propose=same)
@@ -147,14 +149,14 @@ def test_an_architecture_in_flight_is_waited_for(tmp_path):
     assert len(evaluate.seen) == 1
 
 
-def test_an_architecture_is_evaluated_again_where_that_is_asked_for(tmp_path):
+def test_repeat_evaluates_an_architecture_again(tmp_path):
     evaluate = Evaluations()
     same = lambda numbers: [Proposal(n, tokens_of(1)) for n in numbers]  # noqa: E731
     epochs(rollouts(tmp_path, evaluate, propose=same, repeat=True))
     assert len(evaluate.seen) == 10
 
 
-def test_a_child_that_failed_has_another_chance(tmp_path):
+def test_a_failed_child_is_evaluated_again_at_the_next_proposal(tmp_path):
     evaluate = Evaluations(fail=[(1, 0, 0, 0, 0, 0)])
     same = lambda numbers: [Proposal(n, tokens_of(1)) for n in numbers]  # noqa: E731
     stream = rollouts(tmp_path, evaluate, propose=same)
@@ -164,19 +166,19 @@ def test_a_child_that_failed_has_another_chance(tmp_path):
 
 
 @pytest.mark.parametrize("ended", [0, 1, 3, 4, 5, 8])
-def test_a_stream_goes_on_where_the_journal_ends(ended, tmp_path):
-    class Dying(Evaluations):
+def test_a_resumed_stream_continues_at_the_end_of_the_journal(ended, tmp_path):
+    class Interrupting(Evaluations):
         def __call__(self, architecture, seed, poll):
             if len(self.seen) == ended:
                 raise KeyboardInterrupt
             return super().__call__(architecture, seed, poll)
 
-    first = rollouts(tmp_path, Dying())
+    first = rollouts(tmp_path, Interrupting())
     consumed = 0
     with suppress(KeyboardInterrupt):
         while True:
             list(first)
-            consumed = first.consumed  # what the checkpoint at the end of an epoch would hold
+            consumed = first.consumed  # as in the checkpoint at the end of an epoch
     first.journal.close()
     evaluate = Evaluations()
     second = rollouts(tmp_path, evaluate, consumed=consumed)
@@ -186,7 +188,7 @@ def test_a_stream_goes_on_where_the_journal_ends(ended, tmp_path):
     assert evaluate.seen == [tokens_of(number) for number in range(ended, 10)]
 
 
-def test_an_architecture_is_decoded_once_and_known_again_from_the_journal(tmp_path, monkeypatch):
+def test_an_architecture_is_decoded_once_and_recognised_from_the_journal(tmp_path, monkeypatch):
     decoded = []
     decode = SPACE.decode
     monkeypatch.setattr(SPACE, "decode", lambda tokens: decoded.append(tokens) or decode(tokens))
@@ -204,13 +206,13 @@ def test_an_architecture_is_decoded_once_and_known_again_from_the_journal(tmp_pa
     assert evaluate.seen == []
 
 
-def test_a_journal_that_has_lost_trials_is_refused(tmp_path):
+def test_a_journal_with_fewer_trials_than_the_checkpoint_is_refused(tmp_path):
     with pytest.raises(InputError, match="has 0 trials that have ended, the checkpoint has seen 4"):
         rollouts(tmp_path, consumed=4)
 
 
-def test_proposals_are_on_the_disk_before_they_are_evaluated(tmp_path):
-    class Looking(Evaluations):
+def test_proposals_are_in_the_journal_before_their_evaluation(tmp_path):
+    class ReadingJournal(Evaluations):
         def __call__(self, architecture, seed, poll):
             texts = [
                 row[0]
@@ -221,20 +223,20 @@ def test_proposals_are_on_the_disk_before_they_are_evaluated(tmp_path):
             assert to_json(architecture) in texts
             return super().__call__(architecture, seed, poll)
 
-    stream = rollouts(tmp_path, Looking())
+    stream = rollouts(tmp_path, ReadingJournal())
     epochs(stream)
     assert stream.done
 
 
 @pytest.mark.parametrize("reward", [1.5, -0.1, float("nan"), float("inf")])
-def test_a_reward_outside_the_unit_interval_names_the_child(reward, tmp_path):
+def test_a_reward_outside_0_to_1_is_an_error_that_names_the_trial(reward, tmp_path):
     stream = rollouts(tmp_path, lambda architecture, seed, poll: Outcome(reward))
     with pytest.raises(InputError, match="trial 0"):
         epochs(stream)
     assert stream.journal.ended() == []
 
 
-def test_a_budget_weighs_rewards(tmp_path):
+def test_a_budget_weighs_the_rewards(tmp_path):
     stream = rollouts(tmp_path, budget=Budget("parameters", target=4000, exponent=-0.5))
     epochs(stream)
     by_number = {trial.number: trial for trial in stream.journal.ended()}

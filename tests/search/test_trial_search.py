@@ -1,16 +1,17 @@
-"""NAS, NASNet, random search and evolution on rewards that are known beforehand."""
+"""NAS, NASNet, random search and evolution on known rewards."""
 
+import math
 import statistics
 from functools import partial
 
 import pytest
 import torch
-from hydra.utils import instantiate
 from small import trainer
 
 from benchmarks.experiment import experiment
 from lightning_nas.architecture import to_json
 from lightning_nas.controllers.lstm import LSTMController
+from lightning_nas.controllers.uniform import UniformController
 from lightning_nas.errors import InputError
 from lightning_nas.evaluation.executors import SerialExecutor
 from lightning_nas.methods.evolution import Evolution
@@ -19,17 +20,21 @@ from lightning_nas.methods.nasnet import NASNet
 from lightning_nas.methods.random_search import RandomSearch
 from lightning_nas.modules.controller import ControllerModule
 from lightning_nas.policy.baseline import MovingAverageBaseline
+from lightning_nas.run.build import build_search
+from lightning_nas.search.finalists import Finalists
+from lightning_nas.search.growth import Growth
+from lightning_nas.search.sampling import Sampling
 from lightning_nas.spaces.chain import ChainSpace
 from lightning_nas.spaces.edge_cell import EdgeCellSpace
 from lightning_nas.storage.journal import Journal
 from lightning_nas.storage.trial import FINALIST, POLICY, RANDOM, Outcome, Proposal
 
 EDGES = EdgeCellSpace()
-BEST = (3, 1, 4, 0, 2, 3)  # planted
+BEST = (3, 1, 4, 0, 2, 3)  # tokens of the planted architecture
 
 
 class Planted:
-    """The reward is the share of decisions that are those of the planted architecture."""
+    """Evaluator whose reward is the share of decisions that equal the planted architecture's."""
 
     def __init__(self, space=EDGES, best=BEST):
         self.space, self.best = space, best
@@ -48,7 +53,7 @@ class Planted:
 
 
 class Depth:
-    """Rewards deep networks, and cannot be told apart from its own finals."""
+    """Evaluator whose reward grows with the depth."""
 
     def __call__(self, architecture, seed, poll):
         return Outcome(len(architecture.layers) / 100)
@@ -61,69 +66,93 @@ def controller(space, lr=0.02, **settings):
     )
 
 
-def method(name, folder, seed=0, evaluator=None, samples=150, space=EDGES, **settings):
+def method(name, folder, seed=0, evaluator=None, samples=150, space=EDGES, policy=None, **settings):
+    """Return a search; ``settings`` are arguments of the method and of the groups of settings."""
     torch.manual_seed(seed)
+    sampling = {"samples": samples, "batch": 10, "seed": seed}
+    sampling |= {n: settings.pop(n) for n in SAMPLING if n in settings}
     common = {
         "data": None,
         "evaluation": lambda data: evaluator or Planted(),
         "executor": SerialExecutor,
         "journal": folder / "trials.sqlite",
-        "samples": samples,
-        "batch": 10,
-        "seed": seed,
+        "sampling": Sampling(**sampling),
     } | settings
     if name == "nas":
-        return NAS(controller(space, layers=2, skips="sigmoid"), **common)
+        policy = policy or controller(space, layers=2, skips="sigmoid")
+        return NAS(policy, **common)
     if name == "nasnet":
-        return NASNet(controller(space, picks="softmax"), **common)
+        return NASNet(policy or controller(space, picks="softmax"), **common)
     if name == "evolution":
         return Evolution(population=20, tournament=5, space=space, **common)
     return RandomSearch(space=space, **common)
 
 
-def searched(name, folder, **settings):
-    """Return the method after its search, and what it derived, with the journal still open."""
+def run_search(name, folder, **settings):
+    """Return a search after its end, with an open journal, and its result."""
     search = method(name, folder, **settings)
     search.teardown = lambda stage: None
     trainer(folder, -1, log_every_n_steps=1).fit(search)
-    derived = search.derive(1, lambda items, total: items)
-    return search, derived
+    result = search.derive(1, lambda items, total: items)
+    return search, result
 
 
 def distance(one, other):
     return sum(a != b for a, b in zip(one, other, strict=True))
 
 
+SAMPLING = ("batch", "random_share", "redraws")
 METHODS = ["nas", "nasnet", "random_search", "evolution"]
 
 
 @pytest.mark.parametrize("name", METHODS)
-def test_a_search_evaluates_as_many_as_asked_and_hands_over_the_best(name, tmp_path):
-    search, derived = searched(name, tmp_path, samples=35)
+def test_a_search_evaluates_all_samples_and_returns_the_best(name, tmp_path):
+    search, result = run_search(name, tmp_path, samples=35)
     ended = search.journal.ended()
     assert [trial.number for trial in ended] == list(range(35))
     assert search.updates == 4
-    assert derived.reward == max(trial.reward for trial in ended)
-    assert Planted()(derived.architecture, 0, None).reward == derived.reward
+    assert result.reward == max(trial.reward for trial in ended)
+    assert Planted()(result.architecture, 0, None).reward == result.reward
+
+
+@pytest.mark.parametrize("name", ["nas", "nasnet"])
+def test_a_controller_without_parameters_searches_and_learns_nothing(name, tmp_path):
+    """Half of the trials have a deeper network than the controller's own space."""
+    space = ChainSpace(layers=2)
+    policy = ControllerModule(
+        UniformController(space), MovingAverageBaseline(0.8), torch.optim.Adam, entropy_weight=0.0
+    )
+    search, result = run_search(
+        name, tmp_path, policy=policy, space=space, evaluator=Depth(), samples=40,
+        growth=Growth(20, 1),
+    )  # fmt: skip
+    assert search.configure_optimizers() is None
+    assert search.updates == 4
+    ended = search.journal.ended()
+    assert [len(search.decode(t.proposal).layers) for t in ended] == [2] * 20 + [3] * 20
+    for trial in ended:
+        options = search.space_of(trial.proposal.tokens).token_options()
+        assert trial.proposal.log_probs == pytest.approx([-math.log(n) for n in options])
+    assert result.reward == 0.03
 
 
 @pytest.mark.parametrize("name", ["nas", "nasnet", "evolution"])
-def test_what_learns_gets_better(name, tmp_path):
-    _, derived = searched(name, tmp_path, samples=300)
-    first, last = derived.sampled[:60], derived.sampled[-60:]
+def test_rewards_rise_during_a_search_that_learns(name, tmp_path):
+    _, result = run_search(name, tmp_path, samples=300)
+    first, last = result.sampled[:60], result.sampled[-60:]
     assert statistics.fmean(last) > statistics.fmean(first) + 0.2
 
 
-def test_the_same_seed_proposes_the_same_and_another_another(tmp_path):
+def test_the_proposals_depend_on_the_seed(tmp_path):
     tokens = [
-        [t.proposal for t in searched("nasnet", tmp_path / f"{i}", seed=seed, samples=30)[0]
+        [t.proposal for t in run_search("nasnet", tmp_path / f"{i}", seed=seed, samples=30)[0]
          .journal.ended()]
         for i, seed in enumerate((1, 1, 2))
     ]  # fmt: skip
     assert tokens[0] == tokens[1] != tokens[2]
 
 
-def test_log_probabilities_are_those_under_which_the_architecture_was_drawn(tmp_path):
+def test_proposals_hold_the_log_probabilities_of_their_samples(tmp_path):
     search = method("nasnet", tmp_path, samples=10)
     proposals = search.propose(range(10))
     rollout = search.controller.score([proposal.tokens for proposal in proposals])
@@ -131,34 +160,34 @@ def test_log_probabilities_are_those_under_which_the_architecture_was_drawn(tmp_
         assert proposal.log_probs == pytest.approx(log_probs, abs=1e-5)
 
 
-def test_the_control_arm_is_drawn_uniformly_and_teaches_nothing(tmp_path):
-    search, derived = searched("nasnet", tmp_path, samples=300, control=0.3)
+def test_the_random_arm_is_uniform_and_the_method_does_not_learn_from_it(tmp_path):
+    search, result = run_search("nasnet", tmp_path, samples=300, random_share=0.3)
     arms = [trial.proposal.arm for trial in search.journal.ended()]
     assert 60 < arms.count(RANDOM) < 120
     assert arms.count(POLICY) + arms.count(RANDOM) == 300
     uniform = [t for t in search.journal.ended() if t.proposal.arm == RANDOM]
     assert all(t.proposal.log_probs == pytest.approx([-1.6094] * 6, abs=1e-3) for t in uniform)
-    assert statistics.fmean(derived.sampled) > statistics.fmean(derived.uniform) + 0.1
+    assert statistics.fmean(result.sampled) > statistics.fmean(result.uniform) + 0.1
 
 
-def test_finalists_are_the_best_and_the_choice_is_theirs(tmp_path):
+def test_finalists_are_the_best_trials_and_the_best_finalist_is_chosen(tmp_path):
     evaluator = Planted()
-    search, derived = searched(
-        "evolution", tmp_path, evaluator=evaluator, finalists=3, finalist_epochs=7, samples=60
+    search, result = run_search(
+        "evolution", tmp_path, evaluator=evaluator, finalists=Finalists(3, 7), samples=60
     )
     best = search.journal.best((POLICY,), 3)
     assert [architecture for architecture, _ in evaluator.finals] == [
-        search.architecture(trial.proposal) for trial in best
+        search.decode(trial.proposal) for trial in best
     ]
     assert {epochs for _, epochs in evaluator.finals} == {7}
     finalists = search.journal.best((FINALIST,), 9)
     assert len(finalists) == 3
-    assert derived.reward == pytest.approx(0.28)  # the last was the best
-    assert derived.architecture == evaluator.finals[-1][0]
+    assert result.reward == pytest.approx(0.28)  # the last was the best
+    assert result.architecture == evaluator.finals[-1][0]
 
 
-def test_finalists_that_were_broken_off_are_trained_longer_all_the_same(tmp_path):
-    class Broken(Planted):
+def test_interrupted_finalists_are_trained_for_their_full_length(tmp_path):
+    class Interrupting(Planted):
         def final(self, epochs):
             def longer(architecture, seed, poll):
                 if self.finals:
@@ -168,59 +197,61 @@ def test_finalists_that_were_broken_off_are_trained_longer_all_the_same(tmp_path
 
             return longer
 
-    settings = {"samples": 30, "finalists": 3}
-    first = method("random_search", tmp_path, evaluator=Broken(), **settings)
+    settings = {"samples": 30, "finalists": Finalists(3)}
+    first = method("random_search", tmp_path, evaluator=Interrupting(), **settings)
     first.teardown = lambda stage: None
     trainer(tmp_path, -1, log_every_n_steps=1).fit(first)
     with pytest.raises(KeyboardInterrupt):
         first.derive(1, lambda items, total: items)
     first.journal.close()
     evaluator = Planted()
-    search, derived = searched("random_search", tmp_path, evaluator=evaluator, **settings)
-    best = [search.architecture(t.proposal) for t in search.journal.best((POLICY,), 3)]
+    search, result = run_search("random_search", tmp_path, evaluator=evaluator, **settings)
+    best = [search.decode(t.proposal) for t in search.journal.best((POLICY,), 3)]
     assert [architecture for architecture, _ in evaluator.finals] == best[1:]
     rewards = [trial.reward for trial in search.journal.best((FINALIST,), 9)]
     assert rewards == pytest.approx([0.9, 0.27, 0.26])
-    assert derived.architecture == best[0]
+    assert result.architecture == best[0]
 
 
-def test_a_search_that_goes_on_after_its_finalists_has_finalists_anew(tmp_path):
-    first, _ = searched("random_search", tmp_path, samples=20, finalists=2)
+def test_a_search_extended_after_its_finalists_has_new_finalists(tmp_path):
+    first, _ = run_search("random_search", tmp_path, samples=20, finalists=Finalists(2))
     first.journal.close()
-    again = method("random_search", tmp_path, samples=150, finalists=2)
+    again = method("random_search", tmp_path, samples=150, finalists=Finalists(2))
     again.teardown = lambda stage: None
-    again._consumed = 20  # as the checkpoint of the first has it
+    again._consumed = 20  # as in the checkpoint of the first search
     trainer(tmp_path, -1, log_every_n_steps=1).fit(again)
-    derived = again.derive(1, lambda items, total: items)
+    result = again.derive(1, lambda items, total: items)
     trials = again.journal.ended()
     assert sum(trial.proposal.arm == POLICY for trial in trials) == 150
     best = {trial.proposal.tokens for trial in again.journal.best((POLICY,), 2)}
-    assert {again.space.encode(ranked.architecture) for ranked in derived.top} == best
+    assert {again.space.encode(ranked.architecture) for ranked in result.top} == best
 
 
-def test_finalists_that_all_fail_are_said_aloud(tmp_path):
+def test_an_error_is_raised_if_all_finalists_fail(tmp_path):
     class Failing(Planted):
         def final(self, epochs):
             return lambda architecture, seed, poll: Outcome(0.0, error="out of memory")
 
     with pytest.raises(InputError, match="all 2 finalists failed, the first: out of memory"):
-        searched("random_search", tmp_path, evaluator=Failing(), samples=20, finalists=2)
+        run_search(
+            "random_search", tmp_path, evaluator=Failing(), samples=20, finalists=Finalists(2)
+        )
 
 
 @pytest.mark.parametrize("name", ["nas", "random_search", "evolution"])
-def test_networks_grow_by_two_layers_as_published(name, tmp_path):
+def test_networks_grow_by_two_layers_every_1600_trials(name, tmp_path):
     space = ChainSpace(layers=6)
-    search = method(name, tmp_path, space=space, samples=12_800, grow_every=1600)
+    search = method(name, tmp_path, space=space, samples=12_800, growth=Growth(1600))
     depths = {number: search.space_at(number).layers for number in (0, 1599, 1600, 12_799)}
     assert depths == {0: 6, 1599: 6, 1600: 8, 12_799: 20}
 
 
-def test_a_batch_of_networks_of_several_depths_is_learnt_from(tmp_path):
+def test_nas_learns_from_a_batch_of_networks_of_several_depths(tmp_path):
     space = ChainSpace(layers=2)
-    search, _ = searched(
-        "nas", tmp_path, space=space, evaluator=Depth(), samples=30, grow_every=7, grow_by=1
+    search, _ = run_search(
+        "nas", tmp_path, space=space, evaluator=Depth(), samples=30, growth=Growth(7, 1)
     )
-    layers = [len(search.architecture(t.proposal).layers) for t in search.journal.ended()]
+    layers = [len(search.decode(t.proposal).layers) for t in search.journal.ended()]
     assert layers == [2 + number // 7 for number in range(30)]
     trials = search.journal.ended()[:20]
     rollout = search.controller.score(
@@ -233,46 +264,47 @@ def test_a_batch_of_networks_of_several_depths_is_learnt_from(tmp_path):
         assert rollout.log_prob_N[place].item() == pytest.approx(alone.log_prob_N.item(), abs=1e-4)
 
 
-def test_a_child_of_evolution_in_a_space_that_grew_has_new_layers_on_top_of_its_parents(tmp_path):
-    search, _ = searched(
+def test_evolution_adds_new_layers_to_a_parent_from_a_smaller_space(tmp_path):
+    search, _ = run_search(
         "evolution", tmp_path, space=ChainSpace(layers=1), evaluator=Depth(), samples=60,
-        grow_every=30, grow_by=2,
+        growth=Growth(30, 2),
     )  # fmt: skip
     tokens = [trial.proposal.tokens for trial in search.journal.ended()]
     assert [len(search.space_of(t).decode(t).layers) for t in tokens] == [1] * 30 + [3] * 30
     one = len(tokens[0])
-    kept = tokens[30][:one]
-    assert min(distance(kept, parent) for parent in tokens[10:30]) <= 1  # it may be a new layer's
+    inherited = tokens[30][:one]
+    # 0 if the mutated decision is in a new layer
+    assert min(distance(inherited, parent) for parent in tokens[10:30]) <= 1
 
 
 @pytest.mark.parametrize("name", ["random_search", "evolution"])
-def test_other_methods_search_where_an_experiment_has_networks_grow(name, tmp_path):
+def test_other_methods_search_growing_networks_too(name, tmp_path):
     cfg = experiment(["experiment=nas_cifar", f"method={name}"], tmp_path).method
-    search = instantiate(cfg, data=None, evaluation=lambda data: Depth())
+    search = build_search(cfg, None, evaluation=lambda data: Depth())
     assert (search.space_at(0).layers, search.space_at(12_799).layers) == (6, 20)
 
 
-def test_depth_grows_in_the_chain_space_alone(tmp_path):
-    with pytest.raises(InputError, match="chain space alone"):
-        method("nas", tmp_path, grow_every=10)
+def test_only_the_chain_space_can_grow(tmp_path):
+    with pytest.raises(InputError, match="only the chain space"):
+        method("nas", tmp_path, growth=Growth(10))
 
 
-def test_a_journal_of_deeper_networks_than_the_search_has_is_refused(tmp_path):
+def test_tokens_of_a_deeper_network_than_the_search_has_are_refused(tmp_path):
     search = method("random_search", tmp_path, space=ChainSpace(layers=2))
-    with pytest.raises(InputError, match=r"of 12 decisions, which method\.grow_every=None"):
+    with pytest.raises(InputError, match=r"of 12 decisions, but no space .*grow_every=None"):
         search.space_of((0,) * ChainSpace(layers=3).length)
 
 
-def test_a_child_of_evolution_differs_from_a_living_one_by_one_decision(tmp_path):
-    search, _ = searched("evolution", tmp_path, samples=80)
+def test_evolution_changes_one_decision_of_a_living_architecture(tmp_path):
+    search, _ = run_search("evolution", tmp_path, samples=80)
     tokens = [trial.proposal.tokens for trial in search.journal.ended()]
     for number in range(20, 80):
         living = tokens[number - 20 : number]
         assert 1 in [distance(tokens[number], other) for other in living]
 
 
-def test_a_search_that_draws_again_tries_nothing_twice_also_where_it_goes_on(tmp_path):
-    first, _ = searched("nasnet", tmp_path, samples=30, redraws=200)
+def test_redraws_avoid_all_repetitions_after_resuming_too(tmp_path):
+    first, _ = run_search("nasnet", tmp_path, samples=30, redraws=200)
     first.journal.close()
     again = method("nasnet", tmp_path, samples=120, redraws=200)
     again.teardown = lambda stage: None
@@ -283,7 +315,7 @@ def test_a_search_that_draws_again_tries_nothing_twice_also_where_it_goes_on(tmp
     assert again.seen == set(tokens)
 
 
-def test_a_search_that_goes_on_does_not_draw_again_what_is_still_being_evaluated(tmp_path):
+def test_a_resumed_search_does_not_sample_an_open_proposal_again(tmp_path):
     other = (0,) * 6
     journal = Journal(tmp_path / "trials.sqlite", str(EDGES))
     waiting = [
@@ -295,28 +327,26 @@ def test_a_search_that_goes_on_does_not_draw_again_what_is_still_being_evaluated
     search = method("nasnet", tmp_path, redraws=3)
     search.trainer = trainer(tmp_path, 1)
     search.train_dataloader()
-    draws = iter([BEST, BEST, other])
-    search.draw = lambda number: (next(draws), (0.0,) * 6)
+    samples = iter([BEST, BEST, other])
+    search.sample = lambda number: (next(samples), (0.0,) * 6)
     (proposal,) = search.propose(range(2, 3))
     search.teardown("fit")
-    assert proposal.tokens == other  # the random arm has it, the method has not drawn it before
+    assert proposal.tokens == other  # only the random arm has sampled it
 
 
-def test_a_policy_that_knows_one_architecture_alone_gives_up_drawing_again(tmp_path):
+def test_redraws_end_if_a_method_always_samples_the_same_architecture(tmp_path):
     search = method("nasnet", tmp_path, redraws=3)
-    draws = []
-    search.draw = lambda number: draws.append(number) or (BEST, (0.0,) * 6)
+    numbers = []
+    search.sample = lambda number: numbers.append(number) or (BEST, (0.0,) * 6)
     assert [proposal.tokens for proposal in search.propose(range(2))] == [BEST, BEST]
-    assert draws == [0, 1, 1, 1, 1]
+    assert numbers == [0, 1, 1, 1, 1]
 
 
 @pytest.mark.parametrize(
     ("name", "settings"),
     [
-        ("nasnet", {"control": 1.0}),
+        ("nasnet", {"random_share": 1.0}),
         ("nasnet", {"samples": 0}),
-        ("nasnet", {"finalists": -1}),
-        ("nasnet", {"finalist_epochs": 0}),
         ("nasnet", {"normalise": True, "batch": 1}),
         ("nasnet", {"ranks": True, "batch": 1}),
         ("nasnet", {"redraws": -1}),
@@ -324,16 +354,31 @@ def test_a_policy_that_knows_one_architecture_alone_gives_up_drawing_again(tmp_p
     ],
 )
 def test_numbers_out_of_range_are_refused(name, settings, tmp_path):
-    with pytest.raises(InputError, match=f"method.*{next(iter(settings))}"):
+    setting = next(iter(settings)).replace("random_share", "control")
+    with pytest.raises(InputError, match=f"method.*{setting}"):
         method(name, tmp_path, **settings)
+
+
+@pytest.mark.parametrize(
+    ("group", "settings", "setting"),
+    [
+        (Finalists, {"count": -1}, "finalists"),
+        (Finalists, {"epochs": 0}, "finalist_epochs"),
+        (Growth, {"every": 0}, "grow_every"),
+        (Growth, {"every": 1, "by": -1}, "grow_by"),
+    ],
+)
+def test_settings_out_of_range_are_refused_by_their_group(group, settings, setting):
+    with pytest.raises(InputError, match=f"method.*{setting}"):
+        group(**settings)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", ["nas", "nasnet", "evolution"])
-def test_the_planted_architecture_is_found_more_often_than_by_chance(name, tmp_path):
+def test_the_planted_architecture_is_found_more_often_than_by_random_search(name, tmp_path):
     found = {
         kind: sum(
-            searched(kind, tmp_path / f"{kind}{seed}", seed=seed, samples=400)[1].reward == 1
+            run_search(kind, tmp_path / f"{kind}{seed}", seed=seed, samples=400)[1].reward == 1
             for seed in range(20)
         )
         for kind in (name, "random_search")

@@ -1,0 +1,67 @@
+"""From the configuration of a method to the search. Settings of users are flat: ``method.samples``.
+
+The constructors take groups of settings. One table says which setting belongs to which group.
+"""
+
+import copy
+from typing import Any
+
+from hydra.utils import instantiate
+from omegaconf import DictConfig, OmegaConf
+
+from lightning_nas.data.base import ImageData
+from lightning_nas.search.alternating import EpochSettings
+from lightning_nas.search.base import Search
+from lightning_nas.search.finalists import Finalists
+from lightning_nas.search.growth import Growth
+from lightning_nas.search.sampling import Sampling
+
+# argument of the constructor: (its class, {setting of the configuration: field of the class})
+GROUPS: dict[str, tuple[type, dict[str, str]]] = {
+    "sampling": (
+        Sampling,
+        {
+            "samples": "samples",
+            "batch": "batch",
+            "control": "random_share",
+            "budget": "budget",
+            "repeat": "repeat",
+            "redraws": "redraws",
+            "seed": "seed",
+        },
+    ),
+    "epoch": (
+        EpochSettings,
+        {
+            "controller_steps": "controller_steps",
+            "controller_batch": "controller_batch",
+            "control_steps": "random_steps",
+            "calibration_images": "calibration_images",
+        },
+    ),
+    "growth": (Growth, {"grow_every": "every", "grow_by": "by"}),
+    "finalists": (Finalists, {"finalists": "count", "finalist_epochs": "epochs"}),
+}
+
+
+def build_search(cfg: DictConfig, data: ImageData | None, **changes: Any) -> Search:
+    """Return the search of a configuration.
+
+    Args:
+        cfg: Configuration of the method (``cfg.method``); it stays as it is.
+        data: Images to train and validate on; None if the evaluator needs no images.
+        changes: Settings, and arguments of the constructor, that replace those of ``cfg``.
+    """
+    node = copy.deepcopy(cfg)  # a copy keeps its parent, so interpolations still resolve
+    node._set_flag(["struct", "readonly", "allow_objects"], [False, False, True])
+    for group, (kind, fields) in GROUPS.items():
+        values = {}
+        for setting, field in fields.items():
+            if setting in changes:
+                node[setting] = changes.pop(setting)
+            if setting in node or OmegaConf.is_missing(node, setting):
+                values[field] = node.pop(setting)
+        if values:
+            node[group] = {"_target_": f"{kind.__module__}.{kind.__qualname__}", **values}
+    search: Search = instantiate(node, data=data, **changes)
+    return search

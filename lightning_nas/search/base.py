@@ -1,0 +1,152 @@
+"""The base class of all searches: what a command or a callback may ask of a search.
+
+Subclasses define how architectures are sampled and evaluated. This module knows no paper.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Sequence
+from functools import cached_property
+from pathlib import Path
+
+import pytorch_lightning as pl
+from pytorch_lightning import LightningModule
+
+from lightning_nas.architecture import Architecture
+from lightning_nas.data.base import ImageData
+from lightning_nas.evaluation.budget import Budget
+from lightning_nas.evaluation.executors import Evaluator, Executor
+from lightning_nas.search.finalists import Finalists, Progress, evaluate_finalists
+from lightning_nas.search.result import SearchResult
+from lightning_nas.spaces.base import Space
+from lightning_nas.storage.journal import Journal
+from lightning_nas.storage.trial import Proposal, Trial
+
+
+class Search(LightningModule, ABC):
+    """A search that a Trainer fits; one fit is one search.
+
+    Args:
+        space: Search space.
+        data: Images to train and validate on; None if the evaluator needs no images.
+        evaluation: Function that builds the evaluator from ``data``; None = no evaluator.
+        executor: Function that builds the executor from an evaluator; None = no executor.
+        journal: Path of ``trials.sqlite``; None = no journal.
+        finalists: Architectures to evaluate once more before the choice.
+
+    Attributes:
+        result: Result of the search, None before its end.
+        journal: Open journal, None before the fit.
+        scored: Number of architectures that have been evaluated.
+        poll: Function to call while the search waits; it may raise an exception to stop the search.
+        watch: Function to call with each trial that ends. Only searches by trials call it.
+        budget: Budget that weighs the rewards of trials.
+    """
+
+    def __init__(
+        self,
+        space: Space,
+        data: ImageData | None,
+        evaluation: Callable[..., Evaluator] | None,
+        executor: Callable[[Evaluator], Executor] | None,
+        journal: str | Path | None,
+        finalists: Finalists,
+    ) -> None:
+        super().__init__()
+        self.automatic_optimization = False
+        self.space = space
+        self.data = data
+        self.make_evaluator = evaluation
+        self.make_executor = executor
+        self.journal_path = None if journal is None else Path(journal)
+        self.finalists = finalists
+        self.budget = Budget()
+        self.result: SearchResult | None = None
+        self.journal: Journal | None = None
+        self.scored = 0
+        self.poll: Callable[[], None] = lambda: None
+        self.watch: Callable[[Trial], None] = lambda trial: None
+        self.new_trials: list[Trial] = []
+
+    @cached_property
+    def evaluator(self) -> Evaluator | None:
+        """Evaluator of single architectures, built at the first use."""
+        return None if self.make_evaluator is None else self.make_evaluator(data=self.data)
+
+    # ---- questions of callbacks and commands -----------------------------------------------------
+
+    def check_devices(self, devices: int) -> None:
+        """Check the Trainer's number of devices, on all nodes together.
+
+        Raises:
+            InputError: If the search cannot use so many devices.
+        """
+
+    @abstractmethod
+    def estimate_cost(self, make_trainer: Callable[[], pl.Trainer], samples: int) -> dict[str, str]:
+        """Return the lines of a dry run, by name. The search cannot be fitted afterwards.
+
+        Args:
+            make_trainer: Function that builds the Trainer of the search.
+            samples: Number of architectures to sample in ``derive``, at least 1.
+        """
+
+    @abstractmethod
+    def decode(self, proposal: Proposal) -> Architecture:
+        """Return the architecture of a proposal."""
+
+    @abstractmethod
+    def list_best(self, count: int) -> list[Trial]:
+        """Return at most ``count`` of the best trials so far, by falling reward."""
+
+    def take_new_trials(self) -> list[Trial]:
+        """Return the trials of the latest update, once: the next call returns an empty list.
+
+        The random arm and the finalists are left out.
+        """
+        trials, self.new_trials = self.new_trials, []
+        return trials
+
+    @abstractmethod
+    def derive(self, samples: int, progress: Progress) -> SearchResult:
+        """Choose the architecture of the search at its end. All processes must call this.
+
+        Args:
+            samples: Number of architectures to sample and rank, at least 1. Searches by trials
+                ignore it: they choose among the trials.
+            progress: Wrapper of the iteration over evaluations, for a progress bar.
+
+        Raises:
+            InputError: If no architecture could be evaluated.
+        """
+
+    # ---- finalists -------------------------------------------------------------------------------
+
+    def seed_of(self, number: int) -> int:
+        """Return the seed of a trial's evaluation."""
+        return number
+
+    def train_finalists(self, best: Sequence[Trial], progress: Progress) -> list[Trial]:
+        """Evaluate the best trials once more, for longer, and return them by falling reward.
+
+        Raises:
+            InputError: If all of them fail.
+        """
+        assert self.journal is not None, "finalists are written into the journal"
+        assert self.evaluator is not None
+        assert self.make_executor is not None
+        executor = self.make_executor(self.evaluator.final(self.finalists.epochs))
+        return evaluate_finalists(
+            best[: self.finalists.count],
+            self.decode,
+            executor,
+            self.journal,
+            progress,
+            seed_of=self.seed_of,
+            budget=self.budget,
+            poll=lambda: self.poll(),
+        )
+
+    def teardown(self, stage: str) -> None:
+        """Close the journal."""
+        if self.journal is not None:
+            self.journal.close()

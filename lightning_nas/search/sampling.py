@@ -1,0 +1,70 @@
+"""How a search by trials samples: numbers, shares and seeds. It knows no method."""
+
+from dataclasses import dataclass
+
+import torch
+
+from lightning_nas.controllers.rollout import Rollout
+from lightning_nas.data.seeding import seeded_generator
+from lightning_nas.errors import InputError
+from lightning_nas.evaluation.budget import Budget
+from lightning_nas.search.rollouts import NO_BUDGET
+from lightning_nas.storage.trial import POLICY, RANDOM
+
+Sample = tuple[tuple[int, ...], tuple[float, ...]]  # tokens, log-probability of each (or none)
+
+
+@dataclass(frozen=True)
+class Sampling:
+    """Number and random choice of a search's architectures.
+
+    Args:
+        samples: Number of architectures, the random arm included, at least 1.
+        batch: Trials for one update of the method, at least 1.
+        random_share: Share of the random arm, in [0, 1). The method never learns from it.
+        budget: Budget that weighs the rewards.
+        repeat: Whether to evaluate an architecture again that was evaluated before.
+        redraws: Maximum number of redraws when an architecture was already sampled, at least 0.
+            Not in the papers: the method then explores around its best architectures.
+        seed: Seed of all samples. Trial ``n`` depends only on the seed, ``n`` and the controller.
+
+    Raises:
+        InputError: If a number is out of range.
+    """
+
+    samples: int
+    batch: int = 20
+    random_share: float = 0.0
+    budget: Budget = NO_BUDGET
+    repeat: bool = False
+    redraws: int = 0
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        if self.samples < 1 or self.batch < 1 or self.redraws < 0:
+            raise InputError(
+                "method.samples and method.batch must be at least 1, method.redraws at least 0, "
+                f"got {self.samples}, {self.batch} and {self.redraws}"
+            )
+        if not 0 <= self.random_share < 1:
+            raise InputError(f"method.control must be in [0, 1), got {self.random_share}")
+
+    def choose_arm(self, number: int) -> tuple[str, int]:
+        """Return the arm of a trial and the seed of its sample.
+
+        Each trial has its own random numbers, so a resumed search samples what it would have
+        sampled without the interruption.
+        """
+        generator = seeded_generator("proposal", self.seed, number)
+        is_random = torch.rand((), generator=generator) < self.random_share
+        return RANDOM if is_random else POLICY, int(torch.randint(2**62, (), generator=generator))
+
+    def choose_evaluation_seed(self, number: int) -> int:
+        """Return the seed of a trial's evaluation."""
+        generator = seeded_generator("evaluation", self.seed, number)
+        return int(torch.randint(2**31, (), generator=generator))
+
+
+def first_sample(rollout: Rollout) -> Sample:
+    """Return the first architecture of a rollout."""
+    return tuple(rollout.tokens_NT[0].tolist()), tuple(rollout.log_prob_NT[0].tolist())

@@ -1,0 +1,325 @@
+"""The base class of searches with shared weights: everything in ENAS that is not its algorithm.
+
+Data, checks of the Trainer, the journal, costs, ranking, optimisers and checkpoints. It takes no
+gradient step; ``methods/enas.py`` does.
+"""
+
+import time
+from collections.abc import Callable, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pytorch_lightning as pl
+import torch
+from torch import Tensor
+from torch.nn.parallel import DistributedDataParallel
+
+from lightning_nas.architecture import Architecture
+from lightning_nas.data.base import ImageData
+from lightning_nas.errors import InputError
+from lightning_nas.evaluation.child_training import ChildTraining
+from lightning_nas.evaluation.executors import Evaluator, Executor
+from lightning_nas.modules.controller import ControllerModule
+from lightning_nas.modules.optimizers import SharedSGD
+from lightning_nas.modules.supernet import Metrics, SupernetModule
+from lightning_nas.search.alternating import DEFAULT_EPOCH, Alternating, EpochSettings
+from lightning_nas.search.base import Search
+from lightning_nas.search.estimate import estimate_epochs, format_size, list_steps, time_steps
+from lightning_nas.search.finalists import NO_FINALISTS, Finalists, Progress, add_costs
+from lightning_nas.search.processes import average_accuracies, average_buffers, gather
+from lightning_nas.search.samples import PhaseSamples, RandomArm, count_random_steps
+from lightning_nas.storage.journal import Journal
+from lightning_nas.storage.trial import POLICY, RANDOM, Proposal, Trial, best_of
+from lightning_nas.weights.checkpoint import add_facts, check_checkpoint
+
+GRADIENT_CHECK = 50  # steps between two checks of the gradients: each check waits for the device
+LONGEST_ROW = 10  # steps in a row without finite gradients after which the search stops
+
+
+class SharedSearch(Search):
+    """A search whose architectures share one set of weights, the supernet.
+
+    Args:
+        supernet: Shared weights.
+        controller: Controller; its space is the space of the search.
+        data: Images. The weights learn from the training split, the controller from the validation
+            split.
+        epoch: Steps and images of an epoch.
+        journal: Path of ``trials.sqlite``, the journal of all sampled architectures; None = none.
+        evaluation: Function that builds from ``data`` the training from scratch of finalists.
+        executor: Function that builds the executor of these trainings.
+        finalists: Architectures to train from scratch before the choice.
+    """
+
+    data: ImageData
+
+    def __init__(
+        self,
+        supernet: SupernetModule,
+        controller: ControllerModule,
+        data: ImageData,
+        epoch: EpochSettings = DEFAULT_EPOCH,
+        journal: str | Path | None = None,
+        evaluation: Callable[..., Evaluator] | None = None,
+        executor: Callable[[Evaluator], Executor] | None = None,
+        finalists: Finalists = NO_FINALISTS,
+    ) -> None:
+        super().__init__(controller.space, data, evaluation, executor, journal, finalists)
+        self.supernet = supernet
+        self.controller = controller
+        self.controller_steps = epoch.controller_steps if controller.learns else 0
+        self.controller_batch = epoch.controller_batch or data.batch_size
+        self.random_steps = count_random_steps(self.controller_steps, epoch.random_steps)
+        self.calibration_images = epoch.calibration_images
+        self.random_arm = RandomArm(controller.space, controller.samples, data.seed)
+        self.phase_samples = {
+            "control": PhaseSamples(RANDOM, updates=0),
+            "controller": PhaseSamples(),
+        }
+        self._latest: list[Trial] = []  # the controller's trials of the last epoch
+        self._seconds: dict[str, float] = {}
+        self._phase_began = 0.0
+
+    # ---- data and checks -------------------------------------------------------------------------
+
+    def setup(self, stage: str) -> None:
+        """Give the data its Trainer, which knows the device and the process."""
+        self.data.trainer = self.trainer
+
+    def train_dataloader(self) -> Alternating:
+        """Return the phases of an epoch as one loader."""
+        images = self.controller.samples * self.controller_batch
+        return Alternating(
+            self.data.train_dataloader(),
+            self.data.controller_dataloader(images),
+            self.controller_steps,
+            self.random_steps,
+        )
+
+    def val_dataloader(self) -> Any:
+        """Return the validation split."""
+        return self.data.val_dataloader()
+
+    def check_devices(self, devices: int) -> None:
+        """Refuse finalists on several devices.
+
+        Raises:
+            InputError: If there are finalists and more than one device.
+        """
+        if self.finalists.count and devices > 1:
+            raise InputError(
+                "method.finalists needs one device: search with method.finalists=0, then "
+                f"resume=RUN trainer.devices=1 method.finalists={self.finalists.count}"
+            )
+
+    def on_fit_start(self) -> None:
+        """Load the calibration images and open the journal."""
+        self.check_devices(self.trainer.world_size)
+        self._load_calibration_images()
+        if self.journal_path is not None and self.trainer.is_global_zero:
+            self.journal = Journal(self.journal_path, str(self.space))
+
+    def _load_calibration_images(self) -> None:
+        if self.supernet.statistics.mode == "recalibrated":
+            images, _ = self.data.calibration_batch(self.calibration_images)
+            self.supernet.calibration = self.cast(images)
+
+    def cast(self, batch: Any) -> Any:
+        """Return a batch in the Trainer's precision. Lightning casts the batches of its loops."""
+        return self.trainer.precision_plugin.convert_input(batch)
+
+    def on_train_start(self) -> None:
+        """Check settings of the Trainer that would damage the search without an error.
+
+        Raises:
+            InputError: If an epoch is cut short, or DDP waits for gradients that never come.
+        """
+        loader: Any = self.trainer.train_dataloader
+        if self.trainer.num_training_batches != len(loader):
+            raise InputError(
+                "trainer.limit_train_batches would skip the controller's steps: "
+                "use fewer images or a smaller method.controller_steps instead"
+            )
+        model = self.trainer.strategy.model
+        if isinstance(model, DistributedDataParallel) and not model.find_unused_parameters:
+            raise InputError(
+                "each step uses only a part of the shared weights: several devices need "
+                "trainer.strategy=ddp_find_unused_parameters_true"
+            )
+
+    # ---- one epoch -------------------------------------------------------------------------------
+
+    def on_train_epoch_start(self) -> None:
+        """Seed the process and start the clock of the weights phase."""
+        if self.trainer.world_size > 1:  # each process must sample its own architectures
+            epoch_seed = 1_000_003 * self.current_epoch + self.data.seed
+            torch.manual_seed(epoch_seed * self.trainer.world_size + self.global_rank)
+        self._seconds = {}
+        self._phase_began = time.monotonic()
+
+    def on_train_batch_end(self, outputs: Any, batch: Any, batch_idx: int) -> None:
+        """Check the gradients every ``GRADIENT_CHECK`` steps."""
+        if batch_idx % GRADIENT_CHECK == GRADIENT_CHECK - 1:
+            self._check_gradients()
+
+    def end_step(self, phase: str, batch_idx: int, metrics: Metrics) -> None:
+        """Log the metrics of a step; at the end of a phase, measure the time of the phase."""
+        if self.trainer.train_dataloader.ends_phase(batch_idx):  # type: ignore[union-attr]
+            if phase == "weights":
+                average_buffers(self.supernet.network, self.trainer)
+            ended = time.monotonic()
+            self._seconds[phase] = ended - self._phase_began
+            self._phase_began = ended
+        for name, value in metrics.items():
+            self.log(
+                f"{phase}/{name}",
+                value,
+                on_step=True,
+                on_epoch=True,
+                prog_bar=(phase, name) in {("weights", "loss"), ("controller", "reward")},
+                batch_size=1,
+                sync_dist=self.trainer.world_size > 1,
+            )
+
+    def on_train_epoch_end(self) -> None:
+        """Record the sampled architectures, step the schedule and log the seconds of the phases.
+
+        Raises:
+            InputError: If too many gradients in a row were not finite.
+        """
+        recorded: list[Trial] = []
+        for samples in self.phase_samples.values():
+            trials = samples.take(self.scored, self.count_updates(), partial(gather, self))
+            self.record(trials)
+            recorded += trials
+        self._latest = [trial for trial in recorded if trial.proposal.arm == POLICY]
+        self.new_trials = self._latest
+        schedule: Any = self.lr_schedulers()
+        lr = self.optimizer(0).param_groups[0]["lr"]
+        schedule.step()
+        seconds = {f"{phase}/seconds": value for phase, value in self._seconds.items()}
+        self.log_dict({"weights/lr": lr, **seconds})
+        self._check_gradients()
+
+    def count_updates(self) -> int:
+        """Return the number of controller updates before this epoch."""
+        return self.current_epoch * self.controller_steps
+
+    def record(self, trials: Sequence[Trial]) -> None:
+        """Write trials into the journal and count them."""
+        if self.journal is not None and trials:
+            self.journal.record(trials)
+        self.scored += len(trials)
+
+    def _check_gradients(self) -> None:
+        optimizer = self.optimizer(0).optimizer
+        if not isinstance(optimizer, SharedSGD):
+            return
+        counters = optimizer.counters
+        self.log("weights/skipped", counters["skipped"].float(), batch_size=1)
+        if counters["longest_row"] >= LONGEST_ROW:
+            raise InputError(
+                f"the gradients of {LONGEST_ROW} weights steps in a row were not finite; the last "
+                "checkpoint was saved before: start a new run with a lower "
+                "method.supernet.optimizer.lr"
+            )
+
+    # ---- the end ---------------------------------------------------------------------------------
+
+    def decode(self, proposal: Proposal) -> Architecture:
+        """Return the architecture of a proposal."""
+        return self.space.decode(proposal.tokens)
+
+    def list_best(self, count: int) -> list[Trial]:
+        """Return the best trials of the last epoch: earlier rewards are of other weights."""
+        return best_of(self._latest, count)
+
+    def rank(
+        self, tokens_NT: Tensor, progress: Progress
+    ) -> tuple[list[tuple[int, ...]], list[float]]:
+        """Return tokens and accuracies of architectures, on the whole validation split.
+
+        All processes rank the same architectures, those of the first process, each on its share of
+        the images.
+
+        Args:
+            tokens_NT: Tokens of the architectures.
+            progress: Wrapper of the iteration over the architectures.
+        """
+        tokens = self.trainer.strategy.broadcast(tokens_NT.tolist())
+        architectures = [self.space.decode(given) for given in tokens]
+        batches = [self.cast(batch) for batch in self.data.val_dataloader()]
+        with self.trainer.precision_plugin.forward_context():
+            scores = list(progress(self.supernet.rank(batches, architectures), len(tokens)))
+        images = sum(len(labels) for _, labels in batches)
+        return tokens, average_accuracies(torch.stack(scores), images, self.trainer)
+
+    def measure_costs(self, trials: Sequence[Trial]) -> list[Trial]:
+        """Return the trials, the best with the costs of their networks, if ``evaluation`` knows."""
+        if not isinstance(self.evaluator, ChildTraining):
+            return list(trials)
+        return add_costs(trials, self.decode, self.evaluator)
+
+    def estimate_cost(self, make_trainer: Callable[[], pl.Trainer], samples: int) -> dict[str, str]:
+        """Time a few steps of each kind. The shared weights change."""
+        trainer = make_trainer()
+        device = trainer.strategy.root_device
+        trainer.precision_plugin.convert_module(self)
+        self.to(device)
+        self.trainer = trainer
+        self.setup("fit")
+        with trainer.precision_plugin.forward_context():
+            epoch, validation = self.train_dataloader(), self.val_dataloader()
+            self._load_calibration_images()
+            batches = [
+                self.cast(next(iter(loader)))
+                for loader in (epoch.weights, epoch.controller, validation)
+            ]
+            counts = {
+                "weights": len(epoch.weights),
+                "control": self.random_steps,
+                "controller": self.controller_steps,
+                "validation": len(validation),
+            }
+            steps = list_steps(self.supernet, self.controller, self.random_arm, *batches)
+            timings = time_steps(steps, counts, device)
+        assert trainer.max_epochs is not None
+        parameters = sum(parameter.numel() for parameter in self.parameters())
+        return {
+            "space": format_size(self.space.size),
+            "parameters": f"{parameters:,} that are trained",
+            **estimate_epochs(timings, trainer.max_epochs, samples, device),
+        }
+
+    # ---- housekeeping ----------------------------------------------------------------------------
+
+    def configure_optimizers(self) -> Any:
+        """Return optimiser and schedule of the weights, and the optimiser of the controller."""
+        weights = self.supernet.configure_optimizers()
+        if not self.controller.learns:
+            return weights
+        return [weights, {"optimizer": self.controller.configure_optimizers()}]
+
+    def optimizer(self, index: int) -> Any:
+        """Return the optimiser of the weights (0) or of the controller (1)."""
+        optimizers: Any = self.optimizers()
+        return optimizers[index] if isinstance(optimizers, list) else optimizers
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Save the number of scored architectures, the space and the number of classes."""
+        checkpoint["scored"] = self.scored
+        add_facts(checkpoint, **self._facts)
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Load the number of scored architectures.
+
+        Raises:
+            InputError: If the checkpoint is of another space, data set or network.
+        """
+        check_checkpoint(checkpoint, self, **self._facts)
+        self.scored = checkpoint["scored"]
+
+    @property
+    def _facts(self) -> dict[str, str | int]:
+        return {"space": str(self.space), "classes": self.data.num_classes}
