@@ -230,7 +230,7 @@ def _find_address(address: str) -> str:
         found = os.environ.get("RAY_ADDRESS") or (file.read_text() if file.exists() else "")
         if not found:
             raise InputError(
-                "executor.address=auto: no cluster runs on this machine: run ray start --head, or set "
+                "executor.address=auto: no cluster runs on this machine: ray start --head, or "
                 "executor.address=HOST:PORT"
             )
     host, _, port = found.strip().rpartition(":")

@@ -148,7 +148,7 @@ class Journal(Records):
         assert updated == 1, f"trial {number} was not proposed, or has ended before"
 
     def record(self, trials: Sequence[Trial]) -> None:
-        """Write ended trials in one transaction; they replace all trials from their first number on.
+        """Write ended trials in one transaction, in place of all trials from their first number on.
 
         If a resumed search repeats the same architectures under the same numbers, nothing changes,
         and later trials are kept.

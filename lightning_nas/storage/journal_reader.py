@@ -75,7 +75,7 @@ class Records:
             raise
         except sqlite3.DatabaseError as error:
             raise InputError(
-                f"{self.path}: {error}; its content is unchanged: make room or repair the disk, then "
+                f"{self.path}: {error}; its content is safe: make room or repair the disk, then "
                 "resume=RUN"
             ) from error
 
