@@ -47,6 +47,11 @@ def write_json(path: Path, content: Any, indent: int = 2) -> None:
     replace_text(path, json.dumps(content, indent=indent) + "\n")
 
 
+def write_yaml(path: Path, content: Any) -> None:
+    """Write ``content`` to ``path`` as YAML, in one step."""
+    replace_text(path, yaml.safe_dump(content, allow_unicode=True, sort_keys=False))
+
+
 def write_csv(path: Path, names: Sequence[str], rows: Iterable[Mapping[str, Any]]) -> None:
     """Write rows to ``path`` as CSV, in one step. A value that a row lacks is left empty."""
     text = io.StringIO()

@@ -1,4 +1,4 @@
-"""A search, from its configuration to a run folder."""
+"""The command ``search.py``: search for an architecture in a run folder."""
 
 import logging
 from pathlib import Path
@@ -17,7 +17,7 @@ from lightning_nas.run.session import (
     find_checkpoint,
     log_configuration,
     note_resume_settings,
-    run_folder,
+    run_session,
     write_report_safely,
 )
 from lightning_nas.search.result import SearchResult
@@ -29,7 +29,8 @@ log = logging.getLogger(__name__)
 
 def search(cfg: DictConfig) -> None:
     """Search, derive, and say what can be done with what was found."""
-    with run_folder(cfg, write_report_safely) as (folder, facts):
+    with run_session(cfg, write_report_safely) as session:
+        folder = session.folder.path
         data = build_data(cfg) if cfg.get("data") else None  # a table needs none
         method = instantiate(cfg.method, data=data)
         if cfg.dry_run:
@@ -48,17 +49,17 @@ def search(cfg: DictConfig) -> None:
         finally:
             method.teardown("fit")  # Lightning does so only after a fit that succeeds
         assert derive.derived is not None
-        facts |= {
-            "architectures": method.scored,
+        session.add_facts(
+            architectures=method.scored,
             **derive.derived.summary(),
-            "architecture": str(folder / "architecture.json"),
-        }
+            architecture=str(session.folder.architecture),
+        )
     if trainer.is_global_zero:
         print_result(folder, derive.derived)
 
 
 def print_result(folder: Path, derived: SearchResult) -> None:
-    """Print where the result lies and how to go on."""
+    """Print the result, the files that hold it, and the command that trains it."""
     run = display_path(folder)
     report = f"\nreport        {run}/{NAME}" if (folder / NAME).exists() else ""
     print(

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from lightning_nas.errors import InputError
-from lightning_nas.files import read_csv, read_json, read_yaml, write_json
+from lightning_nas.files import read_csv, read_json, read_yaml, write_json, write_yaml
 from lightning_nas.storage.journal_reader import JournalReader
 
 INTERRUPTED, COMPLETE = "interrupted", "complete"  # values of ``status`` in summary.json
@@ -121,6 +121,16 @@ class RunFolder:
             raise InputError(f"{self.hydra_config}: damaged: it has no settings of Hydra")
         return dict(config["hydra"])
 
+    def read_choices(self) -> dict[str, str]:
+        """Return the name of the file that the run uses of each config group, such as data: digits.
+
+        A group without a file is left out. The result is empty if Hydra recorded nothing.
+        """
+        if not self.hydra_config.is_file():
+            return {}
+        choices = self.read_hydra_config().get("runtime", {}).get("choices", {})
+        return {group: name for group, name in choices.items() if name not in (None, "null")}
+
     def read_resume_settings(self) -> list[str]:
         """Return the arguments of the last resume; empty where there were none.
 
@@ -184,6 +194,12 @@ class RunFolder:
     def write_summary(self, facts: dict[str, Any]) -> None:
         """Write ``summary.json`` in one step."""
         write_json(self.summary, facts)
+
+    def write_resume_settings(self, settings: Sequence[str]) -> None:
+        """Write the arguments of a resume in place of those of an earlier one."""
+        self.resume_settings.unlink(missing_ok=True)
+        if settings:
+            write_yaml(self.resume_settings, list(settings))
 
 
 def display_path(path: str | Path) -> Path:

@@ -220,12 +220,14 @@ def test_a_checkpoint_of_something_else_is_one_line(setting, said, searched):
             marks=pytest.mark.slow,
         ),
         ("search.py", ["data._target_=nowhere.Images"], "No module named 'nowhere'"),
-        ("search.py", ["resume=/no/such/run"], "no run folder"),
+        ("search.py", ["resume=/no/such/run"], "not a run folder"),
         ("search.py", ["debug=smoke", "trainer.limit_train_batches=2"], "limit_train_batches"),
         ("search.py", ["debug=smoke", "trainer.gradient_clip_val=1"], "gradient_clip_val"),
         pytest.param(
             "search.py", ["debug=smoke", "trainer.precision=8"], "8", marks=pytest.mark.slow
         ),
+        ("search.py", ["method=nas"], "experiments for it: nas_bench_201, nas_cifar, nas_digits"),
+        ("search.py", ["experiment=nas_digits", "method=enas"], "for it: enas_macro_cifar"),
         ("train.py", ["architecture=nowhere.json"], "nowhere.json"),
     ],
 )

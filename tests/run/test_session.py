@@ -12,7 +12,7 @@ def test_a_report_that_cannot_be_drawn_is_told_and_takes_nothing(tmp_path, monke
 
     monkeypatch.setattr(session, "write_report", broken)
     session.write_report_safely(tmp_path)
-    assert "no report, all else is there" in caplog.text
+    assert "the report failed, all results are saved" in caplog.text
     assert "no room for a chart" in caplog.text
 
 

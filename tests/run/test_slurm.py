@@ -16,8 +16,8 @@ import pytest
 from commands import ROOT, run, status_of, wait_for
 
 from lightning_nas.errors import InputError
-from lightning_nas.run import slurm
-from lightning_nas.run.arguments import complete_arguments
+from lightning_nas.run import arguments
+from lightning_nas.run.arguments import check_launcher, complete_arguments
 
 SMALL = ["debug=smoke", "logger=csv", "callbacks.progress=null", "space.blocks=2"]
 OF_A_JOB = {"SUBMITIT_EXECUTOR": "slurm", "SLURM_JOB_ID": "42", "SLURM_JOB_NAME": "search",
@@ -114,25 +114,25 @@ def test_a_folder_that_holds_a_run_is_refused_but_for_a_job_that_begins_again(
     tmp_path, monkeypatch
 ):
     (tmp_path / "checkpoints").mkdir()
-    arguments = [f"hydra.run.dir={tmp_path}"]
+    given = [f"hydra.run.dir={tmp_path}"]
     with pytest.raises(InputError, match="holds a run"):
-        complete_arguments(arguments)
+        complete_arguments(given)
     monkeypatch.setenv("SLURM_RESTART_COUNT", "1")
-    assert complete_arguments(arguments) == arguments
+    assert complete_arguments(given) == given
 
 
-@pytest.mark.parametrize("name", slurm.LAUNCHERS)
+@pytest.mark.parametrize("name", arguments.LAUNCHERS)
 def test_a_missing_package_says_what_to_install(name, monkeypatch):
-    monkeypatch.setattr(slurm, "find_spec", lambda name: None)
+    monkeypatch.setattr(arguments, "find_spec", lambda name: None)
     with pytest.raises(InputError, match="pip install hydra-submitit-launcher==") as raised:
         complete_arguments(["-m", f"hydra/launcher={name}"])
     assert "\n" not in str(raised.value)
-    assert slurm.INSTALL.split()[-1] in (ROOT / "requirements.txt").read_text()
+    assert arguments.INSTALL_LAUNCHER.split()[-1] in (ROOT / "requirements.txt").read_text()
 
 
 def test_a_machine_without_slurm_is_one_line(monkeypatch):
     monkeypatch.setenv("PATH", "/nowhere")
-    with pytest.raises(InputError, match="there is no srun here"):
-        slurm.check_launcher("slurm")
-    slurm.check_launcher("submitit_local")
-    slurm.check_launcher("basic")
+    with pytest.raises(InputError, match="srun not found"):
+        check_launcher("slurm")
+    check_launcher("submitit_local")
+    check_launcher("basic")

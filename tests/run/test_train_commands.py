@@ -181,7 +181,7 @@ def test_shared_weights_of_a_search_are_inherited(tmp_path):
         slow(["export=xml"], "export must be out of python, onnx"),
         slow(["recipe=finetune"], "need weights=RUN"),
         (["weights=/no/such"], "no such file or run folder"),
-        (["weights=RUN", "data=digits", "recipe=finetune", "new_head=false"], "of other classes"),
+        (["weights=RUN", "data=digits", "recipe=finetune", "new_head=false"], "have other classes"),
         slow(
             ["mode=test", "weights=RUN", "data=digits"], "the images have 1 channels and 8 pixels"
         ),

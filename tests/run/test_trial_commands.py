@@ -137,7 +137,7 @@ def test_a_folder_that_holds_a_search_is_no_place_for_another(unbroken):
     before = {path: path.stat().st_mtime for path in unbroken.rglob("*")}
     status, _, errors = run("search.py", *SMALL, "seed=7", f"hydra.run.dir={unbroken}")
     assert status == 2
-    assert f"holds a run: resume={unbroken}" in errors
+    assert f"holds a run; continue it with resume={unbroken}" in errors
     assert {path: path.stat().st_mtime for path in unbroken.rglob("*")} == before
 
 
