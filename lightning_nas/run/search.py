@@ -1,4 +1,4 @@
-"""The command ``search.py``: search for an architecture in a run folder."""
+"""A search, from its configuration to a run folder."""
 
 import logging
 from pathlib import Path
@@ -59,7 +59,7 @@ def search(cfg: DictConfig) -> None:
 
 
 def print_result(folder: Path, derived: SearchResult) -> None:
-    """Print the result, the files that hold it, and the command that trains it."""
+    """Print where the result lies and how to go on."""
     run = display_path(folder)
     report = f"\nreport        {run}/{NAME}" if (folder / NAME).exists() else ""
     print(
