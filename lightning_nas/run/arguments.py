@@ -1,4 +1,4 @@
-"""Command-line arguments before Hydra reads them: what a run folder adds, what is refused.
+"""Arguments of the commands before Hydra reads them, and configurations of earlier runs.
 
 ``resume=RUN``, ``architecture=RUN`` and ``weights=RUN`` stand for several arguments. No torch
 here.
@@ -6,6 +6,7 @@ here.
 
 import json
 import os
+import re
 import shutil
 import sys
 from importlib.util import find_spec
@@ -24,6 +25,7 @@ SEARCH_ONLY = ("data.batch_size",)  # data settings that a training does not tak
 PROJECT_PROVIDERS = ("hydra", "main", "schema")  # sources of configurations that every run has
 LAUNCHER_PACKAGE = "hydra_plugins.hydra_submitit_launcher"
 INSTALL_LAUNCHER = "pip install hydra-submitit-launcher==1.2.0"
+HYDRA_REFERENCE = re.compile(r"\$\{hydra:([^${}]+)\}")
 LAUNCHERS = ("slurm", "submitit_slurm", "submitit_local")
 
 
@@ -103,7 +105,7 @@ def add_run_arguments(arguments: list[str]) -> list[str]:
     run = RunFolder.find(_value(arguments, "architecture")) or RunFolder.find(weights)
     if run is None:
         return arguments
-    config, hydra = load_run_configuration(run), run.read_hydra_config()
+    config, hydra = load_raw_configuration(run), run.read_hydra_config()
     recommended = str(OmegaConf.select(config, "train_with", default="")).split()
     data = _data_arguments(config, hydra)
     names = set(map(_name, arguments))
@@ -165,7 +167,10 @@ def _value(arguments: list[str], name: str) -> str | None:
     return values[-1] if values else None
 
 
-def load_run_configuration(run: RunFolder) -> DictConfig:
+# ---- configurations of earlier runs --------------------------------------------------------------
+
+
+def load_raw_configuration(run: RunFolder) -> DictConfig:
     """Return the configuration of a run as it was written; references are not resolved.
 
     Raises:
@@ -173,6 +178,31 @@ def load_run_configuration(run: RunFolder) -> DictConfig:
     """
     config: Any = OmegaConf.create(run.read_config()[0])
     return config
+
+
+def read_run_configuration(run: Path) -> DictConfig:
+    """Return the configuration of an earlier run, as if the run continued in its folder.
+
+    References to Hydra's own configuration (``${hydra:...}``) are replaced by their values.
+
+    Raises:
+        InputError: If ``run`` is not a run folder.
+    """
+    folder = RunFolder(run)
+    config = load_raw_configuration(folder)
+    hydra = OmegaConf.create(folder.read_hydra_config())
+    hydra.runtime.output_dir = str(run.resolve())  # the folder may have been moved
+
+    def replace_references(value: Any) -> Any:
+        if isinstance(value, dict):
+            return {name: replace_references(one) for name, one in value.items()}
+        if isinstance(value, list):
+            return [replace_references(one) for one in value]
+        if isinstance(value, str):
+            return HYDRA_REFERENCE.sub(lambda match: str(OmegaConf.select(hydra, match[1])), value)
+        return value
+
+    return OmegaConf.create(replace_references(OmegaConf.to_container(config)))
 
 
 # ---- jobs of a SLURM cluster ---------------------------------------------------------------------

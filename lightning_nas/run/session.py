@@ -4,7 +4,6 @@ The commands themselves are in ``search.py`` and ``train.py``.
 """
 
 import logging
-import re
 import shutil
 import time
 from collections.abc import Callable, Iterator
@@ -27,12 +26,11 @@ from lightning_nas.callbacks.saving import AtomicCheckpointIO
 from lightning_nas.data.base import ImageData
 from lightning_nas.errors import InputError, as_user_error, log_and_continue
 from lightning_nas.report.html import write_report
-from lightning_nas.run.arguments import is_restarted_job, load_run_configuration
+from lightning_nas.run.arguments import is_restarted_job
 from lightning_nas.storage.run_folder import COMPLETE, INTERRUPTED, RunFolder, display_path
 
 log = logging.getLogger(__name__)
 HALF_PRECISION = ("bf16-mixed", "16-mixed", "bf16-true", "16-true")
-HYDRA_REFERENCE = re.compile(r"\$\{hydra:([^${}]+)\}")
 
 
 # ---- a run folder from beginning to end ----------------------------------------------------------
@@ -277,28 +275,3 @@ def note_resume_settings(folder: Path) -> None:
     arguments = [argument.lstrip("+") for argument in HydraConfig.get().overrides.task]
     settings = [one for one in arguments if not one.startswith(("resume=", "~"))]
     RunFolder(folder).write_resume_settings(settings)
-
-
-def read_run_configuration(run: Path) -> DictConfig:
-    """Return the configuration of an earlier run, as if the run continued in its folder.
-
-    References to Hydra's own configuration (``${hydra:...}``) are replaced by their values.
-
-    Raises:
-        InputError: If ``run`` is not a run folder.
-    """
-    folder = RunFolder(run)
-    config = load_run_configuration(folder)
-    hydra = OmegaConf.create(folder.read_hydra_config())
-    hydra.runtime.output_dir = str(run.resolve())  # the folder may have been moved
-
-    def replace_references(value: Any) -> Any:
-        if isinstance(value, dict):
-            return {name: replace_references(one) for name, one in value.items()}
-        if isinstance(value, list):
-            return [replace_references(one) for one in value]
-        if isinstance(value, str):
-            return HYDRA_REFERENCE.sub(lambda match: str(OmegaConf.select(hydra, match[1])), value)
-        return value
-
-    return OmegaConf.create(replace_references(OmegaConf.to_container(config)))
