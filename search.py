@@ -8,8 +8,8 @@ from lightning_nas.run.cli import print_user_errors, run_command
 
 @hydra.main(version_base="1.3", config_path="configs", config_name="search")
 def main(cfg: DictConfig) -> None:
-    """Run the search that the configuration describes."""
-    from lightning_nas.run.search import search  # torch and Lightning: not needed for --help
+    """Run a search."""
+    from lightning_nas.run.search import search  # imports torch, which --help does not need
 
     with print_user_errors():
         search(cfg)

@@ -1,4 +1,4 @@
-"""Train an architecture: ``python train.py architecture=RUN``; test, predict or export one."""
+"""Train, test, predict or export an architecture: ``python train.py architecture=RUN``."""
 
 import hydra
 from omegaconf import DictConfig
@@ -8,8 +8,8 @@ from lightning_nas.run.cli import print_user_errors, run_command
 
 @hydra.main(version_base="1.3", config_path="configs", config_name="train")
 def main(cfg: DictConfig) -> None:
-    """Do what the configuration says."""
-    from lightning_nas.run.train import train  # torch and Lightning: not needed for --help
+    """Run the command that ``mode`` names."""
+    from lightning_nas.run.train import train  # imports torch, which --help does not need
 
     with print_user_errors():
         train(cfg)

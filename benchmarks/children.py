@@ -55,7 +55,7 @@ def main() -> None:
         *options.settings,
         f"method.samples={late + options.workers}",
         "method.repeat=true",
-        "controller_lr=0.0",
+        "method.controller.optimizer.lr=0.0",
         "threads=1",
     ]
     serial, share = run_search([*common, "executor=serial"], early, late)

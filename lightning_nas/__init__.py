@@ -1,6 +1,6 @@
 """NAS, NASNet and ENAS in PyTorch Lightning.
 
-Two names are the public face: ``load_architecture`` and ``build_network``.
+The public functions are ``load_architecture`` and ``build_network``.
 """
 
 from typing import TYPE_CHECKING, Any
@@ -14,7 +14,7 @@ __all__ = ["build_network", "load_architecture"]
 
 
 def __getattr__(name: str) -> Any:
-    if name == "build_network":  # on first use, for it needs torch, and architectures do not
+    if name == "build_network":  # imported on first use: it needs torch, architectures do not
         from lightning_nas.networks.build import build_network
 
         return build_network

@@ -1,7 +1,7 @@
-"""The one exception that means "what the user gave is at fault", and nothing else.
+"""Errors of the user, as opposed to defects of the program.
 
-The commands print it as a single line that begins with ``error:``. Anything else that is raised is
-a defect of the program and keeps its traceback.
+The commands print an error of the user as one line that begins with ``error:``. Every other
+exception is a defect and keeps its traceback.
 """
 
 import logging
@@ -10,23 +10,29 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 log = logging.getLogger(__name__)
-INSTANTIATION = "InstantiationException"  # Hydra's, by name: it takes long to import
-NOT_FOUND = "Error locating target"  # of which it says so
-MISSING = "MissingMandatoryValue"  # OmegaConf's, the same
-MISCONFIGURATION = "MisconfigurationException"  # Lightning's, the same
+
+# Exceptions of Hydra, OmegaConf and Lightning, by name: the libraries take long to import
+INSTANTIATION = "InstantiationException"
+MISSING_VALUE = "MissingMandatoryValue"
+MISCONFIGURATION = "MisconfigurationException"
+TARGET_NOT_FOUND = "Error locating target"  # how Hydra's message on a missing class begins
 
 
 class InputError(ValueError):
-    """A setting, a file or a data set that cannot be used.
+    """A setting, a file or data that the program cannot use.
 
-    The message is one line: it names the file or the setting, what was wrong, and what is legal.
+    The message is one line. It names the setting or the file, what is wrong, and what is legal.
     """
 
 
 def list_some(names: Sequence[str], most: int = 5) -> str:
-    """Return the first few names, and how many more there are, for a message.
+    """Return the first names, and how many more there are, for a message.
 
-    >>> few(["a", "b", "c"], most=2)
+    Args:
+        names: All names.
+        most: Maximum number of names to list.
+
+    >>> list_some(["a", "b", "c"], most=2)
     'a, b and 1 more'
     """
     more = f" and {len(names) - most} more" if len(names) > most else ""
@@ -34,40 +40,41 @@ def list_some(names: Sequence[str], most: int = 5) -> str:
 
 
 def as_user_error(error: BaseException) -> BaseException | None:
-    """Return what to show of an error that is the user's; None if the error is the program's.
+    """Return the error to print if an exception is the user's; None if it is a defect.
 
-    A setting that a class refuses, one of Lightning's for instance, is the user's too, and so is a
-    class that is not there.
+    Errors of the user are: ``InputError``; a misconfiguration that Lightning reports; a mandatory
+    setting without a value; a class that Hydra cannot find; ``TypeError`` and ``ValueError`` of a
+    class that Hydra builds from settings.
     """
     if isinstance(error, InputError) or type(error).__name__ == MISCONFIGURATION:
         return error
-    if type(error).__name__ == MISSING:
+    if type(error).__name__ == MISSING_VALUE:
         name = getattr(error, "full_key", None)
         return InputError(f"{name} has no value: {name}=VALUE")
     cause = error.__cause__
     if type(error).__name__ != INSTANTIATION or cause is None:
         return None
-    if isinstance(cause, InputError) or str(error).startswith(NOT_FOUND):
+    if isinstance(cause, InputError) or str(error).startswith(TARGET_NOT_FOUND):
         return cause
     if isinstance(cause, TypeError | ValueError):
-        return InputError(f"{_settings_of(error)}{cause}")
+        return InputError(f"{_name_settings(error)}{cause}")
     return as_user_error(cause)
 
 
-def _settings_of(error: BaseException) -> str:
-    """Return whose settings Hydra could not use: what Python says of them often does not tell."""
-    found = re.search(r"^full_key: (\S+)$", str(error), flags=re.MULTILINE)
-    return f"settings of {found[1]}: " if found else ""
+def _name_settings(error: BaseException) -> str:
+    """Return the start of a message: the settings that Hydra used, which Python does not name."""
+    match = re.search(r"^full_key: (\S+)$", str(error), flags=re.MULTILINE)
+    return f"settings of {match[1]}: " if match else ""
 
 
 @contextmanager
-def log_and_continue(what: str) -> Iterator[None]:
-    """Tell of what goes wrong in showing a run, and go on: it takes nothing from the run itself.
+def log_and_continue(message: str) -> Iterator[None]:
+    """Log an exception and continue: a failed report must not fail the run.
 
     Args:
-        what: Is missing now, and how to have it; the reason follows.
+        message: What is missing now, and how to get it. The traceback follows in the log.
     """
     try:
         yield
     except Exception:
-        log.exception(what)
+        log.exception(message)

@@ -1,7 +1,6 @@
-"""Reading and writing files: one reader a format, and writers that a kill cannot interrupt halfway.
+"""Reading and writing JSON, YAML and CSV files: one reader per format, and writers that are atomic.
 
-A file here is one of three kinds of text: JSON, YAML or CSV. Checkpoints are read in
-``weights/files.py``, images in ``data/images.py``, journals in ``storage/journal_reader.py``.
+Checkpoints are read in ``weights``, images in ``data``, journals in ``storage``.
 """
 
 import csv
@@ -18,17 +17,18 @@ from lightning_nas.errors import InputError
 
 
 def replace_file(path: Path, write: Callable[[Path], object]) -> None:
-    """Let ``write`` fill a temporary file, then put it in place of ``path`` in one step.
+    """Write a temporary file with ``write``, then rename it to ``path``.
 
-    A kill at any moment leaves the old file or the new one, never a part of either.
+    If the process is killed, the old file or the new file is there, never a part of one.
 
     Args:
-        path: File to create or to replace. Its folder is created if it is missing.
-        write: Function that is called with the temporary path. The content is flushed to the disk.
+        path: File to create or to replace. A missing folder is created.
+        write: Function that writes the content to the temporary path it is called with.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(f"{path.stem}.{os.getpid()}.part{path.suffix}")  # keeps the suffix: some
-    try:  # writers choose their format by it
+    # some writers choose the format by the suffix, so the temporary file has the same one
+    part = path.with_name(f"{path.stem}.{os.getpid()}.part{path.suffix}")
+    try:
         write(part)
         with part.open("rb") as file:
             os.fsync(file.fileno())
@@ -47,8 +47,19 @@ def write_json(path: Path, content: Any, indent: int = 2) -> None:
     replace_text(path, json.dumps(content, indent=indent) + "\n")
 
 
+def write_yaml(path: Path, content: Any) -> None:
+    """Write ``content`` to ``path`` as YAML, in one step."""
+    replace_text(path, yaml.safe_dump(content, allow_unicode=True, sort_keys=False))
+
+
 def write_csv(path: Path, names: Sequence[str], rows: Iterable[Mapping[str, Any]]) -> None:
-    """Write rows to ``path`` as CSV, in one step. A value that a row lacks is left empty."""
+    """Write rows to ``path`` as CSV, in one step.
+
+    Args:
+        path: File to write.
+        names: Names of the columns, in order.
+        rows: Values by column. A missing value leaves its cell empty.
+    """
     text = io.StringIO()
     writer = csv.DictWriter(text, list(names), restval="")
     writer.writeheader()
@@ -57,22 +68,22 @@ def write_csv(path: Path, names: Sequence[str], rows: Iterable[Mapping[str, Any]
 
 
 def read_json(path: Path) -> dict[str, Any]:
-    """Return the object that a JSON file holds.
+    """Return the object in a JSON file.
 
     Raises:
-        InputError: If the file is damaged or holds something else than an object.
+        InputError: If the file is damaged or does not hold an object.
     """
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
     except ValueError as error:
         raise InputError(f"{path}: damaged: {error}") from None
     if not isinstance(content, dict):
-        raise InputError(f"{path}: damaged: not an object of JSON")
+        raise InputError(f"{path}: damaged: not a JSON object")
     return content
 
 
 def read_yaml(path: Path) -> tuple[str, Any]:
-    """Return the text of a YAML file and its content; no tag in it can run code.
+    """Return the text of a YAML file and its content. Tags that could run code are refused.
 
     Raises:
         InputError: If the file is damaged.
@@ -85,7 +96,7 @@ def read_yaml(path: Path) -> tuple[str, Any]:
 
 
 def read_csv(path: Path) -> list[dict[str, str]]:
-    """Return the rows of a CSV file as text, by the names in its first line.
+    """Return the rows of a CSV file: text by column, with the names of the first line.
 
     Raises:
         InputError: If the file is damaged.

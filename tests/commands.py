@@ -1,4 +1,4 @@
-"""The two commands as processes of their own."""
+"""Running ``search.py`` and ``train.py`` as processes."""
 
 import json
 import os
@@ -19,14 +19,14 @@ def start(script, *arguments):
         text=True,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
-        start_new_session=True,  # so that a signal can go to all its processes, as Ctrl-C does
+        start_new_session=True,  # a signal to the group reaches all processes, like Ctrl-C
     )
 
 
 def wait_for(path):
     deadline = time.monotonic() + 120
     while not path.exists():
-        assert time.monotonic() < deadline, f"{path} did not come"
+        assert time.monotonic() < deadline, f"{path} does not exist after 120 s"
         time.sleep(0.2)
 
 
@@ -39,6 +39,6 @@ def run(script, *arguments):
     try:
         output, errors = process.communicate(timeout=300)
     except subprocess.TimeoutExpired:
-        os.killpg(process.pid, signal.SIGKILL)  # the processes that it started, too
+        os.killpg(process.pid, signal.SIGKILL)  # also the processes that it started
         raise
     return process.returncode, output, errors

@@ -1,4 +1,4 @@
-"""Which errors are the user's, and what is said of them."""
+"""Errors of the user: how they are recognised, and their messages."""
 
 import pytest
 from hydra.errors import InstantiationException
@@ -12,22 +12,24 @@ DIGITS = {"_target_": "lightning_nas.data.digits.Digits", "validation": 0.25}
 
 
 @pytest.mark.parametrize(
-    ("settings", "said"),
+    ("settings", "message"),
     [
-        ({"batch_size": "ten"}, "settings of data: "),  # Python's own words name no setting
-        ({"batch_size": 0}, "data.batch_size must be 1 or more, got 0"),  # ours do
+        # Python's message does not name the setting
+        ({"batch_size": "ten"}, "settings of data: "),
+        # messages of the project do
+        ({"batch_size": 0}, "data.batch_size must be 1 or more, got 0"),
         ({"batch_size": "???"}, "data.batch_size has no value: data.batch_size=VALUE"),
         ({"batch_sise": 8}, "settings of data: "),
     ],
 )
-def test_a_setting_that_a_class_refuses_is_named(settings, said):
+def test_message_names_the_setting_that_a_class_refuses(settings, message):
     cfg = OmegaConf.create({"data": DIGITS | settings})
     with pytest.raises((InstantiationException, OmegaConfBaseException)) as raised:
         instantiate(cfg.data)
-    shown = str(as_user_error(raised.value))
-    assert shown.startswith(said)
-    assert "\n" not in shown
+    text = str(as_user_error(raised.value))
+    assert text.startswith(message)
+    assert "\n" not in text
 
 
-def test_a_defect_is_not_the_users():
+def test_defect_is_not_a_users_error():
     assert as_user_error(KeyError("a defect")) is None

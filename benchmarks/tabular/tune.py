@@ -25,50 +25,50 @@ from lightning_nas.errors import InputError
 Settings = tuple[str, ...]
 GRIDS: dict[str, dict[str, list[object]]] = {
     "evolution": {
-        "evolution.population": [10, 20, 30, 50, 100],
-        "evolution.tournament": [2, 3, 5, 10, 25],
-        "evolution.redraws": [0],
+        "method.population": [10, 20, 30, 50, 100],
+        "method.tournament": [2, 3, 5, 10, 25],
+        "method.redraws": [0],
     },
     "nas": {
-        "reinforce.lr": [0.005, 0.01, 0.02, 0.04, 0.08],
-        "reinforce.batch": [5, 10, 20],
-        "reinforce.entropy_weight": [0.0, 0.001, 0.01, 0.1],
-        "reinforce.baseline_decay": [0.8, 0.95, 0.99],
-        "reinforce.redraws": [0],
-        "reinforce.tanh_constant": ["null"],
+        "method.controller.optimizer.lr": [0.005, 0.01, 0.02, 0.04, 0.08],
+        "method.batch": [5, 10, 20],
+        "method.controller.entropy_weight": [0.0, 0.001, 0.01, 0.1],
+        "method.controller.baseline.decay": [0.8, 0.95, 0.99],
+        "method.redraws": [0],
+        "controller.tanh_constant": ["null"],
     },
     "nasnet": {
-        "ppo.lr": [0.005, 0.01, 0.02, 0.04],
-        "ppo.batch": [5, 10, 20],
-        "ppo.passes": [2, 4, 8],
-        "ppo.clip": [0.2, 0.4],
-        "ppo.entropy_weight": [0.01, 0.03, 0.1, 0.3],
-        "ppo.normalise": ["true", "false"],
-        "ppo.ranks": ["false"],
-        "ppo.redraws": [0],
+        "method.controller.optimizer.lr": [0.005, 0.01, 0.02, 0.04],
+        "method.batch": [5, 10, 20],
+        "method.passes": [2, 4, 8],
+        "method.clip": [0.2, 0.4],
+        "method.controller.entropy_weight": [0.01, 0.03, 0.1, 0.3],
+        "method.normalise": ["true", "false"],
+        "method.ranks": ["false"],
+        "method.redraws": [0],
     },
     "evolution_finer": {
-        "evolution.population": [5, 10, 20, 30, 50],
-        "evolution.tournament": [5, 10, 20],
-        "evolution.redraws": [100],
+        "method.population": [5, 10, 20, 30, 50],
+        "method.tournament": [5, 10, 20],
+        "method.redraws": [100],
     },
     "nas_finer": {
-        "reinforce.lr": [0.01, 0.02, 0.04],
-        "reinforce.batch": [5, 10, 20],
-        "reinforce.entropy_weight": [0.0, 0.01, 0.1],
-        "reinforce.baseline_decay": [0.95, 0.99],
-        "reinforce.redraws": [100],
-        "reinforce.tanh_constant": ["null", 1.5, 2.5],
+        "method.controller.optimizer.lr": [0.01, 0.02, 0.04],
+        "method.batch": [5, 10, 20],
+        "method.controller.entropy_weight": [0.0, 0.01, 0.1],
+        "method.controller.baseline.decay": [0.95, 0.99],
+        "method.redraws": [100],
+        "controller.tanh_constant": ["null", 1.5, 2.5],
     },
     "nasnet_finer": {
-        "ppo.lr": [0.01, 0.02, 0.03],
-        "ppo.batch": [5, 10, 20],
-        "ppo.passes": [4, 8],
-        "ppo.clip": [0.2, 0.4],
-        "ppo.entropy_weight": [0.05, 0.1, 0.2],
+        "method.controller.optimizer.lr": [0.01, 0.02, 0.03],
+        "method.batch": [5, 10, 20],
+        "method.passes": [4, 8],
+        "method.clip": [0.2, 0.4],
+        "method.controller.entropy_weight": [0.05, 0.1, 0.2],
         "controller.tanh_constant": ["null", 1.5],
-        "ppo.ranks": ["true"],
-        "ppo.redraws": [100],
+        "method.ranks": ["true"],
+        "method.redraws": [100],
     },
 }
 COLUMNS = ("round", "seeds", "found_at_half", "found", "standard_error", "settings")
@@ -83,7 +83,7 @@ def sample_combinations(grid: dict[str, list[object]], number: int) -> list[Sett
     every = [
         tuple(f"{name}={value}" for name, value in zip(names, values, strict=True))
         for values in itertools.product(*grid.values())
-        if names[0] != "evolution.population" or int(str(values[1])) <= int(str(values[0]))
+        if names[0] != "method.population" or int(str(values[1])) <= int(str(values[0]))
     ]
     return random.Random(0).sample(every, min(number, len(every)))
 

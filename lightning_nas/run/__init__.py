@@ -1,1 +1,1 @@
-"""The commands `search.py` and `train.py`. Hydra is used here and in `judge` only."""
+"""The commands ``search.py`` and ``train.py``. Only this room and ``judge`` use Hydra."""

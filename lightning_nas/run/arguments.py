@@ -1,65 +1,88 @@
-"""Arguments that a run folder completes: what a command need not be told again. No torch here."""
+"""Arguments of the commands before Hydra reads them, and configurations of earlier runs.
+
+``resume=RUN``, ``architecture=RUN`` and ``weights=RUN`` stand for several arguments. No torch
+here.
+"""
 
 import json
 import os
+import re
+import shutil
 import sys
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from omegaconf import OmegaConf
+from omegaconf import DictConfig, OmegaConf
 
 from lightning_nas.errors import InputError
-from lightning_nas.run.slurm import check_launcher, has_begun, is_restarted_job
+from lightning_nas.storage.run_folder import RunFolder
 
-STARTED_FROM_OUTSIDE = ("WORLD_SIZE", "SLURM_STEP_NUM_TASKS")  # by torchrun, by srun
-OF_GROUPS = ("module.frozen_stages", "module.stage_factor")  # which the optimiser's groups follow
-SIZES = ("data.image_size", "data.crop")  # of images
-OF_THE_SEARCH = ("data.batch_size",)  # settings of the data that a training does not take over
-HOUSE = ("hydra", "main", "schema")  # who provides configurations that every run finds
+PROCESS_COUNTS = ("WORLD_SIZE", "SLURM_STEP_NUM_TASKS")  # set by torchrun and by srun
+OPTIMIZER_GROUPS = ("module.frozen_stages", "module.stage_factor")  # these define parameter groups
+IMAGE_SIZES = ("data.image_size", "data.crop")
+SEARCH_ONLY = ("data.batch_size",)  # data settings that a training does not take from a search
+PROJECT_PROVIDERS = ("hydra", "main", "schema")  # sources of configurations that every run has
+LAUNCHER_PACKAGE = "hydra_plugins.hydra_submitit_launcher"
+INSTALL_LAUNCHER = "pip install hydra-submitit-launcher==1.2.0"
+HYDRA_REFERENCE = re.compile(r"\$\{hydra:([^${}]+)\}")
+LAUNCHERS = ("slurm", "submitit_slurm", "submitit_local")
 
 
 def complete_arguments(arguments: list[str]) -> list[str]:
     """Return the arguments with those that ``resume=RUN`` or ``architecture=RUN`` stands for.
 
-    Complete ones, which Lightning hands to the processes that it starts, stay as they are.
+    Arguments that are complete already stay as they are: Lightning passes them to its processes.
 
     Raises:
-        InputError: If RUN of ``resume`` is no run folder, another argument would replace a whole
-            group, several processes were started from outside without a folder for all, or a
-            launcher cannot do its work.
+        InputError: If RUN of ``resume`` is not a run folder, a resumed run gets an argument that
+            it cannot take, several processes were started without a common run folder, the run
+            folder holds a run already, or the launcher of ``hydra/launcher`` cannot work here.
     """
     if "--config-path" in arguments:
         return arguments
     check_launcher(_value(arguments, "hydra/launcher"))
     if _value(arguments, "resume") not in (None, "", "null"):
-        return resume_arguments(arguments)
-    processes = max(int(os.environ.get(name, "1")) for name in STARTED_FROM_OUTSIDE)
-    if processes > 1 and _value(arguments, "hydra.run.dir") is None:
-        raise InputError(
-            f"{processes} processes were started from outside: give them one folder "
-            "(hydra.run.dir=RUN)"
-        )
+        return add_resume_arguments(arguments)
     folder = _value(arguments, "hydra.run.dir")
-    taken = folder is not None and has_begun(Path(folder)) and not is_restarted_job()
-    if taken and os.environ.get("LOCAL_RANK", "0") == "0":  # of several processes, the first alone
-        raise InputError(f"hydra.run.dir={folder} holds a run: resume={folder}, or another folder")
+    processes = max(int(os.environ.get(name, "1")) for name in PROCESS_COUNTS)
+    if folder is None and processes > 1:
+        raise InputError(
+            f"torchrun or srun started {processes} processes; they need one run folder: "
+            "hydra.run.dir=RUN"
+        )
+    # the other processes of one run see the folder that the first has begun
+    is_first = os.environ.get("LOCAL_RANK", "0") == "0"
+    if folder and is_first and RunFolder(folder).has_begun and not is_restarted_job():
+        raise InputError(
+            f"hydra.run.dir={folder} holds a run; continue it with resume={folder}, or choose "
+            "another folder"
+        )
     return add_run_arguments(arguments)
 
 
-def resume_arguments(arguments: list[str]) -> list[str]:
-    """Turn ``resume=RUN`` into the arguments that take a run's own configuration."""
-    given = _value(arguments, "resume")
-    run = Path(str(given)).resolve()
-    if not (run / ".hydra" / "config.yaml").exists():
-        raise InputError(f"resume={given}: no run folder (it has no .hydra/config.yaml)")
+def add_resume_arguments(arguments: list[str]) -> list[str]:
+    """Return the arguments that let Hydra read the configuration of the run in ``resume=RUN``.
+
+    Raises:
+        InputError: If RUN is not a run folder, or an argument replaces a whole config group or a
+            setting that the checkpoint holds.
+    """
+    given = str(_value(arguments, "resume"))
+    RunFolder(given).check_is_run("resume")
     rest = [argument for argument in arguments if _name(argument) != "resume"]
     for argument in rest:
-        if any(part in _name(argument) for part in (".optimizer.", ".scheduler.", *OF_GROUPS)):
-            raise InputError(f"{argument}: the checkpoint says what this is; begin a new run")
-        if not argument.startswith("-") and "." not in _name(argument):
-            raise InputError(f"{argument}: a resumed run takes dotted settings only (a.b=c)")
+        name = _name(argument)
+        if any(part in name for part in (".optimizer.", ".scheduler.", *OPTIMIZER_GROUPS)):
+            raise InputError(
+                f"{argument}: the checkpoint holds this setting, a resume cannot change it; begin "
+                "a new run"
+            )
+        if not argument.startswith("-") and "." not in name:
+            raise InputError(f"{argument}: a resume takes dotted settings only (a.b=c)")
+    run = RunFolder(Path(given).resolve())
     return [
-        *("--config-path", str(run / ".hydra"), "--config-name", "config"),
+        *("--config-path", str(run.hydra), "--config-name", run.config.stem),
         f"hydra.run.dir={run}",
         "hydra.output_subdir=null",
         f"resume={run}",
@@ -68,92 +91,85 @@ def resume_arguments(arguments: list[str]) -> list[str]:
 
 
 def add_run_arguments(arguments: list[str]) -> list[str]:
-    """Add to ``architecture=RUN`` or ``weights=RUN`` the images of RUN, and the training for them.
+    """Add the data and the recommended training of RUN to ``architecture=RUN`` or ``weights=RUN``.
 
-    What the arguments say themselves comes last and wins; if they choose the images, nothing is
-    added about images. Where the run had configurations from outside of this project, the training
-    finds them, too.
+    The user's own arguments come last and win. If they choose the data, no argument about data is
+    added. If the run had configurations from outside of the project, the training gets them too.
     """
     weights = _value(arguments, "weights")
-    arguments = [*arguments, *_operations(arguments, _value(arguments, "architecture"), weights)]
+    runs = [RunFolder.find(_value(arguments, "architecture")), RunFolder.find(weights)]
+    arguments = [*arguments, *_operation_arguments(arguments, [run for run in runs if run])]
     if _value(arguments, "mode") not in (None, "fit"):
         return arguments
     if weights and not {"recipe", "debug"} & set(map(_name, arguments)):
-        _tell("added for weights: recipe=finetune", arguments)
+        _print_added("weights", ["recipe=finetune"], arguments)
         arguments = [*arguments, "recipe=finetune"]
-    run = find_run_folder(_value(arguments, "architecture")) or find_run_folder(weights)
+    run = runs[0] or runs[1]
     if run is None:
         return arguments
-    config = OmegaConf.load(run / ".hydra" / "config.yaml")
-    hydra = OmegaConf.load(run / ".hydra" / "hydra.yaml").hydra
+    config, hydra = load_raw_configuration(run), run.read_hydra_config()
     recommended = str(OmegaConf.select(config, "train_with", default="")).split()
-    chosen = hydra.runtime.choices.data
-    images = [f"data={chosen}"] if chosen else []  # a search of a table had none
-    images += [a for a in hydra.overrides.task if _name(a).startswith("data.")]
-    given = set(map(_name, images))
-    for name in SIZES:  # perhaps a recipe's
-        value = OmegaConf.select(config, name)
-        if value is not None and name not in given:
-            images.append(f"{name}={value}")
+    data = _data_arguments(config, hydra)
     names = set(map(_name, arguments))
-    if names & {"recipe", "debug"}:  # what goes with the recommended recipe goes with no other
+    if names & {"recipe", "debug"}:  # the other recommended settings belong to that recipe
         recommended = []
-    if "debug" in names | set(map(_name, recommended)):  # brings its own images
-        images = []
+    if "debug" in names | set(map(_name, recommended)):  # debug chooses data itself
+        data = []
     added = [
         argument
-        for argument in (*_outside(hydra.runtime), *recommended, *images)
+        for argument in (*_search_path(hydra["runtime"]), *recommended, *data)
         if _name(argument) not in names
-        and _name(argument) not in OF_THE_SEARCH
+        and _name(argument) not in SEARCH_ONLY
         and not ("data" in names and _name(argument).split(".")[0] == "data")
     ]
     if added:
-        _tell(f"added for {run}: {' '.join(added)}", arguments)
+        _print_added(str(run), added, arguments)
+    # Hydra wants all settings in one row, so the new ones go after -m and similar options
     settings = (i for i, word in enumerate(arguments) if "=" in word and not word.startswith("-"))
-    first = next(settings)  # after -m and its like: Hydra takes settings in one row
+    first = next(settings)
     return [*arguments[:first], *added, *arguments[first:]]
 
 
-def _operations(arguments: list[str], *sources: str | None) -> list[str]:
-    """Return the settings that register the operations which the runs of ``sources`` added."""
-    runs = [run for source in sources if (run := find_run_folder(source)) is not None]
-    added = [
+def _operation_arguments(arguments: list[str], runs: list[RunFolder]) -> list[str]:
+    """Return the arguments that register the operations which were added to earlier runs."""
+    names = set(map(_name, arguments))
+    added = dict.fromkeys(
         f"++operations.{rules}.{name}={factory}"
         for run in runs
-        for rules, factories in (
-            OmegaConf.select(OmegaConf.load(run / ".hydra" / "config.yaml"), "operations") or {}
-        ).items()
+        for rules, factories in (run.read_config()[1].get("operations") or {}).items()
         for name, factory in factories.items()
-    ]
-    names = set(map(_name, arguments))
-    return [argument for argument in dict.fromkeys(added) if _name(argument) not in names]
+    )
+    return [argument for argument in added if _name(argument) not in names]
 
 
-def _tell(text: str, arguments: list[str]) -> None:
-    """Say what was added: on stdout, for stderr is for errors, unless a configuration goes out."""
-    shows = any(argument.startswith(("--cfg", "-c")) for argument in arguments)
-    print(text, file=sys.stderr if shows else sys.stdout)
+def _data_arguments(config: DictConfig, hydra: dict[str, Any]) -> list[str]:
+    """Return the arguments that choose the data of a run; empty if it had none (a table)."""
+    chosen = hydra["runtime"]["choices"].get("data")
+    data = [f"data={chosen}"] if chosen else []
+    data += [one for one in hydra["overrides"]["task"] if _name(one).startswith("data.")]
+    names = set(map(_name, data))
+    for name in IMAGE_SIZES:  # a recipe may have set them
+        value = OmegaConf.select(config, name)
+        if value is not None and name not in names:
+            data.append(f"{name}={value}")
+    return data
 
 
-def find_run_folder(given: str | None) -> Path | None:
-    """Return the run folder that an argument names or lies in, if any."""
-    if given is None:
-        return None
-    path = Path(given)
-    for folder in (path, path.parent, path.parent.parent):  # RUN/top/2.json, RUN/checkpoints/..
-        if (folder / ".hydra" / "hydra.yaml").exists():
-            return folder
-    return None
-
-
-def _outside(runtime: Any) -> list[str]:
-    """Return the setting that lets Hydra find the configurations that a run had from elsewhere."""
+def _search_path(runtime: dict[str, Any]) -> list[str]:
+    """Return the argument for configurations from outside of the project, if the run had any."""
     paths = [
-        f"{source.schema}://{source.path}"
-        for source in runtime.config_sources
-        if source.provider not in HOUSE
+        f"{source['schema']}://{source['path']}"
+        for source in runtime["config_sources"]
+        if source["provider"] not in PROJECT_PROVIDERS
     ]
     return [f"hydra.searchpath={json.dumps(paths)}"] if paths else []
+
+
+def _print_added(source: str, added: list[str], arguments: list[str]) -> None:
+    """Print the added arguments on stdout, or on stderr if stdout is for the configuration."""
+    shows_configuration = any(argument.startswith(("--cfg", "-c")) for argument in arguments)
+    text = f"added for {source}: {' '.join(added)}"
+    print(text, file=sys.stderr if shows_configuration else sys.stdout)
 
 
 def _name(argument: str) -> str:
@@ -163,3 +179,68 @@ def _name(argument: str) -> str:
 def _value(arguments: list[str], name: str) -> str | None:
     values = [a.partition("=")[2] for a in arguments if _name(a) == name and "=" in a]
     return values[-1] if values else None
+
+
+# ---- configurations of earlier runs --------------------------------------------------------------
+
+
+def load_raw_configuration(run: RunFolder) -> DictConfig:
+    """Return the configuration of a run as it was written; references are not resolved.
+
+    Raises:
+        InputError: If the folder holds no run, or the file is damaged.
+    """
+    config: Any = OmegaConf.create(run.read_config()[0])
+    return config
+
+
+def read_run_configuration(run: Path) -> DictConfig:
+    """Return the configuration of an earlier run, as if the run continued in its folder.
+
+    References to Hydra's own configuration (``${hydra:...}``) are replaced by their values.
+
+    Raises:
+        InputError: If ``run`` is not a run folder.
+    """
+    folder = RunFolder(run)
+    config = load_raw_configuration(folder)
+    hydra = OmegaConf.create(folder.read_hydra_config())
+    hydra.runtime.output_dir = str(run.resolve())  # the folder may have been moved
+
+    def replace_references(value: Any) -> Any:
+        if isinstance(value, dict):
+            return {name: replace_references(one) for name, one in value.items()}
+        if isinstance(value, list):
+            return [replace_references(one) for one in value]
+        if isinstance(value, str):
+            return HYDRA_REFERENCE.sub(lambda match: str(OmegaConf.select(hydra, match[1])), value)
+        return value
+
+    return OmegaConf.create(replace_references(OmegaConf.to_container(config)))
+
+
+# ---- jobs of a SLURM cluster ---------------------------------------------------------------------
+# ``hydra/launcher=slurm`` submits each run of ``-m`` to SLURM through submitit. A job that reaches
+# its time limit or is preempted is queued again and continues from its last complete epoch.
+
+
+def check_launcher(name: str | None) -> None:
+    """Check that a launcher of submitit can work here. Other launchers are not checked.
+
+    Raises:
+        InputError: If the package is not installed, or the commands of SLURM are missing.
+    """
+    if name not in LAUNCHERS:
+        return
+    if find_spec("hydra_plugins") is None or find_spec(LAUNCHER_PACKAGE) is None:
+        raise InputError(f"hydra/launcher={name} needs a package: {INSTALL_LAUNCHER}")
+    if name != "submitit_local" and shutil.which("srun") is None:
+        raise InputError(
+            f"hydra/launcher={name}: srun not found; start the command on a machine with SLURM, or "
+            "use hydra/launcher=submitit_local"
+        )
+
+
+def is_restarted_job() -> bool:
+    """Return whether SLURM has started this job before: after preemption, time limit or failure."""
+    return int(os.environ.get("SLURM_RESTART_COUNT", "0")) > 0

@@ -17,7 +17,7 @@ from lightning_nas.run.session import (
     find_checkpoint,
     log_configuration,
     note_resume_settings,
-    run_folder,
+    run_session,
     write_report_safely,
 )
 from lightning_nas.search.base import Search
@@ -29,7 +29,8 @@ log = logging.getLogger(__name__)
 
 def search(cfg: DictConfig) -> None:
     """Search, derive an architecture, and print the result and the next commands."""
-    with run_folder(cfg, write_report_safely) as (folder, facts):
+    with run_session(cfg, write_report_safely) as session:
+        folder = session.folder.path
         data = build_data(cfg) if cfg.get("data") else None  # a table needs no images
         module = build_search(cfg.method, data)
         if cfg.dry_run:
@@ -47,11 +48,11 @@ def search(cfg: DictConfig) -> None:
         finally:
             module.teardown("fit")  # Lightning tears down only after a fit that succeeds
         assert module.result is not None, "callbacks.derive is missing"
-        facts |= {
-            "architectures": module.scored,
+        session.add_facts(
+            architectures=module.scored,
             **module.result.summary(),
-            "architecture": str(folder / "architecture.json"),
-        }
+            architecture=str(session.folder.architecture),
+        )
     if trainer.is_global_zero:
         print_result(folder, module.result)
 

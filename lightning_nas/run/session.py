@@ -1,6 +1,8 @@
-"""What all commands do with a run folder, and the Trainer that they build from a configuration."""
+"""What every command does around its work: begin a run folder, build the data and the Trainer, end.
 
-import json
+The commands themselves are in ``search.py`` and ``train.py``.
+"""
+
 import logging
 import shutil
 import time
@@ -11,28 +13,208 @@ from typing import Any
 
 import pytorch_lightning as pl
 import torch
+from hydra import compose
+from hydra.core.global_hydra import GlobalHydra
 from hydra.core.hydra_config import HydraConfig
 from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import InterpolationKeyError
 from pytorch_lightning.callbacks import ProgressBar
 
 from lightning_nas.callbacks.interrupt import Interrupted
 from lightning_nas.callbacks.saving import AtomicCheckpointIO
 from lightning_nas.data.base import ImageData
 from lightning_nas.errors import InputError, as_user_error, log_and_continue
-from lightning_nas.files import replace_text
 from lightning_nas.layers.operations import register_operations
 from lightning_nas.report.html import write_report
-from lightning_nas.report.record import RESUMED
-from lightning_nas.run.slurm import has_begun, is_restarted_job
-from lightning_nas.storage.run_folder import display_path
+from lightning_nas.run.arguments import is_restarted_job
+from lightning_nas.storage.run_folder import COMPLETE, INTERRUPTED, RunFolder, display_path
 
 log = logging.getLogger(__name__)
-HALF = ("bf16-mixed", "16-mixed", "bf16-true", "16-true")
+HALF_PRECISION = ("bf16-mixed", "16-mixed", "bf16-true", "16-true")
+
+
+# ---- a run folder from beginning to end ----------------------------------------------------------
+
+
+class RunSession:
+    """One execution of a command in its run folder.
+
+    Args:
+        cfg: The composed configuration. ``cfg.resume`` is set here if SLURM started the job again.
+
+    Attributes:
+        folder: The run folder.
+        facts: Content of ``summary.json`` so far.
+    """
+
+    def __init__(self, cfg: DictConfig) -> None:
+        self.cfg = cfg
+        self.folder = RunFolder(HydraConfig.get().runtime.output_dir)
+        if is_restarted_job() and self.folder.has_begun:
+            cfg.resume = str(self.folder)
+        is_dry_run = bool(cfg.get("dry_run", False))
+        self.status = INTERRUPTED  # until the command has ended
+        self.writes_results = not is_dry_run
+        self.removes_empty_folder = is_dry_run
+        self.earlier_summary = self.folder.read_summary() if cfg.resume else {}
+        self.start = time.monotonic() - self.earlier_summary.get("seconds", 0.0)
+        self.facts: dict[str, Any] = {
+            "experiment": cfg.name,
+            "method": self._name_method(),
+        }
+        if not cfg.get("data"):
+            self.facts["data"] = cfg.evaluation.dataset  # of a table
+        elif cfg.get("mode") != "export":
+            self.facts["data"] = self.find_choice("data")
+        if self.earlier_summary and self.writes_results:  # a killed run was interrupted
+            self.folder.write_summary(self.earlier_summary | {"status": INTERRUPTED})
+
+    def find_choice(self, group: str) -> str:
+        """Return the name of the file that the run uses of a config group, such as "digits".
+
+        Hydra records the names in the run folder. A resumed run has no others.
+        """
+        choices = self.folder.read_choices() or HydraConfig.get().runtime.choices
+        return str(choices.get(group, "unknown"))
+
+    def _name_method(self) -> str:
+        if "method" in self.cfg:
+            return str(self.cfg.get("method_name") or self.find_choice("method"))
+        return str({"fit": "train"}.get(self.cfg.mode, self.cfg.mode))
+
+    def add_facts(self, **facts: Any) -> None:
+        """Add facts to the summary; an interrupted run has the facts that were added before."""
+        self.facts |= facts
+
+    def note_error(self, error: BaseException) -> None:
+        """Decide what happens to the folder after an error.
+
+        A user's error removes the folder if it is empty. In a resumed run, a user's error restores
+        the earlier summary instead.
+        """
+        if isinstance(error, Interrupted):
+            error.run = str(display_path(self.folder.path))
+        if as_user_error(error) is None:
+            return
+        self.removes_empty_folder = not self.cfg.resume
+        if self.cfg.resume:
+            self.writes_results = False
+            if self.earlier_summary and is_first_process():
+                self.folder.write_summary(self.earlier_summary)
+
+    def finish(self, write_report: Callable[[Path], None] | None) -> None:
+        """Write the summary and the report, end W&B's record, and remove an empty folder.
+
+        The record of W&B ends after the report, which it uploads. After an interruption the report
+        comes last, because whoever stops a run may kill it soon.
+        """
+        is_removed = self.removes_empty_folder and self.folder.is_bare
+        is_kept = self.writes_results and not is_removed
+        if is_kept and is_first_process():
+            seconds = round(time.monotonic() - self.start, 1)
+            self.add_facts(status=self.status, seconds=seconds)
+            self.folder.write_summary(self.facts)
+        report = write_report if is_kept and is_first_process() else None
+        if report and self.status == COMPLETE:
+            report(self.folder.path)
+        if "wandb" in self.cfg.logger:
+            from lightning_nas.callbacks.wandb_upload import finish_record  # imports for 0.5 s
+
+            finish_record(self.folder.path if is_kept else None)
+        if report and self.status == INTERRUPTED:
+            report(self.folder.path)
+        if is_removed:
+            shutil.rmtree(self.folder.path, ignore_errors=True)
+
+
+@contextmanager
+def run_session(
+    cfg: DictConfig, write_report: Callable[[Path], None] | None = None
+) -> Iterator[RunSession]:
+    """Seed all random numbers, yield the session of a command, and end it in every case.
+
+    Args:
+        cfg: The composed configuration.
+        write_report: Function that writes the report into the run folder; called on the first
+            process only.
+
+    Raises:
+        InputError: If the seed is no whole number, or the experiment has no settings for the
+            method.
+    """
+    session = RunSession(cfg)
+    # every Trainer, also that of a child, logs its hardware and advertisements
+    logging.getLogger("pytorch_lightning.utilities.rank_zero").setLevel(logging.WARNING)
+    if cfg.threads:
+        torch.set_num_threads(cfg.threads)
+    try:
+        if not isinstance(cfg.seed, int):
+            raise InputError(f"seed must be a whole number, got {cfg.seed}")
+        check_experiment(cfg)
+        register_operations(cfg.get("operations"))  # before any code reads their names
+        pl.seed_everything(cfg.seed, verbose=False)
+        yield session
+        session.status = COMPLETE
+    except BaseException as error:
+        session.note_error(error)
+        raise
+    finally:
+        session.finish(write_report)
+
+
+def check_experiment(cfg: DictConfig) -> None:
+    """Check that the experiment has settings for the search method.
+
+    Raises:
+        InputError: If it has none. The message names the experiments that have.
+    """
+    if "method" not in cfg or _has_method_settings(cfg):
+        return
+    choices = HydraConfig.get().runtime.choices
+    method, config_name = choices.get("method"), HydraConfig.get().job.config_name
+    others = GlobalHydra.instance().config_loader().get_group_options("experiment")
+    fitting = [
+        name
+        for name in others
+        if _has_method_settings(compose(config_name, [f"experiment={name}", f"method={method}"]))
+    ]
+    raise InputError(
+        f"experiment={choices.get('experiment')} has no settings for method={method}; experiments "
+        f"for it: {', '.join(fitting)}"
+    )
+
+
+def _has_method_settings(cfg: DictConfig) -> bool:
+    try:
+        OmegaConf.select(cfg, "method.supernet.network")  # refers to ``supernet`` of ENAS
+    except InterpolationKeyError:
+        return False
+    return not OmegaConf.is_missing(cfg.method, "samples")
+
+
+def is_first_process() -> bool:
+    """Return whether this is the only process of a run, or the first of several."""
+    return not (torch.distributed.is_initialized() and torch.distributed.get_rank() > 0)
+
+
+def write_report_safely(folder: Path) -> None:
+    """Write the report of a search; log what goes wrong, because the results matter more."""
+    command = f"python -m lightning_nas.report {display_path(folder)}"
+    with log_and_continue(f"the report failed, all results are saved; to write it: {command}"):
+        try:
+            write_report(folder)
+        except InputError as error:  # the search stopped before its first trial
+            log.info("no report: %s", error)
+        except KeyboardInterrupt:  # a second Ctrl-C while the report is written
+            log.warning("no report; to write it: %s", command)
+
+
+# ---- parts of a run, built from its configuration ------------------------------------------------
 
 
 def build_data(cfg: DictConfig) -> ImageData:
-    """Read the images, and tell the configuration of a search what they are."""
+    """Return the data, read; write its classes, channels and image size into ``cfg.supernet``."""
     data: ImageData = instantiate(cfg.data)
     data.prepare_data()
     data.setup()
@@ -44,10 +226,14 @@ def build_data(cfg: DictConfig) -> ImageData:
 
 
 def build_trainer(cfg: DictConfig) -> pl.Trainer:
-    """Return Lightning's Trainer with the callbacks and loggers of the configuration."""
+    """Return Lightning's Trainer with the callbacks and loggers of the configuration.
+
+    Raises:
+        InputError: If ``trainer.max_epochs`` is neither a positive whole number nor -1.
+    """
     epochs = cfg.trainer.max_epochs
     if not isinstance(epochs, int) or (epochs != -1 and epochs < 1):
-        raise InputError(f"trainer.max_epochs must be a whole number from 1 on, got {epochs}")
+        raise InputError(f"trainer.max_epochs must be a whole number, at least 1, got {epochs}")
     loggers = [logger for logger in instantiate(cfg.logger).values() if logger is not None]
     callbacks = [call for call in instantiate(cfg.callbacks).values() if call is not None]
     trainer: pl.Trainer = instantiate(
@@ -57,160 +243,37 @@ def build_trainer(cfg: DictConfig) -> pl.Trainer:
         plugins=[AtomicCheckpointIO()],
         enable_progress_bar=any(isinstance(call, ProgressBar) for call in callbacks),
     )
-    if trainer.strategy.root_device.type == "cpu" and trainer.precision in HALF:
+    if trainer.strategy.root_device.type == "cpu" and trainer.precision in HALF_PRECISION:
         log.warning(
-            "trainer.precision=%s is slow on a CPU: trainer.precision=32-true", trainer.precision
+            "trainer.precision=%s is slow on a CPU; use trainer.precision=32-true",
+            trainer.precision,
         )
     return trainer
 
 
 def log_configuration(trainer: pl.Trainer, cfg: DictConfig) -> None:
-    """Hand the whole configuration to the loggers."""
+    """Give the whole configuration to the loggers, with all references resolved."""
     settings: Any = OmegaConf.to_container(cfg, resolve=True)
     for logger in trainer.loggers:
         logger.log_hyperparams(settings)
 
 
 def find_checkpoint(cfg: DictConfig) -> str | None:
-    """Return the checkpoint from which to go on, if the run is resumed and has one."""
+    """Return the checkpoint from which a resumed run continues; None if there is none yet."""
     if not cfg.resume:
         return None
-    path = Path(cfg.resume) / "checkpoints" / "last.ckpt"
-    if not path.exists():
-        run = Path(cfg.resume)
-        kept = ", with the children that have ended" if (run / "trials.sqlite").exists() else ""
-        log.warning(
-            "%s: no checkpoint yet; it begins at the first epoch%s", display_path(run), kept
-        )
-        return None
-    return str(path)
-
-
-@contextmanager
-def run_folder(
-    cfg: DictConfig, then: Callable[[Path], None] = lambda folder: None
-) -> Iterator[tuple[Path, dict[str, Any]]]:
-    """Seed, yield the run folder and the facts of its summary, and write the summary at the end.
-
-    The W&B record ends after the report, which comes last where the run was interrupted. A user's
-    error and a dry run remove the folder again if it holds nothing but its configuration; a user's
-    error in resuming leaves the summary of before. A job that SLURM starts again goes on.
-
-    Args:
-        cfg: The configuration.
-        then: Called with the folder once its summary is written, on the first process alone.
-    """
-    folder = Path(HydraConfig.get().runtime.output_dir)
-    if is_restarted_job() and has_begun(folder):
-        cfg.resume = str(folder)
-    before = _summary_before(folder, cfg)
-    began = time.monotonic() - (json.loads(before)["seconds"] if before else 0.0)
-    facts: dict[str, Any] = {
-        "experiment": cfg.name,
-        "method": _doing(cfg),
-        "data": cfg.data._target_.split(".")[-2] if cfg.get("data") else cfg.evaluation.dataset,
-    }
-    # hardware and advertisements, of every Trainer; a child has one of its own
-    logging.getLogger("pytorch_lightning.utilities.rank_zero").setLevel(logging.WARNING)
-    if cfg.threads:
-        torch.set_num_threads(cfg.threads)
-    dry_run = cfg.get("dry_run", False)
-    disposable = untouched = dry_run
-    try:
-        if not isinstance(cfg.seed, int):
-            raise InputError(f"seed must be a whole number, got {cfg.seed}")
-        register_operations(cfg.get("operations"))  # before anything reads their names
-        pl.seed_everything(cfg.seed, verbose=False)
-        yield folder, facts
-        facts |= {"status": "complete"}
-    except BaseException as error:
-        facts |= {"status": "interrupted"}
-        if isinstance(error, Interrupted):
-            error.run = str(display_path(folder))
-        if as_user_error(error) is not None:
-            disposable, untouched = not cfg.resume, untouched or bool(cfg.resume)
-            if before and _is_first():
-                replace_text(folder / "summary.json", before)
-        raise
-    finally:
-        bare = disposable and _is_bare(folder)
-        kept, complete = not (bare or untouched), facts["status"] == "complete"
-        if kept:
-            _write_summary(folder, facts, began)
-        if kept and complete and _is_first():
-            then(folder)
-        if "wandb" in cfg.logger:
-            from lightning_nas.callbacks.wandb_upload import (
-                finish_record,
-            )  # half a second to import
-
-            finish_record(folder if kept else None)
-        if kept and not complete and _is_first():  # last: whoever stops a run may not wait
-            then(folder)
-        if bare:
-            shutil.rmtree(folder, ignore_errors=True)
-
-
-def _doing(cfg: DictConfig) -> str:
-    """Return the name of the search method, by default that of its file, or what train.py does."""
-    if "method" in cfg:
-        return str(cfg.get("method_name") or cfg.method._target_.split(".")[-2])
-    return str({"fit": "train"}.get(cfg.mode, cfg.mode))
-
-
-def _is_bare(folder: Path) -> bool:
-    """Whether the folder holds nothing but its configuration and records of a run not begun."""
-    names = {path.name for path in folder.iterdir() if path.suffix != ".log"}
-    return names <= {".hydra", "wandb", "wandb_id.txt"}
-
-
-def _is_first() -> bool:
-    return not (torch.distributed.is_initialized() and torch.distributed.get_rank() > 0)
-
-
-def _summary_before(folder: Path, cfg: DictConfig) -> str | None:
-    """Return the summary of a run that is resumed, as text; from now on it says "interrupted".
-
-    Until the run ends again that is what it is, above all if it is killed.
-    """
-    path = folder / "summary.json"
-    if not cfg.resume or not path.exists():
-        return None
-    before = path.read_text(encoding="utf-8")
-    if not cfg.get("dry_run", False):
-        facts = json.loads(before) | {"status": "interrupted"}
-        replace_text(path, json.dumps(facts, indent=2) + "\n")
-    return before
+    run = RunFolder(cfg.resume)
+    if run.last_checkpoint.exists():
+        return str(run.last_checkpoint)
+    children = "; evaluated architectures are kept" if run.journal.exists() else ""
+    log.warning(
+        "%s: no checkpoint yet; it starts at the first epoch%s", display_path(run.path), children
+    )
+    return None
 
 
 def note_resume_settings(folder: Path) -> None:
-    """Write down with which settings a run goes on, for the report: they hold for this time."""
-    task = HydraConfig.get().overrides.task
-    given = [one.lstrip("+") for one in task if not one.startswith(("resume=", "~"))]
-    path = folder / ".hydra" / RESUMED
-    path.unlink(missing_ok=True)
-    if given:
-        replace_text(path, OmegaConf.to_yaml(given))
-
-
-def _write_summary(folder: Path, facts: dict[str, Any], began: float) -> None:
-    if not _is_first():
-        return
-    facts["seconds"] = round(time.monotonic() - began, 1)
-    replace_text(folder / "summary.json", json.dumps(facts, indent=2) + "\n")
-
-
-def write_report_safely(folder: Path) -> None:
-    """Write the report of a search, whatever came of the search.
-
-    What goes wrong in drawing is told, and takes nothing from what was found.
-    """
-    with log_and_continue(f"no report, all else is there: python -m lightning_nas.report {folder}"):
-        try:
-            write_report(folder)
-        except InputError as error:  # it was broken off before there was a trial
-            log.info("no report: %s", error)
-        except KeyboardInterrupt:  # of one who will not wait for it
-            log.warning(
-                "no report; to have it: python -m lightning_nas.report %s", display_path(folder)
-            )
+    """Write the arguments of this resume into the run folder, for the report."""
+    arguments = [argument.lstrip("+") for argument in HydraConfig.get().overrides.task]
+    settings = [one for one in arguments if not one.startswith(("resume=", "~"))]
+    RunFolder(folder).write_resume_settings(settings)

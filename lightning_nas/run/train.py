@@ -1,8 +1,10 @@
-"""What ``train.py`` does, from a configuration to a run folder: train, test, predict, export."""
+"""The command ``train.py``: train, test, predict or export one architecture in a run folder."""
 
+import csv
+import io
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +13,7 @@ from hydra.utils import instantiate
 from omegaconf import DictConfig
 from pytorch_lightning import Trainer
 from pytorch_lightning.utilities import rank_zero_only
-from torch import nn
+from torch import Tensor, nn
 
 from lightning_nas.callbacks.interrupt import interruptible
 from lightning_nas.data.base import ImageData
@@ -19,26 +21,27 @@ from lightning_nas.data.unlabelled import UnlabelledImages
 from lightning_nas.errors import InputError
 from lightning_nas.evaluation.complexity import measure
 from lightning_nas.export.formats import FORMATS, check_formats, export
+from lightning_nas.files import replace_text
 from lightning_nas.modules.child import ChildModule
 from lightning_nas.report.draw import write_with_pictures
-from lightning_nas.run.from_weights import (
-    DEFAULT,
+from lightning_nas.run.network_settings import (
+    DEFAULT_ARCHITECTURE,
     check_classes,
-    check_images,
+    check_image_shape,
     choose_architecture,
+    choose_data_of_weights,
     make_blueprint,
-    use_run_images,
     use_weights_normalisation,
 )
-from lightning_nas.run.predictions import write_predictions
 from lightning_nas.run.session import (
+    RunSession,
     build_data,
     build_trainer,
     find_checkpoint,
     log_configuration,
-    run_folder,
+    run_session,
 )
-from lightning_nas.storage.run_folder import display_path
+from lightning_nas.storage.run_folder import RunFolder, display_path
 from lightning_nas.weights.blueprint import Blueprint
 from lightning_nas.weights.load import Weights, load_weights, read_weights
 
@@ -46,27 +49,31 @@ log = logging.getLogger(__name__)
 
 
 def train(cfg: DictConfig) -> None:
-    """Do what ``mode`` says."""
-    modes: dict[str, Callable[[DictConfig, Path, dict[str, Any]], None]] = {
+    """Do what ``mode`` says: train and test, test, predict or export.
+
+    Raises:
+        InputError: If ``mode`` or ``export`` has no legal value, or the weights are missing.
+    """
+    modes: dict[str, Callable[[DictConfig, RunSession], dict[str, Any]]] = {
         "fit": fit,
         "test": test,
         "predict": predict,
-        "export": export_only,
+        "export": export_weights,
     }
-    with run_folder(cfg) as (folder, facts):
+    with run_session(cfg) as session:
         if cfg.mode not in modes:
             raise InputError(f"mode must be {', '.join(modes)}, got {cfg.mode!r}")
         if cfg.mode != "fit" and not cfg.weights:
             raise InputError(f"mode={cfg.mode} needs weights=RUN, of a training, or a file")
-        check_formats(_formats(cfg))
-        modes[cfg.mode](cfg, folder, facts)
-    _print(folder, facts)
+        check_formats(_list_formats(cfg))
+        session.add_facts(**modes[cfg.mode](cfg, session))
+    print_facts(session.folder, session.facts)
 
 
-def fit(cfg: DictConfig, folder: Path, facts: dict[str, Any]) -> None:
-    """Train one architecture, from scratch or from weights, and test it."""
+def fit(cfg: DictConfig, session: RunSession) -> dict[str, Any]:
+    """Train one architecture, from scratch or from weights; test it; return the facts."""
     checkpoint = find_checkpoint(cfg)
-    weights = _weights(cfg, checkpoint)
+    weights = _read_initial_weights(cfg, checkpoint)
     architecture = choose_architecture(cfg, weights)
     data = build_data(cfg)
     if weights is not None:
@@ -75,71 +82,79 @@ def fit(cfg: DictConfig, folder: Path, facts: dict[str, Any]) -> None:
     network = blueprint.build()
     if weights is not None and checkpoint is None:
         check_classes(weights, data, cfg.new_head)
-        facts["weights"] = load_weights(network, weights, new_head=cfg.new_head)
-        log.info(facts["weights"])
-    facts |= _facts(blueprint, network, cfg.architecture or cfg.weights or DEFAULT)
-    log.info("training %s, %s parameters", facts["architecture"], f"{facts['parameters']:,}")
-    module = _module(cfg, network, blueprint)
+        loaded = load_weights(network, weights, new_head=cfg.new_head)
+        session.add_facts(weights=loaded)
+        log.info(loaded)
+    source = cfg.architecture or cfg.weights or DEFAULT_ARCHITECTURE
+    size = _describe_network(blueprint, network, source)
+    session.add_facts(**size)  # the summary of an interrupted training has the size too
+    log.info("training %s, %s parameters", source, f"{size['parameters']:,}")
+    module = _build_module(cfg, network, blueprint)
     trainer = build_trainer(cfg)
     log_configuration(trainer, cfg)
     if cfg.compile:
         compile_network(network, trainer.strategy.root_device)
-    facts |= _fit_and_test(trainer, module, data, folder, checkpoint)
+    facts = _fit_and_test(trainer, module, data, session.folder, checkpoint)
     if trainer.is_global_zero:
-        write_with_pictures(architecture, folder)
+        write_with_pictures(architecture, session.folder.path)
         if cfg.export:
-            facts["exported"] = _export(cfg, network, blueprint, folder)
+            facts["exported"] = _export(cfg, network, blueprint, session.folder)
+    return facts
 
 
 def _fit_and_test(
-    trainer: Trainer, module: ChildModule, data: ImageData, folder: Path, checkpoint: str | None
+    trainer: Trainer,
+    module: ChildModule,
+    data: ImageData,
+    folder: RunFolder,
+    checkpoint: str | None,
 ) -> dict[str, Any]:
-    """Train, from a checkpoint if there is one, test what is kept, and return the facts of it."""
-    seconds = time.monotonic()
+    """Train, from ``checkpoint`` if there is one; test the chosen checkpoint; return the facts."""
+    start = time.monotonic()
     with interruptible(trainer):
         trainer.fit(module, datamodule=data, ckpt_path=checkpoint, weights_only=True)
-    seconds = time.monotonic() - seconds
+    seconds = time.monotonic() - start
     best = trainer.checkpoint_callback.best_model_path or None  # type: ignore[union-attr]
-    kept = str(folder / "checkpoints" / "last.ckpt") if data.train_on_all else best
+    chosen = str(folder.last_checkpoint) if data.train_on_all else best
     (result,) = trainer.test(
-        module, datamodule=data, ckpt_path=kept, verbose=False, weights_only=True
+        module, datamodule=data, ckpt_path=chosen, verbose=False, weights_only=True
     )
     facts = {
         "test_accuracy": result["test/accuracy"],
         "epochs": trainer.current_epoch,
-        "checkpoint": kept,
+        "checkpoint": chosen,
     }
-    if checkpoint is None:  # else the seconds are not those of all epochs
+    if checkpoint is None:  # after a resume, the seconds are not those of all epochs
         batches = trainer.current_epoch * int(trainer.num_training_batches)
         images = batches * data.batch_size * trainer.world_size
         facts["images_per_second"] = round(images / seconds, 1)
     return facts
 
 
-def test(cfg: DictConfig, folder: Path, facts: dict[str, Any]) -> None:
-    """Test trained weights, on the images that they were trained on or on others."""
-    weights, blueprint, network = _trained(cfg)
-    use_run_images(cfg, blueprint)
+def test(cfg: DictConfig, session: RunSession) -> dict[str, Any]:
+    """Test trained weights, on the data of their training or on others; return the facts."""
+    weights, blueprint, network = _read_trained(cfg)
+    data_name = choose_data_of_weights(cfg, blueprint) or session.find_choice("data")
     data = build_data(cfg)
-    check_images(blueprint, data)
+    check_image_shape(blueprint, data)
     check_classes(weights, data)
     data.pixel_mean, data.pixel_std = blueprint.mean, blueprint.std
     trainer = build_trainer(cfg)
-    module = _module(cfg, network, blueprint)
+    module = _build_module(cfg, network, blueprint)
     (result,) = trainer.test(module, datamodule=data, verbose=False)
-    facts |= {
-        **_facts(blueprint, network, cfg.weights),
+    return {
+        **_describe_network(blueprint, network, cfg.weights),
         "test_accuracy": result["test/accuracy"],
-        "data": cfg.data._target_.split(".")[-2],
+        "data": data_name,
         "checkpoint": str(cfg.weights),
     }
 
 
-def predict(cfg: DictConfig, folder: Path, facts: dict[str, Any]) -> None:
-    """Write the classes that trained weights see in a folder of images."""
+def predict(cfg: DictConfig, session: RunSession) -> dict[str, Any]:
+    """Predict the classes of the images in a folder, write them as CSV, and return the facts."""
     if not cfg.images:
         raise InputError("mode=predict needs images=DIR, a folder of images, or one image")
-    _, blueprint, network = _trained(cfg)
+    _, blueprint, network = _read_trained(cfg)
     trainer = build_trainer(cfg)
     images = UnlabelledImages(
         cfg.images,
@@ -151,34 +166,53 @@ def predict(cfg: DictConfig, folder: Path, facts: dict[str, Any]) -> None:
         num_workers=cfg.data.get("num_workers", 0),
         device=trainer.strategy.root_device,
     )
-    module = _module(cfg, network, blueprint)
-    path = folder / "predictions.csv"
+    module = _build_module(cfg, network, blueprint)
+    path = session.folder.predictions
     batches: Any = trainer.predict(module, dataloaders=images)
     write_predictions(path, batches, blueprint.classes)
-    facts |= {
-        **_facts(blueprint, network, cfg.weights),
+    return {
+        **_describe_network(blueprint, network, cfg.weights),
         "data": str(cfg.images),
         "predictions": str(path),
     }
 
 
-def export_only(cfg: DictConfig, folder: Path, facts: dict[str, Any]) -> None:
-    """Write trained weights in other formats."""
+def write_predictions(
+    path: Path, batches: Iterable[tuple[Sequence[Path], Tensor]], classes: Sequence[str]
+) -> None:
+    """Write a CSV file with one line per image: ``file``, ``class`` and ``probability``.
+
+    Args:
+        path: File to write.
+        batches: Pairs of image files and their class probabilities, shape ``(B, K)``.
+        classes: Names of the K classes; if empty, the number of the class is written.
+    """
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(["file", "class", "probability"])
+    for files, probabilities_BK in batches:
+        best, numbers = probabilities_BK.max(dim=1)
+        for file, probability, number in zip(files, best.tolist(), numbers.tolist(), strict=True):
+            writer.writerow([file, classes[number] if classes else number, f"{probability:.4f}"])
+    replace_text(path, text.getvalue())
+
+
+def export_weights(cfg: DictConfig, session: RunSession) -> dict[str, Any]:
+    """Write trained weights in other formats and return the facts."""
     if not cfg.export:
         raise InputError(f"mode=export needs export=FORMAT, out of {', '.join(FORMATS)}, or a list")
-    _, blueprint, network = _trained(cfg)
-    facts |= {
-        **_facts(blueprint, network, cfg.weights),
-        "exported": _export(cfg, network, blueprint, folder),
+    _, blueprint, network = _read_trained(cfg)
+    return {
+        **_describe_network(blueprint, network, cfg.weights),
+        "exported": _export(cfg, network, blueprint, session.folder),
     }
-    facts.pop("data")  # it needs no images
 
 
 def compile_network(network: nn.Module, device: torch.device) -> None:
     """Let torch compile the network when it first runs.
 
     Raises:
-        InputError: If there is no compiler here that works.
+        InputError: If torch finds no compiler that works on this machine.
     """
     try:
         torch.compile(nn.ReLU())(torch.zeros(2, device=device))
@@ -188,21 +222,16 @@ def compile_network(network: nn.Module, device: torch.device) -> None:
     network.compile()
 
 
-def _weights(cfg: DictConfig, checkpoint: str | None) -> Weights | None:
-    """Return those to begin with; a resumed training needs its own alone."""
+def _read_initial_weights(cfg: DictConfig, checkpoint: str | None) -> Weights | None:
+    """Return the weights to begin with: those of the checkpoint in a resumed training."""
     source = checkpoint or cfg.weights
     if cfg.new_head and not source:
         raise InputError("recipe=finetune and new_head=true need weights=RUN, or a file")
     return read_weights(str(source), Path(cfg.paths.data) / "weights") if source else None
 
 
-def _module(cfg: DictConfig, network: nn.Module, blueprint: Blueprint) -> ChildModule:
-    module = instantiate(cfg.module, network=network, num_classes=blueprint.num_classes)
-    module.blueprint = blueprint  # Hydra would have turned it into a configuration
-    return module
-
-
-def _trained(cfg: DictConfig) -> tuple[Weights, Blueprint, nn.Module]:
+def _read_trained(cfg: DictConfig) -> tuple[Weights, Blueprint, nn.Module]:
+    """Return trained weights, their blueprint, and their network with the weights loaded."""
     weights = read_weights(str(cfg.weights), Path(cfg.paths.data) / "weights")
     blueprint = weights.known()
     network = blueprint.build()
@@ -210,7 +239,13 @@ def _trained(cfg: DictConfig) -> tuple[Weights, Blueprint, nn.Module]:
     return weights, blueprint, network
 
 
-def _facts(blueprint: Blueprint, network: nn.Module, source: Any) -> dict[str, Any]:
+def _build_module(cfg: DictConfig, network: nn.Module, blueprint: Blueprint) -> ChildModule:
+    module = instantiate(cfg.module, network=network, num_classes=blueprint.num_classes)
+    module.blueprint = blueprint  # as an argument, Hydra would turn it into a configuration
+    return module
+
+
+def _describe_network(blueprint: Blueprint, network: nn.Module, source: Any) -> dict[str, Any]:
     cost = measure(network, blueprint.channels, blueprint.image_size)
     return {
         "architecture": str(source),
@@ -220,21 +255,21 @@ def _facts(blueprint: Blueprint, network: nn.Module, source: Any) -> dict[str, A
 
 
 def _export(
-    cfg: DictConfig, network: nn.Module, blueprint: Blueprint, folder: Path
+    cfg: DictConfig, network: nn.Module, blueprint: Blueprint, folder: RunFolder
 ) -> dict[str, str]:
-    paths = export(network, blueprint, _formats(cfg), folder / "export")
+    paths = export(network, blueprint, _list_formats(cfg), folder.export)
     return {name: str(path) for name, path in paths.items()}
 
 
-def _formats(cfg: DictConfig) -> list[str]:
+def _list_formats(cfg: DictConfig) -> list[str]:
     return [cfg.export] if isinstance(cfg.export, str) else list(cfg.export or [])
 
 
 @rank_zero_only
-def _print(folder: Path, facts: dict[str, Any]) -> None:
-    """Print what came out, a line each."""
-    named = {"architecture": "architecture", "images": "data", "weights": "weights"}
-    lines = {name: facts[fact] for name, fact in named.items() if facts.get(fact)}
+def print_facts(folder: RunFolder, facts: dict[str, Any]) -> None:
+    """Print the results of a command, one per line."""
+    names = {"architecture": "architecture", "images": "data", "weights": "weights"}
+    lines = {name: facts[fact] for name, fact in names.items() if facts.get(fact)}
     if "test_accuracy" in facts:
         lines |= {
             "test error": f"{1 - facts['test_accuracy']:.2%}",
@@ -247,6 +282,6 @@ def _print(folder: Path, facts: dict[str, Any]) -> None:
     if "images_per_second" in facts:
         lines["speed"] = f"{facts['images_per_second']:,.0f} images a second, validation included"
     files = {**facts.get("exported", {}), "predictions": facts.get("predictions")}
-    lines |= {name: str(display_path(Path(path))) for name, path in files.items() if path}
-    lines["run folder"] = str(display_path(folder))
+    lines |= {name: str(display_path(path)) for name, path in files.items() if path}
+    lines["run folder"] = str(display_path(folder.path))
     print("\n" + "\n".join(f"{name:<16}{line}" for name, line in lines.items()))

@@ -1,7 +1,7 @@
-"""The layout of a run folder: which file holds what, and how each is read.
+"""The layout of a run folder: which file holds what, and how each file is read.
 
-This is the only module that knows the names of the files in a run folder. It reads plain data. What
-is built from the data, such as a space or a network, is built elsewhere.
+Only this module knows the names of the files in a run folder. It reads plain data; spaces and
+networks are built from the data elsewhere.
 """
 
 import os
@@ -11,14 +11,14 @@ from pathlib import Path
 from typing import Any
 
 from lightning_nas.errors import InputError
-from lightning_nas.files import read_csv, read_json, read_yaml, write_json
+from lightning_nas.files import read_csv, read_json, read_yaml, write_json, write_yaml
 from lightning_nas.storage.journal_reader import JournalReader
 
 INTERRUPTED, COMPLETE = "interrupted", "complete"  # values of ``status`` in summary.json
 
 
 class RunFolder:
-    """The folder of one search or training.
+    """The folder of one search, training, test, prediction or export.
 
     Args:
         path: The folder. It need not exist yet.
@@ -57,7 +57,7 @@ class RunFolder:
 
     @property
     def is_run(self) -> bool:
-        """Whether the folder holds a run: it has the configuration of one."""
+        """Whether the folder holds the configuration of a run."""
         return self.config.is_file()
 
     @property
@@ -67,16 +67,16 @@ class RunFolder:
 
     @property
     def is_bare(self) -> bool:
-        """Whether the folder holds only a configuration, logs, and W&B's record of no run."""
+        """Whether the folder holds only a configuration, logs, and a record of W&B."""
         names = {path.name for path in self.path.iterdir() if path.suffix != ".log"}
         return names <= {self.hydra.name, "wandb", self.wandb_id.name}
 
     @classmethod
     def find(cls, given: str | Path | None) -> "RunFolder | None":
-        """Return the run folder that a path names or lies in, up to two levels below it.
+        """Return the run folder of a path: the path itself, its parent or its grandparent.
 
         ``RUN``, ``RUN/architecture.json``, ``RUN/top/2.json`` and ``RUN/checkpoints/best.ckpt`` all
-        belong to ``RUN``.
+        give ``RUN``. The result is None if none of the three is a run folder.
         """
         if given is None:
             return None
@@ -109,7 +109,7 @@ class RunFolder:
         return text, config
 
     def read_hydra_config(self) -> dict[str, Any]:
-        """Return Hydra's own configuration of the run: its arguments and its search path.
+        """Return Hydra's own configuration: arguments, chosen files, search path.
 
         Raises:
             InputError: If the file is missing or damaged.
@@ -121,8 +121,18 @@ class RunFolder:
             raise InputError(f"{self.hydra_config}: damaged: it has no settings of Hydra")
         return dict(config["hydra"])
 
+    def read_choices(self) -> dict[str, str]:
+        """Return the name of the file that the run uses of each config group, such as data: digits.
+
+        A group without a file is left out. The result is empty if Hydra recorded nothing.
+        """
+        if not self.hydra_config.is_file():
+            return {}
+        choices = self.read_hydra_config().get("runtime", {}).get("choices", {})
+        return {group: name for group, name in choices.items() if name not in (None, "null")}
+
     def read_resume_settings(self) -> list[str]:
-        """Return the arguments of the last resume; empty where there were none.
+        """Return the arguments of the last resume; empty if there were none.
 
         Raises:
             InputError: If the file is damaged.
@@ -135,7 +145,7 @@ class RunFolder:
         return settings
 
     def read_summary(self) -> dict[str, Any]:
-        """Return the content of ``summary.json``; empty where there is none yet.
+        """Return the content of ``summary.json``; empty if there is none yet.
 
         Raises:
             InputError: If the file is damaged.
@@ -143,7 +153,7 @@ class RunFolder:
         return read_json(self.summary) if self.summary.exists() else {}
 
     def read_metrics(self) -> list[dict[str, float]]:
-        """Return the rows of ``metrics.csv``; a value that is empty there is missing.
+        """Return the rows of ``metrics.csv``, by column, without empty cells.
 
         Raises:
             InputError: If the file is damaged.
@@ -157,15 +167,15 @@ class RunFolder:
             raise InputError(f"{self.metrics}: damaged: {error}") from None
 
     def open_journal(self) -> JournalReader:
-        """Open ``trials.sqlite`` for reading only; another process may be writing it.
+        """Open ``trials.sqlite`` for reading; another process may write at the same time.
 
         Raises:
-            InputError: If the file is missing or no journal.
+            InputError: If the file is missing or not a journal.
         """
         return JournalReader(self.journal)
 
     def find_trained_checkpoint(self) -> Path:
-        """Return the checkpoint that a training kept: the one that its summary names, or the best.
+        """Return the checkpoint that the summary names, or the best one, or the last one.
 
         Raises:
             InputError: If the folder has no checkpoint.
@@ -176,7 +186,7 @@ class RunFolder:
             if checkpoint.exists():
                 return checkpoint
         raise InputError(
-            f"weights={self.path}: a folder without a checkpoint; was a network trained in it?"
+            f"weights={self.path}: no checkpoint in this folder; give the run folder of a training"
         )
 
     # ---- writing ---------------------------------------------------------------------------------
@@ -185,9 +195,15 @@ class RunFolder:
         """Write ``summary.json`` in one step."""
         write_json(self.summary, facts)
 
+    def write_resume_settings(self, settings: Sequence[str]) -> None:
+        """Write the arguments of a resume in place of those of an earlier one."""
+        self.resume_settings.unlink(missing_ok=True)
+        if settings:
+            write_yaml(self.resume_settings, list(settings))
+
 
 def display_path(path: str | Path) -> Path:
-    """Return a path as a user would type it: relative to the working directory where it lies in it.
+    """Return a path for messages: relative to the working directory if it is inside.
 
     >>> display_path("/usr/lib")
     PosixPath('/usr/lib')
@@ -197,10 +213,10 @@ def display_path(path: str | Path) -> Path:
 
 
 def shell_path(path: Path) -> str:
-    """Return a path as a user would type it in a shell, quoted where it has to be."""
+    """Return a path for a command line: relative if possible, quoted if necessary."""
     return shlex.quote(str(display_path(path.resolve())))
 
 
 def find_common_parent(folders: Sequence[Path]) -> Path:
-    """Return the deepest folder that holds all of the given folders."""
+    """Return the deepest folder that contains all given folders."""
     return Path(os.path.commonpath([folder.resolve().parent for folder in folders]))

@@ -224,13 +224,14 @@ def test_tuning_keeps_the_best_third_and_never_sees_the_seeds_that_are_reported(
 
     monkeypatch.setattr(tune, "completed", planted)
     arguments = ["nas", "-o", str(tmp_path), "--seeds", "2", "--combinations", "8"]
-    monkeypatch.setattr(tune, "drawn", lambda grid, n: [(f"reinforce.lr={i}",) for i in range(n)])
-    monkeypatch.setattr(tune, "OWN", ("reinforce.lr=0.5",))
+    rate = "method.controller.optimizer.lr"
+    monkeypatch.setattr(tune, "drawn", lambda grid, n: [(f"{rate}={i}",) for i in range(n)])
+    monkeypatch.setattr(tune, "OWN", (f"{rate}=0.5",))
     tune.main(arguments)
     rows = list(csv.DictReader((tmp_path / "nas.csv").open()))
     settings = {n: [r["settings"] for r in rows if r["round"] == n] for n in "123"}
     assert [len(settings[n]) for n in "123"] == [9, 3, 1]
-    assert settings["2"] == [f"reinforce.lr={i}" for i in (7, 6, 5)]
+    assert settings["2"] == [f"{rate}={i}" for i in (7, 6, 5)]
     assert [row["seeds"] for row in rows] == ["2"] * 9 + ["8"] * 3 + ["26"]
     assert {job.dataset for job in began} == {"cifar100"}
     assert min(seed for job in began for seed in job.seeds) == 1000

@@ -261,7 +261,7 @@ def test_a_setting_out_of_range_is_one_line(arguments, expected, searched, refus
 
 
 def test_a_folder_that_is_no_run_is_one_line(tmp_path, refused):
-    assert f"{tmp_path}: no run folder" in refused(tmp_path)
+    assert f"{tmp_path}: not a run folder" in refused(tmp_path)
 
 
 @pytest.mark.parametrize(

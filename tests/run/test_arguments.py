@@ -1,4 +1,4 @@
-"""What train.py takes over from the run folder of a search."""
+"""Arguments that train.py takes from a run folder, and arguments that are refused."""
 
 import pytest
 
@@ -8,7 +8,7 @@ from lightning_nas.run.arguments import complete_arguments
 
 @pytest.fixture
 def run(tmp_path):
-    """A run folder as Hydra leaves it, after a search on one's own images."""
+    """A run folder as Hydra writes it, of a search on the user's own images."""
     folder = tmp_path / ".hydra"
     folder.mkdir()
     (folder / "config.yaml").write_text("train_with: recipe=cifar network.dropout=0.5\n")
@@ -24,87 +24,92 @@ hydra:
     return tmp_path
 
 
-def taken(run, *arguments):
+def added_arguments(run, *arguments):
     return complete_arguments([f"architecture={run}", *arguments])[: -1 - len(arguments)]
 
 
-def test_the_images_and_the_recipe_are_those_of_the_search(run):
+def test_training_takes_data_and_recipe_of_the_search(run):
     expected = ["recipe=cifar", "network.dropout=0.5", "data=image_folder", "data.root=/images"]
-    assert taken(run) == expected
+    assert added_arguments(run) == expected
     assert complete_arguments([f"architecture={run}/architecture.json"])[:-1] == expected
 
 
-def test_a_search_without_images_recommends_some(run):
+def test_search_without_data_recommends_data(run):
     (run / ".hydra" / "config.yaml").write_text("train_with: data=cifar10\n")
     path = run / ".hydra" / "hydra.yaml"
     path.write_text(path.read_text().replace("image_folder", "null").replace("data.root", "seed"))
-    assert "data=cifar10" in taken(run)
-    assert not any(word.startswith("data=None") for word in taken(run))
+    assert "data=cifar10" in added_arguments(run)
+    assert not any(word.startswith("data=None") for word in added_arguments(run))
 
 
-def test_what_is_said_wins(run):
-    assert taken(run, "network.dropout=0", "data.root=/b") == ["recipe=cifar", "data=image_folder"]
+def test_arguments_of_the_user_win(run):
+    assert added_arguments(run, "network.dropout=0", "data.root=/b") == [
+        "recipe=cifar",
+        "data=image_folder",
+    ]
 
 
-def test_another_recipe_comes_without_what_the_recommended_one_is_set_to(run):
-    assert taken(run, "recipe=quick") == ["data=image_folder", "data.root=/images"]
-    assert taken(run, "debug=smoke") == []
+def test_another_recipe_drops_the_settings_of_the_recommended_recipe(run):
+    assert added_arguments(run, "recipe=quick") == ["data=image_folder", "data.root=/images"]
+    assert added_arguments(run, "debug=smoke") == []
 
 
-def test_what_is_added_stands_beside_the_settings(run):
+def test_added_arguments_follow_the_options(run):
     for flag in ("-m", "--config-dir=configs"):
         given = [flag, f"architecture={run}", "seed=1,2"]
-        assert complete_arguments(given) == [flag, *taken(run), *given[1:]]
+        assert complete_arguments(given) == [flag, *added_arguments(run), *given[1:]]
 
 
-def test_other_images_replace_all_about_images(run):
-    assert taken(run, "data=digits") == ["recipe=cifar", "network.dropout=0.5"]
+def test_other_data_replace_all_data_arguments(run):
+    assert added_arguments(run, "data=digits") == ["recipe=cifar", "network.dropout=0.5"]
 
 
-def test_configurations_from_outside_are_found_again(run):
+def test_search_path_of_outside_configurations_is_added(run):
     path = run / ".hydra" / "hydra.yaml"
     own = "{path: '/my own/configs', schema: file, provider: command-line}"
     path.write_text(path.read_text().replace("provider: main}", f"provider: main}}, {own}"))
     found = 'hydra.searchpath=["file:///my own/configs"]'
-    assert taken(run)[0] == found
-    assert taken(run, "data=mine", "recipe=mine") == [found]
-    assert not any("searchpath" in a for a in taken(run, "hydra.searchpath=[file:///other]"))
+    assert added_arguments(run)[0] == found
+    assert added_arguments(run, "data=mine", "recipe=mine") == [found]
+    assert not any(
+        "searchpath" in a for a in added_arguments(run, "hydra.searchpath=[file:///other]")
+    )
 
 
 @pytest.mark.parametrize("architecture", ["enas_micro", "nowhere/architecture.json"])
-def test_other_architectures_bring_nothing(architecture):
+def test_architecture_without_a_run_folder_adds_nothing(architecture):
     arguments = [f"architecture={architecture}", "seed=1"]
     assert complete_arguments(arguments) == arguments
 
 
-def test_what_the_checkpoint_holds_cannot_be_changed_in_resuming(run):
+def test_resume_refuses_settings_that_the_checkpoint_holds(run):
     with pytest.raises(InputError, match="begin a new run"):
         complete_arguments([f"resume={run}", "method.supernet.optimizer.lr=0.1"])
 
 
-def test_complete_arguments_stay_as_they_are(run):
+def test_complete_arguments_stay_unchanged(run):
     whole = complete_arguments([f"resume={run}", "trainer.max_epochs=2"])
     assert complete_arguments([*whole, "hydra.job.name=x"]) == [*whole, "hydra.job.name=x"]
 
 
-def test_processes_started_from_outside_need_one_folder(monkeypatch):
+def test_processes_started_by_torchrun_need_one_folder(monkeypatch):
     monkeypatch.setenv("WORLD_SIZE", "2")
     with pytest.raises(InputError, match=r"hydra\.run\.dir=RUN"):
         complete_arguments(["seed=1"])
     assert complete_arguments(["hydra.run.dir=x"]) == ["hydra.run.dir=x"]
 
 
-def test_sizes_that_a_recipe_gave_come_along(run):
+def test_image_sizes_of_a_recipe_are_added(run):
     config = run / ".hydra" / "config.yaml"
     config.write_text("data: {root: /images, image_size: 224, crop: 0.875, batch_size: 8}\n")
-    assert taken(run) == [
+    assert added_arguments(run) == [
         "data=image_folder", "data.root=/images", "data.image_size=224", "data.crop=0.875"
     ]  # fmt: skip
-    assert "data.image_size=224" not in taken(run, "data.image_size=96")
-    assert taken(run, "data=digits") == []
+    assert "data.image_size=224" not in added_arguments(run, "data.image_size=96")
+    assert added_arguments(run, "data=digits") == []
 
 
-def test_weights_bring_their_images_and_fine_tuning(run):
+def test_weights_add_their_data_and_finetuning(run):
     images = ["data=image_folder", "data.root=/images"]
     for weights in (run, run / "checkpoints" / "best.ckpt"):
         added = complete_arguments([f"weights={weights}"])

@@ -1,4 +1,4 @@
-"""Searches whose children train on the workers of Ray, as a user runs them."""
+"""Searches with children on workers of Ray, run as commands: results, kills, interruptions."""
 
 import json
 import os
@@ -8,13 +8,13 @@ import time
 
 import pytest
 from commands import run, start, status_of
-from test_trial_commands import SMALL, rows, until
+from test_trial_commands import SMALL, read_trials, wait_for_trials
 
 RAY = [*SMALL, "executor=ray", "executor.slots=2", "threads=1"]
 
 
-def workers_of(search):
-    """Return the processes of a search's workers that have a child."""
+def list_training_workers(search):
+    """Return the process ids of a search's Ray workers that train a child."""
     listed = subprocess.run(
         ["ps", "-eo", "pid=,ppid=,args="], capture_output=True, text=True, check=True
     ).stdout
@@ -25,92 +25,92 @@ def workers_of(search):
         if "ray::_Worker.train" in name:
             training.append(int(process))
 
-    def below(process):
-        return process == search or (process in parents and below(parents[process]))
+    def is_descendant(process):
+        return process == search or (process in parents and is_descendant(parents[process]))
 
-    return [process for process in training if below(process)]
+    return [process for process in training if is_descendant(process)]
 
 
 @pytest.fixture(scope="module")
-def unbroken(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("unbroken")
+def uninterrupted(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("uninterrupted")
     status, _, errors = run("search.py", *RAY, f"hydra.run.dir={folder}")
     assert status == 0, errors
     return folder
 
 
 @pytest.mark.slow
-def test_ray_trains_the_children_that_one_process_trains(unbroken, tmp_path):
+def test_ray_trains_the_same_children_as_one_process(uninterrupted, tmp_path):
     status, _, errors = run("search.py", *SMALL, "threads=1", f"hydra.run.dir={tmp_path}")
     assert status == 0, errors
-    assert len(rows(unbroken, "ended IS NOT NULL")) == 14
-    seeded = [  # by number, so that the same architecture under the same number is the same child
-        {(row[0], row[1]): row[5] for row in rows(folder, "same_as IS NULL")}
-        for folder in (unbroken, tmp_path)
+    assert len(read_trials(uninterrupted, "ended IS NOT NULL")) == 14
+    children = [  # the seed of a child depends on its number, so the number is part of the key
+        {(row[0], row[1]): row[5] for row in read_trials(folder, "same_as IS NULL")}
+        for folder in (uninterrupted, tmp_path)
     ]
-    common = set(seeded[0]) & set(seeded[1])
-    assert {(row[0], row[1]) for row in rows(tmp_path)[:4] if row[7] is None} <= common
-    assert all(seeded[0][child] == seeded[1][child] for child in common)
+    common = set(children[0]) & set(children[1])
+    assert {(row[0], row[1]) for row in read_trials(tmp_path)[:4] if row[7] is None} <= common
+    assert all(children[0][child] == children[1][child] for child in common)
 
 
 @pytest.mark.slow
-def test_a_killed_worker_loses_its_own_child_alone(tmp_path):
+def test_killed_worker_loses_only_its_child(tmp_path):
     search = start("search.py", *RAY, "evaluation.epochs=30", f"hydra.run.dir={tmp_path}")
-    until(tmp_path, 2)
+    wait_for_trials(tmp_path, 2)
     deadline = time.monotonic() + 60
-    while not (training := workers_of(search.pid)):
+    while not (training := list_training_workers(search.pid)):
         assert time.monotonic() < deadline
         time.sleep(0.02)
-    before = rows(tmp_path, "ended IS NOT NULL")
+    before = read_trials(tmp_path, "ended IS NOT NULL")
     os.kill(training[0], signal.SIGKILL)
     _, errors = search.communicate(timeout=300)
     assert search.returncode == 0, errors
-    after = rows(tmp_path)
+    after = read_trials(tmp_path)
     assert [row for row in after if row in before] == before
     assert len(after) == 14
-    assert all(row[6] is None for row in after)  # no error: the child was begun again
+    assert all(row[6] is None for row in after)  # no error: the child was started again
     assert all(len(json.loads(row[5])) == 30 for row in after)
 
 
 @pytest.mark.slow
-def test_a_killed_search_goes_on_and_its_workers_end_with_it(tmp_path):
+def test_killed_search_ends_its_workers_and_can_be_resumed(tmp_path):
     search = start("search.py", *RAY, "evaluation.epochs=10", f"hydra.run.dir={tmp_path}")
-    until(tmp_path, 5)
-    training = workers_of(search.pid)
+    wait_for_trials(tmp_path, 5)
+    training = list_training_workers(search.pid)
     os.kill(search.pid, signal.SIGKILL)
     search.communicate()
-    before = rows(tmp_path, "ended IS NOT NULL")
+    before = read_trials(tmp_path, "ended IS NOT NULL")
     deadline = time.monotonic() + 60
     while any(os.path.exists(f"/proc/{process}") for process in training):
         assert time.monotonic() < deadline
         time.sleep(0.1)
     status, _, errors = run("search.py", f"resume={tmp_path}")
     assert status == 0, errors
-    assert [row for row in rows(tmp_path) if row in before] == before
-    assert len(rows(tmp_path, "ended IS NOT NULL")) == 14
+    assert [row for row in read_trials(tmp_path) if row in before] == before
+    assert len(read_trials(tmp_path, "ended IS NOT NULL")) == 14
 
 
 @pytest.mark.slow
-def test_ctrl_c_ends_the_workers_and_saves_the_work(tmp_path):
+def test_ctrl_c_ends_the_workers_and_saves_the_search(tmp_path):
     search = start("search.py", *RAY, "evaluation.epochs=300", f"hydra.run.dir={tmp_path}")
-    until(tmp_path, 1)
+    wait_for_trials(tmp_path, 1)
     os.killpg(search.pid, signal.SIGINT)
     _, errors = search.communicate(timeout=60)
     assert search.returncode == 130, errors
     assert status_of(tmp_path) == "interrupted"
     assert "Traceback" not in errors
-    assert workers_of(search.pid) == []
+    assert list_training_workers(search.pid) == []
 
 
 @pytest.mark.slow
-def test_finalists_train_on_workers_too(tmp_path):
+def test_finalists_train_on_workers(tmp_path):
     more = ["method.finalists=2", "method.finalist_epochs=2"]
     status, _, errors = run("search.py", *RAY, *more, f"hydra.run.dir={tmp_path}")
     assert status == 0, errors
-    assert len(rows(tmp_path, "arm = 'finalist' AND ended IS NOT NULL")) == 2
+    assert len(read_trials(tmp_path, "arm = 'finalist' AND ended IS NOT NULL")) == 2
 
 
-def test_an_unreachable_cluster_is_one_line_before_any_child(tmp_path):
+def test_unreachable_cluster_is_an_error_of_one_line(tmp_path):
     folder = tmp_path / "run"
     arguments = [*RAY, "executor.address=127.0.0.1:1", f"hydra.run.dir={folder}"]
     status, _, errors = run("search.py", *arguments)

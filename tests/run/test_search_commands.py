@@ -1,4 +1,4 @@
-"""The two commands as a user runs them: results, resuming, signals, and errors of one line."""
+"""Searches with shared weights, run as commands: results, resumes, signals, errors."""
 
 import csv
 import json
@@ -24,12 +24,12 @@ PROCESSES = pytest.mark.parametrize(
 )
 
 
-def weights(run):
+def load_state(run):
     return torch.load(run / "checkpoints" / "last.ckpt", weights_only=True)["state_dict"]
 
 
 @pytest.fixture(scope="module")
-def searched(tmp_path_factory):
+def search_run(tmp_path_factory):
     folder = tmp_path_factory.mktemp("run")
     status, output, errors = run("search.py", *SMALL, f"hydra.run.dir={folder}")
     assert status == 0, errors
@@ -37,20 +37,20 @@ def searched(tmp_path_factory):
 
 
 @pytest.mark.parametrize("experiment", EXPERIMENTS)
-def test_every_experiment_composes(experiment):
+def test_each_experiment_composes(experiment):
     with initialize_config_dir(str(ROOT / "configs"), version_base="1.3"):
         for extra in ([], ["debug=smoke"]):
             cfg = compose("search", [f"experiment={experiment}", *extra], return_hydra_config=False)
             assert cfg.name == experiment
-            images = cfg.get("data") or {"_target_": "none: a table"}
-            assert ("Synthetic" in images["_target_"]) == bool(extra)
+            data = cfg.get("data") or {"_target_": "none: a table"}
+            assert ("Synthetic" in data["_target_"]) == bool(extra)
 
 
 @pytest.mark.parametrize(
     ("recipe", "epochs", "restart", "batch"),
     [("quick", 40, None, 32), ("enas_cifar", 630, 10, 144), ("cifar", 600, None, 32)],
 )
-def test_a_recipe_has_the_last_word(recipe, epochs, restart, batch):
+def test_recipe_overrides_the_defaults(recipe, epochs, restart, batch):
     with initialize_config_dir(str(ROOT / "configs"), version_base="1.3"):
         cfg = compose("train", [f"recipe={recipe}"])
     assert cfg.trainer.max_epochs == epochs
@@ -58,15 +58,17 @@ def test_a_recipe_has_the_last_word(recipe, epochs, restart, batch):
     assert cfg.data.batch_size == batch
 
 
-def test_a_search_leaves_its_run_folder(searched):
-    folder, output = searched
+def test_search_writes_its_run_folder(search_run):
+    folder, output = search_run
     names = {path.name for path in folder.iterdir()}
     assert {"architecture.json", "architecture.svg", "architecture.png", "metrics.csv"} <= names
     assert {"summary.json", "checkpoints", ".hydra", "report.html"} <= names
     summary = json.loads((folder / "summary.json").read_text())
     assert summary["status"] == "complete"
     assert summary["experiment"] == "enas_micro_digits"
-    assert summary["architectures"] == 2 * 3 * 2 + 2 * 3  # epochs x steps x samples, then derived
+    assert (
+        summary["architectures"] == 2 * 3 * 2 + 2 * 3
+    )  # epochs x steps x samples, and those of deriving
     assert f"python train.py architecture={folder}" in output
     assert f"report        {folder}/report.html" in output
     with (folder / "top.csv").open() as file:
@@ -74,16 +76,16 @@ def test_a_search_leaves_its_run_folder(searched):
     assert "Partial report" not in (folder / "report.html").read_text()
 
 
-def test_metrics_hold_what_the_method_page_lists(searched, glossary):
-    with (searched[0] / "metrics.csv").open() as file:
+def test_metrics_are_those_of_the_method_page(search_run, glossary):
+    with (search_run[0] / "metrics.csv").open() as file:
         logged = set(next(csv.reader(file)))
     logged = {name.removesuffix("_step").removesuffix("_epoch") for name in logged}
     assert glossary == logged - {"step", "epoch"}
 
 
-def test_what_was_found_is_trained_and_tested(searched, tmp_path):
+def test_derived_architecture_is_trained_and_tested(search_run, tmp_path):
     status, output, errors = run(
-        "train.py", f"architecture={searched[0]}", "callbacks.progress=null",
+        "train.py", f"architecture={search_run[0]}", "callbacks.progress=null",
         "trainer.max_epochs=8", f"hydra.run.dir={tmp_path}",
     )  # fmt: skip
     assert status == 0, errors
@@ -93,13 +95,13 @@ def test_what_was_found_is_trained_and_tested(searched, tmp_path):
     assert {"parameters", "multiply_adds", "epochs", "seconds", "architecture"} <= set(summary)
     assert summary["data"] == "synthetic"
     assert (tmp_path / "architecture.json").read_text() == (
-        searched[0] / "architecture.json"
+        search_run[0] / "architecture.json"
     ).read_text()
     assert "test error" in output
 
 
 @PROCESSES
-def test_a_resumed_search_equals_an_unbroken_one(more, searched, tmp_path):
+def test_resumed_search_equals_an_uninterrupted_search(more, search_run, tmp_path):
     whole, half = tmp_path / "whole", tmp_path / "half"
     for folder, epochs in ((whole, 2), (half, 1)) if more else ((half, 1),):
         arguments = [*SMALL, f"trainer.max_epochs={epochs}", f"hydra.run.dir={folder}", *more]
@@ -109,20 +111,20 @@ def test_a_resumed_search_equals_an_unbroken_one(more, searched, tmp_path):
     status, _, errors = run("search.py", f"resume={half}", "trainer.max_epochs=2")
     assert status == 0, errors
     assert (half / ".hydra" / "config.yaml").read_text() == config
-    unbroken, resumed = weights(whole if more else searched[0]), weights(half)
-    assert all(torch.equal(unbroken[name], resumed[name]) for name in unbroken)
+    uninterrupted, resumed = load_state(whole if more else search_run[0]), load_state(half)
+    assert all(torch.equal(uninterrupted[name], resumed[name]) for name in uninterrupted)
 
 
 @pytest.mark.parametrize(("signum", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 @PROCESSES
-def test_ctrl_c_and_sigterm_leave_a_run_that_can_go_on(more, signum, status, tmp_path):
+def test_ctrl_c_and_sigterm_leave_a_run_that_can_be_resumed(more, signum, status, tmp_path):
     arguments = [*SMALL, "trainer.max_epochs=500", f"hydra.run.dir={tmp_path}", *more]
     process = start("search.py", *arguments)
     wait_for(tmp_path / "checkpoints" / "last.ckpt")
     if signum == signal.SIGINT:
         os.killpg(process.pid, signum)
     else:
-        process.send_signal(signum)  # a scheduler knows the first process alone
+        process.send_signal(signum)  # a scheduler signals the first process only
     _, errors = process.communicate(timeout=60)
     assert process.returncode == status, errors
     assert status_of(tmp_path) == "interrupted"
@@ -132,7 +134,7 @@ def test_ctrl_c_and_sigterm_leave_a_run_that_can_go_on(more, signum, status, tmp
 
 
 @pytest.mark.slow
-def test_ctrl_c_stops_all_runs_of_a_sweep(tmp_path):
+def test_ctrl_c_stops_all_runs_of_a_multirun(tmp_path):
     settings = [*SMALL, "trainer.max_epochs=500", f"hydra.sweep.dir={tmp_path}"]
     process = start("search.py", "-m", *settings, "hydra.sweep.subdir=${hydra:job.num}", "seed=1,2")
     wait_for(tmp_path / "0" / "checkpoints" / "last.ckpt")
@@ -144,8 +146,8 @@ def test_ctrl_c_stops_all_runs_of_a_sweep(tmp_path):
 
 
 @pytest.mark.slow
-def test_ctrl_c_while_deriving_leaves_it_to_the_resumed_run(tmp_path):
-    broken, unbroken = tmp_path / "broken", tmp_path / "unbroken"
+def test_resume_derives_after_ctrl_c_while_deriving(tmp_path):
+    broken, uninterrupted = tmp_path / "broken", tmp_path / "uninterrupted"
     arguments = [*SMALL, "trainer.max_epochs=1", f"hydra.run.dir={broken}"]
     process = start("search.py", *arguments, "callbacks.derive.samples=20000")
     wait_for(broken / "checkpoints" / "last.ckpt")
@@ -159,33 +161,35 @@ def test_ctrl_c_while_deriving_leaves_it_to_the_resumed_run(tmp_path):
     assert status == 0, errors
     assert status_of(broken) == "complete"
     status, _, errors = run(
-        "search.py", *SMALL, "trainer.max_epochs=1", f"hydra.run.dir={unbroken}"
+        "search.py", *SMALL, "trainer.max_epochs=1", f"hydra.run.dir={uninterrupted}"
     )
     assert status == 0, errors
-    found = [(folder / "architecture.json").read_text() for folder in (broken, unbroken)]
-    assert found[0] == found[1]
+    architectures = [
+        (folder / "architecture.json").read_text() for folder in (broken, uninterrupted)
+    ]
+    assert architectures[0] == architectures[1]
 
 
 @pytest.mark.parametrize(
-    ("setting", "said"),
+    ("setting", "message"),
     [
         ("space.blocks=3", "the checkpoint has space: cells of 2 blocks"),
         ("data.num_classes=3", "the checkpoint has classes: 4; this run has classes: 3"),
         ("supernet.filters=6", "the checkpoint is of another network"),
     ],
 )
-def test_a_checkpoint_of_something_else_is_one_line(setting, said, searched):
-    before = (searched[0] / "summary.json").read_text()
-    status, _, errors = run("search.py", f"resume={searched[0]}", setting)
+def test_checkpoint_that_does_not_fit_is_an_error_of_one_line(setting, message, search_run):
+    before = (search_run[0] / "summary.json").read_text()
+    status, _, errors = run("search.py", f"resume={search_run[0]}", setting)
     assert status == 2, errors
     (line,) = (line for line in errors.splitlines() if line.startswith("error:"))
-    assert said in line
+    assert message in line
     assert "Traceback" not in errors
-    assert (searched[0] / "summary.json").read_text() == before
+    assert (search_run[0] / "summary.json").read_text() == before
 
 
 @pytest.mark.parametrize(
-    ("script", "arguments", "said"),
+    ("script", "arguments", "message"),
     [
         ("search.py", ["experiment=enas_micro_cifr"], "enas_micro_cifar"),
         ("search.py", ["data=digit"], "digits"),
@@ -220,16 +224,18 @@ def test_a_checkpoint_of_something_else_is_one_line(setting, said, searched):
             marks=pytest.mark.slow,
         ),
         ("search.py", ["data._target_=nowhere.Images"], "No module named 'nowhere'"),
-        ("search.py", ["resume=/no/such/run"], "no run folder"),
+        ("search.py", ["resume=/no/such/run"], "not a run folder"),
         ("search.py", ["debug=smoke", "trainer.limit_train_batches=2"], "limit_train_batches"),
         ("search.py", ["debug=smoke", "trainer.gradient_clip_val=1"], "gradient_clip_val"),
         pytest.param(
             "search.py", ["debug=smoke", "trainer.precision=8"], "8", marks=pytest.mark.slow
         ),
+        ("search.py", ["method=nas"], "experiments for it: nas_bench_201, nas_cifar, nas_digits"),
+        ("search.py", ["experiment=nas_digits", "method=enas"], "for it: enas_macro_cifar"),
         ("train.py", ["architecture=nowhere.json"], "nowhere.json"),
     ],
 )
-def test_a_users_error_is_one_line(script, arguments, said, tmp_path):
+def test_users_error_is_one_line(script, arguments, message, tmp_path):
     folder = tmp_path / "run"
     if not arguments[0].startswith("resume"):
         arguments = [*arguments, f"hydra.run.dir={folder}"]
@@ -237,7 +243,7 @@ def test_a_users_error_is_one_line(script, arguments, said, tmp_path):
     lines = [line for line in errors.splitlines() if line.startswith("error:")]
     assert status == 2, errors
     assert len(lines) == 1
-    assert said in lines[0]
+    assert message in lines[0]
     assert "Traceback" not in errors
     assert "Error executing" not in errors  # Hydra's own line
     assert not folder.exists()
@@ -250,7 +256,7 @@ def test_a_users_error_is_one_line(script, arguments, said, tmp_path):
         pytest.param(["trainer.devices=2", "trainer.strategy=ddp"], marks=pytest.mark.slow),
     ],
 )
-def test_a_dry_run_says_what_a_search_would_need_and_leaves_nothing(more, tmp_path):
+def test_dry_run_prints_the_cost_and_leaves_no_folder(more, tmp_path):
     folder = tmp_path / "run"
     arguments = [*SMALL, "dry_run=true", f"hydra.run.dir={folder}", *more]
     status, output, errors = run("search.py", *arguments)
@@ -260,7 +266,7 @@ def test_a_dry_run_says_what_a_search_would_need_and_leaves_nothing(more, tmp_pa
     assert not folder.exists()
 
 
-def test_a_dry_run_spares_a_folder_with_results(tmp_path):
+def test_dry_run_keeps_a_folder_with_results(tmp_path):
     result = tmp_path / "summary.json"
     result.write_text("{}")
     status, _, errors = run("search.py", *SMALL, "dry_run=true", f"hydra.run.dir={tmp_path}")

@@ -1,4 +1,4 @@
-"""What becomes of a run folder, where something goes wrong at its end."""
+"""Reports at the end of a run: failures are logged and leave the results."""
 
 import pytest
 
@@ -6,18 +6,18 @@ from lightning_nas.run import session
 from tests.report.folders import trial_search
 
 
-def test_a_report_that_cannot_be_drawn_is_told_and_takes_nothing(tmp_path, monkeypatch, caplog):
-    def broken(folder):
+def test_failed_report_is_logged(tmp_path, monkeypatch, caplog):
+    def fail(folder):
         raise ZeroDivisionError("no room for a chart")
 
-    monkeypatch.setattr(session, "write_report", broken)
+    monkeypatch.setattr(session, "write_report", fail)
     session.write_report_safely(tmp_path)
-    assert "no report, all else is there" in caplog.text
+    assert "the report failed, all results are saved" in caplog.text
     assert "no room for a chart" in caplog.text
 
 
 @pytest.mark.parametrize("trials", [0, 30])
-def test_a_search_without_trials_leaves_no_report(trials, tmp_path, caplog):
+def test_search_without_trials_has_no_report(trials, tmp_path, caplog):
     folder = tmp_path / "run"
     if trials:
         trial_search(folder, trials)

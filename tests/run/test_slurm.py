@@ -1,7 +1,7 @@
-"""Searches as jobs, through submitit: what it would hand to SLURM, and jobs that begin again.
+"""Searches as SLURM jobs through submitit: the submitted script, and restarted jobs.
 
-There is no cluster here. Where its commands are needed, scripts in their place note what they are
-asked for; the jobs are real.
+The tests need no cluster. Scripts take the place of SLURM's commands and record their arguments.
+The jobs are real.
 """
 
 import csv
@@ -16,11 +16,11 @@ import pytest
 from commands import ROOT, run, status_of, wait_for
 
 from lightning_nas.errors import InputError
-from lightning_nas.run import slurm
-from lightning_nas.run.arguments import complete_arguments
+from lightning_nas.run import arguments
+from lightning_nas.run.arguments import check_launcher, complete_arguments
 
 SMALL = ["debug=smoke", "logger=csv", "callbacks.progress=null", "space.blocks=2"]
-OF_A_JOB = {"SUBMITIT_EXECUTOR": "slurm", "SLURM_JOB_ID": "42", "SLURM_JOB_NAME": "search",
+JOB_ENVIRONMENT = {"SUBMITIT_EXECUTOR": "slurm", "SLURM_JOB_ID": "42", "SLURM_JOB_NAME": "search",
             "SLURM_NTASKS": "1", "SLURM_NTASKS_PER_NODE": "1", "SLURM_JOB_NUM_NODES": "1",
             "SLURM_PROCID": "0", "SLURM_LOCALID": "0", "SLURM_NODEID": "0",
             "SLURM_JOB_NODELIST": "node1"}  # fmt: skip
@@ -28,7 +28,7 @@ OF_A_JOB = {"SUBMITIT_EXECUTOR": "slurm", "SLURM_JOB_ID": "42", "SLURM_JOB_NAME"
 
 @pytest.fixture
 def cluster(tmp_path, monkeypatch):
-    """A folder with SLURM's commands; what they get lies in it."""
+    """A folder with scripts in place of SLURM's commands; they write their arguments into it."""
     scripts = {
         "srun": "exit 0",
         "sacct": "exit 0",
@@ -43,7 +43,7 @@ def cluster(tmp_path, monkeypatch):
 
 
 def submit(cluster, *settings):
-    """Let submitit write its script, and return the script's lines; the command would wait."""
+    """Let submitit write its script, stop the waiting command, and return the script's lines."""
     process = subprocess.Popen(
         [sys.executable, "search.py", "-m", "hydra/launcher=slurm", *SMALL, *settings,
          f"hydra.sweep.dir={cluster}/sweep"],
@@ -59,7 +59,7 @@ def submit(cluster, *settings):
     return (cluster / "script.sh").read_text().splitlines()
 
 
-def test_the_script_asks_for_what_the_settings_say(cluster):
+def test_script_requests_the_resources_of_the_settings(cluster):
     lines = submit(
         cluster, "seed=1,2,3", "hydra.launcher.partition=gpu", "hydra.launcher.gpus_per_node=2",
         "hydra.launcher.timeout_min=90",
@@ -72,36 +72,38 @@ def test_the_script_asks_for_what_the_settings_say(cluster):
 
 
 @pytest.mark.slow
-def test_a_job_that_must_stop_is_queued_again_and_goes_on(cluster):
+def test_preempted_job_is_queued_again_and_continues(cluster):
     (*_, last) = submit(cluster, "seed=1", "trainer.max_epochs=40")
     folder = cluster / "sweep" / "0"
     words = shlex.split(last)
     words = words[words.index(sys.executable) :]
-    job = subprocess.Popen(words, cwd=ROOT, env={**os.environ, **OF_A_JOB})
+    job = subprocess.Popen(words, cwd=ROOT, env={**os.environ, **JOB_ENVIRONMENT})
     wait_for(folder / "checkpoints" / "last.ckpt")
-    job.send_signal(signal.SIGTERM)  # which one who is preempted gets first, and must outlive
+    job.send_signal(signal.SIGTERM)  # SLURM sends it first on preemption; the job must not stop yet
     with pytest.raises(subprocess.TimeoutExpired):
         job.wait(4)
     job.send_signal(signal.SIGUSR2)
     assert job.wait(60) != 0
     assert (cluster / "asked").read_text() == "requeue 42\n"
     assert status_of(folder) == "interrupted"
-    seconds = seconds_of_epochs(folder)
+    seconds = read_epoch_seconds(folder)
     assert 1 <= len(seconds) < 40
-    again = {**os.environ, **OF_A_JOB, "SLURM_RESTART_COUNT": "1"}
+    again = {**os.environ, **JOB_ENVIRONMENT, "SLURM_RESTART_COUNT": "1"}
     subprocess.run(words, cwd=ROOT, env=again, check=True, timeout=300)
     assert status_of(folder) == "complete"
-    assert len(seconds_of_epochs(folder)) == 40
-    assert seconds_of_epochs(folder)[: len(seconds)] == seconds  # and not trained again
+    assert len(read_epoch_seconds(folder)) == 40
+    assert (
+        read_epoch_seconds(folder)[: len(seconds)] == seconds
+    )  # the first epochs were not trained again
 
 
-def seconds_of_epochs(folder):
+def read_epoch_seconds(folder):
     with (folder / "metrics.csv").open(newline="") as file:
         return [row["weights/seconds"] for row in csv.DictReader(file) if row["weights/seconds"]]
 
 
 @pytest.mark.slow
-def test_jobs_on_this_machine_are_whole_searches(tmp_path):
+def test_jobs_on_this_machine_complete_searches(tmp_path):
     status, _, errors = run(
         "search.py", "-m", "seed=1,2", "hydra/launcher=submitit_local", *SMALL,
         f"hydra.sweep.dir={tmp_path}",
@@ -110,29 +112,27 @@ def test_jobs_on_this_machine_are_whole_searches(tmp_path):
     assert [status_of(tmp_path / name) for name in "01"] == ["complete", "complete"]
 
 
-def test_a_folder_that_holds_a_run_is_refused_but_for_a_job_that_begins_again(
-    tmp_path, monkeypatch
-):
+def test_only_a_restarted_job_may_use_the_folder_of_a_run(tmp_path, monkeypatch):
     (tmp_path / "checkpoints").mkdir()
-    arguments = [f"hydra.run.dir={tmp_path}"]
+    given = [f"hydra.run.dir={tmp_path}"]
     with pytest.raises(InputError, match="holds a run"):
-        complete_arguments(arguments)
+        complete_arguments(given)
     monkeypatch.setenv("SLURM_RESTART_COUNT", "1")
-    assert complete_arguments(arguments) == arguments
+    assert complete_arguments(given) == given
 
 
-@pytest.mark.parametrize("name", slurm.LAUNCHERS)
-def test_a_missing_package_says_what_to_install(name, monkeypatch):
-    monkeypatch.setattr(slurm, "find_spec", lambda name: None)
+@pytest.mark.parametrize("name", arguments.LAUNCHERS)
+def test_message_on_a_missing_package_has_the_command_to_install_it(name, monkeypatch):
+    monkeypatch.setattr(arguments, "find_spec", lambda name: None)
     with pytest.raises(InputError, match="pip install hydra-submitit-launcher==") as raised:
         complete_arguments(["-m", f"hydra/launcher={name}"])
     assert "\n" not in str(raised.value)
-    assert slurm.INSTALL.split()[-1] in (ROOT / "requirements.txt").read_text()
+    assert arguments.INSTALL_LAUNCHER.split()[-1] in (ROOT / "requirements.txt").read_text()
 
 
-def test_a_machine_without_slurm_is_one_line(monkeypatch):
+def test_machine_without_slurm_is_an_error_of_one_line(monkeypatch):
     monkeypatch.setenv("PATH", "/nowhere")
-    with pytest.raises(InputError, match="there is no srun here"):
-        slurm.check_launcher("slurm")
-    slurm.check_launcher("submitit_local")
-    slurm.check_launcher("basic")
+    with pytest.raises(InputError, match="srun not found"):
+        check_launcher("slurm")
+    check_launcher("submitit_local")
+    check_launcher("basic")

@@ -1,4 +1,4 @@
-"""What ``train.py`` does with trained weights: test, predict, export, fine-tune."""
+"""``train.py`` as a command: test, predict, export, finetune, interruptions, errors."""
 
 import csv
 import json
@@ -34,8 +34,8 @@ def train(folder, *arguments):
 
 
 @pytest.fixture(scope="module")
-def trained(tmp_path_factory):
-    """A training on generated images of four classes, with two exports."""
+def training_run(tmp_path_factory):
+    """A training on generated images of four classes, with two export formats."""
     folder = tmp_path_factory.mktemp("trained")
     summary, output, _ = train(
         folder, "architecture=nasnet_a", "debug=smoke", "trainer.max_epochs=6",
@@ -47,7 +47,7 @@ def trained(tmp_path_factory):
     return folder, summary
 
 
-def test_every_recipe_composes():
+def test_each_recipe_composes():
     with initialize_config_dir(str(ROOT / "configs"), version_base="1.3"):
         for recipe in RECIPES:
             cfg = compose("train", [f"recipe={recipe}", "architecture=nasnet_a"])
@@ -63,9 +63,9 @@ def slow(*values):
 
 
 @pytest.mark.parametrize("form", ["run", slow("checkpoint"), slow("safetensors")])
-def test_a_test_repeats_what_the_training_said(form, trained, tmp_path):
-    folder, summary = trained
-    weights = {  # all know their images
+def test_mode_test_repeats_the_test_accuracy_of_the_training(form, training_run, tmp_path):
+    folder, summary = training_run
+    weights = {  # each records its data
         "run": folder,
         "checkpoint": folder / "checkpoints" / "best.ckpt",
         "safetensors": folder / "export" / "model.safetensors",
@@ -77,8 +77,8 @@ def test_a_test_repeats_what_the_training_said(form, trained, tmp_path):
     assert f"{summary['test_accuracy']:.2%}" in output
 
 
-def test_predictions_are_those_of_the_network(trained, tmp_path):
-    folder, _ = trained
+def test_predictions_equal_those_of_the_network(training_run, tmp_path):
+    folder, _ = training_run
     images = tmp_path / "images"
     (images / "deep").mkdir(parents=True)
     generator = torch.Generator().manual_seed(0)
@@ -106,8 +106,8 @@ def test_predictions_are_those_of_the_network(trained, tmp_path):
         assert float(row["probability"]) == pytest.approx(chance.max().item(), abs=1e-4)
 
 
-def test_what_is_exported_later_gives_the_same_logits(trained, tmp_path):
-    folder, _ = trained
+def test_mode_export_gives_equal_logits(training_run, tmp_path):
+    folder, _ = training_run
     summary, _, _ = train(tmp_path, "mode=export", f"weights={folder}", "export=[python,torch]")
     assert set(summary["exported"]) == {"python", "torch"}
     export = tmp_path / "export"
@@ -133,8 +133,8 @@ def test_what_is_exported_later_gives_the_same_logits(trained, tmp_path):
     torch.testing.assert_close(torch.from_numpy(onnx), logits, rtol=1e-4, atol=1e-4)
 
 
-def test_weights_are_fine_tuned_on_images_of_other_classes_size_and_channels(trained, tmp_path):
-    folder, _ = trained
+def test_finetuning_on_other_classes_image_size_and_channels(training_run, tmp_path):
+    folder, _ = training_run
     summary, output, _ = train(
         tmp_path, f"weights={folder}", "recipe=finetune", "data=digits", "trainer.max_epochs=1",
         "module.frozen_stages=1",
@@ -143,7 +143,7 @@ def test_weights_are_fine_tuned_on_images_of_other_classes_size_and_channels(tra
     assert summary["data"] == "digits"
     weights = read_weights(str(tmp_path), tmp_path)
     before = read_weights(str(folder), tmp_path)
-    assert weights.blueprint.settings["filters"] == 4  # as large as what it began with
+    assert weights.blueprint.settings["filters"] == 4  # the size of the initial weights
     assert (weights.blueprint.num_classes, weights.blueprint.channels) == (10, 1)
     stem = weights.state["stem.0.weight"]
     torch.testing.assert_close(stem, before.state["stem.0.weight"].sum(1, keepdim=True))  # frozen
@@ -152,23 +152,23 @@ def test_weights_are_fine_tuned_on_images_of_other_classes_size_and_channels(tra
 
 
 def test_shared_weights_of_a_search_are_inherited(tmp_path):
-    searched, folder = tmp_path / "search", tmp_path / "train"
+    search_run, folder = tmp_path / "search", tmp_path / "train"
     status, _, errors = run(
-        "search.py", *QUIET, "debug=smoke", "space.blocks=2", f"hydra.run.dir={searched}"
+        "search.py", *QUIET, "debug=smoke", "space.blocks=2", f"hydra.run.dir={search_run}"
     )
     assert status == 0, errors
     summary, output, _ = train(
-        folder, f"weights={searched}", "recipe=finetune", "trainer.max_epochs=1"
+        folder, f"weights={search_run}", "recipe=finetune", "trainer.max_epochs=1"
     )
     assert re.search(r"inherited (\d+) of \1 operations with weights", output)
     assert (folder / "architecture.json").read_text() == (
-        searched / "architecture.json"
+        search_run / "architecture.json"
     ).read_text()
     assert summary["data"] == "synthetic"
 
 
 @pytest.mark.parametrize(
-    ("arguments", "said"),
+    ("arguments", "message"),
     [
         (["mode=guess"], "mode must be fit, test, predict, export, got 'guess'"),
         slow(["mode=test"], "mode=test needs weights=RUN"),
@@ -181,7 +181,7 @@ def test_shared_weights_of_a_search_are_inherited(tmp_path):
         slow(["export=xml"], "export must be out of python, onnx"),
         slow(["recipe=finetune"], "need weights=RUN"),
         (["weights=/no/such"], "no such file or run folder"),
-        (["weights=RUN", "data=digits", "recipe=finetune", "new_head=false"], "of other classes"),
+        (["weights=RUN", "data=digits", "recipe=finetune", "new_head=false"], "have other classes"),
         slow(
             ["mode=test", "weights=RUN", "data=digits"], "the images have 1 channels and 8 pixels"
         ),
@@ -192,19 +192,19 @@ def test_shared_weights_of_a_search_are_inherited(tmp_path):
         slow(["network.stem=imagenet"], "8 px are too small for 5 reductions"),
     ],
 )
-def test_what_cannot_be_is_one_line(arguments, said, trained, tmp_path):
+def test_users_error_is_one_line(arguments, message, training_run, tmp_path):
     folder = tmp_path / "run"
-    arguments = [argument.replace("RUN", str(trained[0])) for argument in arguments]
+    arguments = [argument.replace("RUN", str(training_run[0])) for argument in arguments]
     status, _, errors = run("train.py", *QUIET, *arguments, f"hydra.run.dir={folder}")
     lines = [line for line in errors.splitlines() if line.startswith("error:")]
     assert status == 2, errors
     assert len(lines) == 1
-    assert said in lines[0]
+    assert message in lines[0]
     assert "Traceback" not in errors
     assert not folder.exists()
 
 
-def test_a_missing_compiler_is_one_line(tmp_path, monkeypatch):
+def test_missing_compiler_is_an_error_of_one_line(tmp_path, monkeypatch):
     monkeypatch.setenv("CXX", "/no/such/compiler")
     monkeypatch.setenv("TORCHINDUCTOR_CACHE_DIR", str(tmp_path / "cache"))
     folder = tmp_path / "run"
@@ -217,7 +217,7 @@ def test_a_missing_compiler_is_one_line(tmp_path, monkeypatch):
 
 
 @pytest.mark.slow
-def test_a_compiled_network_is_trained_and_exported(tmp_path):
+def test_compiled_network_is_trained_and_exported(tmp_path):
     layers = tuple(ChainLayer((3, 3), (1, 1), 8, (i - 1,) if i else ()) for i in range(3))
     path = tmp_path / "architecture.json"
     write_architecture(ChainArchitecture(layers), path)
@@ -230,7 +230,7 @@ def test_a_compiled_network_is_trained_and_exported(tmp_path):
     assert read_weights(str(folder), tmp_path).state.keys() == exported.state.keys()
 
 
-def test_what_is_compiled_runs_compiled():
+def test_compile_network_compiles():
     network = torch.nn.Sequential(torch.nn.Linear(2, 3), torch.nn.ReLU())
     names = list(network.state_dict())
     compile_network(network, torch.device("cpu"))
@@ -252,7 +252,7 @@ def test_two_processes_train_average_and_resume(tmp_path):
     whole, half = tmp_path / "whole", tmp_path / "half"
     summary, output, _ = train(whole, *settings, "module.scheduler.epochs=2")
     assert summary["status"] == "complete"
-    assert output.count("run folder") == 1  # the first process alone speaks
+    assert output.count("run folder") == 1  # only the first process prints
     train(half, *settings, "module.scheduler.epochs=2", "trainer.max_epochs=1")
     status, _, errors = run("train.py", f"resume={half}", "trainer.max_epochs=2")
     assert status == 0, errors
@@ -268,7 +268,7 @@ def test_two_processes_train_average_and_resume(tmp_path):
 # ---- interruption -------------------------------------------------------------------------------
 
 
-def test_a_signal_that_ends_the_workers_too_is_an_interruption(tmp_path):
+def test_signal_to_the_data_workers_is_an_interruption(tmp_path):
     images, folder = tmp_path / "images", tmp_path / "run"
     for split, number in product(("train", "test"), range(2)):
         (images / split / str(number)).mkdir(parents=True)
