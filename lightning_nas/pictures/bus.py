@@ -10,7 +10,7 @@ could be read: a ring marks a possible connection, a red dot a chosen one.
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property
+from itertools import pairwise
 from typing import TypeVar
 
 from lightning_nas.pictures.menu import (
@@ -71,14 +71,8 @@ class Row:
         return self.may_read or self.reads
 
 
-def layout_bus(
-    rows: Sequence[Row],
-    hints: Sequence[str],
-    dot_hint: str,
-    is_space: bool = False,
-    headings: Sequence[str] = (),
-) -> Picture:
-    """Return the picture of a column of rows.
+class Bus:
+    """Column of rows with a bus: positions of rows and lanes, and the shapes that follow from them.
 
     Args:
         rows: Rows from top to bottom.
@@ -87,19 +81,14 @@ def layout_bus(
         is_space: Whether the picture is that of a search space.
         headings: Headings above the menus of a row.
     """
-    return _Bus(rows, hints, dot_hint, is_space, headings).layout()
-
-
-class _Bus:
-    """Positions of rows and lanes, and the shapes that follow from the positions."""
 
     def __init__(
         self,
         rows: Sequence[Row],
         hints: Sequence[str],
         dot_hint: str,
-        is_space: bool,
-        headings: Sequence[str],
+        is_space: bool = False,
+        headings: Sequence[str] = (),
     ) -> None:
         self.rows, self.is_space, self.headings = rows, is_space, headings
         sources = sorted({source for row in rows for source in row.readable}, reverse=True)
@@ -115,38 +104,27 @@ class _Bus:
         # The first output has the outermost lane: no lane crosses an earlier output on its way out.
         first = self.left + self.column_width + FIRST_LANE
         self.lanes = {source: first + LANE * i for i, source in enumerate(sources)}
+        self.boxes: dict[str, Box] = {}
+        for i, row in enumerate(rows):
+            width = BOX[0] if is_space and not row.menus else self.column_width
+            x, y = self.left + self.column_width / 2, BOX[1] / 2 + PITCH * (len(rows) - 1 - i)
+            self.boxes[row.name] = Box(row.name, row.kind, row.text, x, y, width, BOX[1])
+        self.top = self.boxes[rows[0].name].extent.top
 
     def layout(self) -> Picture:
+        """Return the picture."""
         lines = (*self._paths(), *self._separators(), *self._rails(), *self._lanes())
         network = Picture(
             self.width,
-            self.column[0].extent.top + 2 + HEADING * bool(self.headings),
-            (*self.column, *self._options()),
+            self.top + 2 + HEADING * bool(self.headings),
+            (*self.boxes.values(), *self._options()),
             tuple(sorted(lines, key=lambda line: line.colour == RED)),  # red lines on top
             tuple(self._dots()),
-            (*self._numbers(), *self._stages(), *self._headings()),
+            tuple(self._labels()),
         )
         kinds = {option.kind for row in self.rows for menu in row.menus for option in menu.options}
         kinds |= {row.kind for row in self.rows}
         return add_legend(network, kinds - PLAIN, self.hints)
-
-    # ---- rows
-
-    @cached_property
-    def column(self) -> list[Box]:
-        """Boxes of the rows from top to bottom."""
-        x, last = self.left + self.column_width / 2, len(self.rows) - 1
-        boxes = []
-        for i, row in enumerate(self.rows):
-            width = BOX[0] if self.is_space and not row.menus else self.column_width
-            y = BOX[1] / 2 + PITCH * (last - i)
-            boxes.append(Box(row.name, row.kind, row.text, x, y, width, BOX[1]))
-        return boxes
-
-    @cached_property
-    def boxes(self) -> dict[str, Box]:
-        """Boxes of the rows by name."""
-        return {box.name: box for box in self.column}
 
     def _menu_centres(self, row: Row) -> Iterator[tuple[Menu, float]]:
         x = self.left
@@ -161,41 +139,34 @@ class _Bus:
                 yield from options
 
     def _paths(self) -> Iterator[Line]:
-        for index, (above, below) in enumerate(zip(self.column, self.column[1:], strict=False)):
+        for index, (above, below) in enumerate(pairwise(self.boxes.values())):
             follows = self.rows[index + 1].follows
             if follows or self.is_space:
                 points = (above.x, above.extent.bottom), (below.x, below.extent.top)
                 yield self._line(f"path{index}", points, follows, DARK, arrow=True)
 
     def _separators(self) -> Iterator[Line]:
-        for box in self.column:
+        for box in self.boxes.values():
             if box.kind == "pooling":
                 left, _, right, _ = box.extent
                 for name, start, end in (("left", 0.0, left), ("right", right, self.width)):
                     points = (start, box.y), (end, box.y)
                     yield Line(f"{box.name}-{name}", points, FAINT, dash=(1, 2))
 
-    def _numbers(self) -> Iterator[Label]:
+    def _labels(self) -> Iterator[Label]:
         for row in self.rows:
+            y = self.boxes[row.name].y
             if row.key.isdigit():
-                x, y = self.left - 6, self.boxes[row.name].y
-                yield Label(row.key, x, y, 7.5, "right", QUIET)
-
-    def _stages(self) -> Iterator[Label]:
+                yield Label(row.key, self.left - 6, y, 7.5, "right", QUIET)
         for row in self.rows:
             if row.stage is not None:
                 x, y = self.left - self.margin, self.boxes[row.name].y
                 yield Label(row.stage[0], x, y + 1, 8.5, bold=True)
                 yield Label(row.stage[1], x, y - 11, 7.5, colour=QUIET)
-
-    def _headings(self) -> Iterator[Label]:
         if self.headings:
             row = next(row for row in self.rows if row.menus)
-            y = self.column[0].extent.top + HEADING / 2 + 2
             for heading, (_, x) in zip(self.headings, self._menu_centres(row), strict=True):
-                yield Label(heading, x, y, 7.5, "center", QUIET)
-
-    # ---- the bus
+                yield Label(heading, x, self.top + HEADING / 2 + 2, 7.5, "center", QUIET)
 
     def _rail_y(self, row: Row) -> float:
         return self.boxes[row.name].y + PORT
@@ -234,7 +205,7 @@ class _Bus:
     def _variants(
         self, possible: Sequence[T], chosen: Sequence[T]
     ) -> Iterator[tuple[str, Sequence[T]]]:
-        """Yield the end of a line's name and what the line connects, unless that is nothing."""
+        """Yield for each line to draw the end of its name, and the outputs or rows it connects."""
         if self.is_space and possible:
             yield "", possible
         if chosen:

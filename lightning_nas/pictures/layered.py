@@ -19,7 +19,7 @@ from lightning_nas.architecture import (
     loose_layers,
     poolings,
 )
-from lightning_nas.pictures.bus import Row, layout_bus
+from lightning_nas.pictures.bus import Bus, Row
 from lightning_nas.pictures.menu import Menu, Option, list_options
 from lightning_nas.pictures.palette import short_name
 from lightning_nas.pictures.picture import Picture
@@ -41,7 +41,7 @@ def layout_macro(architecture: MacroArchitecture, is_space: bool = False) -> Pic
     """
     rows = list(_macro_rows(architecture))
     if not is_space:
-        return layout_bus(rows, (), MACRO_DOT)
+        return Bus(rows, (), MACRO_DOT).layout()
     options = list_options(MACRO_OPERATIONS)
     for i, row in enumerate(rows):
         if row.key:
@@ -49,7 +49,7 @@ def layout_macro(architecture: MacroArchitecture, is_space: bool = False) -> Pic
             chosen = architecture.layers[index].operation
             menu = Menu(row.name, options, chosen, columns=len(options))
             rows[i] = _as_choice(row, (menu,), range(index))
-    return layout_bus(rows, (), f"red {MACRO_DOT}", is_space=True)
+    return Bus(rows, (), f"red {MACRO_DOT}", is_space=True).layout()
 
 
 def _as_choice(row: Row, menus: tuple[Menu, ...], may_read: range) -> Row:
@@ -88,7 +88,7 @@ def layout_chain(architecture: ChainArchitecture, is_space: bool = False) -> Pic
     hints = [f"a box stands for {times} layers in a row, densely connected"] * (times > 1)
     if not is_space:
         meaning = f"height x width of the window, filters{' / strides' * strided}"
-        return layout_bus(rows, [meaning, *hints], CHAIN_DOT)
+        return Bus(rows, [meaning, *hints], CHAIN_DOT).layout()
     numbers = _list_numbers(architecture, strided)
     for i, row in enumerate(rows):
         if row.key == "classifier":
@@ -98,7 +98,7 @@ def layout_chain(architecture: ChainArchitecture, is_space: bool = False) -> Pic
             menus = tuple(_menus(row.name, architecture.layers[index], numbers))
             rows[i] = _as_choice(row, menus, range(index))
     headings = [HEADINGS.get(name, name) for name in numbers]
-    return layout_bus(rows, hints, f"red {CHAIN_DOT}", is_space=True, headings=headings)
+    return Bus(rows, hints, f"red {CHAIN_DOT}", is_space=True, headings=headings).layout()
 
 
 def window_kind(side: int) -> str:

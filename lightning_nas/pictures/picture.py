@@ -219,26 +219,18 @@ class Picture:
 
     def stack_on(self, lower: "Picture") -> "Picture":
         """Return one picture with this one above ``lower``, which has the same width."""
-        upper = self.move(0, lower.height)
-        return upper._join(lower, self.width, self.height + lower.height)
+        sheet = replace(self, height=self.height + lower.height)
+        return sheet.move(0, lower.height)._add(lower)
 
     def put_beside(self, right: "Picture", gap: float) -> "Picture":
         """Return one picture with this one to the left of ``right``, their top edges aligned."""
-        height = max(self.height, right.height)
-        moved = right.move(self.width + gap, height - right.height)
-        return self.move(0, height - self.height)._join(
-            moved, self.width + gap + right.width, height
-        )
+        width, height = self.width + gap + right.width, max(self.height, right.height)
+        moved = replace(self, width=width, height=height).move(0, height - self.height)
+        return moved._add(right.move(self.width + gap, height - right.height))
 
-    def _join(self, other: "Picture", width: float, height: float) -> "Picture":
-        return Picture(
-            width,
-            height,
-            self.boxes + other.boxes,
-            self.lines + other.lines,
-            self.dots + other.dots,
-            self.labels + other.labels,
-        )
+    def _add(self, other: "Picture") -> "Picture":
+        names = ("boxes", "lines", "dots", "labels")
+        return replace(self, **{name: getattr(self, name) + getattr(other, name) for name in names})
 
 
 @cache  # pictures repeat a few texts
