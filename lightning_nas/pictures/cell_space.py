@@ -27,7 +27,7 @@ BAR = 18.0  # height of the box of a state
 BETWEEN = 20.0  # from one state to the next
 BOW = (22.0, 0.2)  # distance of an arrow's control points to the side: constant, share of height
 SIDES = {"left": -1, "right": 1}
-HINT = f"{CHOICE_HINT}. An arrow at the side of an operation is an input it can read"
+HINT = "arrows on the left lead to the left operation, arrows on the right to the right one"
 
 
 def layout_cell_space(architecture: CellArchitecture) -> Picture:
@@ -41,7 +41,9 @@ def layout_cell_space(architecture: CellArchitecture) -> Picture:
     rules = CELL_RULES[architecture.rules]
     normal = _CellSpace(architecture.normal, rules).layout("normal")
     reduction = _CellSpace(architecture.reduction, rules).layout("reduction")
-    return add_legend(normal.put_beside(reduction, BETWEEN_CELLS), set(rules.operations), (HINT,))
+    return add_legend(
+        normal.put_beside(reduction, BETWEEN_CELLS), set(rules.operations), (CHOICE_HINT, HINT)
+    )
 
 
 class _CellSpace:
