@@ -64,7 +64,7 @@ def layout_search() -> Picture:
     ]
     evaluation = Box("evaluation", "frame", "", MIDDLE, 238, 220, 170)
     labels = [
-        Label("Search", 14, 389, TITLE_SIZE, bold=True),
+        Label("Search", 14, 389, TITLE_SIZE, is_bold=True),
         Label(
             "learns from the reward: good architectures become more likely",
             MIDDLE,
@@ -73,7 +73,7 @@ def layout_search() -> Picture:
             "center",
             NEWER,
         ),
-        Label("Evaluation", MIDDLE, 308, TITLE_SIZE, "center", bold=True),
+        Label("Evaluation", MIDDLE, 308, TITLE_SIZE, "center", is_bold=True),
         Label("or", MIDDLE, 229, TEXT_SIZE, "center"),
         Label("architecture", 186.5, 302, TEXT_SIZE, "center", NEWER),
         Label("architecture", 186.5, 192, TEXT_SIZE, "center", OLDER),
@@ -96,7 +96,7 @@ def _write(box: Box, title: str, lines: Sequence[str]) -> list[Label]:
     colour = find_style(box.kind).text
     top = box.y + 7.5 * len(lines)
     return [
-        Label(title, box.x, top, TITLE_SIZE, "center", colour, bold=True),
+        Label(title, box.x, top, TITLE_SIZE, "center", colour, is_bold=True),
         *(
             Label(line, box.x, top - 3 - 13 * number, TEXT_SIZE, "center", colour)
             for number, line in enumerate(lines, start=1)
@@ -108,13 +108,13 @@ def _lines() -> list[Line]:
     def arrow(name: str, *points: Point, colour: str = INK) -> Line:
         dash = DASH if colour == OLDER else None
         rounded = _round_corners(points)
-        return Line(name, rounded, colour, 1.4, curved=True, arrow=True, dash=dash)
+        return Line(name, rounded, colour, 1.4, is_curved=True, has_arrow=True, dash=dash)
 
     edge, bottom = WIDTH / 2, 122.0
     corners = (edge, HEIGHT), (WIDTH, HEIGHT), (WIDTH, bottom), (0.0, bottom), (0.0, HEIGHT)
     outline = _round_corners((*corners, (edge, HEIGHT)))
     return [
-        Line("search", outline, FAINT, 0.9, curved=True),
+        Line("search", outline, FAINT, 0.9, is_curved=True),
         arrow("sample", (148, 294), (225, 294), colour=NEWER),
         arrow("sample-random", (148, 184), (225, 184), colour=OLDER),
         arrow("measure", (445, 239), (515, 239)),

@@ -143,7 +143,7 @@ class Bus:
             follows = self.rows[index + 1].follows
             if follows or self.is_space:
                 points = (above.x, above.extent.bottom), (below.x, below.extent.top)
-                yield self._line(f"path{index}", points, follows, DARK, arrow=True)
+                yield self._line(f"path{index}", points, follows, DARK, has_arrow=True)
 
     def _separators(self) -> Iterator[Line]:
         for box in self.boxes.values():
@@ -161,7 +161,7 @@ class Bus:
         for row in self.rows:
             if row.stage is not None:
                 x, y = self.left - self.margin, self.boxes[row.name].y
-                yield Label(row.stage[0], x, y + 1, 8.5, bold=True)
+                yield Label(row.stage[0], x, y + 1, 8.5, is_bold=True)
                 yield Label(row.stage[1], x, y - 11, 7.5, colour=QUIET)
         if self.headings:
             row = next(row for row in self.rows if row.menus)
@@ -177,7 +177,7 @@ class Bus:
             for suffix, sources in self._variants(row.may_read, row.reads):
                 points = (max(self.lanes[source] for source in sources), y), (right, y)
                 name = f"rail-{row.key}{suffix}"
-                yield self._line(name, points, bool(suffix), "#8A8A8A", arrow=True)
+                yield self._line(name, points, bool(suffix), "#8A8A8A", has_arrow=True)
 
     def _lanes(self) -> Iterator[Line]:
         for source, x in self.lanes.items():
@@ -190,7 +190,7 @@ class Bus:
                 line = self._line(
                     f"lane-{source}{suffix}", points, bool(suffix), _lane_colour(source)
                 )
-                yield line if self.is_space else replace(line, width=1.2, bridge=True)
+                yield line if self.is_space else replace(line, width=1.2, has_bridge=True)
 
     def _dots(self) -> Iterator[Dot]:
         for row in self.rows:
@@ -200,7 +200,7 @@ class Bus:
                 if self.is_space:
                     colour = RED if is_chosen else "#999999"
                 place = self.lanes[source], self._rail_y(row)
-                yield Dot(f"skip-{source}-{row.key}", *place, colour, hollow=not is_chosen)
+                yield Dot(f"skip-{source}-{row.key}", *place, colour, is_hollow=not is_chosen)
 
     def _variants(
         self, possible: Sequence[T], chosen: Sequence[T]
@@ -217,12 +217,12 @@ class Bus:
         points: tuple[Point, ...],
         is_chosen: bool,
         colour: str,
-        arrow: bool = False,
+        has_arrow: bool = False,
     ) -> Line:
         width = 1.0
         if self.is_space:
             colour, width = (RED, 1.0) if is_chosen else (FAINT, POSSIBLE_WIDTH)
-        return Line(name, points, colour, width, arrow=arrow)
+        return Line(name, points, colour, width, has_arrow=has_arrow)
 
 
 def _lane_colour(source: int) -> str:

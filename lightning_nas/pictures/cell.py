@@ -75,7 +75,7 @@ def _layout_cell(cell: Cell, prefix: str) -> Picture:
 
 def title_label(text: str, x: float, height: float) -> Label:
     """Return the title of a cell of the given height."""
-    return Label(text, x, height + 18, 11, "center", bold=True)
+    return Label(text, x, height + 18, 11, "center", is_bold=True)
 
 
 def _arrival(graph: pygraphviz.AGraph, source: str, target: str, port: str) -> float:
@@ -127,7 +127,7 @@ def _arrows(cell: Cell, graph: pygraphviz.AGraph, boxes: dict[str, Box]) -> Iter
         splines[feet.get(source, source), end] = _points(pos)
     for (start, end), points in curves_around(boxes, splines).items():
         colour, dash = COLOURS.get(start, DARK), DASHES.get(start)
-        yield Line(f"{start}-{end}", points, colour, curved=True, arrow=True, dash=dash)
+        yield Line(f"{start}-{end}", points, colour, is_curved=True, has_arrow=True, dash=dash)
 
 
 def _inner_arrows(cell: Cell, boxes: dict[str, Box]) -> Iterator[Line]:
@@ -138,7 +138,7 @@ def _inner_arrows(cell: Cell, boxes: dict[str, Box]) -> Iterator[Line]:
             box = boxes[f"block{index}-{side}"]
             tip = join.x + (box.x - join.x) * 0.35, join.extent.top
             points = (box.x, box.extent.bottom), tip
-            yield Line(f"{box.name}-{join.name}", points, DARK, arrow=True)
+            yield Line(f"{box.name}-{join.name}", points, DARK, has_arrow=True)
 
 
 # ---- Graphviz -----------------------------------------------------------------------------------

@@ -65,7 +65,7 @@ def layout_edge_cell(architecture: EdgeCellArchitecture, is_space: bool = False)
     lines = (
         choice_line(f"{start}-{end}", points, bool({start, end} & chosen))
         if is_space
-        else Line(f"{start}-{end}", points, DARK, curved=True, arrow=True)
+        else Line(f"{start}-{end}", points, DARK, is_curved=True, has_arrow=True)
         for (start, end), points in _arrows(boxes).items()
     )
     cell = Picture(width, boxes["node0"].extent.top, (*boxes.values(), *options), tuple(lines))

@@ -83,13 +83,13 @@ def layout_chain(architecture: ChainArchitecture, is_space: bool = False) -> Pic
     Strides are shown if a stride is not 1. Names of shapes are in the docstring of this module.
     """
     rows = list(_chain_rows(architecture))
-    strided = any(layer.stride != (1, 1) for layer in architecture.layers)
+    has_strides = any(layer.stride != (1, 1) for layer in architecture.layers)
     times = architecture.repeats
     hints = [f"a box stands for {times} layers in a row, densely connected"] * (times > 1)
     if not is_space:
-        meaning = f"height x width of the window, filters{' / strides' * strided}"
+        meaning = f"height x width of the window, filters{' / strides' * has_strides}"
         return Bus(rows, [meaning, *hints], CHAIN_DOT).layout()
-    numbers = _list_numbers(architecture, strided)
+    numbers = _list_numbers(architecture, has_strides)
     for i, row in enumerate(rows):
         if row.key == "classifier":
             rows[i] = replace(row, may_read=tuple(range(1, len(architecture.layers))))
@@ -137,13 +137,13 @@ def _fields(layer: ChainLayer) -> dict[str, int]:
     return dict(zip(FIELDS, (*layer.kernel, *layer.stride, layer.filters), strict=True))
 
 
-def _list_numbers(architecture: ChainArchitecture, strided: bool) -> dict[str, list[int]]:
+def _list_numbers(architecture: ChainArchitecture, has_strides: bool) -> dict[str, list[int]]:
     kernels, strides = PAPER.kernels, PAPER.strides
     paper = zip(FIELDS, (kernels, kernels, strides, strides, PAPER.filters), strict=True)
     return {
         name: sorted({*numbers, *(_fields(layer)[name] for layer in architecture.layers)})
         for name, numbers in paper
-        if strided or name not in HEADINGS
+        if has_strides or name not in HEADINGS
     }
 
 

@@ -72,16 +72,16 @@ class Menu:
         yield Box(self.name, "frame", "", x, y, width, height)
         for number, option in enumerate(self.options):
             column, row = divmod(number, self.shape[1])
-            chosen = option.name == self.chosen
+            is_chosen = option.name == self.chosen
             yield Box(
                 f"{self.name}-{option.name}",
-                option.kind if chosen else "option",
+                option.kind if is_chosen else "option",
                 option.text,
                 x - width / 2 + GAP + self.box[0] / 2 + column * (self.box[0] + GAP),
                 y + height / 2 - GAP - self.box[1] / 2 - row * (self.box[1] + GAP),
                 *self.box,
                 size=SIZE,
-                chosen=chosen,
+                is_chosen=is_chosen,
             )
 
 
@@ -97,7 +97,7 @@ def list_options(operations: Sequence[str]) -> list[Option]:
 def choice_line(name: str, points: tuple[Point, ...], is_chosen: bool) -> Line:
     """Return a curved arrow of a search space: thick and red if chosen, else thin and grey."""
     colour, width = (RED, CHOSEN_WIDTH) if is_chosen else (FAINT, POSSIBLE_WIDTH)
-    return Line(name, points, colour, width, curved=True, arrow=True)
+    return Line(name, points, colour, width, is_curved=True, has_arrow=True)
 
 
 # ---- the legend ---------------------------------------------------------------------------------

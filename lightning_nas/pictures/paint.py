@@ -60,10 +60,10 @@ def _artists(picture: Picture) -> Iterator[Artist]:
 
 def _line(line: Line) -> Iterator[Artist]:
     points, corners = line.split_arrow()
-    step = Curve.CURVE4 if line.curved else Curve.LINETO
+    step = Curve.CURVE4 if line.is_curved else Curve.LINETO
     path = Curve(points, [Curve.MOVETO] + [step] * (len(points) - 1))
     common: dict[str, Any] = {"facecolor": "none", "capstyle": "butt", "joinstyle": "round"}
-    if line.bridge:
+    if line.has_bridge:
         yield PathPatch(path, edgecolor="white", linewidth=line.width + BRIDGE, **common)
     # matplotlib's unit of dashes is the width of the line
     dash: Any = "solid" if line.dash is None else (0, [d / line.width for d in line.dash])
@@ -95,7 +95,7 @@ def _label(label: Label) -> Artist:
         label.baseline,
         label.text,
         fontsize=label.size,
-        fontweight="bold" if label.bold else "normal",
+        fontweight="bold" if label.is_bold else "normal",
         ha=label.align,
         va="baseline",
         color=label.colour,

@@ -16,7 +16,7 @@ from lightning_nas.pictures.palette import INK, RED, Style, find_style
 
 FONT = "DejaVu Sans"  # comes with matplotlib: text has the same width on every machine
 MARGIN = 10.0  # around a picture
-BRIDGE = 2.4  # extra width of the gap that a line with ``bridge`` cuts into lines below
+BRIDGE = 2.4  # extra width of the gap that a line with ``has_bridge`` cuts into lines below
 HEAD = (5.0, 2.2)  # length of an arrow head, and half of its width
 CAPITAL = 0.365  # half the height of a capital letter, for a font of size 1
 Point = tuple[float, float]
@@ -42,7 +42,7 @@ class Label:
         size: Font size.
         align: ``left``, ``center`` or ``right``.
         colour: Colour of the text.
-        bold: Whether the text is bold.
+        is_bold: Whether the text is bold.
     """
 
     text: str
@@ -51,7 +51,7 @@ class Label:
     size: float = 8.0
     align: str = "left"
     colour: str = INK
-    bold: bool = False
+    is_bold: bool = False
 
     @property
     def baseline(self) -> float:
@@ -75,7 +75,7 @@ class Box:
         height: Height.
         note: A smaller line below a text of one line.
         size: Font size of ``text``. It shrinks if the text is too wide for the box.
-        chosen: Whether the outline is ``RED``: a chosen option of a search space.
+        is_chosen: Whether the outline is ``RED``: a chosen option of a search space.
     """
 
     name: str
@@ -87,13 +87,13 @@ class Box:
     height: float
     note: str = ""
     size: float = 9.0
-    chosen: bool = False
+    is_chosen: bool = False
 
     @property
     def style(self) -> Style:
         """Colours of the box."""
         style = find_style(self.kind)
-        return replace(style, edge=RED) if self.chosen else style
+        return replace(style, edge=RED) if self.is_chosen else style
 
     @property
     def labels(self) -> list[Label]:
@@ -123,7 +123,7 @@ class Box:
     @property
     def outline(self) -> float:
         """Width of the outline."""
-        return 1.6 if self.chosen else 0.9
+        return 1.6 if self.is_chosen else 0.9
 
     @property
     def extent(self) -> Extent:
@@ -141,27 +141,27 @@ class Line:
         points: Corners of a polyline, or the 3n + 1 control points of n splines.
         colour: Colour of the line and of its arrow head.
         width: Width of the line.
-        curved: Whether ``points`` are control points of splines.
-        arrow: Whether the line ends in an arrow head.
+        is_curved: Whether ``points`` are control points of splines.
+        has_arrow: Whether the line ends in an arrow head.
         dash: Lengths of a dash and of the gap after it; None for a solid line.
-        bridge: Whether the line interrupts the lines that it crosses: no junction there.
+        has_bridge: Whether the line interrupts the lines that it crosses: no junction there.
     """
 
     name: str
     points: tuple[Point, ...]
     colour: str = INK
     width: float = 1.0
-    curved: bool = False
-    arrow: bool = False
+    is_curved: bool = False
+    has_arrow: bool = False
     dash: tuple[float, float] | None = None
-    bridge: bool = False
+    has_bridge: bool = False
 
     def split_arrow(self) -> tuple[tuple[Point, ...], tuple[Point, ...]]:
         """Return the points of the line without its arrow head, and the three corners of the head.
 
         The line ends inside the head. Without an arrow there are no corners.
         """
-        if not self.arrow:
+        if not self.has_arrow:
             return self.points, ()
         *rest, end = self.points
         start = next(point for point in reversed(rest) if dist(point, end) > 0.01)
@@ -174,23 +174,23 @@ class Line:
 
 @dataclass(frozen=True)
 class Dot:
-    """A junction of two lines: a disc of ``colour``, or a ring if it is ``hollow``."""
+    """A junction of two lines: a disc of ``colour``, or a ring if ``is_hollow``."""
 
     name: str
     x: float
     y: float
     colour: str
-    hollow: bool = False
+    is_hollow: bool = False
 
     @property
     def radius(self) -> float:
         """Radius."""
-        return 1.6 if self.hollow else 2.5
+        return 1.6 if self.is_hollow else 2.5
 
     @property
     def colours(self) -> tuple[str, str]:
         """Colours of the face and of the outline."""
-        return ("#fff", self.colour) if self.hollow else (self.colour, "#fff")
+        return ("#fff", self.colour) if self.is_hollow else (self.colour, "#fff")
 
 
 @dataclass(frozen=True)

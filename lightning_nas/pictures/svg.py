@@ -69,8 +69,8 @@ class _SvgWriter:
 
     def _line(self, line: Line) -> Iterator[str]:
         points, corners = line.split_arrow()
-        way = f"M{self._pairs(points[:1])}{'C' if line.curved else 'L'}{self._pairs(points[1:])}"
-        if line.bridge:
+        way = f"M{self._pairs(points[:1])}{'C' if line.is_curved else 'L'}{self._pairs(points[1:])}"
+        if line.has_bridge:
             yield f'<path d="{way}" stroke="#fff" stroke-width="{_number(line.width + BRIDGE)}"/>'
         dash = "" if line.dash is None else ' stroke-dasharray="{:g} {:g}"'.format(*line.dash)
         head = ""
@@ -97,7 +97,7 @@ class _SvgWriter:
         )
 
     def _label(self, label: Label) -> str:
-        more = ANCHORS[label.align] + (' font-weight="bold"' if label.bold else "")
+        more = ANCHORS[label.align] + (' font-weight="bold"' if label.is_bold else "")
         if label.size != 9:
             more += f' font-size="{label.size:g}"'
         if label.colour != INK:

@@ -71,7 +71,7 @@ def draw(architecture: Architecture, path: Path, is_space: bool = False) -> None
     Raises:
         InputError: If ``path`` has another suffix or cannot be written.
     """
-    title = f"{'search space of a ' * is_space}{_title(architecture)}"
+    title = f"{_title(architecture)}{' in its search space' * is_space}"
     write_picture(layout_architecture(architecture, is_space), title, path)
 
 

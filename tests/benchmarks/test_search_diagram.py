@@ -23,7 +23,7 @@ def test_diagram_is_900_pixels_wide_and_readable():
 def test_texts_fit_their_boxes_and_lines_avoid_boxes():
     picture = layout_search()
     for label in picture.labels:
-        width = text_width(label.text, label.size) * (1.15 if label.bold else 1)
+        width = text_width(label.text, label.size) * (1.15 if label.is_bold else 1)
         for box in picture.boxes:
             left, bottom, right, top = box.extent
             if bottom < label.y < top and left < label.x < right:

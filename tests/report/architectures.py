@@ -82,7 +82,7 @@ ARCHITECTURES = {
 
 
 def passes_through_a_box(line, picture):
-    points = line.points if line.curved else as_splines(line.points)
+    points = line.points if line.is_curved else as_splines(line.points)
     return meets(points, picture.boxes)
 
 

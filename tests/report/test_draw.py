@@ -118,7 +118,7 @@ def test_boxes_and_labels_do_not_overlap_and_stay_on_the_sheet(architecture):
     picture = layout_once(architecture)
     areas = [(box.name, box.extent) for box in picture.boxes]
     for label in picture.labels:
-        width = text_width(label.text, label.size) * (1.15 if label.bold else 1)
+        width = text_width(label.text, label.size) * (1.15 if label.is_bold else 1)
         left = label.x - {"left": 0, "center": 0.5, "right": 1}[label.align] * width
         half = label.size * 0.4
         areas.append((label.text, (left, label.y - half, left + width, label.y + half)))
@@ -195,7 +195,7 @@ def test_chain_shows_every_input():
 
 def test_lanes_do_not_overlap():
     lanes = [
-        line for line in layout_once(PUBLISHED["enas_macro"].architecture).lines if line.bridge
+        line for line in layout_once(PUBLISHED["enas_macro"].architecture).lines if line.has_bridge
     ]
     assert len({line.points[-1][0] for line in lanes}) == len(lanes) > 0
 

@@ -177,7 +177,7 @@ def test_arrow_between_rows_is_red_if_the_layer_reads_the_row_above():
 
 def test_numbers_that_the_paper_lacks_are_shown():
     chain = ChainArchitecture((ChainLayer((9, 3), (1, 1), 128),))
-    chosen = {box.name for box in layout_space(chain).boxes if box.chosen}
+    chosen = {box.name for box in layout_space(chain).boxes if box.is_chosen}
     assert chosen == {"layer0-height-9", "layer0-width-3", "layer0-filters-128"}
 
 
