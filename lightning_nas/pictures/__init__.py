@@ -1,1 +1,1 @@
-"""Architectures and search spaces as pictures: where shapes go, and how they are painted."""
+"""Pictures of architectures and of search spaces. This room knows no networks and no training."""

@@ -1,6 +1,6 @@
-"""Curves of arrows between boxes, and whether they pass through others: geometry, nothing else.
+"""Geometry of arrows between boxes: cubic splines that keep clear of other boxes.
 
-Curves are cubic splines, given by 3n + 1 control points; data flows down.
+A curve of n splines has 3n + 1 control points. Arrows point down. This module knows no cells.
 """
 
 from collections import defaultdict
@@ -9,17 +9,18 @@ from types import MappingProxyType
 
 from lightning_nas.pictures.picture import Box, Point
 
-CLEARANCE = 4.0  # of an arrow from boxes that it does not belong to
-STEP = 9.0  # between arrows that leave a box side by side
-BENDS = ((0.5, 0.5), (0.8, 0.3), (0.3, 0.8), (1.0, 0.2), (0.2, 1.0))  # where a curve turns
-BEND = 60.0  # how far from its ends an arrow that goes around others has turned
-FLAT = 9.0  # from its box to the flat part of a bow
-LEAST_BOW = 20.0  # how far a bow goes to the side
-STEPS = 24  # points of a spline's piece that are looked at
+CLEARANCE = 4.0  # minimum distance of an arrow from boxes that it does not connect
+STEP = 9.0  # between the ends of arrows at one box
+BENDS = ((0.5, 0.5), (0.8, 0.3), (0.3, 0.8), (1.0, 0.2), (0.2, 1.0))  # of a simple curve: how far
+# its two inner control points lie from its ends, as shares of its height
+BEND = 60.0  # an arrow around other boxes has turned to its direction this far from its ends
+FLAT = 9.0  # from a box to the flat part of a bow
+LEAST_BOW = 20.0  # minimum distance of a bow from both of its ends, to the side
+STEPS = 24  # steps between the points of a spline that are compared with boxes
 
 
 def points_on(curve: Sequence[Point]) -> Iterator[Point]:
-    """Yield points along a curve, close enough to each other to meet every box on the way."""
+    """Yield points along a curve, so close to each other that every box on the way is met."""
     for i in range(0, len(curve) - 3, 3):
         for step in range(STEPS + 1):
             t = step / STEPS
@@ -29,8 +30,8 @@ def points_on(curve: Sequence[Point]) -> Iterator[Point]:
 
 
 def meets(curve: Sequence[Point], boxes: Iterable[Box], clearance: float = 0.0) -> bool:
-    """Return whether a curve comes nearer than ``clearance`` to one of ``boxes``."""
-    xs, ys = zip(*curve, strict=True)  # no curve leaves the hull of its control points
+    """Return whether a curve comes nearer than ``clearance`` points to one of ``boxes``."""
+    xs, ys = zip(*curve, strict=True)  # a curve stays inside the hull of its control points
     low, high = (min(xs), min(ys)), (max(xs), max(ys))
     near = []
     for box in boxes:
@@ -48,25 +49,27 @@ def meets(curve: Sequence[Point], boxes: Iterable[Box], clearance: float = 0.0) 
 def curves_around(
     boxes: Mapping[str, Box], splines: Mapping[tuple[str, str], Sequence[Point]]
 ) -> dict[tuple[str, str], tuple[Point, ...]]:
-    """Return curves between boxes that keep clear of the others, for each pair of names.
+    """Return curves between boxes that keep clear of all other boxes.
 
-    Curves at one box stand in the order in which they go on, so they do not cross there.
+    Curves that leave or enter one box do not cross near the box.
 
     Args:
-        boxes: All there are, by name.
-        splines: For each pair a way around the boxes, between points near these two: where the
-            simple curves are not free.
+        boxes: All boxes by name.
+        splines: For each pair of names a way around the other boxes, from near the first box to
+            near the second. It is used where simple curves meet a box.
+
+    Returns:
+        Control points by pair of names.
     """
     pairs = [(boxes[start], boxes[end]) for start, end in splines]
     headings: dict[tuple[str, str], float] = {}
-    for _ in range(2):  # the second time it is known which ones go around
-        starts = spread(pairs, top=False, headings=headings)
-        ends = spread([(end, start) for start, end in pairs], top=True, headings=headings)
+    for _ in range(2):  # the first pass finds the curves that go around, the second sorts them
+        starts, ends = attach(pairs, headings)
         curves = {}
         for (start, end), spline in splines.items():
             others = [box for name, box in boxes.items() if name not in {start, end}]
             a, b = starts[start, end], ends[end, start]
-            curves[start, end] = curve = simple_curve(a, b, others)
+            curves[start, end] = curve = _simple_curve(a, b, others)
             if not curve:
                 curves[start, end] = _around(a, b, spline, others)
                 headings[start, end] = x_at(spline, a[1] - BEND)
@@ -74,11 +77,8 @@ def curves_around(
     return curves
 
 
-def simple_curve(start: Point, end: Point, others: Sequence[Box]) -> tuple[Point, ...]:
-    """Return the simplest curve from ``start`` down to ``end`` that keeps clear of ``others``.
-
-    It is empty if none does.
-    """
+def _simple_curve(start: Point, end: Point, others: Sequence[Box]) -> tuple[Point, ...]:
+    """Return the simplest spline that keeps clear of ``others``; empty if there is none."""
     fall = start[1] - end[1]
     for a, b in BENDS:
         curve = start, (start[0], start[1] - a * fall), (end[0], end[1] + b * fall), end
@@ -90,21 +90,20 @@ def simple_curve(start: Point, end: Point, others: Sequence[Box]) -> tuple[Point
 def _around(
     start: Point, end: Point, spline: Sequence[Point], others: Sequence[Box]
 ) -> tuple[Point, ...]:
-    """Return a way around boxes: a bow on one side of all, else the spline moved to the new ends.
+    """Return a bow on one side of all boxes, else the spline with its ends moved.
 
-    The spline keeps its own ends where others bring it too near a box.
+    If both meet a box, the spline keeps its horizontal ends.
     """
-    own_ends = _with_ends(spline, (spline[0][0], start[1]), (spline[-1][0], end[1]))
-    for curve in (*_bows(start, end, spline), _with_ends(spline, start, end)):
+    for curve in (*_bows(start, end, spline), _move_ends(spline, start, end)):
         if not meets(curve, others, CLEARANCE):
             return curve
-    return own_ends
+    return _move_ends(spline, (spline[0][0], start[1]), (spline[-1][0], end[1]))
 
 
 def _bows(start: Point, end: Point, spline: Sequence[Point]) -> Iterator[tuple[Point, ...]]:
-    """Yield a curve that passes where the spline does at its farthest, if that is to one side.
+    """Yield a bow for each side on which the spline passes outside of its two ends.
 
-    It leaves above the arrows that stand beside it and arrives below them, so it crosses none.
+    A bow leaves above the neighbouring arrows and arrives below them, so it crosses none.
     """
     xs = [x for x, _ in points_on(spline)]
     left, right = min(start[0], end[0]) - LEAST_BOW, max(start[0], end[0]) + LEAST_BOW
@@ -119,41 +118,53 @@ def _bows(start: Point, end: Point, spline: Sequence[Point]) -> Iterator[tuple[P
 
 
 def x_at(spline: Sequence[Point], y: float) -> float:
-    """Return where a spline passes a height."""
+    """Return the horizontal position of a spline at height ``y``."""
     return min(points_on(spline), key=lambda point: abs(point[1] - y))[0]
 
 
-def _with_ends(spline: Sequence[Point], start: Point, end: Point) -> tuple[Point, ...]:
-    """Return a spline moved to new ends; it keeps its directions there."""
+def _move_ends(spline: Sequence[Point], start: Point, end: Point) -> tuple[Point, ...]:
+    """Return a spline with new ends and the same directions there."""
     (x0, y0), (x1, y1) = spline[0], spline[-1]
     second = spline[1][0] + start[0] - x0, spline[1][1] + start[1] - y0
     last_but_one = spline[-2][0] + end[0] - x1, spline[-2][1] + end[1] - y1
     return (start, second, *spline[2:-2], last_but_one, end)
 
 
-def spread(
-    pairs: Iterable[tuple[Box, Box]],
-    top: bool,
-    headings: Mapping[tuple[str, str], float] = MappingProxyType({}),
-) -> dict[tuple[str, str], Point]:
-    """Return where on the first box of each pair its arrow to or from the second is attached.
+Ends = dict[tuple[str, str], Point]
 
-    Arrows at one box stand in the order of the boxes at their other ends, so they do not cross.
+
+def attach(
+    pairs: Sequence[tuple[Box, Box]],
+    headings: Mapping[tuple[str, str], float] = MappingProxyType({}),
+) -> tuple[Ends, Ends]:
+    """Return where arrows leave the bottom of a box, and where they enter the top of a box.
+
+    Arrows at one box are sorted by the positions of the boxes at their other ends, so they do not
+    cross.
 
     Args:
-        pairs: A box, and the box at the other end of the arrow.
-        top: Whether the arrows are attached to the top of the first box, or to its bottom.
-        headings: Of pairs of names whose arrow does not make straight for the other box: where it
-            makes for instead.
+        pairs: For each arrow its first and its second box.
+        headings: Horizontal position towards which an arrow leaves, for arrows that do not point to
+            the other box; keys as in the results.
+
+    Returns:
+        The starts by (name of the first box, name of the second), the ends by (second, first).
     """
-    at = defaultdict(list)
+    back = [(end, start) for start, end in pairs]
+    return _spread(pairs, False, headings), _spread(back, True, headings)
+
+
+def _spread(
+    pairs: Sequence[tuple[Box, Box]], is_top: bool, headings: Mapping[tuple[str, str], float]
+) -> Ends:
+    others_of = defaultdict(list)
     for box, other in pairs:
-        at[box].append(other)
-    places = {}
-    for box, others in at.items():
+        others_of[box].append(other)
+    ends = {}
+    for box, others in others_of.items():
         step = min(STEP, (box.width - 16) / max(1, len(others) - 1))
-        headed = [(headings.get((box.name, other.name), other.x), other.name) for other in others]
-        for i, (_, name) in enumerate(sorted(headed)):
+        order = sorted((headings.get((box.name, o.name), o.x), o.name) for o in others)
+        for i, (_, name) in enumerate(order):
             x = box.x + (i - (len(others) - 1) / 2) * step
-            places[box.name, name] = (x, box.extent[3 if top else 1])
-    return places
+            ends[box.name, name] = (x, box.extent.top if is_top else box.extent.bottom)
+    return ends

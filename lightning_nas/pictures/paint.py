@@ -1,6 +1,6 @@
-"""Paints a ``Picture`` with matplotlib, as PNG and PDF. It decides no position and no colour.
+"""Writer of a ``Picture`` as PNG or PDF with matplotlib.
 
-Figures are made directly, never through pyplot, so a training's own figures are left alone.
+Figures are created directly, never with pyplot, which keeps global state that a training may use.
 """
 
 from collections.abc import Iterator
@@ -9,34 +9,37 @@ from typing import Any
 
 import matplotlib as mpl
 from matplotlib.artist import Artist
-from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Circle, FancyBboxPatch, PathPatch, Polygon
 from matplotlib.path import Path as Curve
 from matplotlib.text import Text
 
-from lightning_nas.pictures.picture import (
-    BRIDGE,
-    FONT,
-    MARGIN,
-    Box,
-    Dot,
-    Label,
-    Line,
-    Picture,
-    arrow_head,
-)
+from lightning_nas.pictures.picture import BRIDGE, FONT, MARGIN, Box, Dot, Label, Line, Picture
 
 DOTS_PER_INCH = 200
-SETTINGS: Any = {"font.family": FONT, "pdf.fonttype": 42}  # fonts as conferences ask for them
-# the same picture is the same bytes
+SETTINGS: Any = {"font.family": FONT, "pdf.fonttype": 42}  # conferences ask for TrueType fonts
 METADATA: dict[str, dict[str, None]] = {"png": {}, "pdf": {"CreationDate": None}}
 
 
 def save(picture: Picture, path: Path, file_format: str) -> None:
-    """Write ``picture`` to ``path`` as ``"png"`` or ``"pdf"``; the same picture, the same bytes."""
+    """Write ``picture`` to ``path``; the same picture gives the same bytes.
+
+    Args:
+        picture: Picture to write.
+        path: File to write.
+        file_format: ``png`` or ``pdf``.
+    """
+    width, height = picture.width + 2 * MARGIN, picture.height + 2 * MARGIN
     with mpl.rc_context(SETTINGS):
-        figure(picture).savefig(
+        sheet = Figure(figsize=(width / 72, height / 72))
+        axes = sheet.add_axes((0, 0, 1, 1))
+        axes.set(xlim=(-MARGIN, width - MARGIN), ylim=(-MARGIN, height - MARGIN))
+        axes.set_axis_off()
+        for order, artist in enumerate(_artists(picture)):
+            artist.set_zorder(order)
+            axes.add_artist(artist)
+            artist.set_clip_on(False)
+        sheet.savefig(
             path,
             format=file_format,
             dpi=DOTS_PER_INCH,
@@ -45,43 +48,24 @@ def save(picture: Picture, path: Path, file_format: str) -> None:
         )
 
 
-def figure(picture: Picture) -> Figure:
-    """Return ``picture`` at its size, on white."""
-    width, height = picture.width + 2 * MARGIN, picture.height + 2 * MARGIN
-    sheet = Figure(figsize=(width / 72, height / 72))
-    axes = sheet.add_axes((0, 0, 1, 1))
-    axes.set(xlim=(-MARGIN, width - MARGIN), ylim=(-MARGIN, height - MARGIN))
-    axes.set_axis_off()
-    for order, artist in enumerate(_artists(picture)):
-        artist.set_zorder(order)
-        _add(axes, artist)
-    return sheet
-
-
-def _add(axes: Axes, artist: Artist) -> None:
-    axes.add_artist(artist)
-    artist.set_clip_on(False)
-
-
 def _artists(picture: Picture) -> Iterator[Artist]:
     for line in picture.lines:
         yield from _line(line)
-    for dot in picture.dots:
-        yield _dot(dot)
+    yield from map(_dot, picture.dots)
     for box in picture.boxes:
-        yield from _box(box)
-    for label in picture.labels:
-        yield _label(label)
+        yield _box(box)
+        yield from map(_label, box.labels)
+    yield from map(_label, picture.labels)
 
 
 def _line(line: Line) -> Iterator[Artist]:
-    points, corners = arrow_head(line) if line.arrow else (line.points, ())
-    step = Curve.CURVE4 if line.curved else Curve.LINETO
+    points, corners = line.split_arrow()
+    step = Curve.CURVE4 if line.is_curved else Curve.LINETO
     path = Curve(points, [Curve.MOVETO] + [step] * (len(points) - 1))
     common: dict[str, Any] = {"facecolor": "none", "capstyle": "butt", "joinstyle": "round"}
-    if line.bridge:
+    if line.has_bridge:
         yield PathPatch(path, edgecolor="white", linewidth=line.width + BRIDGE, **common)
-    # matplotlib counts dashes in widths of the line
+    # matplotlib's unit of dashes is the width of the line
     dash: Any = "solid" if line.dash is None else (0, [d / line.width for d in line.dash])
     yield PathPatch(path, edgecolor=line.colour, linewidth=line.width, linestyle=dash, **common)
     if corners:
@@ -89,14 +73,13 @@ def _line(line: Line) -> Iterator[Artist]:
 
 
 def _dot(dot: Dot) -> Artist:
-    face, edge = ("white", dot.colour) if dot.hollow else (dot.colour, "white")
+    face, edge = dot.colours
     return Circle((dot.x, dot.y), dot.radius, facecolor=face, edgecolor=edge, lw=0.6)
 
 
-def _box(box: Box) -> Iterator[Artist]:
-    left, bottom, _, _ = box.extent
-    yield FancyBboxPatch(
-        (left, bottom),
+def _box(box: Box) -> Artist:
+    return FancyBboxPatch(
+        (box.extent.left, box.extent.bottom),
         box.width,
         box.height,
         boxstyle=f"round,pad=0,rounding_size={box.rounding}",
@@ -104,19 +87,16 @@ def _box(box: Box) -> Iterator[Artist]:
         edgecolor=box.style.edge,
         linewidth=box.outline,
     )
-    for text, y, size in box.texts:
-        yield _text(text, box.x, y, size, "center", box.style.text)
 
 
 def _label(label: Label) -> Artist:
-    weight = "bold" if label.bold else "normal"
-    return _text(
-        label.text, label.x, label.y, label.size, label.align, label.colour, fontweight=weight
-    )
-
-
-def _text(text: str, x: float, y: float, size: float, align: str, colour: str, **more: Any) -> Text:
-    # centred on the height of its capitals: the box that matplotlib centres has room for descenders
     return Text(
-        x, y - 0.365 * size, text, fontsize=size, ha=align, va="baseline", color=colour, **more
+        label.x,
+        label.baseline,
+        label.text,
+        fontsize=label.size,
+        fontweight="bold" if label.is_bold else "normal",
+        ha=label.align,
+        va="baseline",
+        color=label.colour,
     )

@@ -1,10 +1,10 @@
-"""The colours of pictures, and what operations are called in them."""
+"""Colours of pictures, and the names of operations in pictures."""
 
 from dataclasses import dataclass
 
 INK, QUIET, FAINT = "#222222", "#5F5F5F", "#B5B5B5"
-RED = "#C8102E"  # what was chosen among what is possible; dark in greyscale, where FAINT is light
-DARK, OLDER, NEWER = "#3B4252", "#A3541A", "#1F6FA8"  # where data enters and leaves
+RED = "#C8102E"  # chosen options of a search space; darker than FAINT when printed in greyscale
+DARK, OLDER, NEWER = "#3B4252", "#A3541A", "#1F6FA8"  # outputs; older and newer input of a cell
 OPERATION_NAMES = {
     "conv_1x1": "convolution 1x1",
     "conv_3x3": "convolution 3x3",
@@ -36,15 +36,15 @@ SHORT_NAMES = {
 
 @dataclass(frozen=True)
 class Style:
-    """How a kind of box is painted: colours of its face, its outline and its text."""
+    """Colours of a box: its face, its outline and its text."""
 
     face: str
     edge: str
     text: str = INK
 
 
-# Faces keep apart for the colour-blind, and kernel sizes are shades of a hue. Texts have a contrast
-# of 4.5 or more with their faces. After Paul Tol, https://sronpersonalpages.nl/~pault.
+# Faces differ for colour-blind readers, too; kernel sizes are shades of one hue. The contrast of
+# text and face is 4.5 or more. After Paul Tol, https://sronpersonalpages.nl/~pault.
 STYLES = {
     "conv_1x1": Style("#FFF1E9", "#C77F62"),
     "conv_3x3": Style("#FFD9C7", "#B4532F"),
@@ -76,18 +76,34 @@ STYLES = {
 }
 
 
-DEFAULT_STYLE = Style("#EFEFD8", "#6B6B3A")  # of operations that users register
+UNKNOWN = Style("#FFFFFF", "#AA4499")  # operations that users add have no colour of their own
+
+
+def find_style(kind: str) -> Style:
+    """Return the colours of an operation or of another kind of box, ``UNKNOWN`` by default."""
+    return STYLES.get(kind, UNKNOWN)
+
+
+def full_name(operation: str) -> str:
+    """Return the name of an operation for a legend.
+
+    >>> full_name("sep_conv_5x5"), full_name("ghost_module")
+    ('separable convolution 5x5', 'ghost module')
+    """
+    return OPERATION_NAMES.get(operation, operation.replace("_", " "))
 
 
 def short_name(operation: str) -> str:
-    """Return an operation's name as it fits in a box.
+    """Return the name of an operation for a box.
 
     >>> short_name("sep_conv_5x5"), short_name("max_pool_3x3"), short_name("identity")
     ('sep 5x5', 'max 3x3', 'id')
+    >>> short_name("ghost_module"), short_name("swish")
+    ('ghost module', 'swish')
     """
     if operation in SHORT_NAMES:
         return SHORT_NAMES[operation]
-    if operation not in STYLES:
-        return operation.replace("_", " ", 1)
-    *kind, window = operation.split("_")
-    return f"{kind[0]} {window}"
+    if operation not in OPERATION_NAMES:
+        return full_name(operation)
+    kind, *_, window = operation.split("_")
+    return f"{kind} {window}"

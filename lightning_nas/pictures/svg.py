@@ -1,9 +1,9 @@
-"""Writes a ``Picture`` as SVG, compact and self-contained. It decides no position.
+"""Writer of a ``Picture`` as a compact SVG without references to other files.
 
-Texts stay text, which can be searched, copied and read aloud, and take a fifth of the room of
-outlines. Where DejaVu Sans is missing a browser takes another font of the list: none is wider, so
-a text that fits its box does so everywhere. No style sheet, marker or clip path: the only ids are
-those of shapes, so several pictures can stand in one page.
+matplotlib would write two to four times as much, without attributes that name the colours.
+Text stays text, which can be searched, copied and read aloud. Without DejaVu Sans a browser takes
+the next font of ``FONTS``: none is wider, so all texts still fit their boxes. There is no style
+sheet, marker or clip path: ids are the names of shapes only, so a page can hold several pictures.
 """
 
 from collections.abc import Iterator, Sequence
@@ -20,34 +20,31 @@ from lightning_nas.pictures.picture import (
     Line,
     Picture,
     Point,
-    arrow_head,
 )
 
 FONTS = f"{FONT},Verdana,Helvetica,Arial,sans-serif"
-ANCHORS = {"left": "start", "center": "middle", "right": "end"}
+ANCHORS = {"left": ' text-anchor="start"', "center": "", "right": ' text-anchor="end"'}
 
 
 def to_svg(picture: Picture, title: str, prefix: str = "") -> str:
-    """Return ``picture`` as an ``svg`` element, on white; the ids of shapes are their names.
-
-    The element shrinks with the page that it stands in.
+    """Return ``picture`` as an ``svg`` element on white, as wide as its page at most.
 
     Args:
-        picture: What to write.
-        title: Read aloud instead of the picture.
-        prefix: Goes before every id: different for each picture of a page.
+        picture: Picture to write.
+        title: Text for screen readers.
+        prefix: Start of every id; different for each picture of a page.
     """
-    return _Writer(picture, prefix).text(title)
+    return _SvgWriter(picture, prefix).write(title)
 
 
-class _Writer:
-    """Turns shapes into elements: y points down in an SVG, and has its origin at the top."""
+class _SvgWriter:
+    """Writer of shapes as elements. In an SVG the origin is at the top and y points down."""
 
     def __init__(self, picture: Picture, prefix: str) -> None:
         self.picture = picture
         self.prefix = escape(prefix)
 
-    def text(self, title: str) -> str:
+    def write(self, title: str) -> str:
         width = _number(self.picture.width + 2 * MARGIN)
         height = _number(self.picture.height + 2 * MARGIN)
         head = (
@@ -66,25 +63,47 @@ class _Writer:
         yield "</g>"
         yield from map(self._dot, self.picture.dots)
         for box in self.picture.boxes:
-            yield from self._box(box)
+            yield self._box(box)
+            yield from map(self._label, box.labels)
         yield from map(self._label, self.picture.labels)
 
     def _line(self, line: Line) -> Iterator[str]:
-        points, head = line.points, ""
-        if line.arrow:
-            points, corners = arrow_head(line)
-            head = f'<path d="M{self._pairs(corners)}Z" fill="{line.colour}" stroke="none"/>'
-        way = self._way(points, line.curved)
-        if line.bridge:
+        points, corners = line.split_arrow()
+        way = f"M{self._pairs(points[:1])}{'C' if line.is_curved else 'L'}{self._pairs(points[1:])}"
+        if line.has_bridge:
             yield f'<path d="{way}" stroke="#fff" stroke-width="{_number(line.width + BRIDGE)}"/>'
         dash = "" if line.dash is None else ' stroke-dasharray="{:g} {:g}"'.format(*line.dash)
+        head = ""
+        if corners:
+            head = f'<path d="M{self._pairs(corners)}Z" fill="{line.colour}" stroke="none"/>'
         yield (
             f'<g id="{self.prefix}{line.name}" stroke="{line.colour}">'
             f'<path d="{way}"{_width(line.width)}{dash}/>{head}</g>'
         )
 
-    def _way(self, points: Sequence[Point], curved: bool) -> str:
-        return f"M{self._pairs(points[:1])}{'C' if curved else 'L'}{self._pairs(points[1:])}"
+    def _dot(self, dot: Dot) -> str:
+        face, edge = dot.colours
+        return (
+            f'<circle id="{self.prefix}{dot.name}" cx="{self._x(dot.x)}" cy="{self._y(dot.y)}" '
+            f'r="{dot.radius}" fill="{face}" stroke="{edge}" stroke-width=".6"/>'
+        )
+
+    def _box(self, box: Box) -> str:
+        return (
+            f'<rect id="{self.prefix}{box.name}" x="{self._x(box.extent.left)}" '
+            f'y="{self._y(box.extent.top)}" width="{_number(box.width)}" '
+            f'height="{_number(box.height)}" rx="{_number(box.rounding)}" '
+            f'fill="{box.style.face}" stroke="{box.style.edge}"{_width(box.outline)}/>'
+        )
+
+    def _label(self, label: Label) -> str:
+        more = ANCHORS[label.align] + (' font-weight="bold"' if label.is_bold else "")
+        if label.size != 9:
+            more += f' font-size="{label.size:g}"'
+        if label.colour != INK:
+            more += f' fill="{label.colour}"'
+        x, y = self._x(label.x), self._y(label.baseline)
+        return f'<text x="{x}" y="{y}"{more}>{escape(label.text)}</text>'
 
     def _pairs(self, points: Sequence[Point]) -> str:
         return " ".join(f"{self._x(x)},{self._y(y)}" for x, y in points)
@@ -94,39 +113,6 @@ class _Writer:
 
     def _y(self, y: float) -> str:
         return _number(self.picture.height + MARGIN - y)
-
-    def _dot(self, dot: Dot) -> str:
-        colours = ("#fff", dot.colour) if dot.hollow else (dot.colour, "#fff")
-        return (
-            f'<circle id="{self.prefix}{dot.name}" cx="{self._x(dot.x)}" cy="{self._y(dot.y)}" '
-            f'r="{dot.radius}" fill="{colours[0]}" stroke="{colours[1]}" stroke-width=".6"/>'
-        )
-
-    def _box(self, box: Box) -> Iterator[str]:
-        left, _, _, top = box.extent
-        style = box.style
-        yield (
-            f'<rect id="{self.prefix}{box.name}" x="{self._x(left)}" y="{self._y(top)}" '
-            f'width="{_number(box.width)}" height="{_number(box.height)}" '
-            f'rx="{_number(box.rounding)}" fill="{style.face}" stroke="{style.edge}"'
-            f"{_width(box.outline)}/>"
-        )
-        for text, y, size in box.texts:
-            yield self._text(text, box.x, y, size, style.text)
-
-    def _label(self, label: Label) -> str:
-        more = "" if label.align == "center" else f' text-anchor="{ANCHORS[label.align]}"'
-        if label.bold:
-            more += ' font-weight="bold"'
-        return self._text(label.text, label.x, label.y, label.size, label.colour, more)
-
-    def _text(self, text: str, x: float, y: float, size: float, colour: str, more: str = "") -> str:
-        if size != 9:
-            more += f' font-size="{size:g}"'
-        if colour != INK:
-            more += f' fill="{colour}"'
-        # centred on the height of its capitals
-        return f'<text x="{self._x(x)}" y="{self._y(y - 0.365 * size)}"{more}>{escape(text)}</text>'
 
 
 def _number(value: float) -> str:

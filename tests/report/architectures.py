@@ -1,4 +1,4 @@
-"""Architectures to draw: the published, fifty at random of each space, and some at the edge."""
+"""Architectures for the tests of pictures: published, fifty random ones per space, edge cases."""
 
 import random
 from dataclasses import replace
@@ -26,8 +26,8 @@ NASNET = CellSpace(5, NASNET_OPERATIONS, combinations=COMBINATIONS, rules="nasne
 
 
 def sample(space, seed):
-    draws = random.Random(seed)
-    return space.decode([draws.randrange(n) for n in space.token_options()])
+    generator = random.Random(seed)
+    return space.decode([generator.randrange(n) for n in space.token_options()])
 
 
 def macro_size(seed):
@@ -35,13 +35,13 @@ def macro_size(seed):
 
 
 def chain_space(seed):
-    """6 to 15 layers; every other one with strides, every third one thrice in a row."""
+    """Return a space of 6 to 15 layers: every second one has strides, every third one repeats."""
     strides = (1, 2, 3) if seed % 2 else (1,)
     return ChainSpace(6 + seed % 10, strides=strides, pools=[1], repeats=1 if seed % 3 else 3)
 
 
 def chain_of_skips(layers, skips):
-    """A chain with so many inputs, drawn among all that there could be."""
+    """Return a chain with ``skips`` inputs, sampled from all possible inputs."""
     network = sample(ChainSpace(layers), 0)
     pairs = [(source, index) for index in range(layers) for source in range(index)]
     chosen = random.Random(0).sample(pairs, skips)
@@ -82,12 +82,12 @@ ARCHITECTURES = {
 
 
 def passes_through_a_box(line, picture):
-    points = line.points if line.curved else straight(line.points)
+    points = line.points if line.is_curved else as_splines(line.points)
     return meets(points, picture.boxes)
 
 
-def straight(points):
-    """The control points of the same line as splines."""
+def as_splines(points):
+    """Return the control points of a polyline as splines."""
     pieces = [points[0]]
     for a, b in pairwise(points):
         thirds = [tuple(p + (q - p) * k / 3 for p, q in zip(a, b, strict=True)) for k in (1, 2)]
@@ -95,13 +95,13 @@ def straight(points):
     return pieces
 
 
-def overlap(a, b):
-    """Whether two areas, each left, bottom, right, top, have a point in common."""
+def do_overlap(a, b):
+    """Return whether two areas, each (left, bottom, right, top), have a common point."""
     return a[0] < b[2] and b[0] < a[2] and a[1] < b[3] and b[1] < a[3]
 
 
-def within(a, b):
-    """Whether the first area lies in the second, a hair's breadth beside it or not."""
-    hair = 0.01
-    low = all(p >= q - hair for p, q in zip(a[:2], b[:2], strict=True))
-    return low and all(p <= q + hair for p, q in zip(a[2:], b[2:], strict=True))
+def is_within(a, b):
+    """Return whether area ``a`` is inside area ``b``, with a tolerance of 0.01 points."""
+    tolerance = 0.01
+    low = all(p >= q - tolerance for p, q in zip(a[:2], b[:2], strict=True))
+    return low and all(p <= q + tolerance for p, q in zip(a[2:], b[2:], strict=True))

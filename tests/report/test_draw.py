@@ -1,4 +1,4 @@
-"""Pictures of architectures: complete, free of collisions, the same every time."""
+"""Tests of pictures of architectures: complete, without collisions, reproducible."""
 
 import struct
 import subprocess
@@ -10,22 +10,36 @@ from itertools import combinations, pairwise
 import pytest
 
 from lightning_nas.architecture import (
+    CELL_OPERATIONS,
+    CELL_RULES,
+    Block,
+    Cell,
     CellArchitecture,
+    CellRules,
     ChainArchitecture,
     ChainLayer,
     EdgeCellArchitecture,
+    MacroArchitecture,
+    MacroLayer,
     write_architecture,
 )
 from lightning_nas.errors import InputError
 from lightning_nas.pictures.curves import points_on
+from lightning_nas.pictures.palette import UNKNOWN
 from lightning_nas.pictures.picture import text_width
 from lightning_nas.published import PUBLISHED
-from lightning_nas.report.draw import draw, layout, layout_space, main, svg_of
+from lightning_nas.report.draw import draw, layout_architecture, main, svg_of
 from lightning_nas.spaces.macro import MacroSpace
-from tests.report.architectures import ARCHITECTURES, overlap, passes_through_a_box, sample, within
+from tests.report.architectures import (
+    ARCHITECTURES,
+    do_overlap,
+    is_within,
+    passes_through_a_box,
+    sample,
+)
 
 each = pytest.mark.parametrize("architecture", ARCHITECTURES.values(), ids=ARCHITECTURES)
-picture_of = cache(layout)
+layout_once = cache(layout_architecture)
 
 
 def svg_ids(text):
@@ -33,7 +47,7 @@ def svg_ids(text):
 
 
 def cell_ids(cell):
-    """Every node and arrow of a cell, written down from its meaning."""
+    """Yield the expected ids of all nodes and arrows of a cell."""
 
     def state(index):
         return f"input{index}" if index < 2 else joins[index - 2]
@@ -67,7 +81,7 @@ def expected_ids(architecture):
 
 
 def chain_ids(architecture):
-    """Every layer, and every input that is not the row before: outputs count from the image."""
+    """Yield the ids of layers and of inputs other than the row above; output 0 is the image."""
     yield from ("image", "classifier")
     read = {source for layer in architecture.layers for source in layer.inputs}
     for index, layer in enumerate(architecture.layers):
@@ -79,7 +93,7 @@ def chain_ids(architecture):
 
 
 def edge_cell_ids(architecture):
-    """The four nodes, and every edge but those that are none: an operation and two arrows."""
+    """Yield the ids of the four nodes and, for each edge that is not none, of three shapes."""
     yield from (f"node{node}" for node in range(4))
     edges = ["0-1", "0-2", "1-2", "0-3", "1-3", "2-3"]
     for edge, operation in zip(edges, architecture.operations, strict=True):
@@ -88,49 +102,50 @@ def edge_cell_ids(architecture):
 
 
 def network_ids(ids):
-    """Ids of an architecture's nodes and arrows: no legend, nor the lines that dots join."""
+    """Return the ids of nodes and connections, without those of the legend, lanes and rails."""
     starts = ("normal", "reduction", "stem", "image", "layer", "classifier", "skip", "node", "edge")
     return [name for name in ids if name.startswith(starts)]
 
 
 @each
-def test_svg_holds_every_node_and_connection_once_and_no_other(architecture):
+def test_svg_has_one_id_for_each_node_and_connection(architecture):
     ids = network_ids(svg_ids(svg_of(architecture)))
     assert sorted(ids) == sorted(set(expected_ids(architecture)))
 
 
 @each
-def test_boxes_and_labels_keep_apart_and_on_the_sheet(architecture):
-    picture = picture_of(architecture)
+def test_boxes_and_labels_do_not_overlap_and_stay_on_the_sheet(architecture):
+    picture = layout_once(architecture)
     areas = [(box.name, box.extent) for box in picture.boxes]
     for label in picture.labels:
-        width = text_width(label.text, label.size) * (1.15 if label.bold else 1)
+        width = text_width(label.text, label.size) * (1.15 if label.is_bold else 1)
         left = label.x - {"left": 0, "center": 0.5, "right": 1}[label.align] * width
         half = label.size * 0.4
         areas.append((label.text, (left, label.y - half, left + width, label.y + half)))
     sheet = 0, 0, picture.width, picture.height
-    assert [name for name, area in areas if not within(area, sheet)] == []
-    assert [(a[0], b[0]) for a, b in combinations(areas, 2) if overlap(a[1], b[1])] == []
+    assert [name for name, area in areas if not is_within(area, sheet)] == []
+    assert [(a[0], b[0]) for a, b in combinations(areas, 2) if do_overlap(a[1], b[1])] == []
 
 
 @each
-def test_texts_stay_inside_their_boxes(architecture):
-    for box in picture_of(architecture).boxes:
+def test_texts_fit_their_boxes(architecture):
+    for box in layout_once(architecture).boxes:
         _, bottom, _, top = box.extent
-        for text, y, size in box.texts:
-            assert text_width(text, size) <= box.width - 4, text
-            assert bottom <= y - size / 2 < y + size / 2 <= top, text
+        for label in box.labels:
+            assert text_width(label.text, label.size) <= box.width - 4, label.text
+            half = label.size / 2
+            assert bottom <= label.y - half < label.y + half <= top, label.text
 
 
 @each
 def test_no_line_passes_through_a_box(architecture):
-    picture = picture_of(architecture)
+    picture = layout_once(architecture)
     assert [line.name for line in picture.lines if passes_through_a_box(line, picture)] == []
 
 
 @each
-def test_legend_explains_each_colour_of_an_operation_once(architecture):
-    boxes = picture_of(architecture).boxes
+def test_legend_explains_each_operation_once(architecture):
+    boxes = layout_once(architecture).boxes
     explained = [box.kind for box in boxes if box.name.startswith("legend-")]
     plain = {"end", "join", "pooling", "input0", "input1"}
     assert sorted(explained) == sorted({box.kind for box in boxes} - plain)
@@ -138,7 +153,7 @@ def test_legend_explains_each_colour_of_an_operation_once(architecture):
 
 @pytest.mark.parametrize("name", PUBLISHED)
 def test_arrows_start_at_their_source_and_end_at_their_target(name):
-    picture = layout(PUBLISHED[name].architecture)
+    picture = layout_architecture(PUBLISHED[name].architecture)
     boxes = {box.name: box for box in picture.boxes}
     for line in (line for line in picture.lines if "-edge-" in line.name):
         prefix, _, rest = line.name.partition("-edge-")
@@ -157,7 +172,7 @@ def test_arrows_start_at_their_source_and_end_at_their_target(name):
 
 
 def test_skips_join_the_lane_of_their_source_and_the_rail_of_their_reader():
-    picture = layout(PUBLISHED["enas_macro"].architecture)
+    picture = layout_architecture(PUBLISHED["enas_macro"].architecture)
     lines = {line.name: line.points for line in picture.lines}
     assert len(picture.dots) == 98
     for dot in picture.dots:
@@ -170,31 +185,36 @@ def test_skips_join_the_lane_of_their_source_and_the_rail_of_their_reader():
         assert bottom <= dot.y < top
 
 
-def test_a_chain_shows_every_input():
-    picture = layout(PUBLISHED["nas_2017"].architecture)
+def test_chain_shows_every_input():
+    picture = layout_architecture(PUBLISHED["nas_2017"].architecture)
     assert len(picture.dots) == 51  # the paper's skips; the other 14 inputs are arrows
     assert sum(line.name.startswith("path") for line in picture.lines) == 16
-    loose = layout(ChainArchitecture((ChainLayer((3, 3), (1, 1), 8),) * 2))
+    loose = layout_architecture(ChainArchitecture((ChainLayer((3, 3), (1, 1), 8),) * 2))
     assert {dot.name for dot in loose.dots} == {"skip-0-1", "skip-1-classifier"}
 
 
-def test_lanes_keep_apart():
-    lanes = [line for line in layout(PUBLISHED["enas_macro"].architecture).lines if line.bridge]
+def test_lanes_do_not_overlap():
+    lanes = [
+        line for line in layout_once(PUBLISHED["enas_macro"].architecture).lines if line.has_bridge
+    ]
     assert len({line.points[-1][0] for line in lanes}) == len(lanes) > 0
 
 
 def test_poolings_follow_the_last_layers_of_the_first_two_thirds():
-    picture = layout(PUBLISHED["enas_macro"].architecture)
+    picture = layout_architecture(PUBLISHED["enas_macro"].architecture)
     names = [box.name for box in sorted(picture.boxes, key=lambda box: -box.y)]
     assert names[names.index("pooling0") - 1] == "layer7"
     assert names[names.index("pooling1") - 1] == "layer15"
 
 
-def test_a_chain_tells_strides_and_repeats_where_there_are_any():
+def test_chain_shows_strides_and_repeats_if_it_has_any():
     plain = ChainArchitecture((ChainLayer((3, 5), (1, 1), 24),))
     strided = ChainArchitecture((ChainLayer((3, 5), (2, 1), 24),), repeats=3)
-    texts = [{box.text for box in layout(chain).boxes} for chain in (plain, strided)]
-    hints = [" ".join(label.text for label in layout(chain).labels) for chain in (plain, strided)]
+    texts = [{box.text for box in layout_architecture(chain).boxes} for chain in (plain, strided)]
+    hints = [
+        " ".join(label.text for label in layout_architecture(chain).labels)
+        for chain in (plain, strided)
+    ]
     assert "3x5, 24" in texts[0]
     assert "3x5, 24 / 2x1" in texts[1]
     assert "strides" not in hints[0]
@@ -202,16 +222,16 @@ def test_a_chain_tells_strides_and_repeats_where_there_are_any():
     assert "3 layers in a row" in hints[1]
 
 
-@pytest.mark.parametrize("of", [layout, layout_space])
-def test_arrows_of_an_edge_cell_do_not_cross(of):
-    lines = of(ARCHITECTURES["edge cell with every edge"]).lines
+@pytest.mark.parametrize("is_space", [False, True])
+def test_arrows_of_an_edge_cell_do_not_cross(is_space):
+    lines = layout_architecture(ARCHITECTURES["edge cell with every edge"], is_space).lines
     ways = [list(pairwise(points_on(line.points))) for line in lines]
     for one, other in combinations(ways, 2):
-        assert not any(cross(*a, *b) for a in one for b in other)
+        assert not any(do_cross(*a, *b) for a in one for b in other)
 
 
-def cross(a, b, c, d):
-    """Whether the straight lines from a to b and from c to d cross."""
+def do_cross(a, b, c, d):
+    """Return whether the straight lines from a to b and from c to d cross."""
 
     def left(p, q, r):
         return (q[0] - p[0]) * (r[1] - p[1]) - (q[1] - p[1]) * (r[0] - p[0])
@@ -219,16 +239,33 @@ def cross(a, b, c, d):
     return left(a, b, c) * left(a, b, d) < 0 and left(c, d, a) * left(c, d, b) < 0
 
 
-def test_arrows_at_a_box_stand_in_the_order_in_which_they_go_on():
-    picture = layout(PUBLISHED["nasnet_a"].architecture)
+def test_arrows_leave_a_box_in_the_order_of_their_directions():
+    picture = layout_architecture(PUBLISHED["nasnet_a"].architecture)
     lines = {line.name: line.points for line in picture.lines}
     starts = {name: points[0][0] for name, points in lines.items() if "normal-edge-input0" in name}
-    assert starts["normal-edge-input0-concat"] == min(
-        starts.values()
-    )  # it goes around the left of all blocks
+    # this arrow passes to the left of all blocks
+    assert starts["normal-edge-input0-concat"] == min(starts.values())
 
 
-def test_text_of_an_svg_is_text_with_fonts_to_fall_back_on():
+@pytest.mark.parametrize("is_space", [False, True])
+def test_operation_that_a_user_adds_gets_the_default_colours(is_space, monkeypatch):
+    names = ("swish", "ghost_module_3x3_with_attention")
+    block = Block((0, 1), names)
+    cell = CellArchitecture(Cell((block,), (2,)), Cell((block,), (2,)))
+    rules = CellRules((*CELL_OPERATIONS, *names), ("add",))
+    monkeypatch.setitem(CELL_RULES, "enas", rules)
+    picture = layout_architecture(cell, is_space)
+    boxes = [box for box in picture.boxes if box.kind in names]
+    assert len(boxes) == 6  # two in each cell and two in the legend
+    assert {box.style.face for box in boxes} == {UNKNOWN.face}
+    assert {"swish", "ghost module 3x3 with attention"} <= {label.text for label in picture.labels}
+    for box in picture.boxes:
+        assert all(text_width(label.text, label.size) <= box.width - 4 for label in box.labels)
+    macro = layout_architecture(MacroArchitecture((MacroLayer("swish"),)))
+    assert next(box for box in macro.boxes if box.name == "layer0").text == "swish"
+
+
+def test_svg_has_text_as_text_and_fallback_fonts():
     root = ET.fromstring(svg_of(PUBLISHED["enas_micro_paper"].architecture))
     texts = [e.text for e in root.iter() if e.tag.endswith("}text")]
     assert {"normal cell", "reduction cell", "h[i-1]", "h[i]", "concat", "avg", "3x3"} <= set(texts)
@@ -237,14 +274,14 @@ def test_text_of_an_svg_is_text_with_fonts_to_fall_back_on():
     assert root.get("font-family").endswith(",sans-serif")
 
 
-def test_pictures_of_one_page_share_no_id():
+def test_prefixes_keep_ids_of_one_page_unique():
     architecture = PUBLISHED["nasnet_a"].architecture
     plain, first, second = (svg_ids(svg_of(architecture, prefix)) for prefix in ("", "a-", "b-"))
     assert [f"a-{name}" for name in plain] == first
     assert not set(first) & set(second)
 
 
-def test_an_svg_needs_nothing_from_elsewhere_and_is_small():
+def test_svg_is_small_and_refers_to_no_other_file():
     text = svg_of(PUBLISHED["nasnet_a"].architecture, "best-")
     assert text.startswith("<svg ")
     assert "href" not in text
@@ -255,7 +292,7 @@ def test_an_svg_needs_nothing_from_elsewhere_and_is_small():
 
 @pytest.mark.parametrize("name", ["nasnet_a", "nas_2017"])
 @pytest.mark.parametrize("suffix", [".svg", ".png", ".pdf"])
-def test_same_architecture_same_bytes(name, suffix, tmp_path):
+def test_same_architecture_gives_same_bytes(name, suffix, tmp_path):
     paths = [tmp_path / f"{i}{suffix}" for i in range(2)]
     for path in paths:
         draw(PUBLISHED[name].architecture, path)
@@ -263,7 +300,7 @@ def test_same_architecture_same_bytes(name, suffix, tmp_path):
 
 
 @pytest.mark.parametrize("name", ["nasnet_a", "nas_2017", "enas_macro"])
-def test_png_is_whole_and_of_a_sane_size(name, tmp_path):
+def test_png_is_complete_and_has_a_reasonable_size(name, tmp_path):
     path = tmp_path / "new folder" / "picture.PNG"
     draw(PUBLISHED[name].architecture, path)
     content = path.read_bytes()
@@ -274,7 +311,7 @@ def test_png_is_whole_and_of_a_sane_size(name, tmp_path):
     assert 800 < height < 4000
 
 
-def test_pdf_is_whole_and_its_fonts_are_embedded(tmp_path):
+def test_pdf_is_complete_and_embeds_its_fonts(tmp_path):
     draw(PUBLISHED["nasnet_a"].architecture, tmp_path / "picture.pdf")
     content = (tmp_path / "picture.pdf").read_bytes()
     assert content.startswith(b"%PDF-")
@@ -282,7 +319,7 @@ def test_pdf_is_whole_and_its_fonts_are_embedded(tmp_path):
     assert b"/FontFile2" in content
 
 
-def test_other_formats_are_refused(tmp_path):
+def test_other_formats_are_errors(tmp_path):
     with pytest.raises(InputError, match=r"legal: \.svg, \.png, \.pdf"):
         draw(PUBLISHED["enas_micro"].architecture, tmp_path / "picture.gif")
 
@@ -292,8 +329,8 @@ def test_other_formats_are_refused(tmp_path):
 
 def test_command_draws_a_file_and_a_run_folder(tmp_path):
     write_architecture(sample(MacroSpace(12), 1), tmp_path / "architecture.json")
-    for given, made in ((tmp_path / "architecture.json", "a.svg"), (tmp_path, "b.svg")):
-        assert main([str(given), "-o", str(tmp_path / made)]) == 0
+    for source, output in ((tmp_path / "architecture.json", "a.svg"), (tmp_path, "b.svg")):
+        assert main([str(source), "-o", str(tmp_path / output)]) == 0
     assert (tmp_path / "a.svg").read_bytes() == (tmp_path / "b.svg").read_bytes()
 
 
@@ -305,7 +342,7 @@ def test_command_draws_a_file_and_a_run_folder(tmp_path):
         ("enas_micro", "taken/picture.svg", "cannot be written"),
     ],
 )
-def test_command_reports_a_fault_on_one_line(name, output, message, tmp_path, capsys):
+def test_command_prints_an_error_in_one_line(name, output, message, tmp_path, capsys):
     (tmp_path / "taken").write_text("a file where a folder is needed")
     assert main([name, "-o", str(tmp_path / output)]) == 2
     errors = capsys.readouterr().err
@@ -320,7 +357,7 @@ def test_command_runs_as_a_module_without_torch(tmp_path):
         "assert not {'torch', 'matplotlib.pyplot'} & set(sys.modules); sys.exit(code)"
     )
     path = str(tmp_path / "picture.svg")
-    done = subprocess.run([sys.executable, "-c", code, "enas_micro", "-o", path], check=False)
-    assert done.returncode == 0
+    result = subprocess.run([sys.executable, "-c", code, "enas_micro", "-o", path], check=False)
+    assert result.returncode == 0
     module = [sys.executable, "-m", "lightning_nas.report.draw", "nothing", "-o", path]
     assert subprocess.run(module, check=False, capture_output=True).returncode == 2

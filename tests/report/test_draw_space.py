@@ -1,4 +1,4 @@
-"""Pictures of spaces: all that is possible, the architecture's own in red, free of collisions."""
+"""Tests of pictures of search spaces: complete, the architecture in red, no collisions."""
 
 import xml.etree.ElementTree as ET
 from functools import cache
@@ -21,19 +21,23 @@ from lightning_nas.pictures.palette import RED
 from lightning_nas.pictures.picture import text_width
 from lightning_nas.pictures.svg import to_svg
 from lightning_nas.published import PUBLISHED
-from lightning_nas.report.draw import draw_space, layout_space, main
+from lightning_nas.report.draw import draw, layout_architecture, main
 from tests.report.architectures import (
     ARCHITECTURES,
-    overlap,
+    do_overlap,
+    is_within,
     passes_through_a_box,
-    within,
 )
 
 each = pytest.mark.parametrize("architecture", ARCHITECTURES.values(), ids=ARCHITECTURES)
-picture_of = cache(layout_space)
 
 
-# What is possible and whether it is chosen, by the names of shapes, written down from its meaning.
+@cache
+def layout_space(architecture):
+    return layout_architecture(architecture, is_space=True)
+
+
+# The expected id of every option, and whether the option is chosen, from the rules of the spaces.
 
 
 def cell_space(cell, rules):
@@ -61,7 +65,7 @@ def macro_space(architecture):
 
 
 def chain_space(architecture):
-    """The paper's numbers. Outputs count from the image; that of the row above has its arrow."""
+    """Yield the paper's numbers, and all inputs but the row above; output 0 is the image."""
     strided = any(layer.stride != (1, 1) for layer in architecture.layers)
     last = len(architecture.layers) - 1
     for index, layer in enumerate(architecture.layers):
@@ -88,7 +92,7 @@ def edge_cell_space(architecture):
             yield f"{edge}-{operation}", operation == chosen
 
 
-def space(architecture):
+def expected_options(architecture):
     if isinstance(architecture, CellArchitecture):
         for name in ("normal", "reduction"):
             cell = cell_space(getattr(architecture, name), CELL_RULES[architecture.rules])
@@ -101,10 +105,10 @@ def space(architecture):
         yield from edge_cell_space(architecture)
 
 
-def drawn(architecture):
-    """Every shape of the SVG that has a choice in its name, and whether it is red."""
-    frames = {box.name for box in picture_of(architecture).boxes if box.kind not in OPTIONS}
-    for element in ET.fromstring(to_svg(picture_of(architecture), "")).iter():
+def options_in_svg(architecture):
+    """Yield the id of every option in the SVG, and whether the option is red."""
+    frames = {box.name for box in layout_space(architecture).boxes if box.kind not in OPTIONS}
+    for element in ET.fromstring(to_svg(layout_space(architecture), "")).iter():
         name = element.get("id", "legend-")
         if "-" in name and name not in frames and not name.startswith(OTHER):
             yield name, RED in (element.get("stroke"), element.get("fill"))
@@ -117,42 +121,44 @@ OPTIONS |= set(CELL_RULES["darts"].operations)
 
 
 @each
-def test_all_that_is_possible_is_there_and_red_where_it_is_chosen(architecture):
-    assert sorted(drawn(architecture)) == sorted(space(architecture))
+def test_all_options_are_shown_and_chosen_ones_are_red(architecture):
+    assert sorted(options_in_svg(architecture)) == sorted(expected_options(architecture))
 
 
 @each
-def test_boxes_lie_apart_or_one_in_the_other_and_texts_in_their_boxes(architecture):
-    picture = picture_of(architecture)
+def test_boxes_overlap_only_if_one_is_inside_the_other_and_texts_fit(architecture):
+    picture = layout_space(architecture)
     sheet = 0, 0, picture.width, picture.height
     for box in picture.boxes:
-        assert within(box.extent, sheet), box.name
-        for text, y, size in box.texts:
-            assert text_width(text, size) <= box.width - 4, text
-            assert box.extent[1] <= y - size / 2 < y + size / 2 <= box.extent[3], text
+        assert is_within(box.extent, sheet), box.name
+        for label in box.labels:
+            assert text_width(label.text, label.size) <= box.width - 4, label.text
+            half = label.size / 2
+            assert box.extent.bottom <= label.y - half, label.text
+            assert label.y + half <= box.extent.top, label.text
     areas = [(box, box.extent) for box in picture.boxes]
     for (outer, a), (inner, b) in combinations(areas, 2):
-        if overlap(a, b):
+        if do_overlap(a, b):
             assert outer.kind == "frame", f"{inner.name} lies on {outer.name}"
-            assert within(b, a), f"{inner.name} leaves {outer.name}"
+            assert is_within(b, a), f"{inner.name} leaves {outer.name}"
 
 
 @each
 def test_no_line_passes_through_a_box(architecture):
-    picture = picture_of(architecture)
+    picture = layout_space(architecture)
     assert [line.name for line in picture.lines if passes_through_a_box(line, picture)] == []
 
 
 @pytest.mark.parametrize("name", ["enas_micro", "enas_macro", "nas_2017"])
-def test_red_lines_lie_above_grey_ones(name):
-    lines = picture_of(PUBLISHED[name].architecture).lines
+def test_red_lines_are_above_grey_lines(name):
+    lines = layout_space(PUBLISHED[name].architecture).lines
     red = [line.colour == RED for line in lines if "reduction" not in line.name]
     assert red == sorted(red)
 
 
-def test_red_lines_of_a_network_lead_from_what_is_read_to_its_readers():
+def test_red_lines_lead_from_outputs_to_the_rows_that_read_them():
     architecture = PUBLISHED["enas_macro"].architecture
-    lines = {line.name: line for line in picture_of(architecture).lines}
+    lines = {line.name: line for line in layout_space(architecture).lines}
     read = {source for layer in architecture.layers for source in layer.skips}
     readers = {index for index, layer in enumerate(architecture.layers) if layer.skips}
     red = {name for name, line in lines.items() if line.colour == RED}
@@ -163,35 +169,35 @@ def test_red_lines_of_a_network_lead_from_what_is_read_to_its_readers():
     assert all(f"path{index}" in red for index in range(27))
 
 
-def test_arrows_of_a_chain_from_row_to_row_are_red_where_it_reads_the_row_above():
+def test_arrow_between_rows_is_red_if_the_layer_reads_the_row_above():
     chain = ChainArchitecture(tuple(ChainLayer((3, 3), (1, 1), 24, s) for s in ((), (0,), (0,))))
     lines = {line.name: line.colour == RED for line in layout_space(chain).lines}
     assert [lines[f"path{index}"] for index in range(4)] == [True, True, False, True]
 
 
-def test_a_number_outside_the_paper_is_there_as_well():
+def test_numbers_that_the_paper_lacks_are_shown():
     chain = ChainArchitecture((ChainLayer((9, 3), (1, 1), 128),))
-    chosen = {box.name for box in layout_space(chain).boxes if box.chosen}
+    chosen = {box.name for box in layout_space(chain).boxes if box.is_chosen}
     assert chosen == {"layer0-height-9", "layer0-width-3", "layer0-filters-128"}
 
 
 def test_arrows_into_a_block_do_not_cross_each_other():
-    picture = picture_of(PUBLISHED["enas_micro"].architecture)
+    picture = layout_space(PUBLISHED["enas_micro"].architecture)
     into = [line for line in picture.lines if line.name.endswith("-block4-left")][:6]
     heights = sorted((line.points[-1][1], line.points[0][1]) for line in into)
-    assert all(a[1] > b[1] for a, b in pairwise(heights))  # nested: the higher from, the lower to
+    assert all(a[1] > b[1] for a, b in pairwise(heights))  # nested arrows
 
 
 @pytest.mark.parametrize("name", PUBLISHED)
-def test_same_architecture_same_bytes_and_not_too_many(name, tmp_path):
+def test_same_architecture_gives_same_bytes_and_a_small_file(name, tmp_path):
     paths = [tmp_path / "1.svg", tmp_path / "2.svg"]
     for path in paths:
-        draw_space(PUBLISHED[name].architecture, path)
+        draw(PUBLISHED[name].architecture, path, is_space=True)
     assert paths[0].read_bytes() == paths[1].read_bytes()
     assert paths[0].stat().st_size < 100_000
 
 
 def test_command_draws_a_space(tmp_path):
     assert main(["enas_micro", "--space", "-o", str(tmp_path / "space.svg")]) == 0
-    draw_space(PUBLISHED["enas_micro"].architecture, tmp_path / "same.svg")
+    draw(PUBLISHED["enas_micro"].architecture, tmp_path / "same.svg", is_space=True)
     assert (tmp_path / "space.svg").read_bytes() == (tmp_path / "same.svg").read_bytes()

@@ -1,4 +1,4 @@
-"""What becomes of an SVG file inside a page."""
+"""Tests of SVG files that are inlined in a page."""
 
 import re
 
@@ -6,7 +6,7 @@ from lightning_nas.report.charts import lines
 from lightning_nas.report.inline import inline, inline_figure
 
 
-def test_ticks_that_differ_in_the_fourth_digit_stay_apart():
+def test_ticks_that_differ_in_the_fourth_digit_have_different_labels():
     figure = lines("epoch", "accuracy", {"accuracy": ([1, 2, 3], [0.9122, 0.9126, 0.9130])})
     figure.axes[0].set_ylim(0.9122, 0.9130)
     text = inline_figure(figure, "one", "Accuracy")
@@ -15,7 +15,7 @@ def test_ticks_that_differ_in_the_fourth_digit_stay_apart():
     assert len(set(ticks)) == len(ticks)
 
 
-def test_places_are_in_thousandths_of_a_point():
+def test_positions_are_rounded_to_thousandths_of_a_point():
     svg = '<svg width="9pt" height="9pt"><path d="M 1.23456 2.34567"/>'
     svg += '<g transform="translate(3.45678)"/>'
     text = inline(
