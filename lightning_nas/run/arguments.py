@@ -75,9 +75,9 @@ def add_run_arguments(arguments: list[str]) -> list[str]:
     finds them, too.
     """
     weights = _value(arguments, "weights")
-    arguments = [*arguments, *_operations(arguments, _value(arguments, "architecture"), weights)]
+    operations = _operations(arguments, _value(arguments, "architecture"), weights)
     if _value(arguments, "mode") not in (None, "fit"):
-        return arguments
+        return _insert(arguments, operations)
     if weights and not {"recipe", "debug"} & set(map(_name, arguments)):
         _tell("added for weights: recipe=finetune", arguments)
         arguments = [*arguments, "recipe=finetune"]
@@ -102,16 +102,21 @@ def add_run_arguments(arguments: list[str]) -> list[str]:
         images = []
     added = [
         argument
-        for argument in (*_outside(hydra.runtime), *recommended, *images)
+        for argument in (*_outside(hydra.runtime), *operations, *recommended, *images)
         if _name(argument) not in names
         and _name(argument) not in OF_THE_SEARCH
         and not ("data" in names and _name(argument).split(".")[0] == "data")
     ]
     if added:
         _tell(f"added for {run}: {' '.join(added)}", arguments)
-    settings = (i for i, word in enumerate(arguments) if "=" in word and not word.startswith("-"))
-    first = next(settings)  # after -m and its like: Hydra takes settings in one row
-    return [*arguments[:first], *added, *arguments[first:]]
+    return _insert(arguments, added)
+
+
+def _insert(arguments: list[str], settings: list[str]) -> list[str]:
+    """Insert settings before the first setting: Hydra wants all settings in one row."""
+    places = (i for i, word in enumerate(arguments) if "=" in word and not word.startswith("-"))
+    first = next(places, len(arguments))
+    return [*arguments[:first], *settings, *arguments[first:]]
 
 
 def _operations(arguments: list[str], *sources: str | None) -> list[str]:
