@@ -98,9 +98,9 @@ def add_run_arguments(arguments: list[str]) -> list[str]:
     """
     weights = _value(arguments, "weights")
     runs = [RunFolder.find(_value(arguments, "architecture")), RunFolder.find(weights)]
-    arguments = [*arguments, *_operation_arguments(arguments, [run for run in runs if run])]
+    operations = _operation_arguments(arguments, [run for run in runs if run])
     if _value(arguments, "mode") not in (None, "fit"):
-        return arguments
+        return _insert(arguments, operations)
     if weights and not {"recipe", "debug"} & set(map(_name, arguments)):
         _print_added("weights", ["recipe=finetune"], arguments)
         arguments = [*arguments, "recipe=finetune"]
@@ -117,17 +117,21 @@ def add_run_arguments(arguments: list[str]) -> list[str]:
         data = []
     added = [
         argument
-        for argument in (*_search_path(hydra["runtime"]), *recommended, *data)
+        for argument in (*_search_path(hydra["runtime"]), *operations, *recommended, *data)
         if _name(argument) not in names
         and _name(argument) not in SEARCH_ONLY
         and not ("data" in names and _name(argument).split(".")[0] == "data")
     ]
     if added:
         _print_added(str(run), added, arguments)
-    # Hydra wants all settings in one row, so the new ones go after -m and similar options
-    settings = (i for i, word in enumerate(arguments) if "=" in word and not word.startswith("-"))
-    first = next(settings)
-    return [*arguments[:first], *added, *arguments[first:]]
+    return _insert(arguments, added)
+
+
+def _insert(arguments: list[str], settings: list[str]) -> list[str]:
+    """Insert settings before the first setting: Hydra wants all settings in one row."""
+    places = (i for i, word in enumerate(arguments) if "=" in word and not word.startswith("-"))
+    first = next(places, len(arguments))
+    return [*arguments[:first], *settings, *arguments[first:]]
 
 
 def _operation_arguments(arguments: list[str], runs: list[RunFolder]) -> list[str]:
