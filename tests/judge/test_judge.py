@@ -19,8 +19,8 @@ from commands import run, start
 from lightning_nas.callbacks.interrupt import Interrupted
 from lightning_nas.judge.__main__ import main
 from lightning_nas.judge.facts import describe_state
-from lightning_nas.judge.judge import _stopping, choose_candidates
-from lightning_nas.judge.opened_search import open_search, score_architectures
+from lightning_nas.judge.finished_search import open_search, score_architectures
+from lightning_nas.judge.judge import choose_candidates, poll_signals
 
 pytestmark = pytest.mark.slow  # real searches, one after the other
 
@@ -228,7 +228,7 @@ def test_processes_that_load_images_and_ended_of_the_signal_are_no_error(searche
     found = open_search(searched)
 
     def load(*signals):
-        with _stopping(found):
+        with poll_signals(found):
             for signum in signals:
                 os.kill(os.getpid(), signum)
             raise RuntimeError("DataLoader worker (pid(s) 1) exited unexpectedly")  # torch's words
