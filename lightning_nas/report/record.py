@@ -21,15 +21,7 @@ from lightning_nas.files import read_csv
 from lightning_nas.search.result import RankedArchitecture, decode_trials
 from lightning_nas.spaces.base import Space
 from lightning_nas.storage.run_folder import COMPLETE, INTERRUPTED, RunFolder, shell_path
-from lightning_nas.storage.trial import (
-    DERIVED,
-    FINALIST,
-    POLICY,
-    RANDOM,
-    Proposal,
-    Trial,
-    best_of,
-)
+from lightning_nas.storage.trial import DERIVED, FINALIST, POLICY, RANDOM, Proposal, Trial, best_of
 
 TOP = 10
 RESUMED = "resumed.yaml"  # name of RunFolder.resume_settings

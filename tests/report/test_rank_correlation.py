@@ -7,11 +7,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from lightning_nas.report.statistics import (
-    correlate_ranks,
-    resample_rho,
-    resample_tau,
-)
+from lightning_nas.report.statistics import correlate_ranks, resample_rho, resample_tau
 
 
 def make_scores(n, levels, seed=0):
