@@ -152,7 +152,11 @@ def replace_settings(cfg: DictConfig, settings: Sequence[str]) -> None:
             raise InputError(f"{setting}: legal are {', '.join(SETTABLE)} with a value")
     for setting in settings:
         if setting.startswith("executor="):
-            cfg.executor = _read_executor(setting)
+            files = {path.stem: path for path in sorted(EXECUTORS.glob("*.yaml"))}
+            name = setting.removeprefix("executor=")
+            if name not in files:
+                raise InputError(f"{setting}: legal are {', '.join(files)}")
+            cfg.executor = OmegaConf.load(files[name])
     dotted = [setting for setting in settings if not setting.startswith("executor=")]
     for setting in dotted:
         _check_name(cfg, setting)
@@ -160,14 +164,6 @@ def replace_settings(cfg: DictConfig, settings: Sequence[str]) -> None:
         cfg.merge_with_dotlist(dotted)
     except yaml.YAMLError as error:
         raise InputError(f"{' '.join(dotted)}: {' '.join(str(error).split())}") from None
-
-
-def _read_executor(setting: str) -> Any:
-    files = {path.stem: path for path in sorted(EXECUTORS.glob("*.yaml"))}
-    name = setting.partition("=")[2]
-    if name not in files:
-        raise InputError(f"{setting}: legal are {', '.join(files)}")
-    return OmegaConf.load(files[name])
 
 
 def _check_name(cfg: DictConfig, setting: str) -> None:
@@ -224,6 +220,7 @@ def score_architectures(
     for batch in search.data.val_dataloader():
         validation.append(trainer.precision_plugin.convert_input(batch))
         poll()
+    state = search.method.supernet.network.state_dict()
     scores: list[dict[str, float]] = [{} for _ in tokens]
     total = len(MODES) * len(tokens)
     with (
@@ -231,23 +228,17 @@ def score_architectures(
         trainer.precision_plugin.forward_context(),
     ):
         for mode in MODES:
-            supernet = _build_for_mode(search, mode, batches, poll)
+            supernet = build_in_mode(mode, search.build_supernet, state)
+            if mode == "recalibrated":
+                images, _ = search.data.calibration_batch(search.method.calibration_images)
+                supernet.calibration = trainer.precision_plugin.convert_input(images)
+            if mode == "running" and not search.has_running_statistics:
+                gather_statistics(supernet, _iterate_training(search, batches, poll))
             for place, accuracy in enumerate(supernet.rank(validation, architectures)):
                 scores[place][mode] = float(accuracy)
                 bar.update()
                 poll()
     return scores
-
-
-def _build_for_mode(search: FinishedSearch, mode: str, batches: int, poll: Poll) -> SupernetModule:
-    state = search.method.supernet.network.state_dict()
-    supernet = build_in_mode(mode, search.build_supernet, state)
-    if mode == "recalibrated":
-        images, _ = search.data.calibration_batch(search.method.calibration_images)
-        supernet.calibration = search.trainer.precision_plugin.convert_input(images)
-    if mode == "running" and not search.has_running_statistics:
-        gather_statistics(supernet, _iterate_training(search, batches, poll))
-    return supernet
 
 
 def _iterate_training(

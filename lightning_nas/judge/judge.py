@@ -96,7 +96,12 @@ def judge_run(
         if search.has_running_statistics
         else f"gathered on {batches}",
         **collect_facts(_join_scores(candidates, shared, trials)),
-        "failed": _list_failures(candidates, trials),
+        "failed": [
+            {"arm": candidate.arm, "tokens": candidate.tokens, "error": trial.outcome.error}
+            for candidate, trained in zip(candidates, trials, strict=True)
+            for trial in trained
+            if trial.outcome.error is not None
+        ],
     }
     print(f"\n{format_facts(facts)}\n\n{_write_facts(facts, search.run)}")
     write_report_safely(search.run.path)
@@ -209,17 +214,6 @@ def _join_scores(
             "repeat the failed trainings"
         )
     return scores
-
-
-def _list_failures(
-    candidates: Sequence[Candidate], trials: Sequence[Sequence[Trial]]
-) -> list[dict[str, Any]]:
-    return [
-        {"arm": candidate.arm, "tokens": candidate.tokens, "error": trial.outcome.error}
-        for candidate, trained in zip(candidates, trials, strict=True)
-        for trial in trained
-        if trial.outcome.error is not None
-    ]
 
 
 def _write_facts(facts: dict[str, Any], run: RunFolder) -> str:

@@ -7,6 +7,7 @@ computed and drawn elsewhere. No Hydra here.
 from collections.abc import Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from pydoc import ErrorDuringImport, locate
 from typing import Any
@@ -53,9 +54,8 @@ class RunRecord:
         texts: JSON of the architectures that were evaluated one by one, by their tokens.
         metrics: Rows of ``metrics.csv``; a value that is empty there is missing.
         shares_weights: Whether the architectures share weights, as in ENAS.
-        best: At most ten best architectures: the chosen one first, finalists before the others.
-        front: Pareto front of accuracy and cost, the cheapest architecture first.
-        cost: Cost of the front: ``parameters``, ``multiply_adds`` or ``latency``.
+        chosen: Trial numbers of the best architectures as the method ranked them at the end, the
+            best first; None before the end.
     """
 
     folder: Path
@@ -67,9 +67,7 @@ class RunRecord:
     texts: Mapping[Tokens, str]
     metrics: tuple[Mapping[str, float], ...]
     shares_weights: bool
-    best: tuple[RankedArchitecture, ...]
-    front: tuple[RankedArchitecture, ...]
-    cost: str
+    chosen: Sequence[int] | None
 
     @property
     def name(self) -> str:
@@ -149,16 +147,49 @@ class RunRecord:
                 return [row["epoch"] + 1 for row in rows], [row[column] for row in rows]
         return [], []
 
-    def decode(self, trial: Trial) -> Architecture:
-        """Return the architecture of a trial.
+    def decode(self, proposal: Proposal) -> Architecture:
+        """Return the architecture of a proposal.
 
         Decoded on demand: a search may have hundreds of thousands of trials.
         """
-        return _decode_tokens(trial.proposal.tokens, self.texts, self.space)
+        text = self.texts.get(proposal.tokens)
+        if text is None:
+            return self.space.decode(proposal.tokens)
+        return from_json(text, str(RunFolder(self.folder).journal))
 
+    @property
+    def cost(self) -> str:
+        """Cost of the Pareto front: ``parameters``, ``multiply_adds`` or ``latency``."""
+        return (self.config["method"].get("budget") or {}).get("cost") or COSTS[0]
 
-def _decode_tokens(tokens: Tokens, texts: Mapping[Tokens, str], space: Space) -> Architecture:
-    return from_json(texts[tokens], "trials.sqlite") if tokens in texts else space.decode(tokens)
+    @cached_property
+    def front(self) -> tuple[RankedArchitecture, ...]:
+        """Pareto front of accuracy and cost, the cheapest first; empty for shared weights."""
+        if self.shares_weights:
+            return ()
+        trials = [trial for trial in self.trials if trial.proposal.arm != FINALIST]
+        return decode_trials(pareto_front(trials, self.cost), self.decode)
+
+    @cached_property
+    def best(self) -> tuple[RankedArchitecture, ...]:
+        """At most ten best architectures as the method ranks them, the chosen ones first.
+
+        Before the end of a search the chosen ones are its finalists. The others are the derived
+        architectures if there are any; they never include uniform samples of shared weights.
+        """
+        valid = [t for t in self.trials if t.outcome.error is None and t.same_as is None]
+        if self.chosen is None:
+            first = best_of((t for t in valid if t.proposal.arm == FINALIST), TOP)
+        else:
+            by_number = {trial.number: trial for trial in valid}
+            first = [by_number[number] for number in self.chosen if number in by_number]
+        others = [t for t in valid if t.proposal.arm == DERIVED]
+        if not others:
+            arms = (POLICY,) if self.shares_weights else (POLICY, RANDOM)
+            others = [t for t in valid if t.proposal.arm in arms]
+        tokens = {trial.proposal.tokens for trial in first}
+        rest = [t for t in best_of(others, 2 * TOP) if t.proposal.tokens not in tokens]
+        return decode_trials([*first, *rest][:TOP], self.decode)
 
 
 def read_run(folder: Path) -> RunRecord:
@@ -185,14 +216,6 @@ def read_run(folder: Path) -> RunRecord:
         for trial, text in zip(trials, written, strict=True)
         if trial.proposal.arm != FINALIST
     )
-    cost = (config["method"].get("budget") or {}).get("cost") or COSTS[0]
-    candidates = [trial for trial in trials if trial.proposal.arm != FINALIST]
-    front = () if shares_weights else pareto_front(candidates, cost)
-
-    def decode(proposal: Proposal) -> Architecture:
-        return _decode_tokens(proposal.tokens, texts, space)
-
-    best = _list_best(trials, shares_weights, _read_chosen(run, summary))
     return RunRecord(
         folder=folder,
         configuration=configuration,
@@ -203,9 +226,7 @@ def read_run(folder: Path) -> RunRecord:
         texts=texts,
         metrics=tuple(run.read_metrics()),
         shares_weights=shares_weights,
-        best=tuple(decode_trials(best, decode)),
-        front=tuple(decode_trials(front, decode)),
-        cost=cost,
+        chosen=_read_chosen(run, summary),
     )
 
 
@@ -263,25 +284,3 @@ def _read_chosen(run: RunFolder, summary: Mapping[str, Any]) -> list[int] | None
         return [int(row["trial"]) for row in read_csv(run.top)]
     except (KeyError, ValueError):
         raise InputError(f"{run.top}: damaged: a row has no trial number") from None
-
-
-def _list_best(
-    trials: Sequence[Trial], shares_weights: bool, chosen: Sequence[int] | None
-) -> list[Trial]:
-    """Return at most ten trials as the method ranks them: the chosen ones, then the other best.
-
-    Before the end of a search the chosen ones are its finalists. The others are the derived
-    architectures if there are any; they never include uniform samples of shared weights.
-    """
-    valid = [t for t in trials if t.outcome.error is None and t.same_as is None]
-    if chosen is None:
-        first = best_of((t for t in valid if t.proposal.arm == FINALIST), TOP)
-    else:
-        by_number = {trial.number: trial for trial in valid}
-        first = [by_number[number] for number in chosen if number in by_number]
-    others = [t for t in valid if t.proposal.arm == DERIVED]
-    if not others:
-        arms = (POLICY,) if shares_weights else (POLICY, RANDOM)
-        others = [t for t in valid if t.proposal.arm in arms]
-    tokens = {trial.proposal.tokens for trial in first}
-    return [*first, *(t for t in best_of(others, 2 * TOP) if t.proposal.tokens not in tokens)][:TOP]

@@ -101,7 +101,7 @@ def trace_shares(record: RunRecord) -> dict[str, dict[str, list[float]]]:
     kind without any decision, such as the skips of a single layer, is left out.
     """
     parts = [
-        _count_choices(record.decode(trial) for trial in choose_evenly(part, DECODED))
+        _count_choices(record.decode(trial.proposal) for trial in choose_evenly(part, DECODED))
         for part in split_into_parts(record.select_arms(POLICY))
     ]
     kinds = dict.fromkeys(kind for counts in parts for kind, found in counts.items() if found)

@@ -21,7 +21,7 @@ def test_a_search_by_trials_is_read_completely(tmp_path):
     assert record.metrics[2]["controller/entropy"] == 7.0
     space = EdgeCellSpace()
     for trial in record.trials:
-        assert record.decode(trial) == space.decode(trial.proposal.tokens)
+        assert record.decode(trial.proposal) == space.decode(trial.proposal.tokens)
     rewards = [one.trial.reward for one in record.best]
     whole = sorted({t.proposal.tokens: t.reward for t in record.trials}.values(), reverse=True)
     assert rewards == whole[:10]

@@ -75,7 +75,7 @@ def test_shares_of_random_architectures_sum_to_one(space):
 
 
 def count_operations(record, trials):
-    return Counter(name for trial in trials for name in record.decode(trial).operations)
+    return Counter(name for trial in trials for name in record.decode(trial.proposal).operations)
 
 
 @pytest.fixture(scope="module")
