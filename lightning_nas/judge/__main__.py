@@ -1,8 +1,8 @@
-"""Do the shared weights of a search rank architectures, and is what it found better than chance?
+"""Judges whether the shared weights of an ENAS search rank architectures correctly.
 
-``python -m lightning_nas.judge RUN``, for the run folder of an ENAS search. Architectures that are
-drawn uniformly, some of the controller's and the derived one are scored with the shared weights and
-trained from scratch. ``lightning_nas/methods/enas.md`` has what came out.
+``python -m lightning_nas.judge RUN`` trains architectures from scratch and compares their
+accuracies with those under the shared weights: uniformly sampled ones, samples of the controller
+and the derived one. Results: ``lightning_nas/methods/enas.md``.
 """
 
 import argparse
@@ -15,47 +15,47 @@ from lightning_nas.run.cli import print_user_errors
 
 def main() -> None:
     """Run the command; a user's error is one line and exit status 2."""
-    options = _parser().parse_intermixed_args()
+    options = _make_parser().parse_intermixed_args()
     warnings.filterwarnings("ignore", ".*LeafSpec.*", FutureWarning)  # Lightning 2.6, torch 2.14
     try:
-        _judge(options)
+        _run_judge(options)
     except KeyboardInterrupt:
-        sys.exit(128 + signal.SIGINT)  # before there was anything to save
+        sys.exit(128 + signal.SIGINT)  # before poll_signals: there is nothing to save yet
 
 
-def _judge(options: argparse.Namespace) -> None:
-    from lightning_nas.callbacks.interrupt import Interrupted  # torch: not needed for --help
+def _run_judge(options: argparse.Namespace) -> None:
+    from lightning_nas.callbacks.interrupt import Interrupted  # imports torch: too slow for --help
     from lightning_nas.judge.judge import judge_run
 
     try:
         with print_user_errors():
             judge_run(**vars(options))
     except Interrupted as interrupted:
-        print(f"interrupted by {interrupted}; the same command goes on", file=sys.stderr)
+        print(f"interrupted by {interrupted}; to resume: the same command", file=sys.stderr)
         sys.exit(interrupted.exit_code)
 
 
-def _parser() -> argparse.ArgumentParser:
+def _make_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m lightning_nas.judge", description=__doc__.splitlines()[0]
     )
-    parser.add_argument("run", metavar="RUN", help="the run folder of an ENAS search")
-    for name, default, what in (
-        ("architectures", 30, "drawn uniformly, at least 3"),
-        ("sampled", 10, "drawn by the controller, which may be 0"),
-        ("seeds", 1, "trainings of each"),
-        ("derived-seeds", None, "trainings of the derived one (default: as of the others)"),
-        ("epochs", None, "of a training (default: evaluation.epochs of the search)"),
-        ("batches", 500, "to gather running statistics on, where the search tracked none"),
+    parser.add_argument("run", metavar="RUN", help="run folder of an ENAS search")
+    for name, default, text in (
+        ("architectures", 30, "number of uniformly sampled architectures, at least 3"),
+        ("sampled", 10, "number of architectures sampled by the controller, at least 0"),
+        ("seeds", 1, "trainings of each architecture"),
+        ("derived-seeds", None, "trainings of the derived architecture (default: --seeds)"),
+        ("epochs", None, "epochs of a training (default: evaluation.epochs of the search)"),
+        ("batches", 500, "batches for running statistics, if the search tracked none"),
     ):
-        shown = what if default is None else f"{what} (default: {default})"
-        parser.add_argument(f"--{name}", type=int, default=default, help=shown, metavar="N")
+        help_text = text if default is None else f"{text} (default: {default})"
+        parser.add_argument(f"--{name}", type=int, default=default, help=help_text, metavar="N")
     parser.add_argument(
         "settings",
         nargs="*",
         metavar="SETTING",
-        help="of the trainings, as to search.py: evaluation.network.filters=8, or executor=ray "
-        "executor.slots=2 for several at once",
+        help="settings of the trainings, as for search.py: evaluation.network.filters=8; "
+        "executor=ray executor.slots=2 trains several at once",
     )
     return parser
 

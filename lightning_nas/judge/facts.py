@@ -1,170 +1,214 @@
-"""What is to be said of a search with shared weights: do they rank, and is what was found better?
+"""The facts about weight sharing in ``weight_sharing.json``, for a terminal and for a report.
 
-From the accuracies of single architectures to the facts of ``weight_sharing.json``, and the lines
-that are printed. All accuracies are on the validation split, in [0, 1].
+Do shared weights rank architectures as training from scratch does, and are the architectures that
+the search found better than its random arm? All accuracies are on the validation split, in [0, 1].
 """
 
 import math
 import statistics
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from typing import Any
 
-from lightning_nas.judge.correlation import correlate
-from lightning_nas.report.statistics import compare_means, mean_of
+from lightning_nas.errors import InputError
+from lightning_nas.files import read_json
+from lightning_nas.report.comparison import VERDICT_WORDS
+from lightning_nas.report.inline import inline
+from lightning_nas.report.statistics import compare_means, correlate_ranks, estimate_mean
+from lightning_nas.report.table import format_interval, format_number
+from lightning_nas.storage.run_folder import RunFolder
 from lightning_nas.storage.trial import DERIVED, POLICY, RANDOM
 
-STATE = ("status", "architectures", "best_reward")  # of a summary: they tell its states apart
-NAMES = {RANDOM: "uniform", POLICY: "the controller's", DERIVED: "derived"}
+STATE = ("status", "architectures", "best_reward")  # of summary.json: they change with a resume
+ARM_NAMES = {RANDOM: "random arm", POLICY: "controller", DERIVED: "derived"}
 
 
 @dataclass(frozen=True)
-class JudgedArchitecture:
-    """An architecture, as it was judged both ways.
+class ArchitectureScores:
+    """The accuracies of an architecture with the shared weights and after training from scratch.
 
     Args:
-        arm: ``control``, drawn uniformly; ``policy``, drawn by the controller; or ``derived``.
-        tokens: Its decisions.
-        shared: Accuracy with the shared weights, by the mode of batch norm.
-        alone: Accuracy of trainings from scratch, one for each seed, at least one.
-        parameters: Of the network that was trained.
+        arm: ``control`` (the random arm), ``policy`` (sampled by the controller), or ``derived``.
+        tokens: The decisions that describe the architecture.
+        shared: Accuracy with the shared weights, by mode of batch norm.
+        alone: Accuracy after training from scratch, one value for each seed, at least one.
+        parameters: Number of parameters of the child.
     """
 
     arm: str
     tokens: tuple[int, ...]
     shared: dict[str, float]
-    alone: tuple[float, ...] = field(default=())
+    alone: tuple[float, ...] = ()
     parameters: int | None = None
 
     @property
     def mean(self) -> float:
-        """Accuracy from scratch, over the seeds."""
+        """Mean over the seeds of the accuracy after training from scratch."""
         return statistics.fmean(self.alone)
 
 
-def collect_facts(judged: Sequence[JudgedArchitecture]) -> dict[str, Any]:
-    """Return what ``weight_sharing.json`` has besides the settings.
+Scores = Sequence[ArchitectureScores]
 
-    Correlations are those over the uniform architectures: the primary figure, for nothing chose
-    them. ``correlations_all`` are over all; the others were chosen by these very weights.
+
+def collect_facts(scores: Scores) -> dict[str, Any]:
+    """Return the content of ``weight_sharing.json``, without the settings.
+
+    ``correlations`` are over the random arm: they are the primary result, because no reward chose
+    these architectures. ``correlations_all`` are over all; the shared weights chose the others.
 
     Args:
-        judged: At least three of the arm ``control``, and one ``derived``.
+        scores: At least three architectures of the arm ``control``, and one of ``derived``.
     """
-    arms = {arm: [one for one in judged if one.arm == arm] for arm in NAMES}
+    arms = {arm: [one for one in scores if one.arm == arm] for arm in ARM_NAMES}
+    means = [one.mean for one in arms[RANDOM]]
+    derived = arms[DERIVED][0].mean
+    variances = [statistics.variance(one.alone) for one in scores if len(one.alone) > 1]
     return {
-        "architectures": [asdict(one) for one in judged],
-        "correlations": _correlations(arms[RANDOM]),
-        "correlations_all": _correlations(judged),
-        "arms": {arm: _summary(ones) for arm, ones in arms.items() if ones},
-        "derived": _derived(arms[DERIVED][0], arms[RANDOM]),
-        "policy": _policy(arms[POLICY], arms[RANDOM]),
-        "deviation": _deviation(arms[RANDOM], judged),
-    }
-
-
-def _correlations(judged: Sequence[JudgedArchitecture]) -> dict[str, Any]:
-    alone = [one.mean for one in judged]
-    found = {
-        mode: correlate([one.shared[mode] for one in judged], alone) for mode in judged[0].shared
-    }
-    return {mode: asdict(one) for mode, one in found.items() if one is not None}
-
-
-def _summary(judged: Sequence[JudgedArchitecture]) -> dict[str, Any]:
-    alone = [one.mean for one in judged]
-    return {
-        "count": len(judged),
-        "alone_mean": statistics.fmean(alone),
-        "alone_std": statistics.stdev(alone) if len(alone) > 1 else None,
-        "alone_best": max(alone),
-        "shared_mean": {
-            mode: statistics.fmean(one.shared[mode] for one in judged) for mode in judged[0].shared
+        "architectures": [asdict(one) for one in scores],
+        "correlations": _correlate_modes(arms[RANDOM]),
+        "correlations_all": _correlate_modes(scores),
+        "arms": {arm: _summarise_arm(ones) for arm, ones in arms.items() if ones},
+        "derived": {
+            "alone_mean": derived,
+            "control_mean": statistics.fmean(means),
+            "control_std": statistics.stdev(means),
+            "control_best": max(means),
+            "better_than": sum(mean < derived for mean in means) / len(means),
+        },
+        "policy": _compare_policy(arms[POLICY], means) if arms[POLICY] else None,
+        "deviation": {
+            "architectures": statistics.stdev(means),
+            "seeds": statistics.fmean(variances) ** 0.5 if variances else None,
         },
     }
 
 
-def _derived(
-    derived: JudgedArchitecture, control: Sequence[JudgedArchitecture]
-) -> dict[str, float]:
-    alone = [one.mean for one in control]
+def _correlate_modes(scores: Scores) -> dict[str, Any]:
+    alone = [one.mean for one in scores]
+    correlations = {
+        mode: correlate_ranks([one.shared[mode] for one in scores], alone)
+        for mode in scores[0].shared
+    }
+    return {mode: asdict(one) for mode, one in correlations.items() if one is not None}
+
+
+def _summarise_arm(scores: Scores) -> dict[str, Any]:
+    alone = [one.mean for one in scores]
     return {
-        "alone_mean": derived.mean,
-        "control_mean": statistics.fmean(alone),
-        "control_std": statistics.stdev(alone),
-        "control_best": max(alone),
-        "better_than": sum(one < derived.mean for one in alone) / len(alone),
+        "count": len(scores),
+        "alone_mean": statistics.fmean(alone),
+        "alone_std": statistics.stdev(alone) if len(alone) > 1 else None,
+        "alone_best": max(alone),
+        "shared_mean": {
+            mode: statistics.fmean(one.shared[mode] for one in scores) for mode in scores[0].shared
+        },
     }
 
 
-def _policy(
-    policy: Sequence[JudgedArchitecture], control: Sequence[JudgedArchitecture]
-) -> dict[str, Any] | None:
-    """Return how the controller's architectures compare with uniform ones, trained alike.
-
-    The interval is None where there are too few of either for one.
-    """
-    if not policy:
-        return None
-    ours, theirs = (mean_of([one.mean for one in arm]) for arm in (policy, control))
-    found = compare_means(ours, theirs)
+def _compare_policy(policy: Scores, random_means: Sequence[float]) -> dict[str, Any]:
+    """Return the controller's architectures minus the random arm, both trained from scratch."""
+    mean = estimate_mean([one.mean for one in policy])
+    difference = compare_means(mean, estimate_mean(random_means))
+    has_interval = math.isfinite(difference.half)
     return {
-        "alone_mean": ours.value,
-        "difference": found.value,
-        "difference_interval": (found.low, found.high) if math.isfinite(found.half) else None,
-        "verdict": found.verdict,
-    }
-
-
-def _deviation(
-    control: Sequence[JudgedArchitecture], judged: Sequence[JudgedArchitecture]
-) -> dict[str, float | None]:
-    """Return how far uniform architectures lie apart, and the seeds of one of any arm."""
-    within = [statistics.variance(one.alone) for one in judged if len(one.alone) > 1]
-    return {
-        "architectures": statistics.stdev(one.mean for one in control),
-        "seeds": statistics.fmean(within) ** 0.5 if within else None,
+        "alone_mean": mean.value,
+        "difference": difference.value,
+        "difference_interval": (difference.low, difference.high) if has_interval else None,
+        "verdict": difference.verdict,
     }
 
 
 def describe_state(summary: Mapping[str, Any]) -> dict[str, Any]:
-    """Return how far a search has come, by its summary: what was judged is known again by it."""
+    """Return the values of ``summary.json`` that tell whether a search was resumed since."""
     return {name: summary.get(name) for name in STATE}
+
+
+# ---- in words ------------------------------------------------------------------------------------
 
 
 def format_facts(facts: Mapping[str, Any]) -> str:
     """Return the facts as lines for a terminal."""
-    lines = [f"{'trained alone':<18}{'count':>6}{'mean':>9}{'std':>8}{'best':>9}"]
-    for arm, name in NAMES.items():
+    lines = [f"{'from scratch':<18}{'count':>6}{'mean':>9}{'std':>8}{'best':>9}"]
+    for arm, name in ARM_NAMES.items():
         if one := facts["arms"].get(arm):
             std = "" if one["alone_std"] is None else f"{one['alone_std']:.2%}"
             row = f"{one['alone_mean']:>9.2%}{std:>8}{one['alone_best']:>9.2%}"
             lines.append(f"{name:<18}{one['count']:>6}{row}")
-    lines += ["", f"{'shared weights':<18}{'tau':>6}{'[95 %]':>17}{'rho':>7}{'[95 %]':>17}"]
+    lines += ["", f"{'mode of batch norm':<18}{'tau':>6}{'[95 %]':>17}{'rho':>7}{'[95 %]':>17}"]
     for mode, one in facts["correlations"].items():
-        tau, rho = (f"[{low:.2f}, {high:.2f}]" for low, high in map(one.get, INTERVALS))
+        tau, rho = (f"[{one[n][0]:.2f}, {one[n][1]:.2f}]" for n in ("tau_interval", "rho_interval"))
         lines.append(f"{mode:<18}{one['tau']:>6.2f}{tau:>17}{one['rho']:>7.2f}{rho:>17}")
+    lines.append("tau, rho: shared weights against training from scratch, over the random arm")
     better = f"{facts['derived']['better_than']:.0%}"
-    lines += [f"over the uniform ones; the derived one is better than {better} of them"]
-    return "\n".join([*lines, "", *list_remarks(facts)]).rstrip()
+    lines += ["", f"The derived architecture is better than {better} of the random arm."]
+    return "\n".join([*lines, *list_remarks(facts)])
 
 
 def list_remarks(facts: Mapping[str, Any]) -> list[str]:
-    """Return what is to be said beside the figures, a sentence each: here and in a report."""
-    said = []
+    """Return remarks beside the figures, one sentence each."""
+    remarks = []
     policy = facts.get("policy") or {}
     if "verdict" in policy:
         ends = policy["difference_interval"]
         interval = "" if ends is None else f" (95 % interval {ends[0]:+.2%} to {ends[1]:+.2%})"
-        said.append(
-            f"Trained alone, the controller's less the uniform ones: {policy['difference']:+.2%}"
-            f"{interval}, {policy['verdict']}."
+        remarks.append(
+            "Trained from scratch, accuracy of the controller's architectures minus the random "
+            f"arm: {policy['difference']:+.2%}{interval}, {VERDICT_WORDS[policy['verdict']]}."
         )
     failed = len(facts.get("failed", ()))
     if failed:
         trainings = failed + sum(len(one["alone"]) for one in facts["architectures"])
-        said.append(f"{failed} of {trainings} trainings failed and are left out.")
-    return said
+        remarks.append(f"{failed} of {trainings} trainings failed and are left out.")
+    return remarks
 
 
-INTERVALS = ("tau_interval", "rho_interval")
+def describe_weight_sharing(run: RunFolder) -> dict[str, Any] | None:
+    """Return the section of a report, by the names in ``run.html``; None if nothing was judged.
+
+    Raises:
+        InputError: If ``weight_sharing.json`` is damaged.
+    """
+    if not run.judgement.exists():
+        return None
+    facts = read_json(run.judgement)
+    try:
+        section = _build_section(facts)
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        raise InputError(f"{run.judgement}: damaged: {error!r}") from None
+    state = describe_state(run.read_summary())
+    if facts.get("search", state) != state:
+        section["notes"].append(
+            "These results are from an earlier state: the search was resumed since. "
+            "Run python -m lightning_nas.judge again."
+        )
+    picture = run.judgement.with_suffix(".svg")
+    svg = picture.read_text(encoding="utf-8") if picture.exists() else None
+    return section | {"svg": svg and inline(svg, "sharing", "Weight sharing", "chart")}
+
+
+def _build_section(facts: Mapping[str, Any]) -> dict[str, Any]:
+    words = (
+        f"{len(facts['architectures'])} architectures of this search were trained from scratch for "
+        f"{facts['epochs']} epochs each. The table compares the accuracies of the random arm with "
+        "those under the shared weights: a correlation of 1 is the same order, 0 is none."
+    )
+    rows = [
+        [
+            mode,
+            format_number(one["count"]),
+            f"{one['tau']:.2f}",
+            format_interval(one["tau_interval"], digits=2),
+            f"{one['rho']:.2f}",
+            format_interval(one["rho_interval"], digits=2),
+        ]
+        for mode, one in facts["correlations"].items()
+    ]
+    derived = ""
+    if one := facts.get("derived"):
+        derived = (
+            f"Trained from scratch, the derived architecture has an accuracy of "
+            f"{one['alone_mean']:.2%}, the random arm {one['control_mean']:.2%} on average "
+            f"(standard deviation {one['control_std']:.2%}) and {one['control_best']:.2%} at best. "
+            f"The derived architecture is better than {one['better_than']:.0%} of the random arm."
+        )
+    return {"words": words, "rows": rows, "derived": derived, "notes": list_remarks(facts)}

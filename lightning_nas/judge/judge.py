@@ -1,8 +1,7 @@
-"""From the run folder of an ENAS search to ``weight_sharing.json`` and its pictures."""
+"""Judges the shared weights of an ENAS search: writes ``weight_sharing.json`` and its plot."""
 
 import copy
 import itertools
-import json
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
@@ -16,32 +15,30 @@ from lightning_nas.controllers.uniform import UniformController
 from lightning_nas.errors import InputError
 from lightning_nas.evaluation.child_training import ChildTraining
 from lightning_nas.evaluation.executors import Executor, Poll
-from lightning_nas.files import replace_text
-from lightning_nas.judge.correlation import FEWEST
+from lightning_nas.files import write_json
 from lightning_nas.judge.facts import (
-    JudgedArchitecture,
+    ArchitectureScores,
     collect_facts,
     describe_state,
     format_facts,
 )
-from lightning_nas.judge.opened_search import (
-    OpenedSearch,
-    draw_tokens,
+from lightning_nas.judge.finished_search import (
+    FinishedSearch,
     open_search,
+    sample_tokens,
     score_architectures,
 )
 from lightning_nas.judge.scatter import draw_scatter
-from lightning_nas.report.html import NAME as REPORT
+from lightning_nas.report.statistics import MIN_ARCHITECTURES
 from lightning_nas.run.session import write_report_safely
 from lightning_nas.search.standalone import Candidate, Trainings
 from lightning_nas.storage.journal import Journal
-from lightning_nas.storage.run_folder import display_path
+from lightning_nas.storage.run_folder import RunFolder, display_path
 from lightning_nas.storage.trial import DERIVED, POLICY, RANDOM, Trial
 
-NAME = "weight_sharing"
-OF_TRAININGS = "evaluation."  # which the outcomes depend on
+EVALUATION = "evaluation."  # prefix of the settings on which the outcomes depend
 EPOCHS = "evaluation.epochs="
-TIME_LIMIT = "evaluation.time_limit="  # of a training of ``evaluation.epochs``
+TIME_LIMIT = "evaluation.time_limit="  # seconds of a training of evaluation.epochs epochs
 ADVICE = "move judged.sqlite away, or give the settings that it began with"
 
 
@@ -55,58 +52,68 @@ def judge_run(
     batches: int,
     settings: Sequence[str],
 ) -> None:
-    """Judge the weights of a run, write the files and print what came out.
+    """Judge the shared weights of a run, write the results and the report, and print the results.
 
     Args:
         run: The run folder.
-        architectures: Drawn uniformly, at least 3.
-        sampled: Drawn by the controller.
-        seeds: Trainings of each.
-        derived_seeds: Trainings of the derived one; None = as of the others.
-        epochs: Of a training; None = ``evaluation.epochs``, of the settings or else of the search.
-        batches: On which running statistics are gathered, where none were tracked.
-        settings: ``name=value``, of the trainings.
+        architectures: Number of uniformly sampled architectures, at least 3.
+        sampled: Number of architectures that the controller samples, at least 0.
+        seeds: Number of trainings of each architecture, at least 1.
+        derived_seeds: Number of trainings of the derived architecture; None = ``seeds``.
+        epochs: Epochs of a training; None = ``evaluation.epochs`` of the settings or of the search.
+        batches: Number of batches on which running statistics are gathered, if the search tracked
+            none; at least 1.
+        settings: Settings ``name=value`` of the trainings.
 
     Raises:
         InputError: If the run cannot be judged, or a number or a setting is out of range.
     """
     derived_seeds = seeds if derived_seeds is None else derived_seeds
-    epochs, settings = _budget(epochs, settings)
-    if architectures < FEWEST:
-        raise InputError(f"--architectures must be at least {FEWEST}, got {architectures}")
+    epochs, settings = _split_epochs(epochs, settings)
+    if architectures < MIN_ARCHITECTURES:
+        raise InputError(
+            f"--architectures must be at least {MIN_ARCHITECTURES}, got {architectures}"
+        )
     if sampled < 0 or min(seeds, derived_seeds, batches, 1 if epochs is None else epochs) < 1:
         raise InputError(
             "--sampled must be at least 0, --seeds, --derived-seeds, --epochs and --batches at "
             f"least 1, got {sampled}, {seeds}, {derived_seeds}, {epochs} and {batches}"
         )
-    limited = epochs is not None and any(one.startswith(TIME_LIMIT) for one in settings)
-    searched = open_search(Path(run), [*settings, f"{EPOCHS}{epochs}"] if limited else settings)
-    epochs = epochs or int(searched.cfg.evaluation.epochs)
-    candidates = choose_candidates(searched, architectures, sampled, seeds, derived_seeds)
-    with _stopping(searched) as poll:
-        trials = _train(searched, candidates, epochs, settings, poll)
-        shared = score_architectures(searched, [one.tokens for one in candidates], batches, poll)
+    is_limited = epochs is not None and any(one.startswith(TIME_LIMIT) for one in settings)
+    search = open_search(Path(run), [*settings, f"{EPOCHS}{epochs}"] if is_limited else settings)
+    epochs = epochs or int(search.cfg.evaluation.epochs)
+    candidates = choose_candidates(search, architectures, sampled, seeds, derived_seeds)
+    with poll_signals(search) as poll:
+        trials = _train_candidates(search, candidates, epochs, settings, poll)
+        shared = score_architectures(search, [one.tokens for one in candidates], batches, poll)
     facts = {
-        "run": str(display_path(searched.run)),
+        "run": str(display_path(search.run.path)),
         "epochs": epochs,
-        "seed": searched.cfg.seed,
+        "seed": search.cfg.seed,
         "settings": sorted(settings),
-        "search": describe_state(searched.summary),
-        "running_statistics": "tracked" if searched.tracks else f"gathered on {batches}",
-        **collect_facts(_judged(candidates, shared, trials)),
-        "failed": _failed(candidates, trials),
+        "search": describe_state(search.summary),
+        "running_statistics": "tracked"
+        if search.has_running_statistics
+        else f"gathered on {batches}",
+        **collect_facts(_join_scores(candidates, shared, trials)),
+        "failed": [
+            {"arm": candidate.arm, "tokens": candidate.tokens, "error": trial.outcome.error}
+            for candidate, trained in zip(candidates, trials, strict=True)
+            for trial in trained
+            if trial.outcome.error is not None
+        ],
     }
-    print(f"\n{format_facts(facts)}\n\n{_write(facts, searched.run)}")
-    write_report_safely(searched.run)  # which has a section of it
-    print(f"{'report':<14}{display_path(searched.run / REPORT)}")
+    print(f"\n{format_facts(facts)}\n\n{_write_facts(facts, search.run)}")
+    write_report_safely(search.run.path)
+    print(f"{'report':<14}{display_path(search.run.report)}")
 
 
-def _budget(option: int | None, settings: Sequence[str]) -> tuple[int | None, list[str]]:
-    """Return the epochs of a training, whichever way they were given, and the other settings."""
+def _split_epochs(option: int | None, settings: Sequence[str]) -> tuple[int | None, list[str]]:
+    """Return the epochs of a training, from the option or the settings, and the other settings."""
     given = {one.removeprefix(EPOCHS) for one in settings if one.startswith(EPOCHS)}
     given |= set() if option is None else {str(option)}
     if len(given) > 1:
-        raise InputError(f"--epochs and {EPOCHS[:-1]} are the same, got {', '.join(sorted(given))}")
+        raise InputError(f"--epochs and {EPOCHS[:-1]} differ: {', '.join(sorted(given))}; give one")
     others = [one for one in settings if not one.startswith(EPOCHS)]
     try:
         return (int(given.pop()) if given else None), others
@@ -114,140 +121,126 @@ def _budget(option: int | None, settings: Sequence[str]) -> tuple[int | None, li
         raise InputError(f"{EPOCHS[:-1]} must be a whole number: {error}") from None
 
 
-# ---- what is judged ------------------------------------------------------------------------------
-
-
 def choose_candidates(
-    searched: OpenedSearch, architectures: int, sampled: int, seeds: int, derived_seeds: int
+    search: FinishedSearch, architectures: int, sampled: int, seeds: int, derived_seeds: int
 ) -> list[Candidate]:
-    """Return the architectures to be judged; more of them begin with the same ones."""
-    controller = searched.method.controller
-    uniform = UniformController(controller.space)
-    learnt = copy.deepcopy(controller.controller).cpu()
-    sample = [
-        Candidate(arm, draw_tokens(policy, arm, searched.cfg.seed, number), seeds)
-        for arm, policy, count in (
-            (RANDOM, uniform, architectures),
-            (POLICY, learnt, sampled),
-        )
+    """Return the architectures to judge; a larger number begins with the same ones."""
+    controller = search.method.controller
+    policies = (
+        (RANDOM, UniformController(controller.space), architectures),
+        (POLICY, copy.deepcopy(controller.controller).cpu(), sampled),
+    )
+    samples = [
+        Candidate(arm, sample_tokens(policy, arm, search.cfg.seed, number), seeds)
+        for arm, policy, count in policies
         for number in range(count)
     ]
-    return [*sample, Candidate(DERIVED, controller.space.encode(searched.derived), derived_seeds)]
+    derived = controller.space.encode(search.load_derived())
+    return [*samples, Candidate(DERIVED, derived, derived_seeds)]
 
 
-# ---- from scratch --------------------------------------------------------------------------------
-
-
-def _train(
-    searched: OpenedSearch,
+def _train_candidates(
+    search: FinishedSearch,
     candidates: Sequence[Candidate],
     epochs: int,
     settings: Sequence[str],
     poll: Poll,
 ) -> list[list[Trial]]:
-    space = searched.method.controller.space
-    given = [one for one in settings if one.startswith(OF_TRAININGS)]
-    about = " ".join([f"{epochs} epochs", *sorted(given)])
-    path = searched.run / "judged.sqlite"
+    """Train the candidates from scratch and return the trials of each."""
+    space = search.method.controller.space
+    given = [one for one in settings if one.startswith(EVALUATION)]
+    training = " ".join([f"{epochs} epochs", *sorted(given)])
+    journal_args = (search.run.judge_journal, str(space), "judge")
     with (
-        closing(_executor(searched, epochs)) as executor,  # before there is a journal
-        closing(Journal(path, str(space), "judge", advice=ADVICE, training=about)) as journal,
+        closing(_build_executor(search, epochs)) as executor,  # may refuse: before the journal
+        closing(Journal(*journal_args, advice=ADVICE, training=training)) as journal,
     ):
-        trainings = Trainings(candidates, journal, searched.cfg.seed)
+        trainings = Trainings(candidates, journal, search.cfg.seed)
         done = trainings.ended
         with tqdm(desc="Training", total=len(trainings), initial=done, file=sys.stderr) as bar:
 
-            def show(trial: Trial) -> None:
+            def show_progress(trial: Trial) -> None:
                 bar.update(trial.order > done)
 
             return trainings.run(
-                lambda proposal: space.decode(proposal.tokens), executor, observe=show, poll=poll
+                lambda proposal: space.decode(proposal.tokens),
+                executor,
+                observe=show_progress,
+                poll=poll,
             )
 
 
-def _executor(searched: OpenedSearch, epochs: int) -> Executor:
-    """Return what trains.
+def _build_executor(search: FinishedSearch, epochs: int) -> Executor:
+    """Return the executor of the trainings.
 
     Raises:
-        InputError: If a setting is refused, by the network, too.
+        InputError: If the evaluator, the executor or the network refuses a setting.
     """
-    method = searched.method
+    method = search.method
     assert method.make_evaluator is not None
     assert method.make_executor is not None
     try:
-        evaluator = method.make_evaluator(data=searched.data).final(epochs)
+        evaluator = method.make_evaluator(data=search.data).final(epochs)
         if isinstance(evaluator, ChildTraining):
-            evaluator.cost(searched.derived)
+            evaluator.cost(search.load_derived())  # builds a network, which checks its settings
         return method.make_executor(evaluator)
-    except (TypeError, ValueError) as error:  # as Hydra's, of what it makes
+    except (TypeError, ValueError) as error:  # Hydra's partial classes raise plain errors
         raise InputError(" ".join(str(error).split())) from error
 
 
-# ---- what came out -------------------------------------------------------------------------------
-
-
-def _judged(
+def _join_scores(
     candidates: Sequence[Candidate],
     shared: Sequence[dict[str, float]],
     trials: Sequence[Sequence[Trial]],
-) -> list[JudgedArchitecture]:
-    """Return all that could be trained.
+) -> list[ArchitectureScores]:
+    """Return the scores of the candidates of which at least one training succeeded.
 
     Raises:
-        InputError: If too few of the uniform ones could, or the derived one could not.
+        InputError: If too few trainings of the random arm succeeded, or none of the derived
+            architecture.
     """
-    judged = []
-    for candidate, scores, trained in zip(candidates, shared, trials, strict=True):
-        good = [trial.outcome for trial in trained if trial.outcome.error is None]
-        if good:
-            alone = tuple(outcome.accuracies[-1] for outcome in good)
-            tokens, parameters = candidate.tokens, good[0].parameters
-            judged.append(JudgedArchitecture(candidate.arm, tokens, scores, alone, parameters))
-    arms = [one.arm for one in judged]
-    if arms.count(RANDOM) < FEWEST or DERIVED not in arms:
+    scores = []
+    for candidate, accuracies, trained in zip(candidates, shared, trials, strict=True):
+        outcomes = [trial.outcome for trial in trained if trial.outcome.error is None]
+        if outcomes:
+            alone = tuple(outcome.accuracies[-1] for outcome in outcomes)
+            arm, tokens, parameters = candidate.arm, candidate.tokens, outcomes[0].parameters
+            scores.append(ArchitectureScores(arm, tokens, accuracies, alone, parameters))
+    arms = [one.arm for one in scores]
+    if arms.count(RANDOM) < MIN_ARCHITECTURES or DERIVED not in arms:
         first = next(t.outcome.error for t in itertools.chain(*trials) if t.outcome.error)
         raise InputError(
-            f"too few architectures could be trained; the first error: {first}; the same command "
-            "gives them another turn"
+            f"too many trainings failed; the first error: {first}; run the same command again to "
+            "repeat the failed trainings"
         )
-    return judged
+    return scores
 
 
-def _failed(
-    candidates: Sequence[Candidate], trials: Sequence[Sequence[Trial]]
-) -> list[dict[str, Any]]:
-    return [
-        {"arm": candidate.arm, "tokens": candidate.tokens, "error": trial.outcome.error}
-        for candidate, trained in zip(candidates, trials, strict=True)
-        for trial in trained
-        if trial.outcome.error is not None
-    ]
-
-
-def _write(facts: dict[str, Any], run: Path) -> str:
-    """Write the facts and their pictures; return where they are, a line each."""
-    paths = [run / f"{NAME}.{suffix}" for suffix in ("json", "svg", "png")]
+def _write_facts(facts: dict[str, Any], run: RunFolder) -> str:
+    """Write the facts and their plot; return a line for each file."""
+    paths = [run.judgement.with_suffix(suffix) for suffix in (".json", ".svg", ".png")]
     try:
-        replace_text(paths[0], json.dumps(facts, indent=1) + "\n")
+        write_json(paths[0], facts, indent=1)
         for path in paths[1:]:
             draw_scatter(facts, path)
     except OSError as error:
-        raise InputError(f"{run}: cannot be written into ({error.strerror})") from None
+        raise InputError(f"{run}: cannot be written to ({error.strerror})") from None
     names = ("figures", "picture", "")
     return "\n".join(f"{name:<14}{display_path(p)}" for name, p in zip(names, paths, strict=True))
 
 
 @contextmanager
-def _stopping(searched: OpenedSearch) -> Iterator[Poll]:
-    """Yield what raises after a SIGINT or a SIGTERM, when it is called next.
+def poll_signals(search: FinishedSearch) -> Iterator[Poll]:
+    """Yield a function that raises ``Interrupted`` if a SIGINT or a SIGTERM has arrived.
 
-    Processes that load images may have ended of the same signal: that is no error either.
+    The signal may also end the processes that load images; their error is then replaced by
+    ``Interrupted``.
     """
     stop = StopAtStep()
-    searched.trainer.callbacks.append(stop)  # type: ignore[attr-defined]
-    stop.setup(searched.trainer, searched.method, "fit")
+    search.trainer.callbacks.append(stop)  # type: ignore[attr-defined]
+    stop.setup(search.trainer, search.method, "fit")
     try:
-        with interruptible(searched.trainer):
-            yield lambda: stop.stop_if_asked(searched.trainer)
+        with interruptible(search.trainer):
+            yield lambda: stop.stop_if_asked(search.trainer)
     finally:
-        stop.teardown(searched.trainer, searched.method, "fit")
+        stop.teardown(search.trainer, search.method, "fit")

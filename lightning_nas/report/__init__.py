@@ -1,1 +1,1 @@
-"""What people look at after a run: the report, tables, and any architecture by command."""
+"""The report of a search, its tables, and the command that draws an architecture."""

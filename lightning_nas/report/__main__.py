@@ -1,4 +1,4 @@
-"""``python -m lightning_nas.report RUN...``: the report of a search, or one of several."""
+"""``python -m lightning_nas.report RUN...``: writes the report of a search or of several."""
 
 import argparse
 import sys
@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from lightning_nas.errors import InputError
-from lightning_nas.report.html import NAME, write_report
+from lightning_nas.report.html import write_report
 from lightning_nas.report.several import write_common_report
 from lightning_nas.storage.run_folder import RunFolder, find_common_parent
 
@@ -14,17 +14,21 @@ from lightning_nas.storage.run_folder import RunFolder, find_common_parent
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command and return its exit status."""
     parser = argparse.ArgumentParser(
-        prog="python -m lightning_nas.report", description="Make the report of searches."
+        prog="python -m lightning_nas.report",
+        description="Write the report of a search into its run folder, or one page for several.",
     )
     parser.add_argument(
-        "run", nargs="+", type=Path, help="run folders, or one that holds several (search.py -m)"
+        "run", nargs="+", type=Path, help="run folder, or a folder of them (search.py -m)"
     )
     parser.add_argument(
-        "-o", "--output", type=Path, help=f"the page of several runs; default: {NAME} beside them"
+        "-o",
+        "--output",
+        type=Path,
+        help="file of the page for several runs (default: report.html beside them)",
     )
     options = parser.parse_args(arguments)
     try:
-        print(_report(options.run, options.output))
+        print(_write_reports(options.run, options.output))
     except InputError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
@@ -34,18 +38,20 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return 0
 
 
-def _report(given: Sequence[Path], output: Path | None) -> Path:
-    folders = [folder for path in given for folder in _runs_in(path)]
-    found = set(folders) - set(given)
+def _write_reports(given: Sequence[Path], output: Path | None) -> Path:
+    folders = [folder for path in given for folder in _find_runs(path)]
     if len(folders) == 1:
         if output is not None:
-            raise InputError("-o is for several runs; the report of one lies in its folder")
+            raise InputError(
+                f"-o {output}: only for several runs; the report of one run is in its folder"
+            )
         return write_report(folders[0])
-    return write_common_report(folders, output or find_common_parent(folders) / NAME, found)
+    path = output or RunFolder(find_common_parent(folders)).report
+    return write_common_report(folders, path, found=set(folders) - set(given))
 
 
-def _runs_in(path: Path) -> list[Path]:
-    """Return the folder itself, or the runs that a sweep's folder holds, in their order."""
+def _find_runs(path: Path) -> list[Path]:
+    """Return the folder itself if it is a run, or else the runs in it, ordered by number."""
     if RunFolder(path).is_run or not path.is_dir():
         return [path]
     runs = [folder for folder in path.iterdir() if folder.is_dir() and RunFolder(folder).is_run]

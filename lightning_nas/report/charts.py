@@ -1,9 +1,11 @@
-"""The charts of a report: axes, bands and colours. What is drawn is computed elsewhere.
+"""The charts of a report: axes, colours and ways to draw. The values are computed elsewhere.
 
-Small, so that their text is legible on a phone; figures are made directly, never through pyplot.
+Charts are small, so that their text is legible on a phone. Figures are made directly, never through
+pyplot: the figures of a user's notebook stay alone.
 """
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import matplotlib as mpl
@@ -17,12 +19,12 @@ from lightning_nas.pictures.picture import FONT
 from lightning_nas.report.statistics import Difference, Mean
 
 SIZE = (4.5, 3.0)  # inches
-POLICY_COLOUR, CONTROL_COLOUR, BEST_COLOUR = "#1F6FA8", "#A3541A", "#222222"
+POLICY_COLOUR, RANDOM_COLOUR, BEST_COLOUR = "#1F6FA8", "#A3541A", "#222222"
 OTHERS = ("#4477AA", "#EE8866", "#44BB99", "#AA4499", "#BBCC33", "#77AADD", "#FFAABB", "#DDDDDD")
-PALE, ABSENT = "#ECECEC", ("not taken", "none")  # what is chosen by leaving something out
-LEAST_RANGE = 0.02  # of a chart, as a share of its values
-FEW = 200  # dots that are drawn boldly
-DOTS = 800  # of a cloud: of more, evenly chosen ones
+PALE, ABSENT = "#ECECEC", ("not taken", "none")  # colour of options that leave something out
+MIN_RANGE = 0.02  # of a vertical axis, as a share of its values
+FEW_DOTS = 200  # up to here dots are drawn large and dark
+MOST_DOTS = 800  # of more points, evenly spaced ones are drawn
 SETTINGS: Any = {
     "font.family": FONT,
     "font.size": 9.0,
@@ -42,83 +44,101 @@ Points = tuple[Sequence[float], Sequence[float]]
 Band = tuple[Sequence[float], Sequence[Mean]]
 
 
-def chart(across: str, up: str) -> tuple[Figure, Axes]:
-    """Return an empty chart with the names of its axes."""
+@dataclass(frozen=True)
+class Chart:
+    """A chart of a page.
+
+    Args:
+        name: Prefix of all ids in the chart, unique in the page.
+        title: Heading.
+        caption: How to read the chart, in one or two sentences.
+        figure: The drawn chart.
+    """
+
+    name: str
+    title: str
+    caption: str
+    figure: Figure
+
+
+def make_axes(x_label: str, y_label: str) -> tuple[Figure, Axes]:
+    """Return an empty chart."""
     with mpl.rc_context(SETTINGS):
         figure = Figure(figsize=SIZE)
         axes = figure.add_subplot()
-    axes.set_xlabel(across)
-    axes.set_ylabel(up)
+    axes.set_xlabel(x_label)
+    axes.set_ylabel(y_label)
     axes.set_axisbelow(True)
     axes.xaxis.set_major_locator(MaxNLocator(6, integer=True))
     axes.ticklabel_format(useOffset=False)
     return figure, axes
 
 
-def thin(points: Points, most: int = DOTS) -> Points:
-    """Return evenly chosen points where there are too many to draw."""
+def thin_points(points: Points) -> Points:
+    """Return at most ``MOST_DOTS`` evenly spaced points."""
     count = len(points[0])
-    chosen = np.unique(np.linspace(0, count - 1, min(count, most)).round().astype(int))
+    chosen = np.unique(np.linspace(0, count - 1, min(count, MOST_DOTS)).round().astype(int))
     return [points[0][i] for i in chosen], [points[1][i] for i in chosen]
 
 
-def cloud(axes: Axes, points: Points, colour: str, label: str | None = None) -> None:
-    """Draw points, the fainter the more there are; the chart goes as far as they do."""
-    many = len(points[0]) > FEW
-    size, alpha = (7, 0.28) if many else (14, 0.5)
-    axes.scatter(*thin(points), s=size, color=colour, alpha=alpha, linewidths=0, label=label)
+def add_dots(axes: Axes, points: Points, colour: str, label: str | None = None) -> None:
+    """Draw points, small and faint if there are many, and fit the vertical axis to them."""
+    size, alpha = (7, 0.28) if len(points[0]) > FEW_DOTS else (14, 0.5)
+    axes.scatter(*thin_points(points), s=size, color=colour, alpha=alpha, linewidths=0, label=label)
     low, high = min(points[1]), max(points[1])
     margin = 0.06 * max(high - low, 1e-3)
     axes.set_ylim(low - margin, high + margin)
 
 
-def band(axes: Axes, line: Band, colour: str, label: str) -> None:
-    """Draw means as a line, their intervals as a band around it."""
-    at, means = line
-    axes.plot(at, [mean.value for mean in means], color=colour, linewidth=1.6, label=label)
-    sure = [np.isfinite(mean.half) for mean in means]
+def add_band(axes: Axes, band: Band, colour: str, label: str) -> None:
+    """Draw means as a line and their finite intervals as a band around the line."""
+    x, means = band
+    halves = [mean.half if np.isfinite(mean.half) else 0.0 for mean in means]
+    axes.plot(x, [mean.value for mean in means], color=colour, linewidth=1.6, label=label)
     axes.fill_between(
-        at,
-        [mean.low if ok else mean.value for mean, ok in zip(means, sure, strict=True)],
-        [mean.high if ok else mean.value for mean, ok in zip(means, sure, strict=True)],
+        x,
+        [mean.value - half for mean, half in zip(means, halves, strict=True)],
+        [mean.value + half for mean, half in zip(means, halves, strict=True)],
         color=colour,
         alpha=0.18,
         linewidth=0,
     )
 
 
-def level(axes: Axes, mean: Mean, colour: str, label: str) -> None:
-    """Draw one mean as a line across the chart, with its interval."""
+def add_level(axes: Axes, mean: Mean, colour: str, label: str) -> None:
+    """Draw one mean as a horizontal line with its interval."""
     axes.axhline(mean.value, color=colour, linewidth=1.4, linestyle=(0, (5, 2)), label=label)
     if np.isfinite(mean.half):
         axes.axhspan(mean.low, mean.high, color=colour, alpha=0.15, linewidth=0)
 
 
-def legend(axes: Axes, columns: int = 2) -> None:
-    """Write what the lines are above the chart, where they are in nobody's way."""
+def add_legend(axes: Axes, columns: int = 2) -> None:
+    """Draw the legend above the chart, where it covers no data."""
     axes.legend(
         loc="lower left", bbox_to_anchor=(-0.02, 1.0), ncols=columns, borderaxespad=0.2,
         frameon=False, fontsize=8.5, columnspacing=1.2, handlelength=1.4, handletextpad=0.5,
     )  # fmt: skip
 
 
-def lines(across: str, up: str, curves: Mapping[str, Points]) -> Figure:
-    """Return a chart of a few curves."""
-    figure, axes = chart(across, up)
+def draw_lines(x_label: str, y_label: str, curves: Mapping[str, Points]) -> Figure:
+    """Return a chart of a few curves, by name."""
+    figure, axes = make_axes(x_label, y_label)
     for (name, points), colour in zip(curves.items(), (POLICY_COLOUR, *OTHERS[1:]), strict=False):
         axes.plot(*points, color=colour, linewidth=1.5, label=name)
     if len(curves) > 1:
-        legend(axes)
-    values = [value for _, found in curves.values() for value in found]
-    least = LEAST_RANGE * max(1e-6, max(map(abs, values)))
-    if max(values) - min(values) < least:  # what stays the same is a level line
-        axes.set_ylim(min(values) - least, max(values) + least)
+        add_legend(axes)
+    values = [value for _, ys in curves.values() for value in ys]
+    margin = MIN_RANGE * max(1e-6, max(map(abs, values)))
+    if max(values) - min(values) < margin:  # a constant is a level line, not magnified noise
+        axes.set_ylim(min(values) - margin, max(values) + margin)
     return figure
 
 
-def histograms(across: str, arms: Mapping[str, Sequence[float]], colours: Sequence[str]) -> Figure:
-    """Return how the rewards of arms are spread, as shares of each."""
-    figure, axes = chart(across, "share of the arm")
+def draw_histograms(
+    x_label: str, arms: Mapping[str, Sequence[float]], colours: Sequence[str]
+) -> Figure:
+    """Return the histograms of arms, as shares of each arm, with vertical lines at the means."""
+    figure, axes = make_axes(x_label, "share of the arm")
     values = [value for arm in arms.values() for value in arm]
     edges: Any = np.histogram_bin_edges(values, bins=16)
     for (name, arm), colour in zip(arms.items(), colours, strict=True):
@@ -127,13 +147,13 @@ def histograms(across: str, arms: Mapping[str, Sequence[float]], colours: Sequen
         axes.axvline(float(np.mean(arm)), color=colour, linewidth=1.4)
     axes.yaxis.set_major_formatter(PercentFormatter(1, decimals=0))
     axes.xaxis.set_major_locator(MaxNLocator(6))
-    legend(axes)
+    add_legend(axes)
     return figure
 
 
-def stacked(at: Sequence[float], shares: Mapping[str, Sequence[float]]) -> Figure:
-    """Return how shares of options change, one area above the other."""
-    figure, axes = chart("architectures of the search", "share")
+def draw_shares(x: Sequence[float], shares: Mapping[str, Sequence[float]]) -> Figure:
+    """Return the shares of options over a search as stacked areas."""
+    figure, axes = make_axes("architectures of the search", "share")
     others = iter(OTHERS * (1 + len(shares) // len(OTHERS)))
     colours = [
         STYLES[name].face if name in STYLES else PALE if name in ABSENT else next(others)
@@ -141,10 +161,10 @@ def stacked(at: Sequence[float], shares: Mapping[str, Sequence[float]]) -> Figur
     ]
     edges = [STYLES[name].edge if name in STYLES else "#FFFFFF" for name in shares]
     names = [short_name(name) if name in STYLES else name for name in shares]
-    one = len(at) == 1  # one part alone: it fills the chart
+    is_single = len(x) == 1  # a single part fills the whole width
     areas = axes.stackplot(
-        [0, 1] if one else at,
-        *([*share, *share] if one else share for share in shares.values()),
+        [0, 1] if is_single else x,
+        *([*share, *share] if is_single else share for share in shares.values()),
         colors=colours,
         labels=names,
     )
@@ -161,37 +181,41 @@ def stacked(at: Sequence[float], shares: Mapping[str, Sequence[float]]) -> Figur
     return figure
 
 
-def differences(across: str, line: tuple[Sequence[float], Sequence[Difference]]) -> Figure:
-    """Return differences from zero, each with its interval; hollow where there is none."""
-    figure, axes = chart(across, "reward above chance")
-    axes.axhline(0, color=CONTROL_COLOUR, linewidth=1.4)
-    for at, one in zip(*line, strict=True):
-        sure = bool(np.isfinite(one.half))
+def draw_differences(x_label: str, x: Sequence[float], differences: Sequence[Difference]) -> Figure:
+    """Return differences with their intervals; a hollow dot has no interval."""
+    figure, axes = make_axes(x_label, "difference in reward")
+    axes.axhline(0, color=RANDOM_COLOUR, linewidth=1.4)
+    for place, one in zip(x, differences, strict=True):
+        is_finite = bool(np.isfinite(one.half))
         axes.errorbar(
-            [at], [one.value], [one.half] if sure else None, fmt="o", markersize=3.5,
-            color=POLICY_COLOUR, markerfacecolor=POLICY_COLOUR if sure else "none",
+            [place], [one.value], [one.half] if is_finite else None, fmt="o", markersize=3.5,
+            color=POLICY_COLOUR, markerfacecolor=POLICY_COLOUR if is_finite else "none",
             elinewidth=1, capsize=0,
         )  # fmt: skip
     return figure
 
 
-def front(across: str, points: Points, best: Points) -> Figure:
-    """Return accuracy against cost, with the line of those that no other beats."""
-    figure, axes = chart(across, "accuracy reward")
-    cloud(axes, points, POLICY_COLOUR, "all")
+def draw_front(x_label: str, points: Points, front: Points) -> Figure:
+    """Return accuracy against cost, with the Pareto front as a line."""
+    figure, axes = make_axes(x_label, "accuracy reward")
+    add_dots(axes, points, POLICY_COLOUR, "all")
     axes.plot(
-        *best, color=BEST_COLOUR, linewidth=1.3, marker="o", markersize=4,
+        *front, color=BEST_COLOUR, linewidth=1.3, marker="o", markersize=4,
         drawstyle="steps-post", label="front",
     )  # fmt: skip
     axes.xaxis.set_major_locator(MaxNLocator(5))
-    axes.xaxis.set_major_formatter(lambda value, _: short_number(value))
-    legend(axes)
+    axes.xaxis.set_major_formatter(lambda value, _: abbreviate_number(value))
+    add_legend(axes)
     return figure
 
 
-def bars(seconds: Mapping[str, float]) -> Figure:
-    """Return where the time went."""
-    figure, axes = chart("minutes", "")
+def draw_minutes(seconds: Mapping[str, float]) -> Figure:
+    """Return a bar for each phase of a search, in minutes.
+
+    Args:
+        seconds: Seconds of each phase, by its name.
+    """
+    figure, axes = make_axes("minutes", "")
     names = list(seconds)[::-1]
     axes.barh(names, [seconds[name] / 60 for name in names], color=POLICY_COLOUR, height=0.6)
     axes.xaxis.set_major_locator(MaxNLocator(6))
@@ -200,10 +224,10 @@ def bars(seconds: Mapping[str, float]) -> Figure:
     return figure
 
 
-def short_number(value: float) -> str:
-    """Return a large number in few characters.
+def abbreviate_number(value: float) -> str:
+    """Return a number with three significant digits and a unit prefix.
 
-    >>> short_number(190_992), short_number(4_200_000), short_number(12)
+    >>> abbreviate_number(190_992), abbreviate_number(4_200_000), abbreviate_number(12)
     ('191k', '4.2M', '12')
     """
     for size, name in ((1e9, "G"), (1e6, "M"), (1e3, "k")):

@@ -1,238 +1,221 @@
-"""Which charts a search has, each with one sentence that says how to read it."""
+"""The charts of a search, each with a caption that says how to read it."""
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import accumulate, pairwise
 from statistics import fmean
 
-from matplotlib.figure import Figure
-
 from lightning_nas.report import charts
-from lightning_nas.report.progress import (
-    DECODED,
+from lightning_nas.report.charts import POLICY_COLOUR, RANDOM_COLOUR, Chart
+from lightning_nas.report.comparison import (
+    Pair,
+    list_final_ranking,
+    list_random_arm,
     list_rewards,
+    list_second_half,
     mean_reward,
     pair_epochs,
-    read_curve,
-    shares_over_search,
-    split_in_parts,
+    split_into_parts,
 )
 from lightning_nas.report.record import RunRecord
-from lightning_nas.report.statistics import FEWEST, compare_means
+from lightning_nas.report.shares import DECODED, trace_shares
+from lightning_nas.report.statistics import MIN_EVALUATIONS, compare_means
 from lightning_nas.storage.trial import FINALIST, POLICY, RANDOM, Trial
 
-CURVE = 20  # points of a curve of means
-DOTS = 24  # of the epochs' differences
-Pair = tuple[list[Trial], list[Trial]]  # of the controller and of chance
+CURVE_POINTS = 20  # of a curve of means
+MOST_DIFFERENCES = 24  # of epochs, in one chart
 COST_NAMES = {
     "parameters": "parameters",
     "multiply_adds": "multiply-adds",
-    "latency": "seconds of a batch",
+    "latency": "seconds per batch",
+}
+CHOICE_TITLES = {
+    "operations": "Operations",
+    "inputs": "Inputs of blocks",
+    "skips": "Skip connections",
+    "windows": "Windows of convolutions",
+    "filters": "Filters",
 }
 
 
-@dataclass(frozen=True)
-class Chart:
-    """A chart of the page.
-
-    Args:
-        name: Of all ids in it.
-        title: What it shows.
-        caption: How to read it.
-        figure: The chart.
-    """
-
-    name: str
-    title: str
-    caption: str
-    figure: Figure
-
-
-def reward_charts(record: RunRecord) -> Iterator[Chart]:
-    """Yield reward against time, beside the random arm's, and what else tells how it went."""
-    yield _reward_chart(record)
-    weights = {
-        name: read_curve(record.metrics, metric)
+def chart_rewards(record: RunRecord) -> Iterator[Chart]:
+    """Yield the reward over the search, and the distributions or weights that explain it."""
+    yield _chart_reward(record)
+    curves = {
+        name: record.read_curve(metric)
         for name, metric in (("training", "weights/accuracy"), ("validation", "val/accuracy"))
     }
-    learnt = {name: points for name, points in weights.items() if points[0]}
-    if learnt:
+    logged = {name: points for name, points in curves.items() if points[0]}
+    if logged:
         yield Chart(
             "weights",
             "Shared weights",
             "Accuracy of sampled architectures with the shared weights, on training batches and "
-            "on validation images: as long as it rises, early and late rewards cannot "
-            "be compared.",
-            charts.lines("epoch", "accuracy", learnt),
+            "on validation data. While it rises, early and late rewards cannot be compared.",
+            charts.draw_lines("epoch", "accuracy", logged),
         )
-    late, control = record.late()
-    if late and control and not record.shared:
+    late, random_arm = list_second_half(record)
+    if late and random_arm and not record.shares_weights:
         arms = {
             f"search, second half ({len(late)})": list_rewards(late),
-            f"random ({len(control)})": list_rewards(control),
+            f"random arm ({len(random_arm)})": list_rewards(random_arm),
         }
+        period = " of the same period, because the space grows" if record.has_growing_space else ""
         yield Chart(
             "spread",
-            "The search beside chance",
-            "How rewards are spread in the second half of the search and in its random arm"
-            f"{' of the same time, as the space grows' if record.grows else ''}; "
-            "upright lines are means: the further apart, the more the search has learnt.",
-            charts.histograms("reward", arms, (charts.POLICY_COLOUR, charts.CONTROL_COLOUR)),
+            "Search and random arm",
+            f"Distribution of the rewards in the second half of the search and in the random arm"
+            f"{period}. Vertical lines are means: the larger their distance, the more the search "
+            "has learned.",
+            charts.draw_histograms("reward", arms, (POLICY_COLOUR, RANDOM_COLOUR)),
         )
 
 
-def _reward_chart(record: RunRecord) -> Chart:
-    figure, axes = charts.chart("architectures of the search", "reward")
-    place = {trial.number: at for at, trial in enumerate(_searched(record), start=1)}
-    policy, control = record.of(POLICY), record.control()
+def _chart_reward(record: RunRecord) -> Chart:
+    figure, axes = charts.make_axes("architectures of the search", "reward")
+    policy, random_arm = record.select_arms(POLICY), list_random_arm(record)
+    places = _number_trials(record, random_arm)
     if policy:
-        points = [place[t.number] for t in policy], list_rewards(policy)
-        charts.cloud(axes, points, charts.POLICY_COLOUR)
-        charts.band(axes, _means(policy, place), charts.POLICY_COLOUR, "search")
-    if control and (record.shared or record.grows):  # what is drawn late is worth more
-        charts.band(axes, _means(control, place), charts.CONTROL_COLOUR, "random")
-    elif control:
-        mean = mean_reward(control)
-        charts.level(axes, mean, charts.CONTROL_COLOUR, f"random ({mean.count})")
-    if policy and not record.shared:
-        best = list(accumulate(list_rewards(policy), max))
-        at = [place[t.number] for t in policy]
-        axes.plot(
-            *charts.thin((at, best)),
-            color=charts.BEST_COLOUR,
-            linewidth=1.1,
-            label="best so far",
-        )
-    charts.legend(axes, 3)
-    thinned = f", {charts.DOTS:,} of them drawn" if len(policy) > charts.DOTS else ""
+        points = [places[t.number] for t in policy], list_rewards(policy)
+        charts.add_dots(axes, points, POLICY_COLOUR)
+        charts.add_band(axes, _average_parts(policy, places), POLICY_COLOUR, "search")
+    if random_arm and (record.shares_weights or record.has_growing_space):
+        # rewards rise with the shared weights or the space, so one mean would mislead
+        band = _average_parts(random_arm, places)
+        charts.add_band(axes, band, RANDOM_COLOUR, "random arm")
+    elif random_arm:
+        mean = mean_reward(random_arm)
+        charts.add_level(axes, mean, RANDOM_COLOUR, f"random arm ({mean.count})")
+    if policy and not record.shares_weights:
+        x, best = charts.thin_points((points[0], list(accumulate(points[1], max))))
+        axes.plot(x, best, color=charts.BEST_COLOUR, linewidth=1.1, label="best so far")
+    charts.add_legend(axes, 3)
+    thinned = f" ({charts.MOST_DOTS:,} are drawn)" if len(policy) > charts.MOST_DOTS else ""
     return Chart(
         "reward",
         "Reward over the search",
-        f"Each dot is an architecture of the search{thinned}; lines are means of parts of it, "
-        "bands their 95 % intervals; a search that learns leaves the random line below.",
+        f"A dot is an architecture of the search{thinned}. Lines are means over parts of the "
+        "search, bands their 95 % intervals. A search that learns rises above its random arm.",
         figure,
     )
 
 
-def _searched(record: RunRecord) -> list[Trial]:
-    """The trials of the search itself, in their order, the random arm included."""
-    numbers = {trial.number for trial in record.control()}
-    found = [t for t in record.trials if t.proposal.arm == POLICY or t.number in numbers]
-    return found if not record.shared else sorted(found, key=lambda trial: trial.number)
+def _number_trials(record: RunRecord, random_arm: Sequence[Trial]) -> dict[int, int]:
+    """Return the place, from 1, of each trial of the search and its random arm, by its number.
+
+    Trials with shared weights are ordered by number, all others by the order of ending.
+    """
+    numbers = {trial.number for trial in random_arm}
+    trials = [t for t in record.trials if t.proposal.arm == POLICY or t.number in numbers]
+    if record.shares_weights:
+        trials.sort(key=lambda trial: trial.number)
+    return {trial.number: place for place, trial in enumerate(trials, start=1)}
 
 
-def _means(trials: Sequence[Trial], place: dict[int, int]) -> charts.Band:
-    some = split_in_parts(trials, min(CURVE, max(1, len(trials) // 5)))
-    middle = [sum(place[t.number] for t in part) / len(part) for part in some]
-    return middle, [mean_reward(part) for part in some]
+def _average_parts(trials: Sequence[Trial], places: Mapping[int, int]) -> charts.Band:
+    parts = split_into_parts(trials, min(CURVE_POINTS, max(1, len(trials) // 5)))
+    x = [sum(places[t.number] for t in part) / len(part) for part in parts]
+    return x, [mean_reward(part) for part in parts]
 
 
-def arm_charts(record: RunRecord) -> Iterator[Chart]:
-    """Yield, for shared weights, the controller less chance in each epoch, and the last ranking."""
-    some = join_epochs(pair_epochs(record))
-    if some:
-        at = [fmean(trial.proposal.step for trial in policy) for policy, _ in some]
-        found = [
-            compare_means(mean_reward(policy), mean_reward(control)) for policy, control in some
-        ]
+def chart_arms(record: RunRecord) -> Iterator[Chart]:
+    """Yield, for shared weights, the controller minus the random arm, and the final ranking."""
+    pairs = join_epochs(pair_epochs(record))
+    if pairs:
+        steps = [fmean(trial.proposal.step for trial in policy) for policy, _ in pairs]
+        differences = [compare_means(*map(mean_reward, pair)) for pair in pairs]
         yield Chart(
             "arms",
-            "Controller less chance, epoch by epoch",
-            "A dot is the mean reward of the controller's architectures less that of the uniform "
-            "ones of the same epoch, under the same weights, with its 95 % interval; above the "
-            f"line the controller is better. Epochs are joined until both have {FEWEST}; a hollow "
-            "dot has fewer.",
-            charts.differences("step of the controller", (at, found)),
+            "Controller minus random arm, by epoch",
+            "A dot is the mean reward of the controller's architectures minus that of the random "
+            "arm in the same epoch, with the same weights; bars are 95 % intervals. Above the line "
+            f"the controller is better. Epochs are joined until both arms have {MIN_EVALUATIONS} "
+            "architectures; a hollow dot has fewer.",
+            charts.draw_differences("step of the controller", steps, differences),
         )
-    derived, uniform = record.final()
-    if derived and uniform:
+    derived, random_arm = list_final_ranking(record)
+    if derived and random_arm:
         arms = {
             f"controller ({len(derived)})": list_rewards(derived),
-            f"uniform ({len(uniform)})": list_rewards(uniform),
+            f"random arm ({len(random_arm)})": list_rewards(random_arm),
         }
         yield Chart(
             "ranking",
             "The ranking at the end",
-            "Accuracy on the whole validation split with the final weights; upright lines are "
-            "means: the further the controller's lies to the right, the more it has learnt.",
-            charts.histograms("accuracy", arms, (charts.POLICY_COLOUR, charts.CONTROL_COLOUR)),
+            "Accuracy on the whole validation split with the final weights. Vertical lines are "
+            "means: the further right the controller's line is, the more it has learned.",
+            charts.draw_histograms("accuracy", arms, (POLICY_COLOUR, RANDOM_COLOUR)),
         )
 
 
-def join_epochs(pairs: Sequence[Pair], most: int = DOTS) -> list[Pair]:
-    """Join epochs until both arms have enough to say something, into so many at most.
+def join_epochs(pairs: Sequence[Pair]) -> list[Pair]:
+    """Join epochs until both arms have ``MIN_EVALUATIONS``; the last pair may have fewer.
 
-    What the last epochs lack of that stays by itself.
+    Returns:
+        At most ``MOST_DIFFERENCES`` pairs.
     """
-    width = -(-len(pairs) // most)
-    found: list[Pair] = []
-    epochs_in = 0
-    for policy, control in pairs:
-        if found and (
-            epochs_in < width or min(mean_reward(arm).evaluations for arm in found[-1]) < FEWEST
+    width = -(-len(pairs) // MOST_DIFFERENCES)
+    joined: list[Pair] = []
+    epochs_in_last = 0
+    for policy, random_arm in pairs:
+        if joined and (
+            epochs_in_last < width
+            or min(mean_reward(arm).evaluations for arm in joined[-1]) < MIN_EVALUATIONS
         ):
-            found[-1] = [*found[-1][0], *policy], [*found[-1][1], *control]
-            epochs_in += 1
+            joined[-1] = [*joined[-1][0], *policy], [*joined[-1][1], *random_arm]
+            epochs_in_last += 1
         else:
-            found.append((policy, control))
-            epochs_in = 1
-    return found
+            joined.append((policy, random_arm))
+            epochs_in_last = 1
+    return joined
 
 
-def controller_charts(record: RunRecord) -> Iterator[Chart]:
-    """Yield entropy and baseline, where a controller learns."""
-    name = "epoch" if record.shared else "update of the controller"
-    entropy = read_curve(record.metrics, "controller/entropy")
+def chart_controller(record: RunRecord) -> Iterator[Chart]:
+    """Yield entropy and baseline of the controller, as far as they were logged."""
+    x_label = "epoch" if record.shares_weights else "update of the controller"
+    entropy = record.read_curve("controller/entropy")
     if entropy[0]:
         yield Chart(
             "entropy",
             "Entropy of the controller",
-            "How undecided the controller is about an architecture, in nats: it falls as the "
-            "controller settles, and near 0 it proposes the same again and again.",
-            charts.lines(name, "entropy (nats)", {"entropy": entropy}),
+            "How undecided the controller is about an architecture, in nats. It falls as the "
+            "controller settles; near 0 the controller samples the same architecture every time.",
+            charts.draw_lines(x_label, "entropy (nats)", {"entropy": entropy}),
         )
-    baseline = read_curve(record.metrics, "controller/baseline")
+    baseline = record.read_curve("controller/baseline")
     if baseline[0]:
-        reward = read_curve(record.metrics, "controller/reward")
+        reward = record.read_curve("controller/reward")
         yield Chart(
             "baseline",
             "Reward and baseline",
-            "The baseline is the moving average that rewards are compared with: architectures "
-            "above it become likelier, those below it less likely.",
-            charts.lines(name, "reward", {"reward": reward, "baseline": baseline}),
+            "The baseline is a moving average of rewards. Architectures with a reward above it "
+            "become more likely, those below it less likely.",
+            charts.draw_lines(x_label, "reward", {"reward": reward, "baseline": baseline}),
         )
 
 
-def choice_charts(record: RunRecord) -> Iterator[Chart]:
-    """Yield what was chosen over the search."""
-    some = split_in_parts(record.of(POLICY))
-    ends = [0, *accumulate(len(part) for part in some)]
-    many = any(len(part) > DECODED for part in some)
-    of = f", by {DECODED} evenly chosen architectures of it" if many else ""
-    at = [(first + last) / 2 for first, last in pairwise(ends)]
-    titles = {
-        "operations": "Operations",
-        "inputs": "Inputs of blocks",
-        "skips": "Skips",
-        "windows": "Windows of convolutions",
-        "filters": "Filters",
-    }
-    for kind, options in shares_over_search(record).items():
+def chart_choices(record: RunRecord) -> Iterator[Chart]:
+    """Yield the shares of options over the search, one chart for each kind of decision."""
+    parts = split_into_parts(record.select_arms(POLICY))
+    ends = [0, *accumulate(len(part) for part in parts)]
+    x = [(first + last) / 2 for first, last in pairwise(ends)]
+    is_thinned = any(len(part) > DECODED for part in parts)
+    sample = f", among {DECODED} evenly spaced architectures" if is_thinned else ""
+    for kind, options in trace_shares(record).items():
         yield Chart(
             f"choice-{kind}",
-            titles[kind],
-            "From left to right the parts of the search; the height of a colour is the share of "
-            f"that option in its part{of}: an area that swallows the others is what the search "
-            "settles on.",
-            charts.stacked(at, options),
+            CHOICE_TITLES[kind],
+            "From left to right: the parts of the search. The height of a colour is the share of "
+            f"that option in its part{sample}. A colour that displaces the others is what the "
+            "search settles on.",
+            charts.draw_shares(x, options),
         )
 
 
-def front_chart(record: RunRecord) -> Chart | None:
-    """Return accuracy against cost, where costs are known."""
+def chart_front(record: RunRecord) -> Chart | None:
+    """Return accuracy against cost with the Pareto front; None if no costs are known."""
     if not record.front:
         return None
-    known = [
+    measured = [
         t
         for t in record.trials
         if t.proposal.arm != FINALIST
@@ -240,64 +223,54 @@ def front_chart(record: RunRecord) -> Chart | None:
         and t.same_as is None
         and getattr(t.outcome, record.cost)
     ]
+    points, front = (
+        ([getattr(t.outcome, record.cost) for t in trials], [t.outcome.reward for t in trials])
+        for trials in (measured, [one.trial for one in record.front])
+    )
     name = COST_NAMES[record.cost]
-    points = [getattr(t.outcome, record.cost) for t in known], [t.outcome.reward for t in known]
-    line = [one.trial for one in record.front]
-    best = [getattr(t.outcome, record.cost) for t in line], [t.outcome.reward for t in line]
     return Chart(
         "front",
         f"Accuracy against {name}",
-        f"Each dot is an architecture; no other has both fewer {name} and a higher accuracy than "
-        "those on the line: up and to the left is better.",
-        charts.front(name, points, best),
+        "A dot is an architecture. No architecture has both a lower cost and a higher accuracy "
+        "than one on the line. Up and left is better.",
+        charts.draw_front(name, points, front),
     )
 
 
-def seconds_of(record: RunRecord) -> dict[str, float]:
-    """Return where the time went, in seconds; of a table, what its trainings had taken."""
-    if record.shared:
-        phases = {
-            "weights": "shared weights",
-            "control": "random arm",
-            "controller": "controller",
+def sum_seconds(record: RunRecord) -> dict[str, float]:
+    """Return the seconds of each phase of a search; for a table, those of its trainings."""
+    finalists = sum(t.outcome.seconds for t in record.select_arms(FINALIST) if t.same_as is None)
+    if record.shares_weights:
+        phases = {"shared weights": "weights", "random arm": "control", "controller": "controller"}
+        seconds = {
+            name: sum(record.read_curve(f"{phase}/seconds")[1]) for name, phase in phases.items()
         }
-        spent = {
-            name: sum(read_curve(record.metrics, f"{phase}/seconds")[1])
-            for phase, name in phases.items()
-        }
-        finalists = sum(trial.outcome.seconds for trial in record.of(FINALIST))
     else:
-        names = {POLICY: "search", RANDOM: "random arm", FINALIST: "finalists"}
-        spent = {
-            name: sum(t.outcome.seconds for t in record.of(arm) if t.same_as is None)
-            for arm, name in names.items()
+        seconds = {
+            name: sum(t.outcome.seconds for t in record.select_arms(arm) if t.same_as is None)
+            for name, arm in {"search": POLICY, "random arm": RANDOM}.items()
         }
-        finalists = 0.0
-    spent |= {"finalists": finalists} if finalists else {}
-    if record.tabular:
-        return {name: seconds for name, seconds in spent.items() if seconds}
-    rest = float(record.summary.get("seconds", 0)) - sum(spent.values())
-    spent |= {"all else": rest} if rest > 0 else {}
-    return {name: seconds for name, seconds in spent.items() if seconds}
+    seconds["finalists"] = finalists
+    if not record.reads_table:
+        rest = float(record.summary.get("seconds", 0)) - sum(seconds.values())
+        seconds["everything else"] = max(0.0, rest)
+    return {name: spent for name, spent in seconds.items() if spent}
 
 
-def seconds_chart(record: RunRecord) -> Chart | None:
-    """Return where the time went, where it was measured."""
-    spent = seconds_of(record)
-    if not spent:
+def chart_seconds(record: RunRecord) -> Chart | None:
+    """Return the time of each phase; None if no time was measured."""
+    seconds = sum_seconds(record)
+    if not seconds:
         return None
-    if record.tabular:
-        return Chart(
-            "seconds",
-            "Training time that the table saved",
-            "Minutes that the trainings in the table had taken, by phase; this search has only "
-            "looked them up.",
-            charts.bars(spent),
-        )
-    return Chart(
-        "seconds",
-        "Where the time went",
-        "Minutes by phase, those of architectures that are trained at once added up; the random "
-        "arm's are the price of knowing whether the search beats chance.",
-        charts.bars(spent),
+    title = "Where the time went"
+    caption = (
+        "Minutes of each phase; children that are trained in parallel are added up. The random "
+        "arm is the price of knowing whether the search beats random search."
     )
+    if record.reads_table:
+        title = "Training time that the table saved"
+        caption = (
+            "Minutes that the trainings in the table took, by phase. This search only looked up "
+            "their results."
+        )
+    return Chart("seconds", title, caption, charts.draw_minutes(seconds))

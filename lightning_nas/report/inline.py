@@ -1,4 +1,4 @@
-"""Pictures as SVG inside a page: no name of one collides with that of another."""
+"""SVG pictures inside an HTML page: the ids of a picture never collide with those of another."""
 
 import re
 from io import StringIO
@@ -12,21 +12,19 @@ from lightning_nas.architecture import Architecture
 from lightning_nas.pictures.svg import FONTS
 from lightning_nas.report.draw import svg_of
 
-SETTINGS: Any = {
-    "svg.fonttype": "none",
-    "svg.hashsalt": "lightning_nas",
-}  # text as text, same bytes
-PIXELS = 4 / 3  # a point
-PLACES = "d|x|y|points|transform"  # attributes that say where something is
+# text stays text, and the same figure gives the same ids
+SETTINGS: Any = {"svg.fonttype": "none", "svg.hashsalt": "lightning_nas"}
+PIXELS = 4 / 3  # CSS pixels per point
+POSITIONS = "d|x|y|points|transform"  # attributes with coordinates
 
 
 def inline_figure(figure: Figure, prefix: str, title: str) -> Markup:
-    """Return a chart as an element that is as wide as its place.
+    """Return a chart as an SVG element that is as wide as its container.
 
     Args:
         figure: The chart.
-        prefix: Of all its ids; unique in the page.
-        title: What it shows, for those who do not see it.
+        prefix: Prefix of all its ids, unique in the page.
+        title: Label for screen readers.
     """
     text = StringIO()
     with mpl.rc_context(SETTINGS):
@@ -35,7 +33,7 @@ def inline_figure(figure: Figure, prefix: str, title: str) -> Markup:
 
 
 def inline_architecture(architecture: Architecture, prefix: str, title: str) -> Markup:
-    """Return the picture of an architecture as an element at its own size."""
+    """Return the picture of an architecture as an SVG element of its own size."""
     return inline(svg_of(architecture), prefix, title, "architecture")
 
 
@@ -43,10 +41,10 @@ def inline(text: str, prefix: str, title: str, kind: str) -> Markup:
     """Return the text of an SVG file as an element of a page.
 
     Args:
-        text: As matplotlib writes it, or ``svg_of``.
-        prefix: Of all its ids; unique in the page.
-        title: Its label.
-        kind: Its class: ``chart`` is as wide as its place, ``architecture`` as wide as it was.
+        text: SVG as matplotlib or ``svg_of`` writes it.
+        prefix: Prefix of all its ids, unique in the page.
+        title: Label for screen readers.
+        kind: CSS class: ``chart`` is as wide as its container, ``architecture`` keeps its width.
     """
     text = text[text.index("<svg") :]
     text = re.sub(r"<metadata>.*?</metadata>\s*", "", text, flags=re.DOTALL)
@@ -54,7 +52,7 @@ def inline(text: str, prefix: str, title: str, kind: str) -> Markup:
     text = re.sub(r"url\(#([^)]+)\)", rf"url(#{prefix}-\1)", text)
     text = re.sub(r'href="#([^"]+)"', rf'href="#{prefix}-\1"', text)
     text = text.replace("'DejaVu Sans'", FONTS)
-    text = re.sub(rf'\b({PLACES})="[^"]*"', _shortened, text)
+    text = re.sub(rf'\b({POSITIONS})="[^"]*"', _shorten_numbers, text)
     head, rest = text.split(">", 1)
     width, height = (float(size) for size in re.findall(r' (?:width|height)="([\d.]+)pt"', head))
     head = re.sub(r' (?:width|height|style|role|aria-label)="[^"]*"', "", head)
@@ -66,6 +64,6 @@ def inline(text: str, prefix: str, title: str, kind: str) -> Markup:
     return Markup(f"{head}{label}{size}>{rest}")
 
 
-def _shortened(attribute: re.Match[str]) -> str:
-    """Return an attribute in thousandths of a point, which do."""
+def _shorten_numbers(attribute: re.Match[str]) -> str:
+    """Return an attribute with three decimals: a thousandth of a point is not visible."""
     return re.sub(r"(\d\.\d{3})\d+", r"\1", attribute[0])

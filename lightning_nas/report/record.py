@@ -1,46 +1,39 @@
-"""What a run folder says of a search, as one piece of plain data. No Hydra here.
+"""A search as plain data, read from its run folder.
 
-The journal is opened for reading alone, so a search that is still running can be looked at.
+The journal is opened read-only, so a search that is still running can be reported too. Figures are
+computed and drawn elsewhere. No Hydra here.
 """
 
-import csv
-import math
 from collections.abc import Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from pydoc import ErrorDuringImport, locate
 from typing import Any
 
-import yaml
 from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from lightning_nas.architecture import Architecture, from_json
 from lightning_nas.errors import InputError
 from lightning_nas.evaluation.budget import COSTS, pareto_front
-from lightning_nas.files import read_json
+from lightning_nas.files import read_csv
 from lightning_nas.layers.operations import register_operations
 from lightning_nas.search.result import RankedArchitecture, decode_trials
 from lightning_nas.spaces.base import Space
-from lightning_nas.storage.journal_reader import JournalReader
-from lightning_nas.storage.run_folder import RunFolder, shell_path
-from lightning_nas.storage.trial import (
-    DERIVED,
-    FINALIST,
-    POLICY,
-    RANDOM,
-    Proposal,
-    Trial,
-    best_of,
-)
+from lightning_nas.storage.run_folder import COMPLETE, INTERRUPTED, RunFolder, shell_path
+from lightning_nas.storage.trial import DERIVED, FINALIST, POLICY, RANDOM, Proposal, Trial, best_of
 
 TOP = 10
-RESUMED = "resumed.yaml"  # beside config.yaml: the arguments of the last resume
+# Class paths in the configurations of run folders; older runs name these two in no other way.
+UNIFORM_CONTROLLER = "lightning_nas.controllers.uniform.UniformController"
+TABULAR_BENCHMARK = "lightning_nas.evaluation.tabular.TabularBenchmark"
 Tokens = tuple[int, ...]
 
 
 class NoTrialsError(InputError):
-    """A search of which nothing has ended yet."""
+    """The error for a search in which no trial has ended."""
 
     def __init__(self, folder: Path) -> None:
         super().__init__(f"{folder}: a search without trials; there is nothing to report yet")
@@ -48,22 +41,21 @@ class NoTrialsError(InputError):
 
 @dataclass(frozen=True)
 class RunRecord:
-    """A search, as far as it has come.
+    """A search, finished or not.
 
     Args:
         folder: The run folder.
-        configuration: Its whole configuration, as YAML.
-        config: The same, parsed, with the settings of the last resume; references to other settings
-            are not resolved.
-        summary: Of ``summary.json``; empty where there is none yet.
-        space: What was searched.
-        trials: All that ended, in that order.
-        texts: JSON of the architectures that were evaluated by themselves, by their tokens.
-        metrics: Rows of ``metrics.csv``; what is empty there is missing.
-        shared: Whether the architectures share weights, as ENAS's do.
-        best: The ten best, the chosen one first, finalists before the others.
-        front: Those that no other beats in accuracy and cost, the cheapest first.
-        cost: Which cost that is.
+        configuration: The whole configuration as YAML text.
+        config: The configuration as settings, those of the last resume included. References to
+            other settings are not resolved.
+        summary: Content of ``summary.json``; empty if there is none yet.
+        space: The search space.
+        trials: The trials that ended, in the order of ending.
+        texts: JSON of the architectures that were evaluated one by one, by their tokens.
+        metrics: Rows of ``metrics.csv``; a value that is empty there is missing.
+        shares_weights: Whether the architectures share weights, as in ENAS.
+        chosen: Trial numbers of the best architectures as the method ranked them at the end, the
+            best first; None before the end.
     """
 
     folder: Path
@@ -74,151 +66,157 @@ class RunRecord:
     trials: tuple[Trial, ...]
     texts: Mapping[Tokens, str]
     metrics: tuple[Mapping[str, float], ...]
-    shared: bool
-    best: tuple[RankedArchitecture, ...]
-    front: tuple[RankedArchitecture, ...]
-    cost: str
+    shares_weights: bool
+    chosen: Sequence[int] | None
 
     @property
     def name(self) -> str:
-        """The experiment."""
+        """Name of the experiment."""
         return str(self.config.get("name", self.folder.name))
 
     @property
     def method(self) -> str:
-        """The method's short name."""
+        """Short name of the method."""
         return str(self.summary.get("method") or self.config.get("method_name", "search"))
 
     @property
     def seed(self) -> Any:
-        """The seed of the search."""
+        """Seed of the search."""
         return self.config.get("seed")
 
     @property
-    def evaluated(self) -> int:
-        """How many evaluations there were, of all arms; copied outcomes are none."""
+    def evaluation_count(self) -> int:
+        """Number of evaluations of all arms; copied outcomes are not counted."""
         return sum(trial.same_as is None for trial in self.trials)
 
     @property
-    def repeats(self) -> int:
-        """How many proposals copied the outcome of an earlier one."""
-        return len(self.trials) - self.evaluated
+    def repeat_count(self) -> int:
+        """Number of trials that copied the outcome of an earlier trial."""
+        return len(self.trials) - self.evaluation_count
 
     @property
-    def uniform(self) -> bool:
-        """Whether the search itself drew uniformly: it is chance."""
+    def is_random_search(self) -> bool:
+        """Whether the search itself samples architectures uniformly."""
         controller = (self.config["method"].get("controller") or {}).get("controller")
-        if isinstance(controller, str):  # ${controller}
+        if isinstance(controller, str):  # the reference ${controller}
             controller = self.config.get("controller")
-        target = str((controller or {}).get("_target_"))
-        return self.method == "random_search" or target.endswith(".UniformController")
+        target = (controller or {}).get("_target_")
+        return self.method == "random_search" or target == UNIFORM_CONTROLLER
 
     @property
-    def grows(self) -> bool:
-        """Whether later architectures were drawn from larger spaces."""
+    def reads_table(self) -> bool:
+        """Whether outcomes come from a table; their seconds are then those of its trainings."""
+        return (self.config.get("evaluation") or {}).get("_target_") == TABULAR_BENCHMARK
+
+    @property
+    def has_growing_space(self) -> bool:
+        """Whether the space grows during the search."""
         return self.config["method"].get("grow_every") is not None
 
     @property
-    def tabular(self) -> bool:
-        """Whether outcomes were read from a table: their seconds are of trainings of others."""
-        evaluation = self.config.get("evaluation") or {}
-        return str(evaluation.get("_target_")).endswith(".TabularBenchmark")
-
-    @property
-    def partial(self) -> str:
-        """Why this is not the whole search; empty where it is."""
-        if self.summary.get("status") == "interrupted":
+    def partial_reason(self) -> str:
+        """Why the record does not hold the whole search; empty if it does."""
+        if self.summary.get("status") == INTERRUPTED:
             return "the search was interrupted"
         if not self.summary:
             return "the search has not ended: it is still running, or it was killed"
         return ""
 
     @property
-    def train_line(self) -> str:
-        """The command that trains what was found."""
+    def train_command(self) -> str:
+        """Command that trains the chosen architecture."""
         return f"python train.py architecture={shell_path(self.folder)}"
 
     @property
-    def resume_line(self) -> str:
-        """The command with which the search goes on."""
+    def resume_command(self) -> str:
+        """Command that resumes the search."""
         return f"python search.py resume={shell_path(self.folder)}"
 
-    def of(self, *arms: str) -> tuple[Trial, ...]:
-        """Return the trials of some arms."""
+    def select_arms(self, *arms: str) -> tuple[Trial, ...]:
+        """Return the trials of the given arms."""
         return tuple(trial for trial in self.trials if trial.proposal.arm in arms)
 
-    def final(self) -> tuple[tuple[Trial, ...], tuple[Trial, ...]]:
-        """Return the controller's and the uniform architectures of the ranking at the end."""
-        derived = self.of(DERIVED)
-        first = min((trial.number for trial in derived), default=math.inf)
-        return derived, tuple(t for t in self.of(RANDOM) if t.number > first)
+    def read_curve(self, metric: str) -> tuple[list[float], list[float]]:
+        """Return the epochs, from 1, and the values of a metric; two empty lists if never logged.
 
-    def control(self) -> tuple[Trial, ...]:
-        """Return the random arm that went along with the search."""
-        last = {trial.number for trial in self.final()[1]}
-        return tuple(trial for trial in self.of(RANDOM) if trial.number not in last)
-
-    def late(self) -> tuple[tuple[Trial, ...], tuple[Trial, ...]]:
-        """Return what the search proposed in its second half, and the random arm beside it.
-
-        That is the whole random arm where the space stays the same, and otherwise what was
-        proposed in the same span of numbers: it is from spaces of the same sizes.
+        The column ``METRIC_epoch`` is preferred: it has one value an epoch.
         """
-        policy = sorted(self.of(POLICY), key=lambda trial: trial.number)
-        half = policy[len(policy) // 2 :]
-        control = self.control()
-        if self.grows and half:
-            span = range(half[0].number, half[-1].number + 1)
-            control = tuple(trial for trial in control if trial.number in span)
-        return tuple(half), control
+        for column in (f"{metric}_epoch", metric):
+            rows = [row for row in self.metrics if column in row and "epoch" in row]
+            if rows:
+                return [row["epoch"] + 1 for row in rows], [row[column] for row in rows]
+        return [], []
 
-    def architecture(self, trial: Trial) -> Architecture:
-        """Return the architecture of a trial.
+    def decode(self, proposal: Proposal) -> Architecture:
+        """Return the architecture of a proposal.
 
-        It is decoded when it is asked for: a search may have hundreds of thousands.
+        Decoded on demand: a search may have hundreds of thousands of trials.
         """
-        return decode_tokens(trial.proposal.tokens, self.texts, self.space)
+        text = self.texts.get(proposal.tokens)
+        if text is None:
+            return self.space.decode(proposal.tokens)
+        return from_json(text, str(RunFolder(self.folder).journal))
 
+    @property
+    def cost(self) -> str:
+        """Cost of the Pareto front: ``parameters``, ``multiply_adds`` or ``latency``."""
+        return (self.config["method"].get("budget") or {}).get("cost") or COSTS[0]
 
-def decode_tokens(tokens: Tokens, texts: Mapping[Tokens, str], space: Space) -> Architecture:
-    """Return the architecture of tokens: as it was written down, or else as the space has it."""
-    return from_json(texts[tokens], "trials.sqlite") if tokens in texts else space.decode(tokens)
+    @cached_property
+    def front(self) -> tuple[RankedArchitecture, ...]:
+        """Pareto front of accuracy and cost, the cheapest first; empty for shared weights."""
+        if self.shares_weights:
+            return ()
+        trials = [trial for trial in self.trials if trial.proposal.arm != FINALIST]
+        return decode_trials(pareto_front(trials, self.cost), self.decode)
+
+    @cached_property
+    def best(self) -> tuple[RankedArchitecture, ...]:
+        """At most ten best architectures as the method ranks them, the chosen ones first.
+
+        Before the end of a search the chosen ones are its finalists. The others are the derived
+        architectures if there are any; they never include uniform samples of shared weights.
+        """
+        valid = [t for t in self.trials if t.outcome.error is None and t.same_as is None]
+        if self.chosen is None:
+            first = best_of((t for t in valid if t.proposal.arm == FINALIST), TOP)
+        else:
+            by_number = {trial.number: trial for trial in valid}
+            first = [by_number[number] for number in self.chosen if number in by_number]
+        others = [t for t in valid if t.proposal.arm == DERIVED]
+        if not others:
+            arms = (POLICY,) if self.shares_weights else (POLICY, RANDOM)
+            others = [t for t in valid if t.proposal.arm in arms]
+        tokens = {trial.proposal.tokens for trial in first}
+        rest = [t for t in best_of(others, 2 * TOP) if t.proposal.tokens not in tokens]
+        return decode_trials([*first, *rest][:TOP], self.decode)
 
 
 def read_run(folder: Path) -> RunRecord:
-    """Read a run folder.
+    """Read the run folder of a search.
 
     Raises:
-        InputError: If it is none, or that of a training.
-        NoTrialsError: If nothing has ended yet.
+        InputError: If the folder holds no run or a training, or if a file in it is damaged.
+        NoTrialsError: If no trial has ended yet.
     """
-    RunFolder(folder).check_is_run()
-    path = folder / ".hydra" / "config.yaml"
-    configuration, config = _configuration(path)
-    configuration, config = _resumed(configuration, config, path.with_name(RESUMED))
+    run = RunFolder(folder)
+    configuration, config = _read_settings(run)
     if "space" not in config:
-        raise InputError(f"{folder}: the folder of a training; a report is of a search")
+        raise InputError(f"{folder}: the folder of a training; only a search has a report")
     register_operations(config.get("operations"))  # before the space reads their names
-    space = _space(config, path)
-    trials, written = _trials(folder)
-    path = folder / "summary.json"
-    summary = read_json(path) if path.exists() else {}
+    space = _build_space(config, run.config)
+    trials, written = _read_trials(run)
+    summary = run.read_summary()
     texts = {
         trial.proposal.tokens: text
         for trial, text in zip(trials, written, strict=True)
         if text is not None
     }
-    shared = all(
+    shares_weights = all(
         text is None
         for trial, text in zip(trials, written, strict=True)
         if trial.proposal.arm != FINALIST
     )
-    cost = (config["method"].get("budget") or {}).get("cost") or COSTS[0]
-    front = () if shared else pareto_front([t for t in trials if t.proposal.arm != FINALIST], cost)
-
-    def decode(proposal: Proposal) -> Architecture:
-        return decode_tokens(proposal.tokens, texts, space)
-
     return RunRecord(
         folder=folder,
         configuration=configuration,
@@ -227,113 +225,63 @@ def read_run(folder: Path) -> RunRecord:
         space=space,
         trials=tuple(trials),
         texts=texts,
-        metrics=tuple(_metrics(folder / "metrics.csv")),
-        shared=shared,
-        best=tuple(decode_trials(_best(trials, shared, _chosen(folder, summary)), decode)),
-        front=tuple(decode_trials(front, decode)),
-        cost=cost,
+        metrics=tuple(run.read_metrics()),
+        shares_weights=shares_weights,
+        chosen=_read_chosen(run, summary),
     )
 
 
-def _configuration(path: Path) -> tuple[str, dict[str, Any]]:
-    """Return the text of a configuration, and its settings without references resolved."""
-    try:
-        text = path.read_text(encoding="utf-8")
-        config = yaml.safe_load(text)
-    except (UnicodeDecodeError, yaml.YAMLError) as error:
-        raise InputError(f"{path}: damaged: {' '.join(str(error).split())}") from None
-    if not isinstance(config, dict):
-        raise InputError(f"{path}: damaged: it has no settings")
-    return text, config
-
-
-def _resumed(text: str, config: dict[str, Any], path: Path) -> tuple[str, dict[str, Any]]:
-    """Add the settings that the run was last resumed with, where there are any."""
-    if not path.exists():
+def _read_settings(run: RunFolder) -> tuple[str, dict[str, Any]]:
+    """Return the configuration as text and as settings, those of the last resume included."""
+    text, config = run.read_config()
+    resume_settings = run.read_resume_settings()
+    if not resume_settings:
         return text, config
     try:
-        added = yaml.safe_load(path.read_text(encoding="utf-8"))
-        merged = OmegaConf.merge(config, OmegaConf.from_dotlist(added))
-    except (ValueError, yaml.YAMLError, OmegaConfBaseException) as error:
-        raise InputError(f"{path}: damaged: {' '.join(str(error).split())}") from None
+        merged = OmegaConf.merge(config, OmegaConf.from_dotlist(resume_settings))
+    except (ValueError, OmegaConfBaseException) as error:
+        reason = " ".join(str(error).split())
+        raise InputError(f"{run.resume_settings}: damaged: {reason}") from None
     settings: Any = OmegaConf.to_container(merged, resolve=False)
-    return f"# resumed with: {' '.join(added)}\n{text}", settings
+    return f"# resumed with: {' '.join(resume_settings)}\n{text}", settings
 
 
-def _space(config: Mapping[str, Any], path: Path) -> Space:
-    """Build the space that the configuration describes, as Hydra would.
+def _build_space(config: Mapping[str, Any], path: Path) -> Space:
+    """Build the search space that a configuration describes, as Hydra would.
 
-    The only reader of references such as ``${layers}``; keys such as ``_convert_`` are Hydra's own.
+    This is the only place that resolves references such as ``${layers}``. Keys that begin with an
+    underscore, such as ``_convert_``, are Hydra's own.
     """
     try:
         settings: Any = OmegaConf.to_container(OmegaConf.create(dict(config)).space, resolve=True)
         kind: Any = locate(settings["_target_"])
         if kind is None:
-            raise InputError(f"{path}: its space, {settings['_target_']}, cannot be imported here")
-        given = {name: value for name, value in settings.items() if not name.startswith("_")}
-        space: Space = kind(**given)
+            raise InputError(f"{path}: its space {settings['_target_']} cannot be imported here")
+        space: Space = kind(**{k: v for k, v in settings.items() if not k.startswith("_")})
     except (ErrorDuringImport, OmegaConfBaseException, KeyError, TypeError) as error:
-        raise InputError(
-            f"{path}: its space cannot be built: {' '.join(str(error).split())}"
-        ) from None
+        reason = " ".join(str(error).split())
+        raise InputError(f"{path}: its space cannot be built: {reason}") from None
     return space
 
 
-def _trials(folder: Path) -> tuple[list[Trial], list[str | None]]:
-    path = folder / "trials.sqlite"
-    if not path.exists():
-        raise NoTrialsError(folder)
-    journal = JournalReader(path)
-    try:
-        trials = [] if journal.is_empty else journal.ended()
-        if not trials:
-            raise NoTrialsError(folder)
-        return trials, list(journal.architectures())
-    finally:
-        journal.close()
+def _read_trials(run: RunFolder) -> tuple[list[Trial], list[str | None]]:
+    """Return the trials that ended, and the JSON of their architectures."""
+    if run.journal.exists():
+        with closing(run.open_journal()) as journal:
+            trials = [] if journal.is_empty else journal.ended()
+            if trials:
+                return trials, list(journal.architectures())
+    raise NoTrialsError(run.path)
 
 
-def _metrics(path: Path) -> list[dict[str, float]]:
-    if not path.exists():
-        return []
-    with path.open(newline="") as file:
-        rows = list(csv.DictReader(file))
-    return [{name: float(value) for name, value in row.items() if value} for row in rows]
+def _read_chosen(run: RunFolder, summary: Mapping[str, Any]) -> list[int] | None:
+    """Return the trial numbers in ``top.csv``, the best first; None before the search has ended.
 
-
-def _chosen(folder: Path, summary: Mapping[str, Any]) -> list[int] | None:
-    """Return the numbers of the best, in the order of ``top.csv``; None before a search has ended.
-
-    The journal alone does not tell: it has the finalists of before the search was extended, too.
+    The journal is not enough: a search that was extended leaves its earlier finalists there too.
     """
-    path = folder / "top.csv"
-    if summary.get("status") != "complete" or not path.exists():
+    if summary.get("status") != COMPLETE or not run.top.exists():
         return None
     try:
-        with path.open(newline="", encoding="utf-8") as file:
-            return [int(row["trial"]) for row in csv.DictReader(file)]
-    except (UnicodeDecodeError, KeyError, ValueError):
-        raise InputError(f"{path}: damaged") from None
-
-
-def _best(trials: Sequence[Trial], shared: bool, chosen: Sequence[int] | None) -> list[Trial]:
-    """Return the best as the method chose them: finalists, where there are any, before the others.
-
-    Of a search with shared weights that has not ended, the best that its controller has sampled.
-    """
-    whole = [t for t in trials if t.outcome.error is None and t.same_as is None]
-    if chosen is None:
-        first = best_of((t for t in whole if t.proposal.arm == FINALIST), TOP)
-    else:
-        numbered = {trial.number: trial for trial in whole}
-        first = [numbered[number] for number in chosen if number in numbered]
-    return [*first, *_others(whole, shared, {t.proposal.tokens for t in first})][:TOP]
-
-
-def _others(whole: Sequence[Trial], shared: bool, chosen: set[Tokens]) -> list[Trial]:
-    """Return the best that are not finalists, without those that were chosen."""
-    found = [t for t in whole if t.proposal.arm == DERIVED]
-    if not found:
-        arms = (POLICY,) if shared else (POLICY, RANDOM)
-        found = [t for t in whole if t.proposal.arm in arms]
-    return [t for t in best_of(found, 2 * TOP) if t.proposal.tokens not in chosen]
+        return [int(row["trial"]) for row in read_csv(run.top)]
+    except (KeyError, ValueError):
+        raise InputError(f"{run.top}: damaged: a row has no trial number") from None

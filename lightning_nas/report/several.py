@@ -1,6 +1,5 @@
-"""One page of several runs of a search: what holds over seeds, and what was luck."""
+"""One page for several runs of a search: what holds over seeds, and what varies between them."""
 
-import math
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from itertools import pairwise
 from pathlib import Path
@@ -10,254 +9,259 @@ from typing import Any
 from lightning_nas.errors import InputError
 from lightning_nas.files import replace_text
 from lightning_nas.report import charts
-from lightning_nas.report.charts_search import Chart
-from lightning_nas.report.html import render, render_charts
+from lightning_nas.report.charts import BEST_COLOUR, POLICY_COLOUR, RANDOM_COLOUR, Chart
+from lightning_nas.report.comparison import (
+    ANSWERS,
+    IS_RANDOM,
+    TONES,
+    VERDICT_WORDS,
+    compare_arms,
+    describe_difference,
+    format_short_mean,
+    list_random_arm,
+    list_rewards,
+)
+from lightning_nas.report.html import render_charts, render_page
 from lightning_nas.report.inline import inline_architecture
-from lightning_nas.report.progress import compare_arms, list_rewards
 from lightning_nas.report.record import NoTrialsError, RunRecord, read_run
-from lightning_nas.report.statistics import Mean, compare_pairs, mean_of
-from lightning_nas.report.words import ANSWERS, CHANCE, TONES, describe_difference, duration, number
+from lightning_nas.report.statistics import compare_pairs, estimate_mean
+from lightning_nas.report.table import format_duration, format_number
 from lightning_nas.storage.run_folder import shell_path
 from lightning_nas.storage.trial import POLICY
 
-CURVE = 20  # points of a curve
-FEWEST_SEEDS = 3
+CURVE_POINTS = 20
+MIN_SEEDS = 3
 HEAD = (
-    "run", "seed", "evaluated", "best reward", "search", "chance", "difference", "verdict", "time"
+    "run", "seed", "evaluated", "best reward", "search", "random arm", "difference", "verdict",
+    "time",
 )  # fmt: skip
-UNLIKE = ("seed", "paths", "resume")  # settings in which runs may differ
+MAY_DIFFER = ("seed", "paths", "resume")  # settings that need no warning
+Curve = tuple[list[float], list[float]]
 
 
 def write_common_report(
     folders: Sequence[Path], path: Path, found: Collection[Path] = frozenset()
 ) -> Path:
-    """Write one page of several searches, in one step, and return its path.
+    """Write one page for several searches, in one step, and return its path.
 
     Args:
-        folders: The run folders.
-        path: Of the page.
-        found: Those of them that nobody has named: they are left out where they have no trials yet.
+        folders: Run folders.
+        path: File to write.
+        found: Those of ``folders`` that the user did not name. They are left out if they have no
+            trials yet.
 
     Raises:
-        InputError: If a folder is not that of a search, or given twice, or has no trials.
+        InputError: If a folder is not that of a search, is given twice, or has no trials.
     """
     if len({folder.resolve() for folder in folders}) < len(folders):
         raise InputError("a run folder is given twice")
-    records, begun = [], []
+    records, empty = [], []
     for folder in folders:
         try:
             records.append(read_run(folder))
         except NoTrialsError:
             if folder not in found:
                 raise
-            begun.append(folder)
+            empty.append(folder)
     if not records:
-        raise NoTrialsError(begun[0])
-    replace_text(path, render("runs.html", **page_of(records, folders, begun)))
+        raise NoTrialsError(empty[0])
+    replace_text(path, render_page("runs.html", _build_common_page(records, folders, empty)))
     return path
 
 
-def page_of(
-    records: Sequence[RunRecord], folders: Sequence[Path], begun: Sequence[Path] = ()
+def _build_common_page(
+    records: Sequence[RunRecord], folders: Sequence[Path], empty: Sequence[Path]
 ) -> dict[str, Any]:
-    """Return all that the page says of some runs, and of others that have no trials yet."""
-    when, measured = _measured(records)
-    unlike = find_differing_settings([record.config for record in records])
-    names = [_name(record) for record in records]
+    """Return the content of the page, by the names in ``runs.html``."""
+    when, differences = _list_differences(records)
+    unlike = _find_differing_settings([record.config for record in records])
     contents = [("summary", "Summary"), ("reward", "Reward"), ("runs", "Runs"), ("best", "Best")]
     return {
         "title": ", ".join(dict.fromkeys(record.name for record in records)),
         "subtitle": f"{len(records)} runs, seeds {', '.join(str(r.seed) for r in records)}.",
         "contents": [*contents, *([("configuration", "Settings that differ")] if unlike else [])],
-        "again": " ".join(map(shell_path, folders)),
-        "warnings": _warnings(records, unlike, begun),
-        "verdict": _verdict(records, when, measured),
-        "facts": _facts(records),
-        "reward": render_charts(_charts(records)),
+        "report_arguments": " ".join(map(shell_path, folders)),
+        "warnings": _list_warnings(records, unlike, empty),
+        "verdict": _describe_common_verdict(records, when, differences),
+        "facts": _list_facts(records),
+        "reward": render_charts(_chart_runs(records)),
         "head": HEAD,
-        "rows": [_row(record, when) for record in records],
+        "rows": [_describe_row(record, when) for record in records],
         "best": [
             {
-                "name": name,
+                "title": f"{record.name}, seed {record.seed}",
                 "svg": inline_architecture(
-                    record.best[0].architecture, f"run{place}", f"Best of {name}"
+                    one.architecture, f"run{place}", f"Best of {record.name}, seed {record.seed}"
                 ),
-                "words": f"reward {record.best[0].trial.reward:.4f}, trial "
-                f"{record.best[0].trial.number}.",
+                "words": f"reward {one.trial.reward:.4f}, trial {one.trial.number}.",
             }
-            for place, (record, name) in enumerate(zip(records, names, strict=True))
-            if record.best
+            for place, record in enumerate(records)
+            for one in record.best[:1]
         ],
         "settings": [[name, ", ".join(map(str, values))] for name, values in unlike.items()],
     }
 
 
-def _name(record: RunRecord) -> str:
-    return f"{record.name}, seed {record.seed}"
+def _find_differing_settings(configs: Sequence[Mapping[str, Any]]) -> dict[str, list[Any]]:
+    """Return the settings that differ, by their dotted names, with the value in each run.
 
-
-def find_differing_settings(configs: Sequence[Mapping[str, Any]]) -> dict[str, list[Any]]:
-    """Return settings, by their dotted names, that are not the same in all, with their values.
-
-    >>> differing([{"a": {"b": 1}, "c": 2}, {"a": {"b": 3}, "c": 2}])
+    >>> _find_differing_settings([{"a": {"b": 1}, "c": 2}, {"a": {"b": 3}, "c": 2}])
     {'a.b': [1, 3]}
     """
-    flat = [dict(_flat(config)) for config in configs]
+    flat = [dict(_flatten_settings(config)) for config in configs]
     names = dict.fromkeys(name for settings in flat for name in settings)
     values = {name: [settings.get(name) for settings in flat] for name in names}
     return {name: found for name, found in values.items() if any(v != found[0] for v in found)}
 
 
-def _flat(config: Mapping[str, Any], before: str = "") -> Iterator[tuple[str, Any]]:
+def _flatten_settings(config: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
     for name, value in config.items():
         if isinstance(value, Mapping):
-            yield from _flat(value, f"{before}{name}.")
+            yield from _flatten_settings(value, f"{prefix}{name}.")
         else:
-            yield f"{before}{name}", value
+            yield f"{prefix}{name}", value
 
 
-def _warnings(
-    records: Sequence[RunRecord], unlike: Mapping[str, Any], begun: Sequence[Path]
+def _list_warnings(
+    records: Sequence[RunRecord], unlike: Mapping[str, Any], empty: Sequence[Path]
 ) -> list[str]:
-    partial = [
-        f"{shell_path(record.folder)}: {record.partial}" for record in records if record.partial
-    ]
-    warnings = [f"partial: {'; '.join(partial)}."] if partial else []
-    if begun:
-        warnings.append(
-            f"left out, for nothing has ended in them: {', '.join(map(shell_path, begun))}."
-        )
-    more = [name for name in unlike if name.split(".")[0] not in UNLIKE]
-    if more:
-        warnings.append(f"the runs differ in more than their seeds: {', '.join(more[:6])}.")
+    warnings = []
+    partial = [f"{shell_path(r.folder)}: {r.partial_reason}" for r in records if r.partial_reason]
+    if partial:
+        warnings.append(f"some runs are partial: {'; '.join(partial)}.")
+    if empty:
+        folders = ", ".join(map(shell_path, empty))
+        warnings.append(f"these runs are left out, because they have no trials yet: {folders}.")
+    others = [name for name in unlike if name.split(".")[0] not in MAY_DIFFER]
+    if others:
+        warnings.append(f"the runs differ in more than their seeds: {', '.join(others[:6])}.")
     return warnings
 
 
-def _verdict(records: Sequence[RunRecord], when: str, measured: Sequence[float]) -> dict[str, str]:
-    if all(record.uniform for record in records):
-        return {"answer": CHANCE, "tone": "", "words": "these searches draw uniformly."}
-    over = compare_pairs(measured, FEWEST_SEEDS)
-    if len(measured) < FEWEST_SEEDS:
+def _list_differences(records: Sequence[RunRecord]) -> tuple[str, list[float]]:
+    """Return the part of the search that most runs have compared, and the difference of each run.
+
+    A run without a ranking at the end has only the comparisons during the search; a run that is
+    itself random search has none.
+    """
+    differences: dict[str, list[float]] = {}
+    for record in records:
+        for one in compare_arms(record) if not record.is_random_search else ():
+            if one.has_both_arms:
+                differences.setdefault(one.when, []).append(one.difference.value)
+    return max(differences.items(), key=lambda pair: len(pair[1]), default=("", []))
+
+
+def _describe_common_verdict(
+    records: Sequence[RunRecord], when: str, differences: Sequence[float]
+) -> dict[str, str]:
+    if all(record.is_random_search for record in records):
+        words = "these searches sample architectures uniformly, so there is nothing to compare."
+        return {"answer": IS_RANDOM, "tone": "", "words": words}
+    difference = compare_pairs(differences, MIN_SEEDS)
+    if len(differences) < MIN_SEEDS:
         words = (
-            f"Not enough data: {len(measured)} of the runs have a random arm beside them, "
-            f"{FEWEST_SEEDS} are the fewest."
+            f"Not enough data: {len(differences)} of the runs have a random arm, at least "
+            f"{MIN_SEEDS} are needed."
         )
         return {"answer": "", "tone": "", "words": words}
     words = (
-        f"Over {len(measured)} of {len(records)} runs, {when}, the mean reward of what the "
-        f"search proposed less that of its random arm: {describe_difference(over)}"
+        f"In {len(differences)} of {len(records)} runs, {when}, mean reward of the search minus "
+        f"that of its random arm: {describe_difference(difference)}"
     )
-    return {"answer": ANSWERS[over.verdict], "tone": TONES[over.verdict], "words": words}
+    verdict = difference.verdict
+    return {"answer": ANSWERS[verdict], "tone": TONES[verdict], "words": words}
 
 
-def _measured(records: Sequence[RunRecord]) -> tuple[str, list[float]]:
-    """Return the part of the search that most runs have a comparison of, and their differences.
-
-    Runs that did not come to their ranking at the end have only those of the search itself, and
-    runs that draw uniformly have none.
-    """
-    found: dict[str, list[float]] = {}
-    for record in (one for one in records if not one.uniform):
-        for one in compare_arms(record):
-            if one.control.count and one.policy.count:
-                found.setdefault(one.when, []).append(one.difference.value)
-    return max(found.items(), key=lambda pair: len(pair[1]), default=("", []))
-
-
-def _facts(records: Sequence[RunRecord]) -> list[tuple[str, str, str]]:
-    best = mean_of([r.best[0].trial.reward for r in records if r.best])
+def _list_facts(records: Sequence[RunRecord]) -> list[tuple[str, str, str]]:
+    best = estimate_mean([r.best[0].trial.reward for r in records if r.best])
     seconds = [r.summary["seconds"] for r in records if "seconds" in r.summary]
     half = f"± {best.half:.4f} (95 %)" if best.count > 1 else ""
     facts = [
         *([("best reward, mean", f"{best.value:.4f}", half)] if best.count else []),
-        ("runs", number(len(records)), ""),
-        ("evaluations", number(sum(r.evaluated for r in records)), "of all runs"),
+        ("runs", format_number(len(records)), ""),
+        ("evaluations", format_number(sum(r.evaluation_count for r in records)), "of all runs"),
     ]
-    return [*facts, *([("time", duration(sum(seconds)), "in all")] if seconds else [])]
+    return [*facts, *([("time", format_duration(sum(seconds)), "in total")] if seconds else [])]
 
 
-def _row(record: RunRecord, when: str) -> list[Any]:
-    found = compare_arms(record)
-    first = next((one for one in found if one.when == when), found[0])
-    compared = first.policy.count > 0 and first.control.count > 0 and not record.uniform
+def _describe_row(record: RunRecord, when: str) -> list[Any]:
+    """Return the row of a run in the table with the columns ``HEAD``."""
+    comparisons = compare_arms(record)
+    shown = next((one for one in comparisons if one.when == when), comparisons[0])
+    is_compared = shown.has_both_arms and not record.is_random_search
+    verdict = VERDICT_WORDS[shown.difference.verdict]
     return [
         record.folder.name,
         record.seed,
-        number(record.evaluated),
+        format_number(record.evaluation_count),
         f"{record.best[0].trial.reward:.4f}" if record.best else "",
-        _short(first.policy),
-        _short(first.control),
-        f"{first.difference.value:+.4f}" if compared else "",
-        "chance itself" if record.uniform else first.difference.verdict,
-        duration(record.summary["seconds"]) if "seconds" in record.summary else "",
+        format_short_mean(shown.search),
+        format_short_mean(shown.random_arm),
+        f"{shown.difference.value:+.4f}" if is_compared else "",
+        "not compared" if record.is_random_search else verdict,
+        format_duration(record.summary["seconds"]) if "seconds" in record.summary else "",
     ]
 
 
-def _short(found: Mean) -> str:
-    half = f" ± {found.half:.4f}" if math.isfinite(found.half) else ""
-    return f"{found.value:.4f}{half}" if found.count else "none"
+# ---- charts --------------------------------------------------------------------------------------
 
 
-def _charts(records: Sequence[RunRecord]) -> Iterator[Chart]:
-    """Yield curves over parts of the search, averaged over runs."""
-    figure, axes = charts.chart("part of the search (%)", "reward")
-    curves = [_curve(list_rewards(record.of(POLICY))) for record in records if record.of(POLICY)]
-    for curve in curves:
-        axes.plot(*curve, color=charts.POLICY_COLOUR, linewidth=0.6, alpha=0.35)
-    charts.band(axes, _averaged(curves), charts.POLICY_COLOUR, "search")
-    control = [_curve(list_rewards(record.control())) for record in records if record.control()]
-    if control:
-        charts.band(axes, _averaged(control), charts.CONTROL_COLOUR, "random")
-    charts.legend(axes)
+def _chart_runs(records: Sequence[RunRecord]) -> Iterator[Chart]:
+    """Yield the reward, and the best reward so far, averaged over runs."""
+    policies = [list_rewards(record.select_arms(POLICY)) for record in records]
+    random_arms = [list_rewards(list_random_arm(record)) for record in records]
+    policies, random_arms = [p for p in policies if p], [r for r in random_arms if r]
+    figure, axes = charts.make_axes("part of the search (%)", "reward")
+    _add_runs(axes, list(map(average_curve, policies)), POLICY_COLOUR, "search")
+    if random_arms:
+        band = _average_runs(list(map(average_curve, random_arms)))
+        charts.add_band(axes, band, RANDOM_COLOUR, "random arm")
+    charts.add_legend(axes)
     yield Chart(
         "reward",
         "Reward, averaged over runs",
-        "Each run is divided into parts; the thick lines are means over runs, the bands their 95 % "
-        "intervals, the thin lines single runs.",
+        f"Each run is divided into {CURVE_POINTS} parts. Thick lines are means over runs, bands "
+        "their 95 % intervals, thin lines single runs.",
         figure,
     )
-    if not any(record.shared for record in records):
-        figure, axes = charts.chart("part of the search (%)", "best reward so far")
-        best = [
-            _best_so_far(list_rewards(record.of(POLICY))) for record in records if record.of(POLICY)
-        ]
-        for curve in best:
-            axes.plot(*curve, color=charts.BEST_COLOUR, linewidth=0.6, alpha=0.35)
-        charts.band(axes, _averaged(best), charts.BEST_COLOUR, "best so far")
+    if not any(record.shares_weights for record in records):
+        figure, axes = charts.make_axes("part of the search (%)", "best reward so far")
+        _add_runs(axes, list(map(_trace_best, policies)), BEST_COLOUR, "best so far")
         yield Chart(
             "best-so-far",
-            "Best so far, averaged over runs",
-            "The highest reward up to each part of the search; the band is the 95 % interval over "
-            "runs, the thin lines are single runs.",
+            "Best reward so far, averaged over runs",
+            "The highest reward up to each part of the search. The thick line is the mean over "
+            "runs, the band its 95 % interval, thin lines are single runs.",
             figure,
         )
 
 
-Curve = tuple[list[float], list[float]]
+def _add_runs(axes: Any, curves: Sequence[Curve], colour: str, label: str) -> None:
+    for curve in curves:
+        axes.plot(*curve, color=colour, linewidth=0.6, alpha=0.35)
+    charts.add_band(axes, _average_runs(curves), colour, label)
 
 
-def _curve(values: Sequence[float]) -> Curve:
-    """Return the means of parts of a search, at the same places in every run.
+def average_curve(rewards: Sequence[float]) -> Curve:
+    """Return the mean reward of each part of a search, at the same places (in %) in every run.
 
-    In a run of fewer values than parts, neighbouring parts have the same value.
+    With fewer rewards than parts, neighbouring parts have the same value.
     """
-    count = len(values)
-    edges = [place * count // CURVE for place in range(CURVE + 1)]
-    parts = [values[first : max(first + 1, last)] for first, last in pairwise(edges)]
-    return [100 * (place + 0.5) / CURVE for place in range(CURVE)], list(map(fmean, parts))
+    edges = [place * len(rewards) // CURVE_POINTS for place in range(CURVE_POINTS + 1)]
+    parts = [rewards[first : max(first + 1, last)] for first, last in pairwise(edges)]
+    return [100 * (n + 0.5) / CURVE_POINTS for n in range(CURVE_POINTS)], list(map(fmean, parts))
 
 
-def _best_so_far(values: Sequence[float]) -> Curve:
-    ends = [max(1, round(place * len(values) / CURVE)) for place in range(1, CURVE + 1)]
-    at = [100 * place / CURVE for place in range(1, CURVE + 1)]
-    return at, [max(values[:end]) for end in ends]
+def _trace_best(rewards: Sequence[float]) -> Curve:
+    places = range(1, CURVE_POINTS + 1)
+    ends = [max(1, round(place * len(rewards) / CURVE_POINTS)) for place in places]
+    return [100 * place / CURVE_POINTS for place in places], [max(rewards[:end]) for end in ends]
 
 
-def _averaged(curves: Sequence[Curve]) -> charts.Band:
-    values: dict[float, list[float]] = {}
-    for at, found in curves:
-        for place, value in zip(at, found, strict=True):
-            values.setdefault(place, []).append(value)
-    places = sorted(values)
-    means: list[Mean] = [mean_of(values[place]) for place in places]
-    return places, means
+def _average_runs(curves: Sequence[Curve]) -> charts.Band:
+    """Return the mean over runs at each place; all curves have the same places."""
+    if not curves:
+        return [], []
+    values = zip(*(ys for _, ys in curves), strict=True)
+    return curves[0][0], [estimate_mean(some) for some in values]

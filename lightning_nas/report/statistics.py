@@ -1,12 +1,13 @@
-"""Means with intervals, differences with a verdict in words: what may be said of a few rewards.
+"""Means with intervals, differences with a verdict, and rank correlations.
 
-Intervals are Student's, at 95 %. Samples are taken to be independent, but for those of a cluster:
-copies of one evaluation. A mean weighs all values alike; its variance is that of single
-evaluations divided by their effective number, ``(sum n_c)^2 / sum n_c^2`` with the clusters' sizes
-``n_c``. The usual cluster-robust sum of squares would be near 0 where one cluster outweighs all
-others: the mean then follows it.
+Intervals of means are Student's t intervals at 95 %. Evaluations are taken to be independent;
+trials that copy the outcome of one evaluation form a cluster. A mean weighs all values alike. Its
+variance is the variance of single evaluations divided by their effective number,
+``(sum n_c)^2 / sum n_c^2``, with the sizes ``n_c`` of the clusters. The usual cluster-robust sum
+of squares is near 0 where one cluster outweighs all others: the mean then follows that cluster.
 
 Source of the effective number: Kish, Survey Sampling, 1965 (means with unequal weights).
+Shapes: N = architectures, R = bootstrap resamples.
 """
 
 import math
@@ -16,17 +17,23 @@ from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
+from scipy import stats
 from scipy.special import stdtrit
 
-LEVEL = 0.95
-FEWEST = 5  # evaluations of each arm, below which nothing is said of their difference
+LEVEL = 0.95  # confidence level of all intervals
+MIN_EVALUATIONS = 5  # of each arm; with fewer there is no verdict
+MIN_ARCHITECTURES = 3  # for a rank correlation
+RESAMPLES = 2_000
+# Verdicts as weight_sharing.json stores them; chance is the random arm. Pages show VERDICT_WORDS.
 BETTER, NO_BETTER, WORSE = "better than chance", "no better than chance", "worse than chance"
 NOT_ENOUGH = "not enough data"
+Array = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
 class Interval:
-    """A value, and as much on both sides of it."""
+    """A value with a symmetric 95 % interval of half width ``half``."""
 
     value: float
     half: float
@@ -44,17 +51,15 @@ class Interval:
 
 @dataclass(frozen=True)
 class Mean(Interval):
-    """A mean and its interval.
+    """A mean and its 95 % interval.
 
     Args:
-        value: The mean; not a number where there are no values.
-        half: Half the width of the 95 % interval; infinite where there are fewer than two
-            evaluations.
-        count: How many values.
-        deviation: The standard deviation of evaluations (of the sample); 0 where there are fewer
-            than two.
-        evaluations: How many of the values are no copies.
-        effective: How many evaluations that weigh alike would tell as much.
+        value: The mean; NaN if there are no values.
+        half: Half the width of the interval; infinite with fewer than two evaluations.
+        count: Number of values, copies included.
+        deviation: Sample standard deviation of the evaluations; 0 with fewer than two.
+        evaluations: Number of values that are not copies.
+        effective: Effective number of evaluations, at most ``evaluations``.
     """
 
     count: int
@@ -65,43 +70,46 @@ class Mean(Interval):
 
 @dataclass(frozen=True)
 class Difference(Interval):
-    """How much higher the first mean is than the second, and what follows.
+    """The mean of an arm minus the mean of the random arm, with the verdict that follows.
 
     Args:
-        value: First less second.
-        half: Half the width of its 95 % interval.
-        verdict: In plain words, of the first beside the second, which is chance.
+        value: Difference of the means.
+        half: Half the width of its 95 % interval; infinite if there is not enough data.
+        verdict: ``BETTER``, ``NO_BETTER``, ``WORSE`` or ``NOT_ENOUGH``.
     """
 
     verdict: str
 
 
-def quantile(degrees: float) -> float:
-    """Return how many standard errors half a 95 % interval is wide, by Student's distribution.
+def student_quantile(degrees: float) -> float:
+    """Return the number of standard errors in half a 95 % interval, by Student's t distribution.
 
-    >>> round(quantile(9), 3), round(quantile(1e9), 3)
+    Args:
+        degrees: Degrees of freedom, above 0.
+
+    >>> round(student_quantile(9), 3), round(student_quantile(1e9), 3)
     (2.262, 1.96)
     """
     return float(stdtrit(degrees, (1 + LEVEL) / 2))
 
 
-def mean_of(values: Sequence[float], roots: Sequence[Hashable] | None = None) -> Mean:
+def estimate_mean(values: Sequence[float], roots: Sequence[Hashable] | None = None) -> Mean:
     """Return the mean of values with its interval.
 
     Args:
-        values: All of them, copies included.
-        roots: Which evaluation each is of; None = each of its own.
+        values: All values, copies included.
+        roots: For each value the evaluation that it comes from; None = no value is a copy.
 
-    >>> mean = mean_of([0.5, 0.7, 0.6])
+    >>> mean = estimate_mean([0.5, 0.7, 0.6])
     >>> round(mean.low, 3), round(mean.high, 3)
     (0.352, 0.848)
-    >>> copied = mean_of([0.5, 0.7, 0.6, 0.6], "abcc")
+    >>> copied = estimate_mean([0.5, 0.7, 0.6, 0.6], "abcc")
     >>> copied.evaluations, round(copied.effective, 2), round(copied.half, 3)
     (3, 2.67, 0.263)
     """
-    of = range(len(values)) if roots is None else roots
-    sizes, sums = Counter(of), dict.fromkeys(of, 0.0)
-    for root, value in zip(of, values, strict=True):
+    clusters = range(len(values)) if roots is None else roots
+    sizes, sums = Counter(clusters), dict.fromkeys(clusters, 0.0)
+    for root, value in zip(clusters, values, strict=True):
         sums[root] += value
     count, evaluations = len(values), len(sizes)
     if not count:
@@ -111,45 +119,143 @@ def mean_of(values: Sequence[float], roots: Sequence[Hashable] | None = None) ->
     if evaluations < 2:
         return Mean(mean, math.inf, count, 0.0, evaluations, effective)
     each = np.array([sums[root] / size for root, size in sizes.items()])
-    deviation = float(np.std(each - each[0], ddof=1))  # less one of them: exactly 0 without spread
-    half = quantile(evaluations - 1) * deviation / math.sqrt(effective)
+    deviation = float(np.std(each - each[0], ddof=1))  # shifted: equal values give exactly 0
+    half = student_quantile(evaluations - 1) * deviation / math.sqrt(effective)
     return Mean(mean, half, count, deviation, evaluations, effective)
 
 
-def compare_means(one: Mean, other: Mean) -> Difference:
-    """Compare two independent arms, whose spreads may differ (Welch).
-
-    Args:
-        one: Of one arm's rewards.
-        other: Of the other's, chance.
-    """
-    value = one.value - other.value
-    if min(one.evaluations, other.evaluations) < FEWEST:
+def compare_means(arm: Mean, random_arm: Mean) -> Difference:
+    """Compare the means of two independent arms of unequal variances (Welch's t interval)."""
+    means = (arm, random_arm)
+    value = arm.value - random_arm.value
+    if min(mean.evaluations for mean in means) < MIN_EVALUATIONS:
         return Difference(value, math.inf, NOT_ENOUGH)
-    parts = [mean.deviation**2 / mean.effective for mean in (one, other)]
+    parts = [mean.deviation**2 / mean.effective for mean in means]
     variance = sum(parts)
     half = 0.0
     if variance:
         freedom = sum(
-            part**2 / (mean.evaluations - 1) for part, mean in zip(parts, (one, other), strict=True)
+            part**2 / (mean.evaluations - 1) for part, mean in zip(parts, means, strict=True)
         )
-        half = quantile(variance**2 / freedom) * math.sqrt(variance)
-    return _judged(value, half)
+        half = student_quantile(variance**2 / freedom) * math.sqrt(variance)
+    return _make_difference(value, half)
 
 
-def compare_pairs(differences: Sequence[float], fewest: int = FEWEST) -> Difference:
-    """Judge differences that were each taken under the same circumstances.
+def compare_pairs(differences: Sequence[float], fewest: int = MIN_EVALUATIONS) -> Difference:
+    """Compare two arms by paired differences, for instance one for each epoch or seed.
 
     Args:
-        differences: Of the first arm's mean from the second's, chance: in each epoch, or seed.
-        fewest: Below which nothing is said.
+        differences: Mean reward of an arm minus that of its random arm, one value for each pair.
+        fewest: Number of pairs below which the verdict is ``NOT_ENOUGH``.
     """
-    mean = mean_of(differences)
+    mean = estimate_mean(differences)
     if mean.count < fewest:
         return Difference(mean.value, mean.half, NOT_ENOUGH)
-    return _judged(mean.value, mean.half)
+    return _make_difference(mean.value, mean.half)
 
 
-def _judged(value: float, half: float) -> Difference:
+def _make_difference(value: float, half: float) -> Difference:
     verdict = BETTER if value - half > 0 else WORSE if value + half < 0 else NO_BETTER
     return Difference(value, half, verdict)
+
+
+# ---- rank correlations ---------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Correlation:
+    """Rank correlations of two scores of the same architectures.
+
+    Args:
+        count: Number of architectures.
+        tau: Kendall's tau-b, in [-1, 1]; tau-b corrects for ties.
+        tau_interval: 95 % bootstrap interval of ``tau``, over architectures.
+        rho: Spearman's rho, in [-1, 1].
+        rho_interval: 95 % bootstrap interval of ``rho``, over architectures.
+    """
+
+    count: int
+    tau: float
+    tau_interval: tuple[float, float]
+    rho: float
+    rho_interval: tuple[float, float]
+
+
+def correlate_ranks(x: Sequence[float], y: Sequence[float], seed: int = 0) -> Correlation | None:
+    """Return the rank correlations of two scores, with bootstrap intervals.
+
+    Architectures are resampled with replacement; the interval holds the middle 95 % of the
+    resamples. A resample whose values are all equal in ``x`` or in ``y`` counts as 0.
+
+    Args:
+        x: First score of each of the N architectures.
+        y: Second score of each of the N architectures.
+        seed: Seed of the resamples.
+
+    Returns:
+        None if N < 3, or if all values are equal in ``x`` or in ``y``.
+
+    >>> found = correlate_ranks([0.1, 0.2, 0.3, 0.4], [0.5, 0.7, 0.6, 0.8])
+    >>> found.count, round(found.tau, 3), round(found.rho, 3)
+    (4, 0.667, 0.8)
+    """
+    x_N, y_N = np.asarray(x, np.float64), np.asarray(y, np.float64)
+    n = len(x_N)
+    if n < MIN_ARCHITECTURES or np.ptp(x_N) == 0 or np.ptp(y_N) == 0:
+        return None
+    random = np.random.default_rng(seed)
+    counts_RN = random.multinomial(n, np.full(n, 1 / n), RESAMPLES).astype(np.float64)
+    return Correlation(
+        n,
+        float(stats.kendalltau(x_N, y_N).statistic),
+        _middle_interval(resample_tau(x_N, y_N, counts_RN)),
+        float(stats.spearmanr(x_N, y_N).statistic),
+        _middle_interval(resample_rho(x_N, y_N, counts_RN)),
+    )
+
+
+def resample_tau(x_N: Array, y_N: Array, counts_RN: Array) -> Array:
+    """Return Kendall's tau-b of each resample, shape (R,).
+
+    All at once: ``scipy.stats.kendalltau`` takes a millisecond for each of thousands of resamples.
+
+    Args:
+        x_N: First score of each architecture.
+        y_N: Second score of each architecture.
+        counts_RN: Number of times that each architecture is in each resample.
+    """
+    x_NN, y_NN = (np.sign(v[:, None] - v) for v in (x_N, y_N))
+
+    def sum_pairs(sign_NN: Array) -> Array:
+        total_R: Array = np.einsum("rn,nm,rm->r", counts_RN, sign_NN, counts_RN, optimize=True)
+        return total_R
+
+    return _divide(sum_pairs(x_NN * y_NN), sum_pairs(x_NN**2) * sum_pairs(y_NN**2))
+
+
+def resample_rho(x_N: Array, y_N: Array, counts_RN: Array) -> Array:
+    """Return Spearman's rho of each resample, shape (R,); arguments as for ``resample_tau``."""
+    x_RN, y_RN = (_centre_ranks(v, counts_RN) for v in (x_N, y_N))
+
+    def sum_products(left_RN: Array, right_RN: Array) -> Array:
+        total_R: Array = (counts_RN * left_RN * right_RN).sum(axis=1)
+        return total_R
+
+    return _divide(sum_products(x_RN, y_RN), sum_products(x_RN, x_RN) * sum_products(y_RN, y_RN))
+
+
+def _centre_ranks(values_N: Array, counts_RN: Array) -> Array:
+    """Return the rank of each architecture in each resample minus the mean rank; ties share one."""
+    below_NN = (values_N[:, None] < values_N) + 0.5 * (values_N[:, None] == values_N)
+    ranks_RN: Array = counts_RN @ below_NN
+    return ranks_RN - counts_RN.shape[1] / 2
+
+
+def _divide(covariance_R: Array, variances_R: Array) -> Array:
+    zeros_R = np.zeros_like(covariance_R)  # a resample without variance counts as 0
+    return np.divide(covariance_R, np.sqrt(variances_R), out=zeros_R, where=variances_R > 0)
+
+
+def _middle_interval(values_R: Array) -> tuple[float, float]:
+    low, high = np.quantile(values_R, ((1 - LEVEL) / 2, 1 - (1 - LEVEL) / 2))
+    return float(low), float(high)

@@ -1,44 +1,72 @@
-"""What a search found as tables: ``top.csv``, ``pareto.csv``, and the lines that are printed."""
+"""Numbers and tables as text: figures of a report, ``top.csv``, ``pareto.csv``, terminal lines."""
 
-import csv
-import io
+import math
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
 
 from lightning_nas.architecture import write_architecture
-from lightning_nas.files import replace_text
+from lightning_nas.files import write_csv
 from lightning_nas.search.result import RankedArchitecture, SearchResult
 
-SHOWN = 10
+MOST_LINES = 10
 COLUMNS = ("trial", "reward", "accuracy", "parameters", "multiply_adds", "latency", "architecture")
 
 
-def write_tables(derived: SearchResult, folder: Path) -> None:
-    """Write the best, and the Pareto front where there is one, each with its architectures.
+def format_number(value: float) -> str:
+    """Return an integer with thousands separators, or a float with three significant digits.
 
-    ``top/1.json`` is the first line of ``top.csv``, and so on. Accuracy is that after the last
-    epoch; the front is of the reward before a budget and of its cost, by default the parameters.
+    >>> format_number(190992), format_number(0.01234)
+    ('190,992', '0.0123')
     """
-    for name, ranked in (("top", derived.top), ("pareto", derived.front)):
-        shutil.rmtree(folder / name, ignore_errors=True)  # of before the run was resumed
-        if ranked:
-            _write(name, ranked, folder)
+    return f"{value:,}" if isinstance(value, int) else f"{value:.3g}"
 
 
-def _write(name: str, ranked: Sequence[RankedArchitecture], folder: Path) -> None:
-    text = io.StringIO()
-    writer = csv.writer(text)
-    writer.writerow(COLUMNS)
-    for place, one in enumerate(ranked, start=1):
-        file = Path(name) / f"{place}.json"
-        write_architecture(one.architecture, folder / file)
-        writer.writerow([*list_figures(one), file])
-    replace_text(folder / f"{name}.csv", text.getvalue())
+def format_duration(seconds: float) -> str:
+    """Return a duration in its natural unit.
+
+    >>> [format_duration(seconds) for seconds in (42.4, 340, 9000, 400_000)]
+    ['42 s', '5 min 40 s', '2.5 h', '4.6 days']
+    """
+    if seconds < 60:
+        return f"{seconds:.2g} s" if seconds < 10 else f"{seconds:.0f} s"
+    if seconds < 3600:
+        return f"{seconds // 60:.0f} min {seconds % 60:.0f} s"
+    return f"{seconds / 3600:.1f} h" if seconds < 48 * 3600 else f"{seconds / 86400:.1f} days"
+
+
+def format_interval(ends: Sequence[float], digits: int = 4) -> str:
+    """Return an interval; "unknown" if an end is infinite or NaN.
+
+    >>> format_interval((-0.01, 0.025))
+    '-0.0100 to 0.0250'
+    """
+    if not all(map(math.isfinite, ends)):
+        return "unknown"
+    return " to ".join(f"{end:.{digits}f}" for end in ends)
+
+
+def write_tables(result: SearchResult, folder: Path) -> None:
+    """Write ``top.csv``, and ``pareto.csv`` if there is a front, each with its architectures.
+
+    ``top/1.json`` is the architecture of the first row of ``top.csv``, and so on. The accuracy is
+    the one after the last epoch. The front weighs the reward before a budget against the cost of
+    the budget, or against the number of parameters if there is no budget.
+    """
+    for name, ranked in (("top", result.top), ("pareto", result.front)):
+        shutil.rmtree(folder / name, ignore_errors=True)  # from before the run was resumed
+        if not ranked:
+            continue
+        rows = []
+        for place, one in enumerate(ranked, start=1):
+            file = Path(name) / f"{place}.json"
+            write_architecture(one.architecture, folder / file)
+            rows.append(dict(zip(COLUMNS, [*list_figures(one), file], strict=True)))
+        write_csv(folder / f"{name}.csv", COLUMNS, rows)
 
 
 def list_figures(one: RankedArchitecture) -> list[float | None]:
-    """Return what is known of an architecture, in the order of ``COLUMNS``, without the last."""
+    """Return the figures of an architecture in the order of ``COLUMNS``, without its file."""
     outcome = one.trial.outcome
     return [
         one.trial.number,
@@ -51,9 +79,9 @@ def list_figures(one: RankedArchitecture) -> list[float | None]:
 
 
 def format_top(top: Sequence[RankedArchitecture]) -> str:
-    """Return the best as lines for a terminal, ten at most."""
+    """Return at most ten of the best architectures as lines for a terminal."""
     lines = [f"{'the best':<14}{'trial':>7}{'reward':>9}{'accuracy':>10}{'parameters':>13}"]
-    for place, one in enumerate(top[:SHOWN], start=1):
+    for place, one in enumerate(top[:MOST_LINES], start=1):
         outcome = one.trial.outcome
         accuracy = f"{outcome.accuracies[-1]:.2%}" if outcome.accuracies else ""
         parameters = "" if outcome.parameters is None else f"{outcome.parameters:,}"

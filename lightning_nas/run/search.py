@@ -8,7 +8,6 @@ from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
 
 from lightning_nas.callbacks.interrupt import interruptible
-from lightning_nas.report.html import NAME
 from lightning_nas.report.table import format_top
 from lightning_nas.run.build import build_search
 from lightning_nas.run.session import (
@@ -22,7 +21,7 @@ from lightning_nas.run.session import (
 )
 from lightning_nas.search.base import Search
 from lightning_nas.search.result import SearchResult
-from lightning_nas.storage.run_folder import display_path
+from lightning_nas.storage.run_folder import RunFolder, display_path
 
 log = logging.getLogger(__name__)
 
@@ -71,9 +70,10 @@ def format_dry_run(module: Search, cfg: DictConfig) -> str:
 def print_result(folder: Path, result: SearchResult) -> None:
     """Print the result of a search, the paths of its files and the next command."""
     run = display_path(folder)
-    report = f"\nreport        {run}/{NAME}" if (folder / NAME).exists() else ""
+    report = RunFolder(run).report
+    report_line = f"\nreport        {report}" if report.exists() else ""
     print(
         f"\n{result}\n\n{format_top(result.top)}\n"
         f"\nrun folder    {run}\npicture       {run}/architecture.png"
-        f"{report}\ntrain it      python train.py architecture={run}"
+        f"{report_line}\ntrain it      python train.py architecture={run}"
     )

@@ -1,13 +1,14 @@
-"""Settings that replace those of a run: what is taken, and what is one line of an error."""
+"""Settings of the judge that replace those of a run: legal ones, and errors of one line."""
 
 import pytest
 from omegaconf import OmegaConf
 
 from lightning_nas.errors import InputError
-from lightning_nas.judge.settings import replace_settings
+from lightning_nas.judge.finished_search import replace_settings
 
 
-def replaced(*settings):
+def replace_in_run(*settings):
+    """Return a configuration with its settings replaced."""
     cfg = OmegaConf.create(
         {
             "threads": None,
@@ -21,9 +22,9 @@ def replaced(*settings):
     return cfg
 
 
-def test_settings_are_replaced_and_the_network_takes_new_ones():
+def test_settings_are_replaced_and_the_network_accepts_new_ones():
     settings = ["evaluation.time_limit=60", "evaluation.network.filters=8", "threads=2"]
-    cfg = replaced(*settings, "data.root=/images")
+    cfg = replace_in_run(*settings, "data.root=/images")
     assert cfg.evaluation == {
         **{"epochs": 20, "time_limit": 60, "_partial_": True},
         "network": {"filters": 8},
@@ -31,11 +32,11 @@ def test_settings_are_replaced_and_the_network_takes_new_ones():
     assert (cfg.threads, cfg.data.root) == (2, "/images")
 
 
-def test_another_executor_can_be_chosen_with_settings_of_its_own():
-    cfg = replaced("executor.slots=2", "executor=ray")
+def test_another_executor_can_be_chosen_with_its_settings():
+    cfg = replace_in_run("executor.slots=2", "executor=ray")
     assert cfg.method.executor._target_.endswith("RayExecutor")
     assert cfg.method.executor.slots == 2
-    assert replaced("executor=ray", "executor=serial").executor == {
+    assert replace_in_run("executor=ray", "executor=serial").executor == {
         "_target_": "lightning_nas.evaluation.executors.SerialExecutor",
         "_partial_": True,
     }
@@ -49,15 +50,18 @@ def test_another_executor_can_be_chosen_with_settings_of_its_own():
             "evaluation.trainer.precision=64",
             "evaluation.trainer.precision=64: evaluation has epochs",
         ),
-        ("executor.slots=2", "executor.slots=2: executor has no settings; another: executor=ray"),
+        (
+            "executor.slots=2",
+            "executor.slots=2: executor has no settings; to choose another one: executor=ray",
+        ),
         ("executor=slurm", "executor=slurm: legal are ray, serial"),
         ("data.batch_size=4", "data.batch_size=4: legal are evaluation."),
         ("evaluation.epochs", "evaluation.epochs: legal are"),
         ("evaluation.epochs=[", "evaluation.epochs=[: "),
     ],
 )
-def test_what_is_not_to_be_set_is_one_line(setting, expected):
-    with pytest.raises(InputError) as refused:
-        replaced(setting)
-    assert str(refused.value).startswith(expected)
-    assert "\n" not in str(refused.value)
+def test_an_illegal_setting_is_an_error_of_one_line(setting, expected):
+    with pytest.raises(InputError) as raised:
+        replace_in_run(setting)
+    assert str(raised.value).startswith(expected)
+    assert "\n" not in str(raised.value)

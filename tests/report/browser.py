@@ -1,4 +1,4 @@
-"""A page in a real browser, Debian's Chromium: what it measures, and what its console says."""
+"""A page in a real browser, Debian's Chromium: its measures and its console messages."""
 
 import json
 import re
@@ -24,20 +24,25 @@ addEventListener("message", (m) => {
 </body>"""
 
 
-def looked_at(path, width, folder):
-    """Return the sizes of a page and its pictures in a window of ``width``, and console messages.
+def measure_page(path, width, folder):
+    """Return the sizes of a page and its pictures in a window, and the console messages.
 
-    The page is looked at in a frame: a window of Chromium's is never narrower than 500 pixels.
+    The page is shown in a frame, because a window of Chromium is never narrower than 500 pixels.
+
+    Args:
+        path: File of the page.
+        width: Width of the window in pixels.
+        folder: Folder for temporary files.
     """
     page = path.read_text().replace("</body>", f"{MEASURE}</body>")
     (folder / "page.html").write_text(page)
     frame = folder / "frame.html"
     frame.write_text(FRAME.replace("WIDTH", f"{width}"))
-    seen = subprocess.run(
+    browser = subprocess.run(
         [*BROWSER, "--enable-logging=stderr", "--window-size=1400,1000", "--dump-dom",
          "--virtual-time-budget=20000", f"--user-data-dir={folder / 'profile'}", frame.as_uri()],
         capture_output=True, text=True, timeout=240, check=True,
     )  # fmt: skip
-    console = [line for line in seen.stderr.splitlines() if "CONSOLE" in line]
-    measured = re.search(r"<pre>(.*?)</pre>", seen.stdout, flags=re.DOTALL).group(1)
+    console = [line for line in browser.stderr.splitlines() if "CONSOLE" in line]
+    measured = re.search(r"<pre>(.*?)</pre>", browser.stdout, flags=re.DOTALL).group(1)
     return {**json.loads(unescape(measured)), "console": console}

@@ -1,4 +1,4 @@
-"""Run folders of searches, made with the real journal, small enough for a test."""
+"""Small run folders of searches, written with the real journal."""
 
 import contextlib
 import csv
@@ -20,7 +20,7 @@ MACRO = {"_target_": "lightning_nas.spaces.macro.MacroSpace", "layers": 6}
 
 
 def write_folder(folder, space, seed=0, status="complete", metrics=(), **config):
-    """Write all of a run folder but its journal."""
+    """Write a run folder without its journal."""
     (folder / ".hydra").mkdir(parents=True)
     method = {"budget": {"cost": None}}
     settings = {"name": "an_experiment", "method_name": "nasnet", "seed": seed, "space": space}
@@ -39,8 +39,8 @@ def write_folder(folder, space, seed=0, status="complete", metrics=(), **config)
 
 
 def trial_search(folder, count=120, gain=0.2, seed=0, control=0.25, status="complete", **config):
-    """A search of single trainings whose reward grows by ``gain``; the random arm's stays."""
-    draw = np.random.default_rng(seed)
+    """Write a search by trials whose reward grows by ``gain``; that of the random arm stays."""
+    generator = np.random.default_rng(seed)
     metrics = [
         {"step": n, "epoch": n, "controller/entropy": 9.0 - n, "controller/baseline": 0.5 + n / 50,
          "controller/reward": 0.5 + n / 40}
@@ -50,11 +50,11 @@ def trial_search(folder, count=120, gain=0.2, seed=0, control=0.25, status="comp
     space = EdgeCellSpace()
     journal = Journal(folder / "trials.sqlite", str(space))
     for number in range(count):
-        arm = RANDOM if draw.random() < control else POLICY
-        tokens = tuple(int(n) for n in draw.integers(5, size=6))
+        arm = RANDOM if generator.random() < control else POLICY
+        tokens = tuple(int(n) for n in generator.integers(5, size=6))
         proposal = Proposal(number, tokens, (-1.6,) * 6, number // 10, arm)
         journal.propose([proposal], [to_json(space.decode(tokens))])
-        accuracy = 0.4 + 0.1 * draw.random() + gain * (arm == POLICY) * number / count
+        accuracy = 0.4 + 0.1 * generator.random() + gain * (arm == POLICY) * number / count
         failed = "out of memory" if number % 40 == 7 else None
         outcome = Outcome(
             0.0 if failed else accuracy, () if failed else (accuracy / 2, accuracy),
@@ -66,8 +66,8 @@ def trial_search(folder, count=120, gain=0.2, seed=0, control=0.25, status="comp
 
 
 def collapsed_search(folder, count=160, fewest=40, seed=0):
-    """A search of no gain that ends by proposing one architecture, whose outcome is copied."""
-    draw = np.random.default_rng(seed)
+    """Write a search without gain that ends with copies of one architecture."""
+    generator = np.random.default_rng(seed)
     space = EdgeCellSpace()
     write_folder(folder, EDGES, seed)
     journal = Journal(folder / "trials.sqlite", str(space))
@@ -75,10 +75,10 @@ def collapsed_search(folder, count=160, fewest=40, seed=0):
     for number in range(count):
         arm = RANDOM if number % 4 == 0 else POLICY
         copied = arm == POLICY and number > fewest
-        tokens = last[1] if copied else tuple(int(n) for n in draw.integers(5, size=6))
+        tokens = last[1] if copied else tuple(int(n) for n in generator.integers(5, size=6))
         proposal = Proposal(number, tokens, (-1.6,) * 6, number // 10, arm)
         journal.propose([proposal], [to_json(space.decode(tokens))])
-        reward = last[2] if copied else 0.4 + 0.1 * draw.random()
+        reward = last[2] if copied else 0.4 + 0.1 * generator.random()
         journal.end(number, Outcome(reward, (reward,)), reward, last[0] if copied else None)
         if arm == POLICY and not copied:
             last = number, tokens, reward
@@ -87,9 +87,9 @@ def collapsed_search(folder, count=160, fewest=40, seed=0):
 
 
 def growing_search(folder, count=160, every=40):
-    """A uniform search in a space that grows, whose reward depends on its depth alone."""
+    """Write a uniform search in a growing space; the reward depends on the depth alone."""
     space = {"_target_": "lightning_nas.spaces.chain.ChainSpace", "layers": 2, "repeats": 1}
-    draw = np.random.default_rng(0)
+    generator = np.random.default_rng(0)
     metrics = [{"step": 0, "epoch": 0, "controller/entropy": 0.01}]
     method = {"budget": {"cost": None}, "grow_every": every}
     write_folder(folder, space, metrics=metrics, method=method)
@@ -97,11 +97,11 @@ def growing_search(folder, count=160, every=40):
     journal = Journal(folder / "trials.sqlite", str(first))
     for number in range(count):
         deeper = first.deeper(2 * (number // every))
-        tokens = tuple(int(n) for n in draw.integers(np.array(list(deeper.token_options()))))
+        tokens = tuple(int(n) for n in generator.integers(np.array(list(deeper.token_options()))))
         arm = RANDOM if number % 4 == 0 else POLICY
         proposal = Proposal(number, tokens, (-1.0,) * len(tokens), 0, arm)
         journal.propose([proposal], [to_json(deeper.decode(tokens))])
-        reward = 0.2 + 0.1 * (number // every) + 0.02 * draw.random()
+        reward = 0.2 + 0.1 * (number // every) + 0.02 * generator.random()
         journal.end(number, Outcome(reward, (reward,)), reward)
     journal.close()
     return folder
@@ -110,8 +110,8 @@ def growing_search(folder, count=160, every=40):
 def shared_search(
     folder, epochs=8, steps=10, layers=6, gain=0.1, derived=12, same=False, seed=0, controller=None
 ):
-    """A search with shared weights: a control step of two before ``steps`` of the controller."""
-    draw = np.random.default_rng(seed)
+    """Write a search with shared weights: 2 uniform samples, then ``steps`` of the controller."""
+    generator = np.random.default_rng(seed)
     space = MacroSpace(layers=layers)
     options = np.array(list(space.token_options()))
     metrics = [
@@ -128,13 +128,13 @@ def shared_search(
     )  # fmt: skip
     arms = ([(RANDOM, 0)] * 2 + [(POLICY, step) for step in range(steps)]) * epochs
     arms += [(DERIVED, 0)] * derived + [(RANDOM, 0)] * derived
-    one = tuple(int(n) for n in draw.integers(options))
+    one = tuple(int(n) for n in generator.integers(options))
     trials = []
     for number, (arm, step) in enumerate(arms):
         epoch = min(number // (2 + steps), epochs)
-        drawn = tuple(int(n) for n in draw.integers(options))
-        tokens = one if same and arm in (POLICY, DERIVED) else drawn
-        reward = 0.3 + 0.4 * epoch / epochs + gain * (arm != RANDOM) + 0.02 * draw.random()
+        sampled = tuple(int(n) for n in generator.integers(options))
+        tokens = one if same and arm in (POLICY, DERIVED) else sampled
+        reward = 0.3 + 0.4 * epoch / epochs + gain * (arm != RANDOM) + 0.02 * generator.random()
         proposal = Proposal(number, tokens, (-1.0,) * len(tokens), epoch * steps + step, arm)
         trials.append(Trial(proposal, Outcome(reward, (reward,)), reward, number + 1))
     journal = Journal(folder / "trials.sqlite", str(space))
@@ -143,7 +143,7 @@ def shared_search(
     return folder
 
 
-def only_control(folder):
-    """Leave the journal what it has after the first proposals: the random arm's alone."""
+def keep_only_random_arm(folder):
+    """Delete all trials from the journal except the random arm."""
     with contextlib.closing(sqlite3.connect(folder / "trials.sqlite")) as journal, journal:
         journal.execute("DELETE FROM trials WHERE arm <> 'control'")

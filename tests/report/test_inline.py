@@ -2,12 +2,12 @@
 
 import re
 
-from lightning_nas.report.charts import lines
+from lightning_nas.report.charts import draw_lines
 from lightning_nas.report.inline import inline, inline_figure
 
 
-def test_ticks_that_differ_in_the_fourth_digit_have_different_labels():
-    figure = lines("epoch", "accuracy", {"accuracy": ([1, 2, 3], [0.9122, 0.9126, 0.9130])})
+def test_ticks_that_differ_in_the_fourth_digit_stay_apart():
+    figure = draw_lines("epoch", "accuracy", {"accuracy": ([1, 2, 3], [0.9122, 0.9126, 0.9130])})
     figure.axes[0].set_ylim(0.9122, 0.9130)
     text = inline_figure(figure, "one", "Accuracy")
     ticks = re.findall(r">(0\.9\d+)<", text)

@@ -1,9 +1,10 @@
-"""What is read of a run folder, whole, partial, or still being written."""
+"""Reading a run folder: finished, partial, still being written, or damaged."""
 
 import pytest
 import yaml
 
 from lightning_nas.errors import InputError
+from lightning_nas.report.comparison import list_final_ranking, list_random_arm
 from lightning_nas.report.record import read_run
 from lightning_nas.spaces.edge_cell import EdgeCellSpace
 from lightning_nas.storage.journal import Journal
@@ -12,28 +13,28 @@ from lightning_nas.storage.trial import DERIVED, FINALIST, POLICY, RANDOM, Outco
 from tests.report.folders import EDGES, shared_search, trial_search, write_folder
 
 
-def test_a_search_of_trainings_is_read_whole(tmp_path):
+def test_a_search_by_trials_is_read_completely(tmp_path):
     record = read_run(trial_search(tmp_path / "run"))
     assert len(record.trials) == 120
-    assert not record.shared
-    assert record.partial == ""
+    assert not record.shares_weights
+    assert record.partial_reason == ""
     assert record.metrics[2]["controller/entropy"] == 7.0
     space = EdgeCellSpace()
     for trial in record.trials:
-        assert record.architecture(trial) == space.decode(trial.proposal.tokens)
+        assert record.decode(trial.proposal) == space.decode(trial.proposal.tokens)
     rewards = [one.trial.reward for one in record.best]
     whole = sorted({t.proposal.tokens: t.reward for t in record.trials}.values(), reverse=True)
     assert rewards == whole[:10]
     costs = [one.trial.outcome.parameters for one in record.front]
     assert costs == sorted(costs)
-    assert {t.proposal.arm for t in record.control()} == {RANDOM}
+    assert {t.proposal.arm for t in list_random_arm(record)} == {RANDOM}
 
 
-def test_the_ranking_at_the_end_is_told_from_the_random_arm_of_the_search(tmp_path):
+def test_the_final_ranking_is_separated_from_the_random_arm_of_the_search(tmp_path):
     record = read_run(shared_search(tmp_path / "run"))
-    derived, uniform = record.final()
-    assert record.shared
-    assert (len(derived), len(uniform), len(record.control())) == (12, 12, 16)
+    derived, random_arm = list_final_ranking(record)
+    assert record.shares_weights
+    assert (len(derived), len(random_arm), len(list_random_arm(record))) == (12, 12, 16)
     assert {t.proposal.arm for t in derived} == {DERIVED}
     assert record.best[0].trial.reward == max(t.reward for t in derived)
     assert record.front == ()
@@ -51,7 +52,7 @@ def test_finalists_stand_before_the_others(tmp_path):
     assert [one.trial.proposal.tokens for one in best].count(tokens) == 1
 
 
-def test_the_best_of_a_search_that_was_extended_are_those_that_it_chose(tmp_path):
+def test_the_best_of_an_extended_search_are_those_in_its_table(tmp_path):
     folder = trial_search(tmp_path / "run")
     journal = Journal(folder / "trials.sqlite", str(EdgeCellSpace()))
     first, second = journal.best((POLICY,), 2)
@@ -59,7 +60,7 @@ def test_the_best_of_a_search_that_was_extended_are_those_that_it_chose(tmp_path
         journal.propose([Proposal(number, trial.proposal.tokens, arm=FINALIST)], [None])
         journal.end(number, Outcome(reward, (reward,)), reward)
     journal.close()
-    (folder / "top.csv").write_text("trial,reward\n121,0.8\n")  # 120 is no finalist any more
+    (folder / "top.csv").write_text("trial,reward\n121,0.8\n")  # 120 is from before the extension
     best = read_run(folder).best
     assert [one.trial.number for one in best[:2]] == [121, first.number]
     (folder / "top.csv").write_text("trial,reward\nnone,0.8\n")
@@ -67,7 +68,7 @@ def test_the_best_of_a_search_that_was_extended_are_those_that_it_chose(tmp_path
         read_run(folder)
 
 
-def test_settings_of_a_resume_are_those_of_the_report(tmp_path):
+def test_settings_of_the_last_resume_are_in_the_record(tmp_path):
     folder = shared_search(tmp_path / "run")
     resumed = folder / ".hydra" / "resumed.yaml"
     resumed.write_text("- method.controller_steps=20\n- trainer.max_epochs=9\n")
@@ -81,19 +82,19 @@ def test_settings_of_a_resume_are_those_of_the_report(tmp_path):
         read_run(folder)
 
 
-def test_a_journal_is_read_while_another_writes_and_left_as_it_is(tmp_path):
+def test_a_journal_is_read_at_one_state_while_a_search_writes_it(tmp_path):
     folder = trial_search(tmp_path / "run", status="")
     journal = Journal(folder / "trials.sqlite", str(EdgeCellSpace()))
     journal.propose([Proposal(120, (0,) * 6)], ["{}"])
     reader = JournalReader(folder / "trials.sqlite")
     assert len(reader.ended()) == 120
     journal.end(120, Outcome(0.5), 0.5)
-    assert len(reader.ended()) == 120  # one state
+    assert len(reader.ended()) == 120  # the state at opening
     reader.close()
     journal.close()
 
 
-def test_reading_makes_no_files(tmp_path):
+def test_reading_creates_no_files(tmp_path):
     folder = trial_search(tmp_path / "run")
     before = sorted(path.name for path in folder.iterdir())
     read_run(folder)
@@ -101,14 +102,14 @@ def test_reading_makes_no_files(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("status", "said"),
+    ("status", "reason"),
     [("interrupted", "the search was interrupted"), ("", "still running, or it was killed")],
 )
-def test_what_has_not_ended_is_partial(status, said, tmp_path):
-    assert said in read_run(trial_search(tmp_path / "run", status=status)).partial
+def test_a_search_that_has_not_ended_is_partial(status, reason, tmp_path):
+    assert reason in read_run(trial_search(tmp_path / "run", status=status)).partial_reason
 
 
-def test_what_is_no_search_is_one_line(tmp_path):
+def test_a_folder_without_a_search_is_an_error(tmp_path):
     with pytest.raises(InputError, match="not a run folder"):
         read_run(tmp_path)
     without = write_folder(tmp_path / "begun", EDGES)
@@ -124,14 +125,14 @@ def test_what_is_no_search_is_one_line(tmp_path):
         read_run(tmp_path / "training")
 
 
-def test_a_space_of_references_and_hydras_own_keys_is_read(tmp_path):
+def test_a_space_is_built_from_references_and_without_the_keys_of_hydra(tmp_path):
     folder = trial_search(tmp_path / "run", width=32)
-    rewrite(folder, filters="${width}", _convert_="all", _recursive_=False)
+    change_space(folder, filters="${width}", _convert_="all", _recursive_=False)
     assert read_run(folder).space.filters == 32
 
 
-def rewrite(folder, **settings):
-    """Change settings of a run's space."""
+def change_space(folder, **settings):
+    """Change settings of the space in a run folder."""
     path = folder / ".hydra" / "config.yaml"
     config = yaml.safe_load(path.read_text())
     path.write_text(yaml.safe_dump({**config, "space": {**config["space"], **settings}}))
@@ -142,7 +143,7 @@ def rewrite(folder, **settings):
 )
 def test_a_space_that_cannot_be_built_is_one_line_that_names_the_file(settings, tmp_path):
     folder = trial_search(tmp_path / "run", count=5)
-    rewrite(folder, **settings)
+    change_space(folder, **settings)
     with pytest.raises(InputError, match=r"config\.yaml: its space") as raised:
         read_run(folder)
     assert len(str(raised.value).splitlines()) == 1

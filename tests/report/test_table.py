@@ -1,4 +1,4 @@
-"""The tables that a search leaves, and the lines that it prints."""
+"""The tables that a search writes, and the lines that it prints."""
 
 import csv
 
@@ -10,7 +10,7 @@ from lightning_nas.storage.trial import Outcome, Proposal, Trial
 ARCHITECTURES = [load_architecture(name) for name in ("enas_micro", "nasnet_a", "nas_2017")]
 
 
-def ranked(place, parameters=1_234_567):
+def make_ranked(place, parameters=1_234_567):
     outcome = Outcome(0.9 - place / 10, (0.5, 0.9 - place / 10), parameters, 10 * parameters)
     proposal = Proposal(7 * place, (place,))
     return RankedArchitecture(
@@ -18,8 +18,10 @@ def ranked(place, parameters=1_234_567):
     )
 
 
-def derived(top, front):
-    return SearchResult(tuple(map(ranked, top)), (0.5,), (), "Reward", tuple(map(ranked, front)))
+def make_result(top, front):
+    return SearchResult(
+        tuple(map(make_ranked, top)), (0.5,), (), "Reward", tuple(map(make_ranked, front))
+    )
 
 
 def read(path):
@@ -27,8 +29,8 @@ def read(path):
         return list(csv.DictReader(file))
 
 
-def test_every_line_of_a_table_has_its_architecture(tmp_path):
-    write_tables(derived([0, 1, 2], [2, 0]), tmp_path)
+def test_every_row_of_a_table_has_its_architecture(tmp_path):
+    write_tables(make_result([0, 1, 2], [2, 0]), tmp_path)
     for name, places in (("top", [0, 1, 2]), ("pareto", [2, 0])):
         rows = read(tmp_path / f"{name}.csv")
         assert [int(row["trial"]) for row in rows] == [7 * place for place in places]
@@ -38,14 +40,14 @@ def test_every_line_of_a_table_has_its_architecture(tmp_path):
             assert row["parameters"] == "1234567"
 
 
-def test_a_shorter_table_leaves_nothing_of_a_longer_one(tmp_path):
-    write_tables(derived([0, 1, 2], [0]), tmp_path)
-    write_tables(derived([1], []), tmp_path)
+def test_a_shorter_table_deletes_the_architectures_of_a_longer_one(tmp_path):
+    write_tables(make_result([0, 1, 2], [0]), tmp_path)
+    write_tables(make_result([1], []), tmp_path)
     assert [path.name for path in (tmp_path / "top").iterdir()] == ["1.json"]
 
 
-def test_the_best_are_shown_with_what_they_cost():
-    first, *rest = format_top([ranked(0), ranked(1)]).splitlines()
+def test_the_printed_lines_have_reward_accuracy_and_parameters():
+    first, *rest = format_top([make_ranked(0), make_ranked(1)]).splitlines()
     assert first.split() == ["the", "best", "trial", "reward", "accuracy", "parameters"]
     assert [line.split() for line in rest] == [
         ["top/1.json", "0", "0.9000", "90.00%", "1,234,567"],

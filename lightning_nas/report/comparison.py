@@ -1,0 +1,246 @@
+"""Compares a search with its random arm: which trials are compared, and the verdict in words.
+
+The random arm is the set of uniformly sampled architectures that a search evaluates beside its own.
+"""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+
+from lightning_nas.report.record import RunRecord
+from lightning_nas.report.statistics import (
+    BETTER,
+    MIN_EVALUATIONS,
+    NO_BETTER,
+    NOT_ENOUGH,
+    WORSE,
+    Difference,
+    Mean,
+    compare_means,
+    compare_pairs,
+    estimate_mean,
+)
+from lightning_nas.report.table import format_interval
+from lightning_nas.storage.trial import DERIVED, POLICY, RANDOM, Trial
+
+PARTS = 12  # of a search, for curves of shares
+HEAD = ("when", "search", "random arm", "difference", "95 % interval", "verdict")
+ANSWERS = {BETTER: "Yes.", NO_BETTER: "Not measurably.", WORSE: "No, it did worse.", NOT_ENOUGH: ""}
+TONES = {BETTER: "good", NO_BETTER: "", WORSE: "bad", NOT_ENOUGH: ""}  # CSS classes
+VERDICT_WORDS = {
+    BETTER: "better than the random arm",
+    NO_BETTER: "no better than the random arm",
+    WORSE: "worse than the random arm",
+    NOT_ENOUGH: NOT_ENOUGH,
+}
+IS_RANDOM = "This is random search:"
+Pair = tuple[list[Trial], list[Trial]]  # trials of the controller and of its random arm
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Mean rewards of a search and of its random arm.
+
+    Args:
+        when: Part of the search that is compared, in words.
+        search: Mean reward of the search's own architectures.
+        random_arm: Mean reward of the random arm.
+        difference: First mean minus second mean, with its verdict.
+        unit: What the verdict lacks if there is not enough data, in words.
+    """
+
+    when: str
+    search: Mean
+    random_arm: Mean
+    difference: Difference
+    unit: str = "evaluations in one of the two arms"
+
+    @property
+    def has_both_arms(self) -> bool:
+        """Whether both arms have at least one trial."""
+        return self.search.count > 0 and self.random_arm.count > 0
+
+
+def list_rewards(trials: Sequence[Trial]) -> list[float]:
+    """Return the rewards of trials."""
+    return [trial.reward for trial in trials]
+
+
+def mean_reward(trials: Sequence[Trial]) -> Mean:
+    """Return the mean reward of trials; a trial and its copies count as one evaluation."""
+    roots = [trial.number if trial.same_as is None else trial.same_as for trial in trials]
+    return estimate_mean(list_rewards(trials), roots)
+
+
+def split_into_parts(trials: Sequence[Trial], count: int = PARTS) -> list[Sequence[Trial]]:
+    """Split trials, in their order, into at most ``count`` parts of even length; none is empty."""
+    count = min(count, len(trials))
+    edges = [round(place * len(trials) / max(1, count)) for place in range(count + 1)]
+    return [trials[first:last] for first, last in pairwise(edges)]
+
+
+# ---- which trials are compared -------------------------------------------------------------------
+
+
+def list_final_ranking(record: RunRecord) -> tuple[tuple[Trial, ...], tuple[Trial, ...]]:
+    """Return the derived architectures of ENAS, and the random arm ranked with them at the end."""
+    derived = record.select_arms(DERIVED)
+    first = min((trial.number for trial in derived), default=math.inf)
+    return derived, tuple(t for t in record.select_arms(RANDOM) if t.number > first)
+
+
+def list_random_arm(record: RunRecord) -> tuple[Trial, ...]:
+    """Return the random arm during the search, without that of the ranking at the end."""
+    ranked = {trial.number for trial in list_final_ranking(record)[1]}
+    return tuple(trial for trial in record.select_arms(RANDOM) if trial.number not in ranked)
+
+
+def list_second_half(record: RunRecord) -> tuple[tuple[Trial, ...], tuple[Trial, ...]]:
+    """Return the proposals of the second half of the search, and the random arm for them.
+
+    The random arm is the whole one if the space stays the same. If the space grows, it is the part
+    within the same trial numbers, because those architectures are from spaces of the same sizes.
+    """
+    policy = sorted(record.select_arms(POLICY), key=lambda trial: trial.number)
+    half = policy[len(policy) // 2 :]
+    random_arm = list_random_arm(record)
+    if record.has_growing_space and half:
+        numbers = range(half[0].number, half[-1].number + 1)
+        random_arm = tuple(trial for trial in random_arm if trial.number in numbers)
+    return tuple(half), random_arm
+
+
+def pair_epochs(record: RunRecord) -> list[Pair]:
+    """Return the trials of ENAS's controller and of its random arm, epoch by epoch.
+
+    In the journal the random arm of an epoch comes first: an epoch begins where the random arm
+    follows the controller. Epochs without a random arm are left out.
+    """
+    pairs: list[Pair] = []
+    ranked = {trial.number for trial in list_final_ranking(record)[1]}
+    steps = record.config["method"]["controller_steps"]
+    arm_before = POLICY
+    for trial in sorted(record.select_arms(POLICY, RANDOM), key=lambda trial: trial.number):
+        arm = trial.proposal.arm
+        if trial.number in ranked:
+            break
+        if arm == RANDOM and arm_before == POLICY:
+            pairs.append(([], []))
+        if pairs and not _is_later_epoch(trial, pairs[-1][0], steps):
+            pairs[-1][arm == RANDOM].append(trial)
+        arm_before = arm
+    return [(policy, random_arm) for policy, random_arm in pairs if policy and random_arm]
+
+
+def _is_later_epoch(trial: Trial, policy: Sequence[Trial], steps: int) -> bool:
+    """Return whether a trial is from a later epoch than the controller's trials of an epoch."""
+    return bool(policy) and trial.proposal.step >= policy[0].proposal.step + steps
+
+
+def compare_arms(record: RunRecord) -> list[Comparison]:
+    """Return the comparisons of a search with its random arm; the first one gives the verdict."""
+    if record.shares_weights:
+        return _compare_epochs(record)
+    arms = record.select_arms(POLICY), record.select_arms(RANDOM)
+    return [
+        _compare_trials("second half of the search", *list_second_half(record)),
+        _compare_trials("whole search", *arms),
+    ]
+
+
+def _compare_epochs(record: RunRecord) -> list[Comparison]:
+    """Return the ranking at the end, then paired comparisons of epochs, for shared weights."""
+    derived, ranked_random = list_final_ranking(record)
+    ranking = _compare_trials("ranking at the end", derived, ranked_random)
+    comparisons = [ranking] if derived else []
+    pairs = pair_epochs(record)
+    for when, part in (
+        ("second half of the search", pairs[len(pairs) // 2 :]),
+        ("whole search", pairs),
+    ):
+        policy, random_arm = ([t for pair in part for t in pair[arm]] for arm in (0, 1))
+        differences = [mean_reward(p).value - mean_reward(r).value for p, r in part]
+        comparisons.append(
+            Comparison(
+                when,
+                mean_reward(policy),
+                mean_reward(random_arm),
+                compare_pairs(differences),
+                "epochs with a random arm",
+            )
+        )
+    return comparisons
+
+
+def _compare_trials(when: str, policy: Sequence[Trial], random_arm: Sequence[Trial]) -> Comparison:
+    means = mean_reward(policy), mean_reward(random_arm)
+    return Comparison(when, *means, compare_means(*means))
+
+
+# ---- in words ------------------------------------------------------------------------------------
+
+
+def format_mean(mean: Mean) -> str:
+    """Return a mean, half the width of its interval, and the number of values.
+
+    >>> format_mean(estimate_mean([0.5, 0.7, 0.6, 0.6], "abcc"))
+    '0.6000 ± 0.2635 (of 4, 3 evaluated)'
+    """
+    if not mean.count:
+        return "none"
+    copies = f", {mean.evaluations:,} evaluated" if mean.evaluations < mean.count else ""
+    return f"{format_short_mean(mean)} (of {mean.count:,}{copies})"
+
+
+def format_short_mean(mean: Mean) -> str:
+    """Return a mean and half the width of its interval; "none" without values."""
+    half = f" ± {mean.half:.4f}" if math.isfinite(mean.half) else ""
+    return f"{mean.value:.4f}{half}" if mean.count else "none"
+
+
+def describe_comparisons(comparisons: Sequence[Comparison]) -> list[list[str]]:
+    """Return comparisons as rows of a table with the columns ``HEAD``."""
+    return [
+        [
+            one.when,
+            format_mean(one.search),
+            format_mean(one.random_arm),
+            "" if math.isnan(one.difference.value) else f"{one.difference.value:+.4f}",
+            format_interval((one.difference.low, one.difference.high)),
+            VERDICT_WORDS[one.difference.verdict],
+        ]
+        for one in comparisons
+    ]
+
+
+def describe_verdict(record: RunRecord) -> dict[str, str]:
+    """Return whether the search beat random search: ``answer``, ``tone`` (CSS class), ``words``."""
+    if record.is_random_search:
+        words = "it samples architectures uniformly, so there is nothing to compare it with."
+        return {"answer": IS_RANDOM, "tone": "", "words": words}
+    first, *others = compare_arms(record)
+    verdict = first.difference.verdict
+    if verdict == NOT_ENOUGH:
+        setting = "method.control_steps=10" if record.shares_weights else "method.control=0.3"
+        words = (
+            "Not enough data to say whether the search beat random search: fewer than "
+            f"{MIN_EVALUATIONS} {first.unit}. Run a longer search, or one with a larger random "
+            f"arm: {setting}."
+        )
+        return {"answer": "", "tone": "", "words": words}
+    who = "controller" if record.shares_weights else "search"
+    words = (
+        f"In the {first.when}, the {who} had a mean reward of {first.search.value:.4f}, the random "
+        f"arm {first.random_arm.value:.4f}: {describe_difference(first.difference)}"
+    )
+    unlike = [o for o in others if o.difference.verdict not in (verdict, NOT_ENOUGH)]
+    words += "".join(f" In the {o.when}: {VERDICT_WORDS[o.difference.verdict]}." for o in unlike)
+    return {"answer": ANSWERS[verdict], "tone": TONES[verdict], "words": words}
+
+
+def describe_difference(difference: Difference) -> str:
+    """Return a difference with its interval and verdict."""
+    ends = format_interval((difference.low, difference.high))
+    verdict = VERDICT_WORDS[difference.verdict]
+    return f"a difference of {difference.value:+.4f} (95 % interval {ends}), {verdict}."
