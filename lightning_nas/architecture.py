@@ -48,23 +48,60 @@ CELL_INPUTS = 2
 EDGES = ((0, 1), (0, 2), (1, 2), (0, 3), (1, 3), (2, 3))  # of an edge cell: from node, to node
 
 
-@dataclass(frozen=True)
-class CellRules:
-    """What a paper's cells may consist of.
+# Legal names of operations by rule set. `register_name` adds to them.
+OPERATION_NAMES: dict[str, list[str]] = {
+    "enas": list(CELL_OPERATIONS),
+    "nasnet": list(NASNET_OPERATIONS),
+    "darts": [*CELL_OPERATIONS, "sep_conv_7x7"],
+    "macro": list(MACRO_OPERATIONS),
+    "edge": list(EDGE_OPERATIONS),
+}
+
+
+def register_name(rules: str, name: str) -> None:
+    """Add the name of an operation to a rule set; a name that is there already stays.
 
     Args:
-        operations: Legal names of operations.
-        combinations: Legal ways to combine a block's two results.
+        rules: Key of ``OPERATION_NAMES``: ``enas``, ``nasnet``, ``darts``, ``macro`` or ``edge``.
+        name: Name of the operation in architecture files and settings: letters, digits and ``_``.
+
+    Raises:
+        InputError: If the rule set is unknown or the name has other characters.
+    """
+    if rules not in OPERATION_NAMES:
+        raise InputError(
+            f"operations.{rules}: unknown rule set; legal: {', '.join(OPERATION_NAMES)}"
+        )
+    if not isinstance(name, str) or not name.isidentifier():
+        raise InputError(
+            f"operations.{rules}: {name!r} is not a name of letters, digits and underscores"
+        )
+    if name not in OPERATION_NAMES[rules]:
+        OPERATION_NAMES[rules].append(name)
+
+
+@dataclass(frozen=True)
+class CellRules:
+    """Operations and combinations that the blocks of a cell may have.
+
+    Args:
+        name: Rule set, a key of ``OPERATION_NAMES``.
+        combinations: Legal ways to combine the two results of a block.
     """
 
-    operations: tuple[str, ...]
+    name: str
     combinations: tuple[str, ...]
+
+    @property
+    def operations(self) -> tuple[str, ...]:
+        """Legal names of operations, registered ones last."""
+        return tuple(OPERATION_NAMES[self.name])
 
 
 CELL_RULES = {
-    "enas": CellRules(CELL_OPERATIONS, ("add",)),
-    "nasnet": CellRules(NASNET_OPERATIONS, COMBINATIONS),
-    "darts": CellRules((*CELL_OPERATIONS, "sep_conv_7x7"), ("add",)),
+    "enas": CellRules("enas", ("add",)),
+    "nasnet": CellRules("nasnet", COMBINATIONS),
+    "darts": CellRules("darts", ("add",)),
 }
 
 
@@ -355,7 +392,9 @@ class _Reader:
 
     def layer(self, content: object, where: str, index: int) -> MacroLayer:
         fields = self.mapping(content, where, ("operation", "skips"))
-        operation = self.one_of(fields.get("operation"), f"{where}.operation", MACRO_OPERATIONS)
+        operation = self.one_of(
+            fields.get("operation"), f"{where}.operation", OPERATION_NAMES["macro"]
+        )
         return MacroLayer(operation, self.states(fields.get("skips"), f"{where}.skips", index - 1))
 
     def chain_architecture(self, content: Mapping[str, Any]) -> ChainArchitecture:
@@ -378,7 +417,7 @@ class _Reader:
         self.only(content, "", ("version", "kind", "operations", "filters", "cells"))
 
         def operation(value: object, where: str, _: int) -> str:
-            return self.one_of(value, where, EDGE_OPERATIONS)
+            return self.one_of(value, where, OPERATION_NAMES["edge"])
 
         edges = len(EDGES)
         return EdgeCellArchitecture(

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from lightning_nas.architecture import (
     EDGE_OPERATIONS,
     EDGES,
+    OPERATION_NAMES,
     Architecture,
     EdgeCellArchitecture,
 )
@@ -24,30 +25,38 @@ class EdgeCellSpace(Space):
     Args:
         filters: Size written into decoded architectures: filters of the first stage.
         cells: Likewise: cells in each of the three stages.
+        operations: Names of the operations to choose from, in the order of their numbers.
 
     Raises:
-        InputError: If a number is below 1.
+        InputError: If a number is below 1 or an operation is unknown.
 
     >>> EdgeCellSpace().length, EdgeCellSpace().size
     (6, 15625)
     """
 
-    def __init__(self, filters: int = 16, cells: int = 5) -> None:
+    def __init__(
+        self, filters: int = 16, cells: int = 5, operations: Sequence[str] = EDGE_OPERATIONS
+    ) -> None:
         if min(filters, cells) < 1:
             raise InputError(f"filters and cells must be at least 1, got {filters} and {cells}")
+        for operation in operations:
+            if operation not in OPERATION_NAMES["edge"]:
+                legal = ", ".join(OPERATION_NAMES["edge"])
+                raise InputError(f"space.operations has {operation!r}; legal: {legal}")
+        self.operations = tuple(operations)
         self.filters = filters
         self.cells = cells
         self.decisions = tuple(
-            Choice(f"operation {source} to {target}", len(EDGE_OPERATIONS))
+            Choice(f"operation {source} to {target}", len(self.operations))
             for source, target in EDGES
         )
 
     def __str__(self) -> str:
-        return f"cells of {len(EDGES)} edges out of {', '.join(EDGE_OPERATIONS)}"
+        return f"cells of {len(EDGES)} edges out of {', '.join(self.operations)}"
 
     def decode(self, tokens: Sequence[int]) -> EdgeCellArchitecture:
         """Return the cell that ``tokens`` describe."""
-        operations = tuple(EDGE_OPERATIONS[token] for token in tokens)
+        operations = tuple(self.operations[token] for token in tokens)
         return EdgeCellArchitecture(operations, self.filters, self.cells)
 
     def encode(self, architecture: Architecture) -> tuple[int, ...]:
@@ -56,4 +65,7 @@ class EdgeCellSpace(Space):
             raise InputError(
                 f"a {architecture.kind} architecture does not lie in the edge cell space"
             )
-        return tuple(EDGE_OPERATIONS.index(operation) for operation in architecture.operations)
+        for edge, operation in zip(EDGES, architecture.operations, strict=True):
+            if operation not in self.operations:
+                raise InputError(f"edge {edge} has {operation!r}, which is not in the space")
+        return tuple(self.operations.index(operation) for operation in architecture.operations)

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 
 from lightning_nas.architecture import (
     MACRO_OPERATIONS,
+    OPERATION_NAMES,
     Architecture,
     MacroArchitecture,
     MacroLayer,
@@ -42,10 +43,9 @@ class MacroSpace(Space):
         if min(layers, filters) < 1:
             raise InputError(f"layers and filters must be at least 1, got {layers} and {filters}")
         for operation in operations:
-            if operation not in MACRO_OPERATIONS:
-                raise InputError(
-                    f"space.operations has {operation!r}; legal: {', '.join(MACRO_OPERATIONS)}"
-                )
+            if operation not in OPERATION_NAMES["macro"]:
+                legal = ", ".join(OPERATION_NAMES["macro"])
+                raise InputError(f"space.operations has {operation!r}; legal: {legal}")
         self.layers = layers
         self.operations = tuple(operations)
         self.filters = filters
