@@ -58,5 +58,5 @@ def test_what_lies_outside_is_named():
         narrow.encode(load_architecture("nas_2017"))
     with pytest.raises(InputError, match="15 layers; legal: 6"):
         ChainSpace(layers=6).encode(load_architecture("nas_2017"))
-    with pytest.raises(InputError, match="chain architecture does not lie"):
+    with pytest.raises(InputError, match="chain architecture is not in"):
         MacroSpace(layers=15).encode(load_architecture("nas_2017"))

@@ -49,7 +49,7 @@ def test_the_bad_field_is_named(change, named):
 
 
 def test_what_lies_outside_is_refused():
-    with pytest.raises(InputError, match="cell architecture does not lie in the edge cell space"):
+    with pytest.raises(InputError, match="cell architecture is not in the edge cell space"):
         SPACE.encode(load_architecture("enas_micro"))
     with pytest.raises(InputError, match="filters and cells must be at least 1"):
         EdgeCellSpace(cells=0)
