@@ -9,12 +9,9 @@ import math
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import ClassVar
 
 from lightning_nas.architecture import Architecture
 from lightning_nas.errors import InputError
-
-# Every kind of decision has `options`: the number of values of each of its tokens.
 
 
 @dataclass(frozen=True)
@@ -30,20 +27,12 @@ class Choice:
     name: str
     n: int
 
-    @property
-    def options(self) -> tuple[int, ...]:
-        return (self.n,)
-
 
 @dataclass(frozen=True)
 class Pick:
     """Decision for one of the ``n`` earlier nodes: one token, 0 to n - 1."""
 
     n: int
-
-    @property
-    def options(self) -> tuple[int, ...]:
-        return (self.n,)
 
 
 @dataclass(frozen=True)
@@ -55,24 +44,17 @@ class Skips:
 
     n: int
 
-    @property
-    def options(self) -> tuple[int, ...]:
-        return (2,) * self.n
-
 
 @dataclass(frozen=True)
 class CellStart:
     """Marker without a token: a new cell begins, and ``inputs`` nodes exist already."""
 
-    options: ClassVar[tuple[int, ...]] = ()
     inputs: int
 
 
 @dataclass(frozen=True)
 class NodeEnd:
     """Marker without a token: a node is complete, and later decisions can pick it."""
-
-    options: ClassVar[tuple[int, ...]] = ()
 
 
 Decision = Choice | Pick | Skips | CellStart | NodeEnd
@@ -86,7 +68,7 @@ class Space(ABC):
     @property
     def length(self) -> int:
         """Number of tokens of one architecture."""
-        return sum(len(decision.options) for decision in self.decisions)
+        return len(list(self.token_options()))
 
     @property
     def size(self) -> int:
@@ -108,7 +90,11 @@ class Space(ABC):
     def token_options(self) -> Iterator[int]:
         """Yield the number of values of each token."""
         for decision in self.decisions:
-            yield from decision.options
+            match decision:
+                case Choice(n=n) | Pick(n):
+                    yield n
+                case Skips(n):
+                    yield from [2] * n
 
     @abstractmethod
     def __str__(self) -> str:
