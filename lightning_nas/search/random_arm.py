@@ -50,6 +50,6 @@ class RandomArm:
     def sample(self, epoch: int, step: int, rank: int) -> tuple[Rollout, list[Architecture]]:
         """Draw the architectures of one step."""
         generator = seeded_generator("control", self.seed, epoch, step, rank)
-        rollout = self.uniform.sample(self.samples, generator)
+        rollout = self.uniform.sample(self.samples, generator=generator)
         space = self.uniform.space
         return rollout, [space.decode(tokens) for tokens in rollout.tokens_NT.tolist()]

@@ -162,7 +162,7 @@ def test_logits_are_bounded_by_the_tanh_constant():
 
 @pytest.mark.parametrize("name", ["choice_bias", "first_cell_bias"])
 def test_a_bias_of_another_length_is_named(name):
-    with pytest.raises(InputError, match=f"{name} has 2 numbers; operation has 5"):
+    with pytest.raises(InputError, match=f"{name} has 2 numbers, but operation has 5 options"):
         LSTMController(CellSpace(blocks=1), **{name: [1, 2]})
 
 
