@@ -3,8 +3,9 @@
 import pytest
 import torch
 
-from lightning_nas.data.augmentation import Augmentation, crop, cut_out, mirror
-from lightning_nas.data.normalise import Normalise
+from lightning_nas.data.augmentation import Augmentation
+from lightning_nas.data.images import Normalise
+from lightning_nas.data.transforms import crop, cut_out, mirror
 from lightning_nas.errors import InputError
 
 N, SIDE, CHANNELS = 64, 9, 3
@@ -166,8 +167,8 @@ def test_areas_that_are_no_shares_are_refused(area):
     with pytest.raises(InputError) as caught:
         Augmentation(area=area)
     assert str(caught.value) == (
-        "data.augmentation.area must be two shares, the least and the greatest, above 0 and up to "
-        f"1, got {area}"
+        "data.augmentation.area must be two shares, the smallest and the largest, above 0 and up "
+        f"to 1, got {area}"
     )
 
 

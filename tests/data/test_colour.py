@@ -5,8 +5,8 @@ import torch
 from torchvision.transforms import functional
 
 from lightning_nas.data.augmentation import Augmentation
-from lightning_nas.data.colour import change_colours, draw_factors
-from lightning_nas.data.normalise import Normalise
+from lightning_nas.data.images import Normalise
+from lightning_nas.data.transforms import change_colours, draw_factors
 
 N = 12
 

@@ -9,11 +9,11 @@ import pytest
 import torch
 from PIL import Image
 
-from lightning_nas.data import folder
+from lightning_nas.data import image_folder
 from lightning_nas.data.augmentation import Augmentation
 from lightning_nas.data.image_folder import ImageFolder
 from lightning_nas.data.images import ImageFiles
-from lightning_nas.data.sources import MemorySource, StreamSource
+from lightning_nas.data.loader import MemorySource, StreamSource
 from lightning_nas.errors import InputError
 
 
@@ -96,7 +96,7 @@ def test_both_roads_yield_the_same_images(tmp_path, write_class, monkeypatch, wo
     root = fill(write_class, tmp_path)
     settings = {"augmentation": Augmentation(pad=1, flip=True, cutout=2), "num_workers": workers}
     memory = ready(root, **settings)
-    monkeypatch.setattr(folder, "IN_MEMORY_SIDE", 4)
+    monkeypatch.setattr(image_folder, "IN_MEMORY_SIDE", 4)
     stream = ready(root, **settings)
     assert isinstance(memory.train_dataloader().source, MemorySource)
     assert isinstance(stream.train_dataloader().source, StreamSource)
@@ -281,7 +281,7 @@ def test_a_missing_root_is_refused(tmp_path):
 
 
 def test_an_empty_folder_is_refused(tmp_path):
-    with pytest.raises(InputError, match=f"{tmp_path} is empty: it needs one sub-folder"):
+    with pytest.raises(InputError, match=f"{tmp_path} has no class folders: it needs one"):
         ready(tmp_path)
 
 

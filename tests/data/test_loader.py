@@ -8,9 +8,8 @@ import pytest
 import torch
 
 from lightning_nas.data.augmentation import Augmentation
-from lightning_nas.data.loader import ImageLoader
-from lightning_nas.data.normalise import Normalise
-from lightning_nas.data.sources import MemorySource
+from lightning_nas.data.images import Normalise
+from lightning_nas.data.loader import ImageLoader, MemorySource
 from lightning_nas.errors import InputError
 
 CPU = torch.device("cpu")

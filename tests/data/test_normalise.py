@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from lightning_nas.data.normalise import Normalise, channel_statistics
+from lightning_nas.data.images import Normalise, channel_statistics
 
 CPU = torch.device("cpu")
 

@@ -9,8 +9,8 @@ from PIL import Image
 from torchvision.transforms import RandomResizedCrop
 
 from lightning_nas.data.augmentation import Augmentation
-from lightning_nas.data.normalise import Normalise
-from lightning_nas.data.resized_crop import (
+from lightning_nas.data.images import Normalise
+from lightning_nas.data.transforms import (
     RATIO,
     TRIES,
     draw_boxes,
