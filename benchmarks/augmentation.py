@@ -16,9 +16,8 @@ from torchvision import transforms
 from torchvision.transforms import functional
 
 from lightning_nas.data.augmentation import Augmentation
-from lightning_nas.data.loader import ImageLoader
-from lightning_nas.data.normalise import Normalise
-from lightning_nas.data.sources import MemorySource
+from lightning_nas.data.images import Normalise
+from lightning_nas.data.loader import ImageLoader, MemorySource
 
 IMAGES, SIDE, BATCH, CUTOUT = 10_000, 32, 160, 16
 MEAN, STD = [0.49, 0.48, 0.45], [0.25, 0.24, 0.26]

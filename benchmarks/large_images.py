@@ -20,8 +20,7 @@ from torchvision import transforms
 
 from benchmarks.machine import parse
 from lightning_nas.data.augmentation import Augmentation
-from lightning_nas.data.images import ImageFiles, decoded_side
-from lightning_nas.data.normalise import Normalise
+from lightning_nas.data.images import ImageFiles, Normalise, decoded_side
 
 SIDE, CROP, COLOUR = 224, 0.875, 0.4
 MEAN, STD = [0.485, 0.456, 0.406], [0.229, 0.224, 0.225]

@@ -116,3 +116,16 @@ def test_a_space_and_images_of_ones_own_are_searched_and_trained_on(configs, tmp
     summary = json.loads((train / "summary.json").read_text())
     assert summary["data"] == "stripes"
     assert summary["test_accuracy"] > 0.9  # two classes
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("experiment", ["enas_micro_digits", "nas_digits", "nasnet_digits"])
+def test_a_controller_from_outside_learns_with_every_method(configs, tmp_path, experiment):
+    arguments = [f"experiment={experiment}", "controller=logits", "debug=smoke", *QUIET]
+    arguments += ["method.grow_every=2"] if experiment == "nas_digits" else []
+    status, _, errors = run(
+        "search.py", "--config-dir", configs, *arguments, f"hydra.run.dir={tmp_path}"
+    )
+    assert status == 0, errors
+    assert status_of(tmp_path) == "complete"
+    assert load_architecture(str(tmp_path)).kind == {"nas_digits": "chain"}.get(experiment, "cell")

@@ -1,4 +1,4 @@
-"""Architectures survive their file, and a bad file is refused with the field named."""
+"""Architecture files: round trips, errors that name the bad field, registered operations."""
 
 import json
 import math
@@ -10,7 +10,9 @@ from lightning_nas import load_architecture
 from lightning_nas.architecture import (
     COMBINATIONS,
     NASNET_OPERATIONS,
+    OPERATION_NAMES,
     from_json,
+    register_name,
     to_json,
     write_architecture,
 )
@@ -39,12 +41,12 @@ SPACES = [
 
 
 def random_tokens(space, seed):
-    draw = random.Random(seed)
-    return tuple(draw.randrange(n) for n in space.token_options())
+    generator = random.Random(seed)
+    return tuple(generator.randrange(n) for n in space.token_options())
 
 
 @pytest.mark.parametrize("space", SPACES)
-def test_tokens_and_files_come_back_the_same(space, tmp_path):
+def test_tokens_and_files_round_trip(space, tmp_path):
     for seed in range(25):
         tokens = random_tokens(space, seed)
         space.validate(tokens)
@@ -54,7 +56,7 @@ def test_tokens_and_files_come_back_the_same(space, tmp_path):
         assert load_architecture(tmp_path) == architecture
 
 
-def test_sizes_and_lengths_of_the_papers():
+def test_space_sizes_and_lengths_equal_the_papers():
     assert MacroSpace(layers=12).length == 78
     assert MacroSpace(layers=24).length == 300
     assert MacroSpace(layers=12).size == 6**12 * 2**66
@@ -67,14 +69,14 @@ def test_sizes_and_lengths_of_the_papers():
 
 
 @pytest.mark.parametrize("space", LARGE)
-def test_ten_thousand_architectures_come_back_the_same(space):
+def test_ten_thousand_architectures_round_trip(space):
     for seed in range(10_000):
         tokens = random_tokens(space, seed)
         space.validate(tokens)
         assert space.encode(space.decode(tokens)) == tokens
 
 
-def test_the_released_macro_architecture_has_the_known_counts():
+def test_released_macro_architecture_has_the_known_counts():
     layers = load_architecture("enas_macro").layers
     operations = [layer.operation for layer in layers]
     assert [operations.count(name) for name in ("conv_3x3", "sep_conv_3x3")] == [8, 2]
@@ -83,7 +85,7 @@ def test_the_released_macro_architecture_has_the_known_counts():
 
 
 @pytest.mark.parametrize(
-    ("change", "named"),
+    ("change", "message"),
     [
         (lambda c: c.update(version=9), "version is 9"),
         (lambda c: c.update(kind="tree"), 'kind is "tree"'),
@@ -107,17 +109,17 @@ def test_the_released_macro_architecture_has_the_known_counts():
         ),
     ],
 )
-def test_the_bad_field_is_named(change, named):
+def test_the_error_names_the_bad_field(change, message):
     content = json.loads(to_json(load_architecture("enas_micro")))
     change(content)
     with pytest.raises(InputError) as error:
         from_json(json.dumps(content), "file.json")
     assert "file.json" in str(error.value)
-    assert named in str(error.value)
+    assert message in str(error.value)
     assert "\n" not in str(error.value)
 
 
-def test_files_from_before_there_were_rules_are_read():
+def test_old_files_without_rules_are_read():
     content = json.loads(to_json(load_architecture("enas_micro")))
     assert content.pop("rules") == "enas"
     for cell in ("normal", "reduction"):
@@ -125,7 +127,7 @@ def test_files_from_before_there_were_rules_are_read():
     assert from_json(json.dumps(content)) == load_architecture("enas_micro")
 
 
-def test_nasnets_rules_allow_its_operations_and_both_combinations():
+def test_nasnet_rules_allow_nasnet_operations_and_both_combinations():
     content = json.loads(to_json(load_architecture("nasnet_a")))
     block = content["normal"]["blocks"][0]
     block.update(operations=["conv_1x7_7x1", "max_pool_7x7"], combination="concat")
@@ -137,15 +139,56 @@ def test_nasnets_rules_allow_its_operations_and_both_combinations():
         from_json(json.dumps(content))
 
 
-def test_a_truncated_file_and_an_unknown_name_are_refused():
+def test_truncated_file_and_unknown_name_are_refused():
     with pytest.raises(InputError, match="not a whole JSON file"):
         from_json(to_json(load_architecture("enas_macro"))[:-20])
     with pytest.raises(InputError, match="enas_micro_paper"):
         load_architecture("enas_mikro")
 
 
-def test_macro_skips_reach_back_only():
+def test_macro_skips_read_earlier_outputs_only():
     content = json.loads(to_json(load_architecture("enas_macro")))
     content["layers"][2]["skips"] = [2]  # the layer directly before
     with pytest.raises(InputError, match=r"layers\[2\].skips\[0\] is 2; legal: 0 to 1"):
         from_json(json.dumps(content))
+
+
+@pytest.fixture
+def own_name(monkeypatch):
+    """Register an operation for all rule sets during one test."""
+    for rules, names in OPERATION_NAMES.items():
+        monkeypatch.setitem(OPERATION_NAMES, rules, list(names))
+        register_name(rules, "my_conv")
+        register_name(rules, "my_conv")
+        assert OPERATION_NAMES[rules].count("my_conv") == 1
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda names: CellSpace(1, names),
+        lambda names: CellSpace(1, names, rules="nasnet"),
+        lambda names: MacroSpace(1, names),
+        lambda names: EdgeCellSpace(operations=names),
+    ],
+)
+def test_spaces_and_files_accept_a_registered_operation(make, own_name):
+    space = make(["my_conv"])
+    tokens = [0] * space.length
+    architecture = space.decode(tokens)
+    assert "my_conv" in to_json(architecture)
+    assert space.encode(from_json(to_json(architecture))) == tuple(tokens)
+    with pytest.raises(InputError, match=r"operations must be different names out of .*my_conv"):
+        make(["other_conv"])
+
+
+@pytest.mark.parametrize(
+    ("rules", "name", "message"),
+    [
+        ("amoeba", "my_conv", "operations.amoeba: unknown rule set; legal: enas, nasnet, darts"),
+        ("enas", "my conv", "operations.enas: 'my conv' is not a name"),
+    ],
+)
+def test_bad_registrations_are_refused(rules, name, message):
+    with pytest.raises(InputError, match=message):
+        register_name(rules, name)

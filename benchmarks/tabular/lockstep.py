@@ -153,7 +153,8 @@ class _Policy(nn.Module):
 
     def draw(self, noise_NTK: Tensor) -> tuple[Tensor, Tensor]:
         noise = iter(noise_NTK.unbind(dim=1))
-        rollout = self.lstm.sample(len(noise_NTK), noise=lambda logits: next(noise)[:, None])
+        self.lstm.draw_noise = lambda logits, generator: next(noise)[:, None]
+        rollout = self.lstm.sample(len(noise_NTK))
         return rollout.tokens_NT, rollout.log_prob_N
 
     def credit(self, reward_N: Tensor) -> Tensor:

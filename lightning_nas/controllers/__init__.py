@@ -1,1 +1,1 @@
-"""Policies over the decisions of a space."""
+"""Controllers: policies over the decisions of a space, in plain torch."""

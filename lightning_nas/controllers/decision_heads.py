@@ -1,4 +1,4 @@
-"""What turns a controller's state into the logits of a decision.
+"""Layers that turn the state of a controller into the logits of a decision.
 
 Shapes: N = architectures, H = hidden units, K = options, J = earlier nodes.
 """
@@ -7,32 +7,19 @@ import torch
 from torch import Tensor, nn
 
 
-class Squash(nn.Module):
-    """Keeps logits from growing: divides by a temperature, then bounds by ``c tanh``.
-
-    Args:
-        temperature: Logits are divided by it; above 1 flattens. None = not.
-        tanh_constant: The bound c. None = none.
-    """
-
-    def __init__(self, temperature: float | None, tanh_constant: float | None) -> None:
-        super().__init__()
-        self.temperature = temperature
-        self.tanh_constant = tanh_constant
-
-    def forward(self, logits: Tensor) -> Tensor:
-        """Return logits of the same shape."""
-        if self.temperature is not None:
-            logits = logits / self.temperature
-        return logits if self.tanh_constant is None else self.tanh_constant * torch.tanh(logits)
+def squash(logits: Tensor, temperature: float | None, bound: float | None) -> Tensor:
+    """Return logits divided by ``temperature``, then bounded by ``c tanh(x)``; None = neither."""
+    if temperature is not None:
+        logits = logits / temperature
+    return logits if bound is None else bound * torch.tanh(logits)
 
 
 class ChoiceHead(nn.Module):
-    """One softmax over named options, and the embedding of what was chosen.
+    """Softmax over named options, with an embedding that feeds the chosen option back.
 
     Args:
-        options: How many options.
-        hidden: The controller's hidden units.
+        options: Number of options, K.
+        hidden: Hidden units of the controller, H.
     """
 
     def __init__(self, options: int, hidden: int) -> None:
@@ -46,7 +33,7 @@ class ChoiceHead(nn.Module):
 
 
 class Attention(nn.Module):
-    """How well each earlier node fits the present state: ``v tanh(W1 h_j + W2 h_i)``.
+    """Score of each earlier node for the present state: ``v tanh(W1 h_j + W2 h_i)``.
 
     Source: Zoph and Le, 2017, Section 3.3.
     """
@@ -58,5 +45,5 @@ class Attention(nn.Module):
         self.value = nn.Linear(hidden, 1, bias=False)
 
     def forward(self, keys_NJH: Tensor, state_NH: Tensor) -> Tensor:
-        """Return logits ``(N, J)`` for keys that ``key`` made of the earlier nodes' states."""
+        """Return logits ``(N, J)``; ``key`` made the keys of the states of earlier nodes."""
         return self.value(torch.tanh(keys_NJH + self.query(state_NH)[:, None])).squeeze(-1)

@@ -1,65 +1,63 @@
-"""The LSTM controller of all three papers: it walks a space's decisions and writes architectures.
+"""The LSTM controller of NAS, NASNet and ENAS.
 
-One pass samples a whole batch, or scores given ones. Nothing is read back from the device.
-Shapes: N = architectures, T = tokens, H = hidden units, J = earlier nodes, K = options.
+One pass over the decisions of a space samples a whole batch, or scores a given one. It never waits
+for the device. Shapes: N = architectures, T = tokens, H = hidden units, J = earlier nodes,
+K = options, M = tokens of one decision.
 
 Source: Pham et al., 2018, Section 2, and the authors' code; ``enas.md`` lists the differences.
 Zoph and Le, 2017, Sections 3.1 and 3.3. Zoph et al., 2018, Section 3 and Appendix A.
 """
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from lightning_nas.controllers.decision_heads import Attention, ChoiceHead, Squash
+from lightning_nas.controllers.base import Controller
+from lightning_nas.controllers.decision_heads import Attention, ChoiceHead, squash
 from lightning_nas.controllers.rollout import Rollout
 from lightning_nas.errors import InputError
 from lightning_nas.spaces.base import CellStart, Choice, NodeEnd, Pick, Skips, Space
 
 PICKS = ("attention", "softmax")
 SKIPS = ("pair", "sigmoid")
-Noise = Callable[[Tensor], Tensor]
 
 
-def exponential(logits: Tensor) -> Tensor:
-    """Return noise of the shape of logits, exponential with mean 1, from torch's own generator."""
-    return torch.empty_like(logits).exponential_()
+class LSTMController(Controller):
+    """Controller with an LSTM, a softmax for named choices and attention for earlier nodes.
 
-
-class LSTMController(nn.Module):
-    """A policy with an LSTM, a softmax for named choices and attention for earlier nodes.
-
-    Defaults are ENAS's. NAS: two layers of 35 units, biases, independent skips, no bound on logits,
-    ``init_range`` 0.08. NASNet: 100 units, biases, softmax picks, no bound.
+    The defaults are ENAS's. NAS: two layers of 35 units, biases, ``skips="sigmoid"``, no bound of
+    the logits, ``init_range`` 0.08. NASNet: 100 units, biases, ``picks="softmax"``, no bound.
 
     Args:
-        space: Whose decisions it takes.
-        hidden: Hidden units of each layer.
-        layers: LSTM layers.
+        space: Space whose decisions the controller takes.
+        hidden: Hidden units of each LSTM layer, at least 1.
+        layers: Number of LSTM layers, at least 1.
         bias: Whether the LSTM has biases.
-        picks: How an earlier node is picked. ``attention``: over the states in which the nodes were
-            completed; ``softmax``: by a softmax as wide as there are nodes, like a named choice.
-        skips: ``pair``: a skip has the probability sigmoid(2 q) of its attention q, as the released
-            ENAS; ``sigmoid``: sigmoid(q), as NAS.
-        temperature: Divides all logits. None = 1.
-        tanh_constant: Bounds the logits of picks and skips, and of choices. None = no bound.
-        choice_tanh_reduce: The bound of choices is ``tanh_constant`` divided by this.
-        choice_bias: Initial, trainable bias of a choice's options; None = no bias. The released
-            micro search starts from [10, 10, 0, 0, 0].
-        first_cell_bias: Constant bias of choices in the first cell; None = none. The released
-            micro search has [0.25, 0.25, -0.25, -0.25, -0.25].
-        skip_target: Probability of a skip that ``skip_kl`` pulls to, in (0, 1).
-        released: Measure entropy and skip divergence as the released macro search does: of the
-            sampled token alone, and of half the skip's logit.
-        init_range: Weights start uniform in plus or minus this.
+        picks: Distribution of a pick. ``attention``: over the states of the earlier nodes.
+            ``softmax``: a softmax over the numbers of the nodes, like a named choice.
+        skips: Probability of a skip with the attention q. ``pair``: sigmoid(2 q), as in the
+            released ENAS. ``sigmoid``: sigmoid(q), as in NAS.
+        temperature: Divisor of all logits; None = 1.
+        tanh_constant: Bound of the logits; None = no bound.
+        choice_tanh_reduce: Divisor of the bound where the decision is a named choice.
+        choice_bias: Initial value of a trainable bias of named options, one number an option;
+            None = no bias. The released micro search has [10, 10, 0, 0, 0].
+        first_cell_bias: Constant bias of named options in the first cell, one number an option;
+            None = no bias. The released micro search has [0.25, 0.25, -0.25, -0.25, -0.25].
+        skip_target: Probability of a skip at which ``skip_kl_N`` is 0, in (0, 1).
+        released: Whether entropy and skip divergence are measured as in the released macro search:
+            the entropy from the sampled token alone, the divergence from half the logit of a skip.
+        init_range: Weights start uniform from minus to plus this number.
 
     Raises:
-        InputError: If a number is out of range.
+        InputError: If a setting is out of range.
     """
+
+    first_cell_bias: Tensor | None
 
     def __init__(
         self,
@@ -78,7 +76,7 @@ class LSTMController(nn.Module):
         released: bool = False,
         init_range: float = 0.1,
     ) -> None:
-        super().__init__()
+        super().__init__(space)
         if layers < 1:
             raise InputError(f"controller.layers must be at least 1, got {layers}")
         for name, value, legal in (("picks", picks, PICKS), ("skips", skips, SKIPS)):
@@ -86,15 +84,16 @@ class LSTMController(nn.Module):
                 raise InputError(f"controller.{name} must be {' or '.join(legal)}, got {value!r}")
         if hidden < 1 or not 0 < skip_target < 1:
             raise InputError(
-                "controller.hidden must be at least 1 and skip_target inside (0, 1), "
+                "controller.hidden must be at least 1 and controller.skip_target inside (0, 1), "
                 f"got {hidden} and {skip_target}"
             )
         if released and not any(isinstance(d, Skips) for d in space.decisions):
-            raise InputError("controller.released concerns skips alone; this space has none")
-        self.space = space
+            raise InputError(
+                "controller.released=true needs a space with skips, such as space=macro"
+            )
         self.released = released
         self.skip_target = skip_target
-        self.paired = skips == "pair"
+        self.has_paired_skips = skips == "pair"
         self.hidden = hidden
         self.lstm = nn.ModuleList(nn.LSTMCell(hidden, hidden, bias=bias) for _ in range(layers))
         self.start = nn.Parameter(torch.empty(1, hidden))
@@ -102,40 +101,42 @@ class LSTMController(nn.Module):
         self.heads = nn.ModuleDict({name: ChoiceHead(n, hidden) for name, n in choices.items()})
         widths = {d.n for d in space.decisions if isinstance(d, Pick)} if picks == "softmax" else ()
         self.picks = nn.ModuleDict({str(n): ChoiceHead(n, hidden) for n in sorted(widths)})
-        looks = Skips if picks == "softmax" else Pick | Skips
-        attends = any(isinstance(d, looks) for d in space.decisions)
+        attending = Skips if picks == "softmax" else Pick | Skips
+        attends = any(isinstance(d, attending) for d in space.decisions)
         self.attention = Attention(hidden) if attends else None
-        choice_bound = None if tanh_constant is None else tanh_constant / choice_tanh_reduce
-        self.squash_choice = Squash(temperature, choice_bound)
-        self.squash_node = Squash(temperature, tanh_constant)
+        self.temperature = temperature
+        self.node_bound = tanh_constant
+        self.choice_bound = None if tanh_constant is None else tanh_constant / choice_tanh_reduce
         for parameter in self.parameters():
             nn.init.uniform_(parameter, -init_range, init_range)
-        prior = _bias("choice_bias", choice_bias, choices)
+        prior = _make_bias("choice_bias", choice_bias, choices)
         self.choice_bias = None if prior is None else nn.Parameter(prior)
-        self.register_buffer("first_cell_bias", _bias("first_cell_bias", first_cell_bias, choices))
+        first_bias = _make_bias("first_cell_bias", first_cell_bias, choices)
+        self.register_buffer("first_cell_bias", first_bias)
 
-    def sample(self, n: int, space: Space | None = None, noise: Noise = exponential) -> Rollout:
-        """Draw ``n`` architectures; gradients flow through their log-probabilities.
-
-        Args:
-            n: How many.
-            space: One that differs from the controller's in length alone; None = the controller's.
-            noise: Makes the exponential noise of each draw, of the shape of the logits given.
-        """
-        return _Walk(self, space or self.space, n, None, noise).run()
+    def sample(
+        self, n: int, space: Space | None = None, generator: torch.Generator | None = None
+    ) -> Rollout:
+        """Sample ``n`` architectures."""
+        return _Walk(self, space or self.space, n, generator=generator).run()
 
     def score(self, tokens_NT: Tensor, space: Space | None = None) -> Rollout:
-        """Return log-probabilities and entropies of given architectures under this policy."""
+        """Return the log-probabilities and entropies of given architectures."""
         return _Walk(self, space or self.space, len(tokens_NT), tokens_NT).run()
 
+    def draw_noise(self, logits: Tensor, generator: torch.Generator | None = None) -> Tensor:
+        """Return exponential noise with mean 1, in the shape of the logits of a decision."""
+        return torch.empty_like(logits).exponential_(generator=generator)
 
-def _bias(name: str, bias: Sequence[float] | None, choices: dict[str, int]) -> Tensor | None:
-    """Return a bias of the options of every choice as a tensor."""
+
+def _make_bias(name: str, bias: Sequence[float] | None, choices: dict[str, int]) -> Tensor | None:
     if bias is None:
         return None
     for choice, options in choices.items():
         if len(bias) != options:
-            raise InputError(f"controller.{name} has {len(bias)} numbers; {choice} has {options}")
+            raise InputError(
+                f"controller.{name} has {len(bias)} numbers, but {choice} has {options} options"
+            )
     return torch.tensor([float(number) for number in bias])
 
 
@@ -146,18 +147,18 @@ class _Walk:
     controller: LSTMController
     space: Space
     n: int
-    given_NT: Tensor | None
-    noise: Noise = exponential
+    given_NT: Tensor | None = None  # tokens to score; None = sample
+    generator: torch.Generator | None = None
     cell: int = 0
-    nodes: list[Tensor] = field(default_factory=list)  # what a pick feeds back
-    keys: list[Tensor] = field(default_factory=list)  # what attention compares with
-    tokens: list[Tensor] = field(default_factory=list)  # each (N, number of tokens)
+    nodes: list[Tensor] = field(default_factory=list)  # inputs of the LSTM after a pick, (N, H)
+    keys: list[Tensor] = field(default_factory=list)  # keys of the nodes for the attention, (N, H)
+    tokens: list[Tensor] = field(default_factory=list)  # each (N, M)
     log_probs: list[Tensor] = field(default_factory=list)
     entropies: list[Tensor] = field(default_factory=list)
     divergences: list[Tensor] = field(default_factory=list)
 
     def run(self) -> Rollout:
-        self.input = self.start()
+        self.input = self.start_input()
         zeros = torch.zeros_like(self.input)
         self.states = [(zeros, zeros) for _ in self.controller.lstm]
         self.position = 0
@@ -168,7 +169,7 @@ class _Walk:
                 case NodeEnd():
                     if self.controller.attention is not None:
                         self.end_node(self.step())
-                        self.input = self.start()
+                        self.input = self.start_input()
                 case Choice(name, _):
                     self.choose(self.controller.heads[name])  # type: ignore[arg-type]
                 case Pick(n):
@@ -182,7 +183,7 @@ class _Walk:
         )
         return Rollout(tokens, log_probs, entropies, kl)
 
-    def start(self) -> Tensor:
+    def start_input(self) -> Tensor:
         return self.controller.start.expand(self.n, self.controller.hidden)
 
     def step(self) -> Tensor:
@@ -206,24 +207,23 @@ class _Walk:
         self.keys.append(self.controller.attention.key(state))
 
     def choose(self, head: ChoiceHead) -> None:
-        logits = self.controller.squash_choice(self._biased(head(self.step())))
+        logits = head(self.step())
+        if self.controller.choice_bias is not None:
+            logits = logits + self.controller.choice_bias
+        logits = squash(logits, self.controller.temperature, self.controller.choice_bound)
         if self.cell == 1 and self.controller.first_cell_bias is not None:
             logits = logits + self.controller.first_cell_bias
-        self.take(head, logits)
+        self.decide(head, logits)
 
-    def take(self, head: ChoiceHead, logits: Tensor) -> None:
-        self.input = head.embedding(self._draw(logits[:, None]).squeeze(1))
-
-    def _biased(self, logits: Tensor) -> Tensor:
-        bias = self.controller.choice_bias
-        return logits if bias is None else logits + bias
+    def decide(self, head: ChoiceHead, logits: Tensor) -> None:
+        self.input = head.embedding(self._take_tokens(logits[:, None]).squeeze(1))
 
     def pick(self, n: int) -> None:
         if str(n) in self.controller.picks:
             head: ChoiceHead = self.controller.picks[str(n)]  # type: ignore[assignment]
-            self.take(head, self.controller.squash_node(head(self.step())))
+            self.decide(head, self._squash_node(head(self.step())))
             return
-        token = self._draw(self._attend(self.step())[:, None])
+        token = self._take_tokens(self._attend(self.step())[:, None])
         nodes = torch.stack(self.nodes, dim=1)
         index = token[:, :, None].expand(-1, -1, nodes.shape[-1])
         self.input = nodes.gather(1, index).squeeze(1)
@@ -231,27 +231,30 @@ class _Walk:
     def skip(self, count: int) -> None:
         state = self.step()
         if count == 0:
-            self.input = self.start()
+            self.input = self.start_input()
         else:
             logit = self._attend(state)
-            off = -logit if self.controller.paired else torch.zeros_like(logit)
-            skips = self._draw(torch.stack([off, logit], dim=-1)).to(logit.dtype)
+            off = -logit if self.controller.has_paired_skips else torch.zeros_like(logit)
+            skips = self._take_tokens(torch.stack([off, logit], dim=-1)).to(logit.dtype)
             nodes = torch.stack(self.nodes, dim=1)
             total = (skips[:, None] @ nodes).squeeze(1)
             self.input = total / (1 + skips.sum(dim=1, keepdim=True))
-            self.divergences.append(self._divergence(logit - off))
+            self.divergences.append(self._measure_divergence(logit - off))
         self.end_node(state)
 
     def _attend(self, state: Tensor) -> Tensor:
         assert self.controller.attention is not None
         keys = torch.stack(self.keys, dim=1)
-        return self.controller.squash_node(self.controller.attention(keys, state))
+        return self._squash_node(self.controller.attention(keys, state))
 
-    def _divergence(self, skip: Tensor) -> Tensor:
-        """KL divergence of the skips' Bernoulli distributions from the target, summed.
+    def _squash_node(self, logits: Tensor) -> Tensor:
+        return squash(logits, self.controller.temperature, self.controller.node_bound)
+
+    def _measure_divergence(self, skip: Tensor) -> Tensor:
+        """Return the KL divergence of the skips from the target, summed over the skips, ``(N,)``.
 
         Args:
-            skip: Their logits; half of them is what the released ENAS measures.
+            skip: Logits of the skips ``(N, J)``. The released ENAS halves them here.
         """
         target = self.controller.skip_target
         skip = skip / 2 if self.controller.released else skip
@@ -259,22 +262,23 @@ class _Walk:
         goal_on, goal_off = math.log(target), math.log(1 - target)
         return (log_on.exp() * (log_on - goal_on) + log_off.exp() * (log_off - goal_off)).sum(dim=1)
 
-    def _draw(self, logits_NMK: Tensor) -> Tensor:
-        """Sample, or take the given, M tokens from K options each, and keep the record."""
+    def _take_tokens(self, logits_NMK: Tensor) -> Tensor:
+        """Sample the M tokens of a decision, or take the given ones, and record them."""
         logits = logits_NMK.float()
         log_probs = logits.log_softmax(dim=-1)
         if self.given_NT is None:
             # Gumbel's trick: argmax of logits minus log of exponential noise samples the softmax.
             # Unlike torch.multinomial it does not wait for a GPU.
-            tokens = (logits - self.noise(logits).log()).argmax(dim=-1)
+            noise = self.controller.draw_noise(logits, self.generator)
+            tokens = (logits - noise.log()).argmax(dim=-1)
         else:
             tokens = self.given_NT[:, self.position : self.position + logits.shape[1]]
         self.position += logits.shape[1]
-        chosen = log_probs.gather(-1, tokens[..., None]).squeeze(-1)
+        log_prob = log_probs.gather(-1, tokens[..., None]).squeeze(-1)
         self.tokens.append(tokens)
-        self.log_probs.append(chosen)
+        self.log_probs.append(log_prob)
         if self.controller.released:
-            self.entropies.append(-chosen.exp() * chosen)
+            self.entropies.append(-log_prob.exp() * log_prob)
         else:
             self.entropies.append(-(log_probs.exp() * log_probs).sum(dim=-1))
         return tokens

@@ -1,4 +1,4 @@
-"""The record of sampled architectures. Shapes: N = architectures, T = tokens of one."""
+"""The record of sampled or scored architectures. Shapes: N = architectures, T = tokens of one."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
@@ -10,13 +10,13 @@ from torch import Tensor
 
 @dataclass(frozen=True)
 class Rollout:
-    """Architectures as a controller sampled or scored them.
+    """Architectures that a controller sampled or scored.
 
     Args:
-        tokens_NT: What was decided, int64.
-        log_prob_NT: Log-probability of each token, given those before it.
-        entropy_NT: Entropy of the distribution that each token was drawn from, in nats.
-        skip_kl_N: How far the skip probabilities lie from their target; 0 without skips.
+        tokens_NT: Tokens, int64.
+        log_prob_NT: Log-probability of each token, given the tokens before it.
+        entropy_NT: Entropy of the distribution of each token, in nats.
+        skip_kl_N: Divergence of the skip probabilities from their target, in nats; 0 without skips.
     """
 
     tokens_NT: Tensor
@@ -26,21 +26,21 @@ class Rollout:
 
     @classmethod
     def join(cls, rollouts: Sequence["Rollout"], order: Tensor) -> "Rollout":
-        """Return one rollout of several, of perhaps different lengths: zeros fill the shorter.
+        """Return one rollout of several. Zeros fill the shorter ones up to the longest.
 
         Args:
-            rollouts: At least one.
-            order: Where each of all their architectures belongs, int64 ``(N,)``.
+            rollouts: At least one rollout.
+            order: Place of each architecture in the result, int64 ``(N,)``.
         """
         longest = max(rollout.tokens_NT.shape[1] for rollout in rollouts)
 
-        def joined(name: str) -> Tensor:
+        def join_field(name: str) -> Tensor:
             parts = [getattr(rollout, name) for rollout in rollouts]
             if parts[0].ndim == 2:
                 parts = [F.pad(part, (0, longest - part.shape[1])) for part in parts]
             return torch.cat(parts)[order.argsort()]
 
-        return cls(*(joined(field.name) for field in fields(cls)))
+        return cls(*(join_field(field.name) for field in fields(cls)))
 
     @property
     def log_prob_N(self) -> Tensor:
@@ -49,5 +49,5 @@ class Rollout:
 
     @property
     def entropy_N(self) -> Tensor:
-        """Sum of the entropies along each architecture."""
+        """Sum of the entropies of all tokens of each architecture, in nats."""
         return self.entropy_NT.sum(dim=1)

@@ -1,1 +1,1 @@
-"""Images for search and training: one LightningDataModule a file, all of them `ImageData`."""
+"""Data modules: images for searches and trainings, one data set a file."""

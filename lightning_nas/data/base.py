@@ -1,6 +1,6 @@
-"""The base class of all data modules: from labelled images to splits, statistics and loaders.
+"""The base class of all data modules: it makes splits, statistics and loaders of labelled images.
 
-A data set only says how its images are read. Which of them come when is decided in `loader`.
+A subclass only reads its images.
 """
 
 from collections.abc import Sequence
@@ -11,50 +11,49 @@ import torch
 from pytorch_lightning import LightningDataModule
 
 from lightning_nas.data.augmentation import Augmentation
-from lightning_nas.data.images import LabelledImages
-from lightning_nas.data.loader import ImageLoader
-from lightning_nas.data.normalise import Normalise, channel_statistics
+from lightning_nas.data.images import LabelledImages, Normalise, channel_statistics
+from lightning_nas.data.loader import ImageLoader, MemorySource, Source, StreamSource
 from lightning_nas.data.seeding import seeded_generator
-from lightning_nas.data.sources import MemorySource, Source, StreamSource
 from lightning_nas.data.splits import make_splits
 from lightning_nas.errors import InputError
 
-STATISTICS_SAMPLE = 2_048  # images decoded for mean and deviation where the set is streamed
+STATISTICS_SAMPLE = 2_048  # images decoded for mean and deviation if the files are streamed
 
 
 class ImageData(LightningDataModule):
-    """Labelled square images in a training, a validation and a test split.
+    """Data module of labelled square images in a training, a validation and a test split.
 
-    The attributes below are known after ``prepare_data()`` and ``setup()``, which need no Trainer.
+    The attributes below exist after ``prepare_data()`` and ``setup()``, which need no Trainer.
 
     Args:
-        batch_size: Images a batch and process.
-        validation: Number, or fraction, of the training images that the search validates on,
-            stratified by class. Unused where the data set comes with a validation split.
-        seed: Fixes the validation split, the order and the augmentation.
-        augmentation: Alters the training images; None = normalisation alone.
-        train_on_all: Whether the validation images are trained on as well (they stay the
-            validation split too): for the final training, when the search is over.
-        num_workers: Processes that decode images of more than 64 pixels a side; smaller ones are
+        batch_size: Images in a batch of one process, at least 1.
+        validation: Number (int) or fraction (float) of the training images in the validation split,
+            stratified by class. Unused if the data set has an official validation split.
+        seed: Seed of the validation split, the order and the augmentation.
+        augmentation: Augmentation of the training images; None = normalisation alone.
+        train_on_all: Whether the training split includes the validation images, which stay in the
+            validation split: for the final training after a search.
+        num_workers: Processes that decode images of more than 64 pixels a side. Smaller images are
             kept in memory.
-        mean: Mean of each channel for pixels in [0, 1]; None = that of the training split.
-        std: Standard deviation of each channel, likewise.
+        mean: Mean of each channel for pixels in [0, 1]; None = the mean of the training split.
+        std: Standard deviation of each channel for pixels in [0, 1]; None = that of the training
+            split.
 
     Attributes:
         num_classes: Number of classes.
-        classes: Their names.
+        classes: Names of the classes.
         channels: 1 for grey images, 3 for RGB.
         image_size: Side in pixels of the images in the batches.
         split_sizes: Number of images in "train", "validation" and "test".
-        pixel_mean: Mean of each channel, given or measured, that is subtracted.
-        pixel_std: Deviation of each channel, likewise, that is divided by then.
-        crop: Share of a decoded image's side that a batch has.
+        pixel_mean: Mean of each channel for the normalisation, given or measured.
+        pixel_std: Standard deviation of each channel for the normalisation, given or measured.
+        crop: Ratio of the side in batches to the decoded side.
 
     Raises:
-        InputError: If ``batch_size`` is less than 1.
+        InputError: If ``batch_size`` is below 1.
     """
 
-    test_fraction = 0.1  # held out where a data set comes without a test split
+    test_fraction = 0.1  # of the images, held out if the data set has no official test split
 
     num_classes: int
     classes: list[str]
@@ -78,7 +77,7 @@ class ImageData(LightningDataModule):
         std: Sequence[float] | None = None,
     ) -> None:
         super().__init__()
-        self.batch_size = _at_least_one("data.batch_size", batch_size)
+        self.batch_size = _check_positive("data.batch_size", batch_size)
         self.validation = validation
         self.seed = seed
         self.augmentation = augmentation
@@ -91,15 +90,15 @@ class ImageData(LightningDataModule):
         self._streams: WeakSet[StreamSource] = WeakSet()
 
     def __getstate__(self) -> dict[str, Any]:
-        """Leave behind what belongs to this process: Trainer, images on its device, its workers."""
+        """Return the state without the Trainer, the images on the device and the workers."""
         return self.__dict__ | {"trainer": None, "_memory": None, "_streams": WeakSet()}
 
     def read(self) -> LabelledImages:
-        """Return the images of all splits. Each data set has its own."""
+        """Return the images of all splits. Each subclass implements this method."""
         raise NotImplementedError
 
     def setup(self, stage: str | None = None) -> None:
-        """Read the images, split them and measure their statistics; once, whatever the stage."""
+        """Read the images, split them and measure their statistics, once for all stages."""
         if self._ready:
             return
         data = self.read()
@@ -118,41 +117,42 @@ class ImageData(LightningDataModule):
         _, side, _, self.channels = data.images.shape
         self.image_size = data.image_size or side
         self._data = data
-        self.pixel_mean, self.pixel_std = self._statistics()
+        self.pixel_mean, self.pixel_std = self._find_statistics()
         self._ready = True
 
     def teardown(self, stage: str) -> None:
-        """End the processes that decode images, whatever the stage; loaders can start new ones."""
+        """End the processes that decode images; loaders can start new ones."""
         for stream in self._streams:
             stream.close()
 
     def train_dataloader(self) -> ImageLoader:
         """Return shuffled, augmented, full batches of the training split."""
-        return self._loader(self._train, self.batch_size, self.augmentation, shuffle=True)
+        return self._make_loader(self._train, self.batch_size, self.augmentation, shuffle=True)
 
     def val_dataloader(self) -> ImageLoader:
-        """Return the validation split in order, as it is."""
-        return self._loader(self.splits.validation, self.batch_size)
+        """Return the validation split in a fixed order, without augmentation."""
+        return self._make_loader(self.splits.validation, self.batch_size)
 
     def test_dataloader(self) -> ImageLoader:
-        """Return the test split in order, as it is."""
-        return self._loader(self.splits.test, self.batch_size)
+        """Return the test split in a fixed order, without augmentation."""
+        return self._make_loader(self.splits.test, self.batch_size)
 
     def controller_dataloader(self, batch_size: int) -> ImageLoader:
         """Return endless shuffled batches of exactly ``batch_size`` validation images."""
-        _at_least_one("the controller's batch size", batch_size)
-        return self._loader(self.splits.validation, batch_size, endless=True)
+        _check_positive("the controller's batch size", batch_size)
+        return self._make_loader(self.splits.validation, batch_size, endless=True)
 
     def calibration_batch(self, size: int) -> tuple[torch.Tensor, torch.Tensor]:
-        """Return the same ``size`` training images every time (all, if fewer), not augmented.
+        """Return ``size`` training images (all, if fewer) and labels, without augmentation.
 
-        They are for measuring the statistics of batch normalisation anew, alike on every rank.
+        The images are the same in every call and on every rank. They serve to measure the
+        statistics of batch normalisation.
         """
-        index = self._sample(size)
+        index = self._sample_training(size)
         images = self._data.images[index].to(self._device)
-        return self._normalise()(images), self._data.labels[index].to(self._device)
+        return self._make_normalise()(images), self._data.labels[index].to(self._device)
 
-    def _loader(
+    def _make_loader(
         self,
         indices: torch.Tensor,
         batch_size: int,
@@ -162,10 +162,10 @@ class ImageData(LightningDataModule):
         endless: bool = False,
     ) -> ImageLoader:
         return ImageLoader(
-            self._source(),
+            self._make_source(),
             indices,
             batch_size,
-            self._normalise(),
+            self._make_normalise(),
             augmentation,
             shuffle=shuffle,
             endless=endless,
@@ -174,7 +174,7 @@ class ImageData(LightningDataModule):
             world_size=self.trainer.world_size if self.trainer else 1,
         )
 
-    def _source(self) -> Source:
+    def _make_source(self) -> Source:
         images, labels, device = self._data.images, self._data.labels, self._device
         if not isinstance(images, torch.Tensor):
             stream = StreamSource(images, labels, device, self.num_workers)
@@ -184,15 +184,15 @@ class ImageData(LightningDataModule):
             self._memory = MemorySource(images, labels, device)
         return self._memory
 
-    def _normalise(self) -> Normalise:
+    def _make_normalise(self) -> Normalise:
         return Normalise(self.pixel_mean, self.pixel_std, self.image_size, self._device)
 
-    def _statistics(self) -> tuple[Sequence[float], Sequence[float]]:
-        """Return the mean and the deviation: those given, the others measured."""
+    def _find_statistics(self) -> tuple[Sequence[float], Sequence[float]]:
+        """Return mean and deviation of each channel: the given ones, else measured ones."""
         mean, std = self.mean, self.std
         if mean is None or std is None:
             in_memory = isinstance(self._data.images, torch.Tensor)
-            index = self._train if in_memory else self._sample(STATISTICS_SAMPLE)
+            index = self._train if in_memory else self._sample_training(STATISTICS_SAMPLE)
             measured_mean, measured_std = channel_statistics(self._data.images, index)
             mean = measured_mean if mean is None else mean
             std = measured_std if std is None else std
@@ -201,8 +201,8 @@ class ImageData(LightningDataModule):
                 raise InputError(f"data.{name} needs {self.channels} numbers, got {list(given)}")
         return mean, std
 
-    def _sample(self, size: int) -> torch.Tensor:
-        """Return up to ``size`` indices of the training split, always the same."""
+    def _sample_training(self, size: int) -> torch.Tensor:
+        """Return up to ``size`` indices of training images, the same in every call."""
         generator = seeded_generator("sample", self.seed)
         return self._train[torch.randperm(len(self._train), generator=generator)[:size]]
 
@@ -211,7 +211,7 @@ class ImageData(LightningDataModule):
         return self.trainer.strategy.root_device if self.trainer else torch.device("cpu")
 
 
-def _at_least_one(name: str, value: int) -> int:
+def _check_positive(name: str, value: int) -> int:
     if value < 1:
         raise InputError(f"{name} must be 1 or more, got {value}")
     return value

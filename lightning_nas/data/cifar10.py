@@ -6,7 +6,7 @@ from lightning_nas.data.torchvision_data import TorchvisionData
 
 
 class _InRoot(datasets.CIFAR10):
-    base_folder = ""  # the files lie in the root itself
+    base_folder = ""  # torchvision's files lie in the root itself
 
 
 class Cifar10(TorchvisionData):

@@ -1,4 +1,4 @@
-"""Handwritten digits that come with scikit-learn: nothing to download."""
+"""Handwritten digits of scikit-learn, which need no download."""
 
 import torch
 from sklearn.datasets import load_digits
@@ -8,12 +8,12 @@ from lightning_nas.data.images import LabelledImages
 
 
 class Digits(ImageData):
-    """1,797 grey images of 8x8 pixels in 10 classes; a stratified fifth is the test split."""
+    """1,797 grey images of 8x8 pixels in 10 classes. The test split is a stratified fifth."""
 
     test_fraction = 0.2
 
     def read(self) -> LabelledImages:
-        """Return the digits, their 17 grey levels spread over the range of a byte."""
+        """Return the digits; their 17 grey levels are scaled to 0 to 255."""
         digits = load_digits()
         levels = torch.from_numpy(digits.images)[..., None]
         return LabelledImages(

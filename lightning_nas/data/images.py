@@ -1,10 +1,12 @@
-"""What a data set hands over: labelled images, as one tensor or as files that are decoded later.
+"""Labelled images, the reader of image files, and normalisation. No splits, no augmentation.
 
-Pixels are uint8 in the order (height, width, channel) throughout. No splitting, no normalisation.
+Pixels are uint8 in the order (height, width, channel). ``open_image`` is the only function that
+opens an image file. Shapes: M, N = images, H = height, W = width, C = channels.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,11 +21,26 @@ from lightning_nas.errors import InputError
 PROGRESS_FROM = 5_000  # images; fewer are decoded within seconds
 
 
-def decoded_side(image_size: int, crop: float) -> int:
-    """Return the side in pixels of the squares that images of ``image_size`` are cropped from.
+@contextmanager
+def open_image(path: str | Path) -> Iterator[Image.Image]:
+    """Open an image file; PIL decodes the pixels when they are needed.
 
     Raises:
-        InputError: If ``image_size`` is less than 1, or ``crop`` not above 0 and up to 1.
+        InputError: If the file is no image or is damaged.
+    """
+    try:
+        with Image.open(path) as image:
+            yield image
+    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
+        reason = " ".join(str(error).split())
+        raise InputError(f"cannot read the image {path}: {reason}") from error
+
+
+def decoded_side(image_size: int, crop: float) -> int:
+    """Return the side in pixels of decoded images, of which batches have ``image_size`` pixels.
+
+    Raises:
+        InputError: If ``image_size`` is below 1, or ``crop`` outside (0, 1].
     """
     if image_size < 1:
         raise InputError(f"data.image_size must be 1 or more, got {image_size}")
@@ -32,19 +49,19 @@ def decoded_side(image_size: int, crop: float) -> int:
 
 
 def check_crop(crop: float) -> None:
-    """Raise `InputError` unless the share is above 0 and up to 1."""
+    """Raise ``InputError`` unless ``crop`` is in (0, 1]."""
     if not 0 < crop <= 1:
         raise InputError(f"data.crop must be above 0 and up to 1, got {crop}")
 
 
 class ImageFiles:
-    """Image files as the uint8 tensor that they decode to: it has a ``shape`` and can be indexed.
+    """Image files with the ``shape`` and the indexing of the uint8 tensor of their pixels.
 
     Args:
-        paths: The files.
-        image_size: Side of the square in pixels. Of an image of another size, the centre square is
-            resized.
-        channels: 1 for grey, 3 for RGB; the files are converted.
+        paths: Image files.
+        image_size: Side in pixels of the decoded squares. The centre square of an image of another
+            size is resized.
+        channels: 1 for grey, 3 for RGB; images are converted.
     """
 
     def __init__(self, paths: Sequence[Path], image_size: int, channels: int) -> None:
@@ -52,12 +69,12 @@ class ImageFiles:
         self.shape = (len(paths), image_size, image_size, channels)
 
     def __getitem__(self, indices: Tensor) -> Tensor:
-        """Decode the images at ``indices`` by a pool of threads, with a progress bar for many."""
+        """Return the images at ``indices``, decoded by threads; many images show a progress bar."""
         pixels = np.empty((len(indices), *self.shape[1:]), dtype=np.uint8)
         with ThreadPoolExecutor() as pool:
-            decoded = pool.map(self.decode, indices.tolist())
-            quiet = len(indices) <= PROGRESS_FROM
-            bar = tqdm(decoded, "reading images", len(indices), unit="images", disable=quiet)
+            images = pool.map(self.decode, indices.tolist())
+            is_quick = len(indices) <= PROGRESS_FROM
+            bar = tqdm(images, "reading images", len(indices), unit="images", disable=is_quick)
             for place, image in zip(pixels, bar, strict=True):
                 place[:] = image
         return torch.from_numpy(pixels)
@@ -69,27 +86,23 @@ class ImageFiles:
             InputError: If the file is no image or is damaged.
         """
         _, side, _, channels = self.shape
-        try:
-            with Image.open(self.paths[index]) as image:
-                pixels = image.convert("L" if channels == 1 else "RGB")
-        except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
-            reason = " ".join(str(error).split())
-            raise InputError(f"cannot read the image {self.paths[index]}: {reason}") from error
+        with open_image(self.paths[index]) as image:
+            pixels = image.convert("L" if channels == 1 else "RGB")
         square = ImageOps.fit(pixels, (side, side), Image.Resampling.BILINEAR)
         return np.asarray(square).reshape(side, side, channels)
 
 
 @dataclass(frozen=True)
 class LabelledImages:
-    """The images of all splits in one pool.
+    """The images of all splits of a data set.
 
     Attributes:
         images: uint8 ``(M, H, W, C)``, or files that decode to it.
-        labels: int64 ``(M,)``, positions in ``classes``.
-        classes: The names of the classes.
-        image_size: Side in pixels of what the network sees of an image; None = all of it.
-        validation: Indices of the validation split that the data set comes with, if it has one.
-        test: Indices of the test split that the data set comes with, if it has one.
+        labels: Positions in ``classes``, int64 ``(M,)``.
+        classes: Names of the classes.
+        image_size: Side in pixels of images in batches; None = the whole side.
+        validation: Indices of the official validation split; None if the data set has none.
+        test: Indices of the official test split; None if the data set has none.
     """
 
     images: Tensor | ImageFiles
@@ -98,3 +111,60 @@ class LabelledImages:
     image_size: int | None = None
     validation: Tensor | None = None
     test: Tensor | None = None
+
+
+class Normalise:
+    """Map of uint8 images to ``(pixel / 255 - mean) / std``, channels first.
+
+    Larger images than the network's are cropped to their centre.
+
+    Args:
+        mean: Mean of each channel, for pixels in [0, 1].
+        std: Standard deviation of each channel, positive, for pixels in [0, 1].
+        width: Width in pixels of the network's images.
+        device: Device of the images.
+    """
+
+    def __init__(
+        self, mean: Sequence[float], std: Sequence[float], width: int, device: torch.device
+    ) -> None:
+        self.width = width
+        mean_C = torch.tensor(list(mean), dtype=torch.float64)
+        std_C = torch.tensor(list(std), dtype=torch.float64)
+        # Repeated for a whole row of pixels: torch does not vectorise over a last axis of 3.
+        self.scale = (1 / (255 * std_C)).float().repeat(width).to(device)
+        self.shift = (-mean_C / std_C).float().repeat(width).to(device)
+
+    def __call__(self, images_NHWC: Tensor) -> Tensor:
+        """Return float32 ``(N, C, H, W)`` in channels-last memory.
+
+        Args:
+            images_NHWC: Pixels from 0 to 255, uint8 or float.
+        """
+        if excess := images_NHWC.shape[2] - self.width:
+            start = excess // 2
+            centre = slice(start, start + self.width)
+            images_NHWC = images_NHWC[:, centre, centre]
+        rows = images_NHWC.flatten(2).float()
+        return torch.addcmul(self.shift, rows, self.scale).view_as(images_NHWC).permute(0, 3, 1, 2)
+
+
+def channel_statistics(
+    images: Tensor | ImageFiles, indices: Tensor
+) -> tuple[list[float], list[float]]:
+    """Return the exact mean and standard deviation of each channel, for pixels in [0, 1].
+
+    Pixels are counted by value, 256 images at a time: exact, and without a copy of all images as
+    floats. The deviation of a constant channel is one grey level, so that it can be a divisor.
+    """
+    channels = images.shape[3]
+    counts = torch.zeros(channels, 256, dtype=torch.int64)
+    for part in indices.split(256):
+        pixels = images[part].flatten(0, 2)
+        for channel, count in enumerate(counts):
+            count += torch.bincount(pixels[:, channel], minlength=256)
+    share = counts / counts.sum(1, keepdim=True).double()
+    level = torch.arange(256, dtype=torch.float64) / 255
+    mean = share @ level
+    variance = (share * (level - mean[:, None]) ** 2).sum(1)
+    return mean.tolist(), variance.sqrt().clamp_min(1 / 255).tolist()

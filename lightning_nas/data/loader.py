@@ -1,50 +1,168 @@
-"""The one loader of all splits. It decides which images come when; pixels are its source's affair.
+"""The loader of all splits and its two sources of pixels.
 
-Lightning needs no DataLoader: any iterable with a length will do, and the batches lie on the
-device already.
+The loader chooses the order of the images. A source turns batches of indices into uint8 images on
+the device: from memory, or from files that worker processes decode. Lightning accepts any iterable
+with a length in place of a DataLoader.
 """
 
 import itertools
-from collections.abc import Generator, Iterator
+import os
+from collections.abc import Generator, Iterable, Iterator
 from contextlib import closing
-from typing import Self
+from typing import Protocol, Self
 
+import numpy as np
 import torch
 from torch import Tensor
+from torch.utils.data import DataLoader, Dataset
 
 from lightning_nas.data.augmentation import Augmentation
-from lightning_nas.data.normalise import Normalise
+from lightning_nas.data.images import ImageFiles, Normalise
 from lightning_nas.data.seeding import seeded_generator
-from lightning_nas.data.sources import Source
 from lightning_nas.errors import InputError
 
 
-class ImageLoader:
-    """Yields float32 images ``(N, C, H, W)``, channels last, and int64 labels ``(N,)``.
+class Source(Protocol):
+    """Source of the pixels of an ``ImageLoader``."""
 
-    Order and augmentation depend on the seed, the epoch and the rank alone. All ranks draw the
-    same order and take their share of it, but each augments by draws of its own. With ``shuffle``,
-    shares are equally long and batches full (unless a share is shorter than a batch); without,
-    the shares hold every image once, in as many batches on each rank, as even as can be.
+    device: torch.device
+
+    def batches(self, index_batches: Iterable[Tensor]) -> Iterator[tuple[Tensor, Tensor]]:
+        """Yield uint8 images ``(N, H, W, C)`` and labels ``(N,)`` for each batch of indices."""
+
+
+class MemorySource:
+    """Source with all images in the memory of the device. Several loaders may share it.
 
     Args:
-        source: Turns indices into uint8 images.
-        indices: The images of the split.
-        batch_size: Images a batch and rank; without ``shuffle`` the most of them.
-        normalise: Turns uint8 images into floats.
-        augmentation: Alters training images; it calls ``normalise`` itself.
-        shuffle: Whether the order is drawn anew for each epoch.
-        endless: Whether passes follow one another without end, in full batches; a pass's remainder
-            is joined with the next pass. Always shuffled.
-        seed: Seed of the draws.
-        rank: Which share of the images is this process's.
-        world_size: How many processes share the images.
+        images: uint8 ``(M, H, W, C)``.
+        labels: int64 ``(M,)``.
+        device: Device that holds the images.
+    """
+
+    def __init__(self, images: Tensor, labels: Tensor, device: torch.device) -> None:
+        self.device = device
+        self.images = images.to(device)
+        self.labels = labels.to(device)
+
+    def batches(self, index_batches: Iterable[Tensor]) -> Iterator[tuple[Tensor, Tensor]]:
+        """Yield images and labels for each batch of indices."""
+        for index in index_batches:
+            index = index.to(self.device, non_blocking=True)
+            yield self.images.index_select(0, index), self.labels.index_select(0, index)
+
+
+class StreamSource:
+    """Source that decodes files in worker processes, which stay alive between passes.
+
+    Each loader needs a source of its own.
+
+    Args:
+        files: Image files.
+        labels: int64 ``(M,)``.
+        device: Device of the batches.
+        num_workers: Number of worker processes, at most the number of cores; 0 = decode in this
+            process.
+    """
+
+    def __init__(
+        self, files: ImageFiles, labels: Tensor, device: torch.device, num_workers: int
+    ) -> None:
+        self.device = device
+        self._plan = _Plan()
+        num_workers = min(num_workers, len(os.sched_getaffinity(0)))
+        self._loader = DataLoader(
+            _Decoder(files, labels),
+            sampler=self._plan,
+            batch_size=None,  # an item is a batch already
+            num_workers=num_workers,
+            persistent_workers=num_workers > 0,
+            pin_memory=device.type == "cuda",
+            # Without a generator, iter() would draw from the global random state.
+            generator=seeded_generator("workers"),
+        )
+
+    def batches(self, index_batches: Iterable[Tensor]) -> Iterator[tuple[Tensor, Tensor]]:
+        """Yield images and labels for each batch of indices.
+
+        Raises:
+            InputError: If a file cannot be read.
+        """
+        self._plan.index_batches = index_batches
+        for batch in self._loader:
+            if isinstance(batch, str):
+                raise InputError(batch)
+            images, labels = batch
+            yield (
+                images.to(self.device, non_blocking=True),
+                labels.to(self.device, non_blocking=True),
+            )
+
+    def close(self) -> None:
+        """End the worker processes; a later pass starts new ones.
+
+        The garbage collector would end the queues of the workers first, and then each worker would
+        need five seconds to end.
+        """
+        iterator, self._loader._iterator = self._loader._iterator, None
+        if iterator is not None and self._loader.num_workers:
+            iterator._shutdown_workers()  # type: ignore[attr-defined]
+
+
+class _Plan:
+    """Sampler whose order is set before each pass."""
+
+    index_batches: Iterable[Tensor] = ()
+
+    def __iter__(self) -> Iterator[list[int]]:
+        return (index.tolist() for index in self.index_batches)
+
+
+class _Decoder(Dataset):
+    """Data set whose items are whole batches, decoded in a worker process.
+
+    The error of an unreadable file is returned as text: an exception that a worker raises would
+    reach the user with the traceback of the worker.
+    """
+
+    def __init__(self, files: ImageFiles, labels: Tensor) -> None:
+        self.files = files
+        self.labels = labels
+
+    def __getitem__(self, indices: list[int]) -> tuple[Tensor, Tensor] | str:
+        try:
+            images = np.stack([self.files.decode(index) for index in indices])
+        except InputError as error:
+            return str(error)
+        return torch.from_numpy(images), self.labels[indices]
+
+
+class ImageLoader:
+    """Loader of float32 images ``(N, C, H, W)``, channels last, and int64 labels ``(N,)``.
+
+    Order and augmentation depend only on seed, epoch and rank. All ranks draw the same order and
+    take their shares of it; each rank draws its own augmentation. With ``shuffle``, all shares have
+    the same length and all batches are full (unless a share is shorter than a batch). Without
+    ``shuffle``, the shares together hold each image once, in equally many batches on each rank.
+
+    Args:
+        source: Source of the pixels.
+        indices: Indices of the images of the split.
+        batch_size: Images in a batch of one rank; the maximum without ``shuffle``.
+        normalise: Normalisation of the images.
+        augmentation: Augmentation that includes the normalisation; None = normalisation alone.
+        shuffle: Whether each epoch has a new random order.
+        endless: Whether passes follow one another without end, always shuffled and in full batches.
+            The last images of a pass share a batch with the first ones of the next pass.
+        seed: Seed of order and augmentation.
+        rank: Number of this process, from 0.
+        world_size: Number of processes that share the images.
 
     Raises:
         InputError: If a rank would have no images.
     """
 
-    batch_sampler = None  # Lightning reads it where a loader has a sampler
+    batch_sampler = None  # Lightning reads this attribute of a loader that has a sampler
 
     def __init__(
         self,
@@ -76,15 +194,15 @@ class ImageLoader:
 
     @property
     def sampler(self) -> Self:
-        """The loader itself: Lightning calls ``loader.sampler.set_epoch``."""
+        """The loader itself, because Lightning calls ``loader.sampler.set_epoch``."""
         return self
 
     def set_epoch(self, epoch: int) -> None:
-        """Choose the order and the augmentation of the next pass."""
+        """Set the epoch, from 0, whose order and augmentation the next pass has."""
         self.epoch = epoch
 
     def __len__(self) -> int:
-        """Return the number of batches in a pass; an endless loader goes on after them."""
+        """Return the number of batches in a pass; an endless loader continues after them."""
         if self.shuffle:
             return max(1, len(self.indices) // self.world_size // self.batch_size)
         return -(-len(self.indices) // (self.world_size * self.batch_size))
@@ -92,14 +210,13 @@ class ImageLoader:
     def __iter__(self) -> Iterator[tuple[Tensor, Tensor]]:
         """Yield the batches of one pass.
 
-        A generator, so that the epoch is read at the first batch: Lightning calls ``iter`` before
-        ``set_epoch``.
+        The epoch is read at the first batch: Lightning calls ``iter`` before ``set_epoch``.
         """
         generator = seeded_generator(
             "augmentation", self.seed, self.epoch, self.rank, device=self.source.device
         )
-        # Closed, the plan lets go of this loader. Left open by a pass that is broken off, it would
-        # keep a streaming source in a reference cycle, whose workers take five seconds to end.
+        # An open plan would keep a reference to this loader after an interrupted pass. The cycle
+        # would leave a StreamSource to the garbage collector, whose workers need 5 s to end.
         with closing(self._endless_batches() if self.endless else self._batches()) as plan:
             for images, labels in self.source.batches(plan):
                 if self.augmentation is None:
@@ -123,7 +240,7 @@ class ImageLoader:
                 waiting = waiting[self.batch_size :]
 
     def _share(self, turn: int = 0) -> Tensor:
-        """Return this rank's indices for one turn of an epoch, in order."""
+        """Return the indices of this rank, in order, for pass number ``turn`` of an epoch."""
         if not self.shuffle:
             return self.indices[self.rank :: self.world_size]
         generator = seeded_generator("order", self.seed, self.epoch, turn)

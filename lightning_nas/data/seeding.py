@@ -1,4 +1,4 @@
-"""Random generators of the data code. Nothing here reads or changes the global random state."""
+"""Random generators with seeds of their own; the global random state stays unchanged."""
 
 import hashlib
 
@@ -6,17 +6,17 @@ import torch
 
 
 def seeded_generator(*key: object, device: torch.device | str = "cpu") -> torch.Generator:
-    """Return a generator whose draws depend on ``key`` alone.
+    """Return a generator whose random numbers depend only on ``key``.
 
-    The key is hashed, so that ("order", 0, 1) and ("order", 1, 0) have nothing in common, which
-    cannot be said of a sum of seeds.
+    The key is hashed: ("order", 0, 1) and ("order", 1, 0) give independent numbers, as a sum of
+    seeds would not.
 
     Args:
-        key: What the draws are for, then numbers, such as ("order", seed, epoch).
-        device: Where the numbers are drawn. The draws of a CPU and of a GPU differ.
+        key: Purpose, then numbers, such as ("order", seed, epoch).
+        device: Device of the generator. CPU and GPU give different numbers.
 
-    >>> draws = [torch.rand(1, generator=seeded_generator("order", 0, 1)) for _ in range(2)]
-    >>> bool(draws[0] == draws[1])
+    >>> numbers = [torch.rand(1, generator=seeded_generator("order", 0, 1)) for _ in range(2)]
+    >>> bool(numbers[0] == numbers[1])
     True
     """
     digest = hashlib.sha256("/".join(map(str, key)).encode()).digest()

@@ -1,6 +1,6 @@
-"""Training, validation and test split: stratified, drawn by a seed, disjoint and complete.
+"""Training, validation and test splits: stratified, random by a seed, disjoint and complete.
 
-Only indices are handled here, never pixels.
+This module handles indices only, no pixels.
 """
 
 from dataclasses import dataclass
@@ -15,10 +15,10 @@ from lightning_nas.errors import InputError
 
 @dataclass(frozen=True)
 class Splits:
-    """Indices of the images of each split: validation mixed, the others in order.
+    """Indices of the images of each split: validation in random order, the others ascending.
 
-    Mixed, because data sets often come class by class, and a batch of one class tells nothing where
-    batch norm uses the batch's own statistics, as shared weights do when they are scored.
+    Many data sets are sorted by class. Shared weights are scored with the statistics of each batch,
+    and a batch of one class has misleading statistics.
     """
 
     train: Tensor
@@ -29,22 +29,22 @@ class Splits:
 def make_splits(
     data: LabelledImages, validation: int | float, seed: int, test_fraction: float
 ) -> Splits:
-    """Split the images; a split that the data set comes with is kept.
+    """Split the images; official splits of the data set are kept.
 
-    A test split that has to be held out is the same for every seed: otherwise the search of one
-    seed would have seen the test images of another.
+    A held-out test split is the same for every seed: otherwise the search of one seed would have
+    seen test images of another seed.
 
     Args:
         data: All images.
-        validation: Number or fraction of the images left after the test split is taken away.
-        seed: Draws the validation split.
-        test_fraction: Share of the images held out for testing where no test split is given.
+        validation: Number (int) or fraction (float) of the images outside the test split.
+        seed: Seed of the validation split.
+        test_fraction: Fraction of the images held out for testing without an official test split.
 
     Raises:
         InputError: If ``validation`` is out of range, or a split lacks an image of some class.
     """
     given = [part for part in (data.validation, data.test) if part is not None]
-    train = _without(torch.arange(len(data.labels)), torch.cat([*given, torch.arange(0)]))
+    train = _remove(torch.arange(len(data.labels)), torch.cat([*given, torch.arange(0)]))
     test, held_out = data.test, data.validation
     if test is None:
         size = max(round(test_fraction * len(train)), len(data.classes))
@@ -54,11 +54,11 @@ def make_splits(
         train, held_out = hold_out(train, size, data, seeded_generator("validation split", seed))
     together = torch.cat([train, held_out, test])
     assert torch.equal(together.sort().values, torch.arange(len(data.labels)))
-    return Splits(train, _mixed(held_out), test)
+    return Splits(train, _shuffle(held_out), test)
 
 
 def held_out_size(validation: int | float, available: int) -> int:
-    """Return ``validation``, a number or a fraction of the ``available`` images, as a number.
+    """Return the number of images that ``validation``, a number or a fraction, stands for.
 
     >>> held_out_size(0.25, 100), held_out_size(30, 100)
     (25, 30)
@@ -75,26 +75,26 @@ def held_out_size(validation: int | float, available: int) -> int:
 def hold_out(
     indices: Tensor, size: int, data: LabelledImages, generator: torch.Generator
 ) -> tuple[Tensor, Tensor]:
-    """Divide ``indices`` into the rest and ``size`` held out, which have the classes' proportions.
+    """Divide ``indices`` into the rest and ``size`` held-out images with equal class proportions.
 
     Raises:
-        InputError: If the rest or the held out part lacks an image of some class.
+        InputError: If one of the two parts would lack images of a class.
     """
     labels = data.labels[indices]
     counts = torch.bincount(labels, minlength=len(data.classes)).tolist()
     _check_counts(size, counts, data.classes)
     chosen = []
-    for label, share in enumerate(_shares(size, counts)):
+    for label, share in enumerate(_class_shares(size, counts)):
         members = indices[labels == label]
         chosen.append(members[torch.randperm(len(members), generator=generator)[:share]])
     held_out = torch.cat(chosen).sort().values
-    return _without(indices, held_out), held_out
+    return _remove(indices, held_out), held_out
 
 
 def _check_counts(size: int, counts: list[int], classes: list[str]) -> None:
     for name, count in zip(classes, counts, strict=True):
         if count < 2:
-            raise InputError(f"the class {name!r} has too few images: each split needs one of it")
+            raise InputError(f"the class {name!r} has too few images: each split needs one or more")
     if not len(counts) <= size <= sum(counts) - len(counts):
         raise InputError(
             f"data.validation gives {size} of {sum(counts)} images to validation, but both it and "
@@ -102,10 +102,10 @@ def _check_counts(size: int, counts: list[int], classes: list[str]) -> None:
         )
 
 
-def _shares(size: int, counts: list[int]) -> list[int]:
-    """Return how many of each class to hold out: in proportion, and from 1 to all but one.
+def _class_shares(size: int, counts: list[int]) -> list[int]:
+    """Return the number of images to hold out of each class: in proportion, at least 1 in a part.
 
-    >>> _shares(5, [10, 10, 2])
+    >>> _class_shares(5, [10, 10, 2])
     [2, 2, 1]
     """
     quotas = [size * count / sum(counts) for count in counts]
@@ -113,14 +113,14 @@ def _shares(size: int, counts: list[int]) -> list[int]:
     while (missing := size - sum(shares)) != 0:
         step = 1 if missing > 0 else -1
         free = [c for c, share in enumerate(shares) if 1 <= share + step <= counts[c] - 1]
-        furthest = max(free, key=lambda c: step * (quotas[c] - shares[c]))
-        shares[furthest] += step
+        class_index = max(free, key=lambda c: step * (quotas[c] - shares[c]))
+        shares[class_index] += step
     return shares
 
 
-def _mixed(indices: Tensor) -> Tensor:
+def _shuffle(indices: Tensor) -> Tensor:
     return indices[torch.randperm(len(indices), generator=seeded_generator("mixed"))]
 
 
-def _without(indices: Tensor, removed: Tensor) -> Tensor:
+def _remove(indices: Tensor, removed: Tensor) -> Tensor:
     return indices[~torch.isin(indices, removed)]

@@ -1,4 +1,4 @@
-"""Generated images that can be learned: for tests, and for trying out a search in seconds."""
+"""Generated images that a network can learn: for tests and for a first search in seconds."""
 
 from typing import Any
 
@@ -12,21 +12,21 @@ from lightning_nas.errors import InputError
 
 
 class Synthetic(ImageData):
-    """One smooth random pattern for each class, plus noise for each image.
+    """One smooth random pattern for each class, with noise for each image.
 
-    The images do not depend on ``seed``: two seeds split and order the same data. A stratified
-    fifth of them is the test split.
+    The images do not depend on ``seed``: two seeds split and order the same images. The test split
+    is a stratified fifth.
 
     Args:
-        images: Number of images in all splits together.
-        num_classes: Number of classes.
-        image_size: Side in pixels, 1 or more.
-        channels: Channels of an image.
+        images: Number of images in all splits together, at least 1.
+        num_classes: Number of classes, at least 1.
+        image_size: Side in pixels, at least 1.
+        channels: Channels of an image, at least 1.
         noise: Standard deviation of the noise, for pixels in [0, 1].
-        settings: Those of `ImageData`.
+        settings: Keyword arguments passed to ``ImageData``.
 
     Raises:
-        InputError: If a size is less than 1.
+        InputError: If a size is below 1.
     """
 
     test_fraction = 0.2

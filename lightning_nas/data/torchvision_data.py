@@ -1,4 +1,4 @@
-"""What CIFAR and Fashion-MNIST share: torchvision's files, a folder of images, or a download."""
+"""The base class of CIFAR and Fashion-MNIST: torchvision's files, image folders, or a download."""
 
 import socket
 from pathlib import Path
@@ -10,30 +10,30 @@ from torch import Tensor
 from torchvision.datasets import VisionDataset
 
 from lightning_nas.data.base import ImageData
-from lightning_nas.data.folder import read_folder
+from lightning_nas.data.image_folder import read_folder
 from lightning_nas.data.images import LabelledImages
 from lightning_nas.errors import InputError
 
-TIMEOUT = 3.0  # seconds for the server's answer; torchvision itself would try for minutes
+TIMEOUT = 3.0  # seconds until the server must answer; torchvision itself would try for minutes
 
 
 class TorchvisionData(ImageData):
-    """A data set of torchvision's, with the official test split.
+    """Data set of torchvision with its official test split.
 
-    ``root`` holds torchvision's files, or ``train/<class>/`` and ``test/<class>/`` with the same
-    images as files. If it holds neither, torchvision's files are downloaded into it.
+    ``root`` holds torchvision's files, or the same images in ``train/<class>/`` and
+    ``test/<class>/``. Otherwise torchvision's files are downloaded to ``root``.
 
     Args:
-        root: The folder.
+        root: Folder of the files.
         download: Whether missing files may be downloaded.
-        settings: Those of `ImageData`.
+        settings: Keyword arguments passed to ``ImageData``.
     """
 
-    title: str  # the name in messages
-    layouts: tuple[type[VisionDataset], ...]  # torchvision's reader, then ones for other places
-    stored: str  # the folder that torchvision makes
-    url: str  # on the server that it downloads from
-    folder_shape: tuple[int, int]  # side and channels that images from a folder are brought to
+    title: str  # name in messages
+    layouts: tuple[type[VisionDataset], ...]  # torchvision's reader, then readers of other folders
+    stored: str  # folder that torchvision's download creates
+    url: str  # an address on the download server
+    folder_shape: tuple[int, int]  # side in pixels and channels of images from image folders
 
     def __init__(self, *, root: str | Path, download: bool = True, **settings: Any) -> None:
         super().__init__(**settings)
@@ -41,35 +41,35 @@ class TorchvisionData(ImageData):
         self.download = download
 
     def prepare_data(self) -> None:
-        """Download the files if need be.
+        """Download the files if they are missing.
 
         Raises:
-            InputError: If there are none, and none could be downloaded.
+            InputError: If the files are missing and could not be downloaded.
         """
-        if self._has_folders() or self._stored_layout() is not None:
+        if self._has_folders() or self._find_layout() is not None:
             return
         if not self.download:
-            raise self._missing("data.download is off")
-        if not _reachable(self.url):
-            raise self._missing("could not be downloaded")
+            raise self._missing_error("data.download is off")
+        if not _is_reachable(self.url):
+            raise self._missing_error("could not be downloaded")
         try:
             self.layouts[0](str(self.root), download=True)
         except (OSError, RuntimeError) as error:
-            raise self._missing("could not be downloaded") from error
+            raise self._missing_error("could not be downloaded") from error
 
     def read(self) -> LabelledImages:
         """Return the images of the training and the test split.
 
         Raises:
-            InputError: If there are none in ``root``.
+            InputError: If ``root`` has no files of the data set.
         """
         if self._has_folders():
             return read_folder(self.root, *self.folder_shape)
-        layout = self._stored_layout()
+        layout = self._find_layout()
         if layout is None:
-            raise self._missing("was not downloaded")
+            raise self._missing_error("was not downloaded")
         parts = [layout(str(self.root), train=train) for train in (True, False)]
-        images = torch.cat([_pixels(part.data) for part in parts])
+        images = torch.cat([_to_pixels(part.data) for part in parts])
         return LabelledImages(
             images=images,
             labels=torch.cat([torch.as_tensor(part.targets) for part in parts]),
@@ -80,30 +80,30 @@ class TorchvisionData(ImageData):
     def _has_folders(self) -> bool:
         return (self.root / "train").is_dir() and (self.root / "test").is_dir()
 
-    def _stored_layout(self) -> type[VisionDataset] | None:
-        """Return the reader that finds its files in ``root``."""
+    def _find_layout(self) -> type[VisionDataset] | None:
+        """Return the first reader that finds its files in ``root``; None if no reader does."""
         for layout in self.layouts:
             try:
                 layout(str(self.root), train=False)
-            except RuntimeError:  # torchvision's word for files that are missing or damaged
+            except RuntimeError:  # torchvision raises it for missing and damaged files
                 continue
             return layout
         return None
 
-    def _missing(self, reason: str) -> InputError:
+    def _missing_error(self, reason: str) -> InputError:
         return InputError(
             f"{self.title} is not in {self.root} and {reason}: put {self.stored} or train/ and "
             "test/ folders there (data.root=DIR), or try data=digits"
         )
 
 
-def _pixels(data: Any) -> Tensor:
+def _to_pixels(data: Any) -> Tensor:
     """Return torchvision's array or tensor as uint8 ``(M, H, W, C)``."""
     images = torch.as_tensor(data)
     return images if images.ndim == 4 else images[..., None]
 
 
-def _reachable(url: str) -> bool:
+def _is_reachable(url: str) -> bool:
     address = urlsplit(url)
     port = address.port or {"http": 80, "https": 443}[address.scheme]
     try:

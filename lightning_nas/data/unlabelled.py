@@ -1,4 +1,4 @@
-"""Images without labels, to be predicted: decoded, cropped and normalised as in evaluation."""
+"""Images without labels for predictions, decoded, cropped and normalised as test images are."""
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -6,29 +6,28 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from lightning_nas.data.folder import SUFFIXES, find_images
-from lightning_nas.data.images import ImageFiles, decoded_side
-from lightning_nas.data.normalise import Normalise
-from lightning_nas.data.sources import StreamSource
+from lightning_nas.data.image_folder import SUFFIXES, find_images
+from lightning_nas.data.images import ImageFiles, Normalise, decoded_side
+from lightning_nas.data.loader import StreamSource
 from lightning_nas.errors import InputError
 
 
 class UnlabelledImages:
-    """Yields paths and float32 images ``(N, C, H, W)``, channels last, in the order of the paths.
+    """Iterable of paths and float32 images ``(N, C, H, W)``, channels last, in order of the paths.
 
     Args:
-        root: A folder, searched with its sub-folders, or one image file of any name.
+        root: Folder, searched with its sub-folders, or one image file of any name.
         image_size: Side in pixels of the images in a batch.
-        channels: 1 for grey, 3 for RGB; the files are converted.
-        mean: Mean of each channel that the network was trained with, for pixels in [0, 1].
-        std: Standard deviation of each channel, likewise.
-        crop: Share of the decoded side that is kept, from the centre; as in `ImageFolder`.
-        batch_size: The most images a batch.
-        num_workers: Processes that decode; 0 = this one.
-        device: Where the batches lie.
+        channels: 1 for grey, 3 for RGB; images are converted.
+        mean: Mean of each channel in training, for pixels in [0, 1].
+        std: Standard deviation of each channel in training, for pixels in [0, 1].
+        crop: Share of the decoded side that is kept around the centre, as in ``ImageFolder``.
+        batch_size: Maximum number of images in a batch, at least 1.
+        num_workers: Number of processes that decode; 0 = decode in this process.
+        device: Device of the batches.
 
     Raises:
-        InputError: If there are no images in ``root``, or a number is out of its range.
+        InputError: If ``root`` has no images, or a number is out of its range.
     """
 
     def __init__(
@@ -46,7 +45,7 @@ class UnlabelledImages:
     ) -> None:
         if batch_size < 1:
             raise InputError(f"the batch size must be 1 or more, got {batch_size}")
-        self.paths = _paths(Path(root))
+        self.paths = _find_paths(Path(root))
         self._batches = torch.arange(len(self.paths)).split(batch_size)
         device = torch.device(device)
         files = ImageFiles(self.paths, decoded_side(image_size, crop), channels)
@@ -62,19 +61,19 @@ class UnlabelledImages:
         """Yield the batches.
 
         Raises:
-            InputError: If a file cannot be read; it is named.
+            InputError: If a file cannot be read. The message names the file.
         """
         pixels = self._source.batches(self._batches)
         for index, (images, _) in zip(self._batches, pixels, strict=True):
             yield [self.paths[i] for i in index.tolist()], self._normalise(images)
 
 
-def _paths(root: Path) -> list[Path]:
+def _find_paths(root: Path) -> list[Path]:
     if root.is_file():
         return [root]
     if not root.is_dir():
         raise InputError(f"{root} is neither a folder nor a file")
-    found = find_images(root)
-    if not found:
+    paths = find_images(root)
+    if not paths:
         raise InputError(f"{root} has no images ({', '.join(sorted(SUFFIXES))})")
-    return found
+    return paths

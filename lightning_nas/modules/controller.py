@@ -1,7 +1,7 @@
-"""The LightningModule of a controller: its policy gradient, its baseline, its optimiser.
+"""The LightningModule of a controller: policy gradient, baseline and optimiser.
 
-It fits alone, too, on any reward function. Inside a method it logs nothing: it returns what is to
-be logged. Shapes: N = sampled architectures.
+It fits alone on any reward function. Inside a search it logs nothing: it returns metrics to log.
+Shapes: N = sampled architectures.
 """
 
 from collections.abc import Callable, Sequence
@@ -9,9 +9,10 @@ from typing import Any
 
 import torch
 from pytorch_lightning import LightningModule
-from torch import Tensor, nn
+from torch import Tensor
 
 from lightning_nas.architecture import Architecture
+from lightning_nas.controllers.base import Controller
 from lightning_nas.controllers.rollout import Rollout
 from lightning_nas.errors import InputError
 from lightning_nas.policy.baseline import MovingAverageBaseline
@@ -23,17 +24,17 @@ Reward = Callable[[Sequence[Architecture]], Tensor]
 
 
 class ControllerModule(LightningModule):
-    """A controller and how it learns: REINFORCE with a moving-average baseline.
+    """A controller and its training: REINFORCE with a moving-average baseline.
 
     Args:
-        controller: Samples and scores architectures of its ``space``.
-        baseline: Turns rewards into advantages.
-        optimizer: Makes the optimiser from the parameters.
-        samples: Architectures a step and process, at least 1.
+        controller: Controller that samples and scores architectures.
+        baseline: Baseline that turns rewards into advantages.
+        optimizer: Function from the controller's parameters to their optimiser.
+        samples: Number of architectures in a step of one process, at least 1.
         entropy_weight: Weight of the entropy, in nats, in the reward.
-        skip_kl_weight: Weight in the loss of the skips' divergence from their target.
+        skip_kl_weight: Weight of the skips' divergence from their target, in nats, in the loss.
         clip_norm: Bound of the gradients' norm; None = no bound.
-        reward: Rewards ``(N,)`` of architectures, for fitting alone.
+        reward: Function from architectures to rewards ``(N,)``, for fitting alone.
 
     Raises:
         InputError: If ``samples`` is below 1.
@@ -41,7 +42,7 @@ class ControllerModule(LightningModule):
 
     def __init__(
         self,
-        controller: nn.Module,
+        controller: Controller,
         baseline: MovingAverageBaseline,
         optimizer: Callable[[Any], torch.optim.Optimizer],
         samples: int = 10,
@@ -65,31 +66,32 @@ class ControllerModule(LightningModule):
     @property
     def space(self) -> Space:
         """The space of the controller."""
-        return self.controller.space  # type: ignore[return-value]
+        return self.controller.space
 
     @property
     def learns(self) -> bool:
-        """Whether there is anything to learn; the uniform controller has no parameters."""
+        """Whether the controller has parameters; the uniform controller has none."""
         return any(True for _ in self.controller.parameters())
 
     def sample(self, n: int) -> tuple[Rollout, list[Architecture]]:
-        """Draw ``n`` architectures, with one transfer from the device for all of them."""
-        rollout: Rollout = self.controller.sample(n)  # type: ignore[operator]
+        """Sample ``n`` architectures, with one transfer from the device for all of them."""
+        rollout = self.controller.sample(n)
         return rollout, [self.space.decode(tokens) for tokens in rollout.tokens_NT.tolist()]
 
     def sample_in(self, space: Space) -> Rollout:
-        """Draw one architecture from a space that differs from the controller's in length alone."""
-        rollout: Rollout = self.controller.sample(1, space)  # type: ignore[operator]
-        return rollout
+        """Sample one architecture from a space that may have more layers than the controller's."""
+        return self.controller.sample(1, space)
 
     def score(
         self, tokens: Sequence[Sequence[int]], spaces: Sequence[Space] | None = None
     ) -> Rollout:
-        """Return the rollout of given architectures, with its graph; all of a length in one pass.
+        """Return the rollout of given architectures, with its graph.
+
+        The controller scores all architectures of one length in one pass.
 
         Args:
-            tokens: Those of each architecture.
-            spaces: The space of each; None = the controller's.
+            tokens: Tokens of each architecture.
+            spaces: Space of each architecture; None = the controller's.
         """
         by_length: dict[int, list[int]] = {}
         for place, given in enumerate(tokens):
@@ -98,21 +100,21 @@ class ControllerModule(LightningModule):
         for places in by_length.values():
             batch_NT = torch.tensor([tokens[place] for place in places], device=self.device)
             space = self.space if spaces is None else spaces[places[0]]
-            rollouts.append(self.controller.score(batch_NT, space))  # type: ignore[operator]
+            rollouts.append(self.controller.score(batch_NT, space))
         order = [place for places in by_length.values() for place in places]
         return Rollout.join(rollouts, torch.tensor(order, device=self.device))
 
     def loss(
         self, rollout: Rollout, reward_N: Tensor, weight_N: Tensor | None = None
     ) -> tuple[Tensor, Metrics]:
-        """Return the policy-gradient loss of sampled architectures, and what is to be logged.
+        """Return the policy-gradient loss of sampled architectures and the metrics to log.
 
-        The baseline takes in the rewards, under DDP those of all processes alike.
+        The baseline is updated with the rewards, under DDP with those of all processes.
 
         Args:
-            rollout: As sampled, with its graph.
-            reward_N: Their rewards in [0, 1]; the entropy bonus is added here.
-            weight_N: How much each counts; None = 1.
+            rollout: Rollout of the architectures, with its graph.
+            reward_N: Rewards in [0, 1], without the entropy bonus.
+            weight_N: Weight of each architecture; None = 1.
         """
         total_N = reward_N.float() + self.entropy_weight * rollout.entropy_N.detach()
         advantage_N = self.baseline.advantage(total_N)
@@ -135,13 +137,15 @@ class ControllerModule(LightningModule):
         return self.all_gather(values_N).flatten()  # type: ignore[union-attr]
 
     def training_step(self, batch: Any, batch_idx: int) -> Tensor:
-        """Fit alone: sample, ask the reward function, learn. The batch is not looked at."""
-        assert self.reward is not None, "fitting alone needs a reward function"
+        """Fit alone: sample architectures, compute their rewards, learn. The batch is unused."""
+        assert self.reward is not None, "ControllerModule(reward=...) is needed to fit alone"
         rollout, architectures = self.sample(self.samples)
         loss, metrics = self.loss(rollout, self.reward(architectures).to(self.device))
         self.log_dict({f"controller/{name}": value for name, value in metrics.items()})
         return loss
 
-    def configure_optimizers(self) -> torch.optim.Optimizer:
-        """Return the optimiser."""
+    def configure_optimizers(self) -> Any:
+        """Return the optimiser; None for a controller without parameters."""
+        if not self.learns:
+            return None
         return self.make_optimizer(self.controller.parameters())

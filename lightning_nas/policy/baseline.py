@@ -7,16 +7,17 @@ from lightning_nas.errors import InputError
 
 
 class MovingAverageBaseline(nn.Module):
-    """Subtracts a moving average of earlier rewards, ``b <- decay b + (1 - decay) R``.
+    """Baseline that is a moving average of earlier rewards, ``b <- decay b + (1 - decay) R``.
 
-    A batch is scored before it enters the average, for a baseline that has seen its own rewards
-    biases the gradient; it then enters as one reward after the other would, whatever their order:
-    N rewards weigh ``1 - decay ** N``. The average is a buffer and resumes with the checkpoint.
+    The advantages of a batch are computed before its rewards enter the average: a baseline that
+    contains them would bias the gradient. Their mean then enters with the weight
+    ``1 - decay ** N``, as if N equal rewards came one after another. Checkpoints keep the average.
 
     Args:
-        decay: Weight of the past for one reward, in [0, 1). The released ENAS has 0.99.
-        initial: Where the average starts; None = at the mean of the first batch. The released
-            ENAS starts at 0.
+        decay: Weight of the old average when one reward enters, in [0, 1). The released ENAS has
+            0.99.
+        initial: First value of the average; None = the mean of the first batch. The released ENAS
+            has 0.
 
     Raises:
         InputError: If ``decay`` is outside [0, 1).
@@ -33,7 +34,7 @@ class MovingAverageBaseline(nn.Module):
         self.register_buffer("average", torch.tensor(start))
 
     def forward(self, reward_N: Tensor) -> Tensor:
-        """Return advantages ``(N,)``, float32, and take the rewards into the average.
+        """Return the advantages ``(N,)``, float32, and update the average.
 
         Raises:
             ValueError: If the rewards are not a non-empty vector.
@@ -47,14 +48,14 @@ class MovingAverageBaseline(nn.Module):
         return advantage_N
 
     def advantage(self, reward_N: Tensor) -> Tensor:
-        """Return rewards less the average; less their own mean while there is no average yet."""
+        """Return rewards minus the average, or minus their own mean before the first update."""
         if reward_N.ndim != 1 or reward_N.numel() == 0:
             raise ValueError(f"expected rewards of shape (N,), N > 0, got {tuple(reward_N.shape)}")
         reward_N = reward_N.detach().float()
         return reward_N - torch.where(self.average.isnan(), reward_N.mean(), self.average)
 
     def update(self, reward_N: Tensor) -> None:
-        """Take rewards into the average: under DDP those of all ranks."""
+        """Update the average with rewards ``(N,)``, under DDP with those of all processes."""
         mean = reward_N.detach().float().mean()
         past = self.decay ** reward_N.numel()
         updated = past * self.average + (1 - past) * mean

@@ -1,1 +1,1 @@
-"""Search spaces: what a controller decides, and what its decisions mean."""
+"""Search spaces: ordered decisions and the architectures that they lead to. No torch."""

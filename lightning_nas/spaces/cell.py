@@ -14,6 +14,7 @@ from lightning_nas.architecture import (
     Block,
     Cell,
     CellArchitecture,
+    check_names,
     unused_states,
 )
 from lightning_nas.errors import InputError
@@ -21,19 +22,20 @@ from lightning_nas.spaces.base import CellStart, Choice, Decision, NodeEnd, Pick
 
 
 class CellSpace(Space):
-    """Cells of ``blocks`` blocks; a block picks two earlier states and an operation for each.
+    """Pairs of cells. Each block picks two earlier states and an operation for each of them.
 
     The tokens of a block are, in order: first input, second input, first operation, second
-    operation and, where there is more than one, the combination; the normal cell's blocks come
-    first, then the reduction cell's. Outputs are the states that no block reads.
+    operation and, if there is more than one, the combination. The blocks of the normal cell come
+    first, then those of the reduction cell. The outputs of a cell are the states that no block
+    reads.
 
     Args:
-        blocks: Blocks in a cell, at least 1 (the paper's nodes less the two inputs).
-        operations: Names that the rules allow, in the order of their numbers.
-        cells: Size written into decoded architectures: normal cells in a stack, the paper's N.
-        filters: Likewise: filters of the first stack, the paper's F.
-        combinations: How a block may combine its two results, likewise in order.
-        rules: Whose cells these are, ``enas`` or ``nasnet``.
+        blocks: Blocks in a cell, at least 1 (the paper's nodes without the two inputs).
+        operations: Names of operations that the rules allow, in the order of their tokens.
+        cells: Normal cells in a stack (the paper's N), written into decoded architectures.
+        filters: Filters of the first stack (the paper's F), written into decoded architectures.
+        combinations: Combinations that the rules allow, in the order of their tokens.
+        rules: Rule set of the cells: ``enas``, ``nasnet`` or ``darts``.
 
     Raises:
         InputError: If a number is below 1, or a name is unknown or given twice.
@@ -60,8 +62,8 @@ class CellSpace(Space):
             )
         if rules not in CELL_RULES:
             raise InputError(f"space.rules must be {' or '.join(CELL_RULES)}, got {rules!r}")
-        _check_names("operations", operations, CELL_RULES[rules].operations)
-        _check_names("combinations", combinations, CELL_RULES[rules].combinations)
+        check_names("space.operations", operations, CELL_RULES[rules].operations)
+        check_names("space.combinations", combinations, CELL_RULES[rules].combinations)
         self.blocks = blocks
         self.operations = tuple(operations)
         self.combinations = tuple(combinations)
@@ -115,7 +117,7 @@ class CellSpace(Space):
     def encode(self, architecture: Architecture) -> tuple[int, ...]:
         """Return the tokens of a pair of cells."""
         if not isinstance(architecture, CellArchitecture):
-            raise InputError(f"a {architecture.kind} architecture does not lie in the cell space")
+            raise InputError(f"a {architecture.kind} architecture is not in the cell space")
         if architecture.rules != self.rules:
             raise InputError(f"the architecture's rules are {architecture.rules}, not {self.rules}")
         normal, reduction = architecture.normal, architecture.reduction
@@ -130,20 +132,13 @@ class CellSpace(Space):
             yield from block.inputs
             for operation in block.operations:
                 if operation not in self.operations:
-                    raise _outside(name, index, operation)
+                    raise _name_error(name, index, operation)
                 yield self.operations.index(operation)
             if block.combination not in self.combinations:
-                raise _outside(name, index, block.combination)
+                raise _name_error(name, index, block.combination)
             if len(self.combinations) > 1:
                 yield self.combinations.index(block.combination)
 
 
-def _check_names(name: str, given: Sequence[str], legal: Sequence[str]) -> None:
-    if not given or len(set(given)) < len(given) or not set(given) <= set(legal):
-        raise InputError(
-            f"space.{name} must be different names out of {', '.join(legal)}, got {list(given)}"
-        )
-
-
-def _outside(cell: str, block: int, name: str) -> InputError:
+def _name_error(cell: str, block: int, name: str) -> InputError:
     return InputError(f"{cell}.blocks[{block}] has {name!r}, which is not in the space")

@@ -1,4 +1,4 @@
-"""The space of NAS: a network of convolutions, every number of which is decided.
+"""The space of NAS: networks of convolutions with searched sizes, strides and inputs.
 
 Source: Zoph and Le, 2017, https://arxiv.org/abs/1611.01578, Sections 3.1, 3.3 and 4.1.
 """
@@ -13,24 +13,24 @@ FIELDS = ("height", "width", "vertical stride", "horizontal stride", "filters")
 
 
 class ChainSpace(Space):
-    """Networks of ``layers`` convolutions; any earlier layers may be the input of a later one.
+    """Networks of convolutions. A layer reads any subset of the earlier layers.
 
-    The tokens of layer ``i`` are the numbers of its window's height and width, of its vertical and
-    horizontal stride where strides are decided, and of its filters, then ``i`` bits: bit ``j`` says
-    whether layer ``j`` is read.
+    The tokens of layer ``i`` choose, in order: height and width of the kernel, vertical and
+    horizontal stride if there is more than one stride, and filters. ``i`` bits follow: bit ``j``
+    is 1 if the layer reads layer ``j``.
 
     Args:
-        layers: How many layers are decided, at least 1.
-        kernels: Sides of windows to choose from, odd.
-        strides: Strides to choose from; one alone is fixed and takes no token. The paper has 1, or
-            1, 2 and 3.
+        layers: Number of layers to decide, at least 1.
+        kernels: Heights and widths of kernels to choose from, odd, in pixels.
+        strides: Strides to choose from, in pixels. A single stride is fixed and takes no token.
+            The paper has 1, or 1, 2 and 3.
         filters: Numbers of filters to choose from.
-        repeats: Written into decoded architectures: how often each layer stands in a row (the
-            paper's pooling variant: 3).
-        pools: Likewise: layers after which the resolution is halved.
+        repeats: Number of copies of each layer in a row (3 in the paper's pooling variant), written
+            into decoded architectures.
+        pools: Layers after which the resolution is halved, written into decoded architectures.
 
     Raises:
-        InputError: If a number is out of range.
+        InputError: If a setting is out of range.
 
     >>> ChainSpace(layers=15).length, ChainSpace(layers=2, strides=(1, 2, 3)).length
     (150, 11)
@@ -70,7 +70,7 @@ class ChainSpace(Space):
         self.decisions = tuple(self._decisions())
 
     def deeper(self, layers: int) -> "ChainSpace":
-        """Return the same space with so many layers more."""
+        """Return a space with ``layers`` more layers and the same options."""
         return ChainSpace(
             self.layers + layers, self.kernels, self.strides, self.filters, self.repeats, self.pools
         )
@@ -102,7 +102,7 @@ class ChainSpace(Space):
     def encode(self, architecture: Architecture) -> tuple[int, ...]:
         """Return the tokens of a network."""
         if not isinstance(architecture, ChainArchitecture):
-            raise InputError(f"a {architecture.kind} architecture does not lie in the chain space")
+            raise InputError(f"a {architecture.kind} architecture is not in the chain space")
         if len(architecture.layers) != self.layers:
             raise InputError(
                 f"the architecture has {len(architecture.layers)} layers; legal: {self.layers}"

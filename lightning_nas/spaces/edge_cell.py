@@ -1,4 +1,4 @@
-"""The space of NAS-Bench-201: one cell, an operation on each of its six edges.
+"""The space of NAS-Bench-201: one cell with an operation on each of its six edges.
 
 Source: Dong and Yang, 2020, https://arxiv.org/abs/2001.00326, Section 2.1.
 """
@@ -11,24 +11,26 @@ from lightning_nas.architecture import (
     OPERATION_NAMES,
     Architecture,
     EdgeCellArchitecture,
+    check_names,
 )
 from lightning_nas.errors import InputError
 from lightning_nas.spaces.base import Choice, Space
 
 
 class EdgeCellSpace(Space):
-    """Cells of four nodes, each joined to all later ones. A token is the operation on an edge.
+    """Cells of four nodes, with an edge from each node to every later one.
 
-    Edges come in the order of ``EDGES``: those into node 1, then into node 2, then into node 3.
-    Each is a decision of its own kind, for none can take another's place.
+    A token is the operation on an edge. The edges have the order of ``EDGES``: those into node 1,
+    then into node 2, then into node 3. Each edge is a decision with a name of its own, so that a
+    controller learns a separate softmax for it.
 
     Args:
-        filters: Size written into decoded architectures: filters of the first stage.
-        cells: Likewise: cells in each of the three stages.
-        operations: Names of the operations to choose from, in the order of their numbers.
+        filters: Filters of the first stage, written into decoded architectures.
+        cells: Cells in each of the three stages, written into decoded architectures.
+        operations: Names of operations to choose from, in the order of their tokens.
 
     Raises:
-        InputError: If a number is below 1 or an operation is unknown.
+        InputError: If a number is below 1, or an operation is unknown or given twice.
 
     >>> EdgeCellSpace().length, EdgeCellSpace().size
     (6, 15625)
@@ -39,10 +41,7 @@ class EdgeCellSpace(Space):
     ) -> None:
         if min(filters, cells) < 1:
             raise InputError(f"filters and cells must be at least 1, got {filters} and {cells}")
-        for operation in operations:
-            if operation not in OPERATION_NAMES["edge"]:
-                legal = ", ".join(OPERATION_NAMES["edge"])
-                raise InputError(f"space.operations has {operation!r}; legal: {legal}")
+        check_names("space.operations", operations, OPERATION_NAMES["edge"])
         self.operations = tuple(operations)
         self.filters = filters
         self.cells = cells
@@ -62,9 +61,7 @@ class EdgeCellSpace(Space):
     def encode(self, architecture: Architecture) -> tuple[int, ...]:
         """Return the tokens of a cell."""
         if not isinstance(architecture, EdgeCellArchitecture):
-            raise InputError(
-                f"a {architecture.kind} architecture does not lie in the edge cell space"
-            )
+            raise InputError(f"a {architecture.kind} architecture is not in the edge cell space")
         for edge, operation in zip(EDGES, architecture.operations, strict=True):
             if operation not in self.operations:
                 raise InputError(f"edge {edge} has {operation!r}, which is not in the space")

@@ -1,4 +1,4 @@
-"""The macro space of ENAS: a whole network, layer by layer, with skip connections.
+"""The macro space of ENAS: whole networks, layer by layer, with skip connections.
 
 Source: Pham et al., 2018, https://arxiv.org/abs/1802.03268, Section 2.3, and the authors' code.
 """
@@ -11,24 +11,25 @@ from lightning_nas.architecture import (
     Architecture,
     MacroArchitecture,
     MacroLayer,
+    check_names,
 )
 from lightning_nas.errors import InputError
 from lightning_nas.spaces.base import Choice, Decision, Skips, Space
 
 
 class MacroSpace(Space):
-    """``layers`` layers; each chooses an operation and any subset of the earlier outputs.
+    """Macro networks. Each layer chooses an operation and any subset of the earlier outputs.
 
     The tokens of layer ``i`` are its operation, then ``i`` bits: bit 0 is the stem, bit ``j`` is
     layer ``j - 1``. The layer directly before is the operation's input and has no bit.
 
     Args:
-        layers: How many layers, at least 1.
-        operations: Names from ``MACRO_OPERATIONS``, in the order of their numbers.
-        filters: Size written into decoded architectures: filters of the first stage.
+        layers: Number of layers, at least 1.
+        operations: Names of operations to choose from, in the order of their tokens.
+        filters: Filters of the first stage, written into decoded architectures.
 
     Raises:
-        InputError: If a number is below 1 or an operation is unknown.
+        InputError: If a number is below 1, or an operation is unknown or given twice.
 
     >>> MacroSpace(layers=12).length
     78
@@ -42,10 +43,7 @@ class MacroSpace(Space):
     ) -> None:
         if min(layers, filters) < 1:
             raise InputError(f"layers and filters must be at least 1, got {layers} and {filters}")
-        for operation in operations:
-            if operation not in OPERATION_NAMES["macro"]:
-                legal = ", ".join(OPERATION_NAMES["macro"])
-                raise InputError(f"space.operations has {operation!r}; legal: {legal}")
+        check_names("space.operations", operations, OPERATION_NAMES["macro"])
         self.layers = layers
         self.operations = tuple(operations)
         self.filters = filters
@@ -72,7 +70,7 @@ class MacroSpace(Space):
     def encode(self, architecture: Architecture) -> tuple[int, ...]:
         """Return the tokens of a network."""
         if not isinstance(architecture, MacroArchitecture):
-            raise InputError(f"a {architecture.kind} architecture does not lie in the macro space")
+            raise InputError(f"a {architecture.kind} architecture is not in the macro space")
         if len(architecture.layers) != self.layers:
             raise InputError(
                 f"the architecture has {len(architecture.layers)} layers; legal: {self.layers}"

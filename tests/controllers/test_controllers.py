@@ -1,4 +1,4 @@
-"""Controllers: what they sample, how they score it, what the paper's numbers are."""
+"""Controllers: samples, scores, numbers of the papers, the protocol."""
 
 import math
 from functools import partial
@@ -24,13 +24,13 @@ NAS = partial(LSTMController, hidden=35, layers=2, bias=True, skips="sigmoid", t
 NASNET = partial(LSTMController, hidden=100, bias=True, picks="softmax", tanh_constant=None)
 
 
-def count(controller):
+def count_parameters(controller):
     return sum(parameter.numel() for parameter in controller.parameters())
 
 
 @pytest.mark.parametrize("space", SPACES)
 @pytest.mark.parametrize("make", [LSTMController, NAS, NASNET, UniformController])
-def test_a_score_is_the_log_probability_of_the_sample(space, make):
+def test_score_of_a_sample_equals_its_log_probability(space, make):
     torch.manual_seed(0)
     controller = make(space)
     sampled = controller.sample(7)
@@ -51,7 +51,7 @@ TINY = [
 
 @pytest.mark.parametrize("make", [LSTMController, NAS, NASNET])
 @pytest.mark.parametrize("space", TINY)
-def test_probabilities_of_all_architectures_add_up_to_one(space, make):
+def test_probabilities_of_all_architectures_sum_to_one(space, make):
     torch.manual_seed(1)
     controller = make(space, hidden=8, init_range=1.0)
     options = list(space.token_options())
@@ -60,12 +60,12 @@ def test_probabilities_of_all_architectures_add_up_to_one(space, make):
     torch.testing.assert_close(total, torch.ones(()), rtol=1e-4, atol=1e-4)
 
 
-def test_parameters_of_the_released_macro_controller():
-    assert count(LSTMController(MacroSpace(layers=12), hidden=64)) == 41_856
+def test_released_macro_controller_has_the_known_number_of_parameters():
+    assert count_parameters(LSTMController(MacroSpace(layers=12), hidden=64)) == 41_856
 
 
-def test_a_skip_of_nas_has_the_papers_probability():
-    """P = sigmoid(v tanh(W_prev h_j + W_curr h_i)), written out from the anchors' states."""
+def test_skip_of_nas_has_the_probability_of_the_paper():
+    """Compute P = sigmoid(v tanh(W_prev h_j + W_curr h_i)) from the states of the anchors."""
     torch.manual_seed(0)
     space = ChainSpace(layers=2, kernels=[3], filters=[8])
     controller = LSTMController(space, hidden=6, skips="sigmoid", tanh_constant=None, init_range=1)
@@ -79,7 +79,7 @@ def test_a_skip_of_nas_has_the_papers_probability():
     torch.testing.assert_close(rollout.log_prob_NT[0, -1].exp(), probability)
 
 
-def test_nasnets_picks_are_softmaxes_as_wide_as_there_are_states():
+def test_picks_of_nasnet_are_softmaxes_over_all_states():
     controller = NASNET(CellSpace(blocks=3), init_range=0.0)
     probability = controller.sample(1).log_prob_NT.exp()[0]
     expected = [1 / n for n in (2, 2, 5, 5, 3, 3, 5, 5, 4, 4, 5, 5)]
@@ -87,19 +87,19 @@ def test_nasnets_picks_are_softmaxes_as_wide_as_there_are_states():
     assert controller.attention is None
 
 
-def test_layers_and_biases_of_the_lstm():
+def test_lstm_has_the_given_layers_and_biases():
     lstm = NAS(ChainSpace(layers=2)).lstm
     assert [tuple(p.shape) for p in lstm.parameters()] == 2 * [(140, 35), (140, 35), (140,), (140,)]
 
 
 @pytest.mark.parametrize("setting", [{"picks": "best"}, {"skips": "none"}, {"layers": 0}])
-def test_an_unknown_way_of_deciding_is_named(setting):
+def test_errors_name_the_bad_setting(setting):
     (name,) = setting
     with pytest.raises(InputError, match=f"controller.{name}"):
         LSTMController(CellSpace(blocks=1), **setting)
 
 
-def test_operation_prior_of_the_released_micro_controller():
+def test_biases_give_the_operation_prior_of_the_released_micro_controller():
     controller = LSTMController(
         CellSpace(blocks=2),
         tanh_constant=1.1,
@@ -119,27 +119,27 @@ def test_skip_divergence_is_zero_at_its_target():
     controller = LSTMController(space, skip_target=0.5, init_range=0.0)
     rollout = controller.sample(3)
     torch.testing.assert_close(rollout.skip_kl_N, torch.zeros(3))
-    towards = LSTMController(space, skip_target=0.4, init_range=0.0).sample(3).skip_kl_N
+    divergence = LSTMController(space, skip_target=0.4, init_range=0.0).sample(3).skip_kl_N
     exact = 2 * (0.5 * math.log(0.5 / 0.4) + 0.5 * math.log(0.5 / 0.6))  # 2 on average
-    torch.testing.assert_close(towards, torch.full((3,), exact))
+    torch.testing.assert_close(divergence, torch.full((3,), exact))
 
 
-def test_the_released_macro_controller_measures_the_sampled_token_and_half_the_logit():
+def test_released_macro_controller_measures_the_entropy_of_the_sampled_token():
     torch.manual_seed(0)
     space = MacroSpace(layers=4)
     exact = LSTMController(space, init_range=1.0)
     released = LSTMController(space, init_range=1.0, released=True)
     released.load_state_dict(exact.state_dict())
     tokens = exact.sample(5).tokens_NT
-    theirs, ours = released.score(tokens), exact.score(tokens)
-    torch.testing.assert_close(theirs.log_prob_NT, ours.log_prob_NT)
-    log_prob = ours.log_prob_NT
-    torch.testing.assert_close(theirs.entropy_NT, -log_prob.exp() * log_prob)
-    assert not torch.allclose(theirs.entropy_NT, ours.entropy_NT)
+    rollout, exact_rollout = released.score(tokens), exact.score(tokens)
+    torch.testing.assert_close(rollout.log_prob_NT, exact_rollout.log_prob_NT)
+    log_prob = exact_rollout.log_prob_NT
+    torch.testing.assert_close(rollout.entropy_NT, -log_prob.exp() * log_prob)
+    assert not torch.allclose(rollout.entropy_NT, exact_rollout.entropy_NT)
 
 
 @pytest.mark.parametrize(("released", "best"), [(False, 0.4), (True, 0.308)])
-def test_the_skip_probability_that_the_divergence_pulls_to(released, best):
+def test_skip_divergence_has_its_minimum_at_the_target(released, best):
     space = MacroSpace(layers=2)
     controller = LSTMController(space, tanh_constant=None, released=released)
     optimizer = torch.optim.Adam(controller.parameters(), lr=0.02)
@@ -152,7 +152,7 @@ def test_the_skip_probability_that_the_divergence_pulls_to(released, best):
     assert probability == pytest.approx(best, abs=2e-3)
 
 
-def test_logits_are_bounded_by_the_tanh_constant():
+def test_tanh_constant_bounds_the_logits():
     space = MacroSpace(layers=2)
     controller = LSTMController(space, tanh_constant=1.5, init_range=50.0)
     probability = controller.sample(50).log_prob_NT.exp()[:, 0]
@@ -161,13 +161,47 @@ def test_logits_are_bounded_by_the_tanh_constant():
 
 
 @pytest.mark.parametrize("name", ["choice_bias", "first_cell_bias"])
-def test_a_bias_of_another_length_is_named(name):
-    with pytest.raises(InputError, match=f"{name} has 2 numbers; operation has 5"):
+def test_bias_of_the_wrong_length_is_refused(name):
+    with pytest.raises(InputError, match=f"{name} has 2 numbers, but operation has 5 options"):
         LSTMController(CellSpace(blocks=1), **{name: [1, 2]})
 
 
-def test_uniform_draws_every_option_equally_often():
+def test_uniform_controller_samples_all_options_equally_often():
     torch.manual_seed(0)
     tokens = UniformController(MacroSpace(layers=2)).sample(6000).tokens_NT
     shares = torch.bincount(tokens[:, 0], minlength=6) / 6000
     torch.testing.assert_close(shares, torch.full((6,), 1 / 6), atol=0.02, rtol=0)
+
+
+@pytest.mark.parametrize("make", [NAS, UniformController])
+def test_a_space_with_more_layers_is_sampled_and_scored(make):
+    torch.manual_seed(0)
+    controller, deeper = make(ChainSpace(layers=2)), ChainSpace(layers=4)
+    sample = controller.sample(5, deeper)
+    for tokens in sample.tokens_NT.tolist():
+        deeper.validate(tokens)
+    score = controller.score(sample.tokens_NT, deeper)
+    torch.testing.assert_close(score.log_prob_NT, sample.log_prob_NT)
+    torch.testing.assert_close(score.entropy_NT, sample.entropy_NT)
+
+
+@pytest.mark.parametrize("make", [LSTMController, UniformController])
+def test_samples_of_a_generator_leave_the_global_random_state_unchanged(make):
+    controller = make(CellSpace(blocks=3))
+    state = torch.get_rng_state()
+    first, second, other = (
+        controller.sample(4, generator=torch.Generator().manual_seed(seed)).tokens_NT
+        for seed in (1, 1, 2)
+    )
+    assert torch.equal(first, second)
+    assert not torch.equal(first, other)
+    assert torch.equal(torch.get_rng_state(), state)
+
+
+@pytest.mark.parametrize("make", [LSTMController, UniformController])
+def test_without_a_generator_the_global_seed_fixes_the_sample(make):
+    controller = make(CellSpace(blocks=3))
+    torch.manual_seed(3)
+    with_global_seed = controller.sample(4).tokens_NT
+    generator = torch.Generator().manual_seed(3)
+    assert torch.equal(controller.sample(4, generator=generator).tokens_NT, with_global_seed)

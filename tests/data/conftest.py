@@ -1,4 +1,4 @@
-"""Real image files, written by the tests that read them."""
+"""A fixture that writes image files."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -12,16 +12,16 @@ WriteClass = Callable[..., list[Path]]
 
 @pytest.fixture
 def write_class() -> WriteClass:
-    """Write ``number`` different random PNG files into a folder, and return their paths."""
+    """Return a function that writes random PNG files into a folder and returns their paths."""
 
     def write(folder: Path, number: int, side: int | tuple[int, int] = 8, mode: str = "RGB"):
         folder.mkdir(parents=True, exist_ok=True)
         width, height = (side, side) if isinstance(side, int) else side
         shape = (height, width) if mode == "L" else (height, width, 3)
-        draws = np.random.default_rng(list(folder.name.encode()))
+        generator = np.random.default_rng(list(folder.name.encode()))
         paths = [folder / f"{i:03}.png" for i in range(number)]
         for path in paths:
-            Image.fromarray(draws.integers(0, 256, shape, dtype=np.uint8)).save(path)
+            Image.fromarray(generator.integers(0, 256, shape, dtype=np.uint8)).save(path)
         return paths
 
     return write

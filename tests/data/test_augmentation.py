@@ -1,10 +1,11 @@
-"""Batched augmentation against naive loops, image by image, on the same draws."""
+"""Augmentation of batches against loops over images with the same random numbers."""
 
 import pytest
 import torch
 
-from lightning_nas.data.augmentation import Augmentation, crop, cut_out, mirror
-from lightning_nas.data.normalise import Normalise
+from lightning_nas.data.augmentation import Augmentation
+from lightning_nas.data.images import Normalise
+from lightning_nas.data.transforms import crop, cut_out, mirror
 from lightning_nas.errors import InputError
 
 N, SIDE, CHANNELS = 64, 9, 3
@@ -20,11 +21,11 @@ def images(generator: torch.Generator) -> torch.Tensor:
     return torch.randint(1, 256, (N, SIDE, SIDE, CHANNELS), generator=generator, dtype=torch.uint8)
 
 
-def as_is(width: int = SIDE, channels: int = CHANNELS) -> Normalise:
+def make_identity(width: int = SIDE, channels: int = CHANNELS) -> Normalise:
     return Normalise([0.0] * channels, [1.0] * channels, width, torch.device("cpu"))
 
 
-def test_crop_matches_the_loop(images, generator):
+def test_crop_equals_the_loop(images, generator):
     pad = 2
     top = torch.randint(2 * pad + 1, (N,), generator=generator)
     left = torch.randint(2 * pad + 1, (N,), generator=generator)
@@ -39,7 +40,7 @@ def test_crop_matches_the_loop(images, generator):
 
 
 @pytest.mark.parametrize("pad", [0, 2])
-def test_crop_of_larger_images_matches_the_loop(images, generator, pad):
+def test_crop_of_larger_images_equals_the_loop(images, generator, pad):
     excess = 4
     top = torch.randint(2 * pad + excess + 1, (N,), generator=generator)
     left = torch.randint(2 * pad + excess + 1, (N,), generator=generator)
@@ -55,7 +56,7 @@ def test_crop_of_larger_images_matches_the_loop(images, generator, pad):
 
 def test_all_crops_of_a_larger_image_occur(generator):
     image = torch.arange(1, 26, dtype=torch.uint8).view(1, 5, 5, 1).expand(2000, -1, -1, -1)
-    augmented = Augmentation()(image.contiguous(), generator, as_is(3, 1))
+    augmented = Augmentation()(image.contiguous(), generator, make_identity(3, 1))
     seen = {tuple((crop * 255).round().int().flatten().tolist()) for crop in augmented}
     pixels = image[0, ..., 0].int()
     assert seen == {
@@ -65,25 +66,25 @@ def test_all_crops_of_a_larger_image_occur(generator):
     }
 
 
-def test_cutout_lies_within_the_cropped_image(generator):
+def test_cutout_is_inside_the_cropped_image(generator):
     white = torch.full((2000, 12, 12, 1), 255, dtype=torch.uint8)
-    augmented = Augmentation(cutout=1)(white, generator, as_is(6, 1))
+    augmented = Augmentation(cutout=1)(white, generator, make_identity(6, 1))
     assert augmented.shape == (2000, 1, 6, 6)
     assert ((augmented == 0).flatten(1).sum(1) == 1).all()
     assert (augmented == 0).any(0).all()
 
 
-def test_draws_are_those_that_they_have_always_been(images):
-    augmented = Augmentation(2, True, 3)(images, torch.Generator().manual_seed(5), as_is())
-    draws = torch.Generator().manual_seed(5)
-    top, left = (torch.randint(5, (N,), generator=draws) for _ in range(2))
-    chosen = torch.randint(2, (N,), generator=draws).bool()
-    row, column = (torch.randint(SIDE, (N,), generator=draws) for _ in range(2))
-    expected = as_is()(mirror(crop(images, 2, top, left), chosen))
+def test_order_of_random_numbers_is_fixed(images):
+    augmented = Augmentation(2, True, 3)(images, torch.Generator().manual_seed(5), make_identity())
+    generator = torch.Generator().manual_seed(5)
+    top, left = (torch.randint(5, (N,), generator=generator) for _ in range(2))
+    chosen = torch.randint(2, (N,), generator=generator).bool()
+    row, column = (torch.randint(SIDE, (N,), generator=generator) for _ in range(2))
+    expected = make_identity()(mirror(crop(images, 2, top, left), chosen))
     assert torch.equal(augmented, cut_out(expected, 3, row, column))
 
 
-def test_mirror_matches_the_loop(images, generator):
+def test_mirror_equals_the_loop(images, generator):
     chosen = torch.randint(2, (N,), generator=generator).bool()
     expected = images.clone()
     for n in range(N):
@@ -94,40 +95,41 @@ def test_mirror_matches_the_loop(images, generator):
 
 
 @pytest.mark.parametrize("side", [1, 4, 5, 30])
-def test_cut_out_matches_the_loop(images, generator, side):
+def test_cut_out_equals_the_loop(images, generator, side):
     row = torch.randint(SIDE, (N,), generator=generator)
     column = torch.randint(SIDE, (N,), generator=generator)
-    expected = as_is()(images).clone()
+    expected = make_identity()(images).clone()
     for n in range(N):
         top, left = int(row[n]) - side // 2, int(column[n]) - side // 2
         expected[n, :, max(top, 0) : max(top + side, 0), max(left, 0) : max(left + side, 0)] = 0
-    assert torch.equal(cut_out(as_is()(images), side, row, column), expected)
+    assert torch.equal(cut_out(make_identity()(images), side, row, column), expected)
 
 
-def test_each_image_of_a_batch_has_its_own_draw(images, generator):
+def test_each_image_of_a_batch_has_its_own_random_numbers(images, generator):
     alike = images[:1].expand(N, -1, -1, -1).contiguous()
-    augmented = Augmentation(pad=2, flip=True, cutout=3)(alike, generator, as_is())
+    augmented = Augmentation(pad=2, flip=True, cutout=3)(alike, generator, make_identity())
     assert len({image.numpy().tobytes() for image in augmented}) > N // 2
 
 
 def test_all_offsets_and_both_directions_occur(generator):
     image = torch.arange(1, 10, dtype=torch.uint8).view(1, 3, 3, 1).expand(2000, -1, -1, -1)
-    augmented = Augmentation(pad=1, flip=True)(image.contiguous(), generator, as_is(3, 1))
+    augmented = Augmentation(pad=1, flip=True)(image.contiguous(), generator, make_identity(3, 1))
     assert len({image.numpy().tobytes() for image in augmented}) == 3 * 3 * 2
 
 
-def test_flips_are_half_of_the_images(generator):
+def test_half_of_the_images_are_flipped(generator):
     image = torch.tensor([0, 255], dtype=torch.uint8).view(1, 1, 2, 1).expand(4000, 1, 2, 1)
-    augmented = Augmentation(flip=True)(image.contiguous(), generator, as_is(2, 1))
+    augmented = Augmentation(flip=True)(image.contiguous(), generator, make_identity(2, 1))
     assert augmented[:, 0, 0, 0].mean() == pytest.approx(0.5, abs=0.03)
 
 
-def test_what_is_off_never_happens(images, generator):
-    assert torch.equal(Augmentation()(images, generator, as_is()), as_is()(images))
-    cropped = Augmentation(pad=1, flip=False)(images, generator, as_is())
+def test_augmentations_that_are_off_change_nothing(images, generator):
+    assert torch.equal(Augmentation()(images, generator, make_identity()), make_identity()(images))
+    cropped = Augmentation(pad=1, flip=False)(images, generator, make_identity())
     offsets = torch.cartesian_prod(torch.arange(3), torch.arange(3))
-    unflipped = [as_is()(crop(images, 1, *pair.unsqueeze(1).expand(2, N))) for pair in offsets]
-    matches = torch.stack([(cropped == option).flatten(1).all(1) for option in unflipped])
+    crops = [crop(images, 1, *pair.unsqueeze(1).expand(2, N)) for pair in offsets]
+    batches = [make_identity()(images_NHWC) for images_NHWC in crops]
+    matches = torch.stack([(cropped == batch).flatten(1).all(1) for batch in batches])
     assert matches.any(0).all()
 
 
@@ -147,7 +149,7 @@ def test_cutout_fills_with_the_mean_and_loses_area_at_the_border():
 @pytest.mark.parametrize("channels", [1, 3])
 def test_memory_is_channels_last(channels, generator):
     images = torch.zeros(5, 4, 4, channels, dtype=torch.uint8)
-    augmented = Augmentation(1, True, 2)(images, generator, as_is(4, channels))
+    augmented = Augmentation(1, True, 2)(images, generator, make_identity(4, channels))
     assert augmented.shape == (5, channels, 4, 4)
     assert augmented.dtype == torch.float32
     assert augmented.is_contiguous(memory_format=torch.channels_last)
@@ -162,12 +164,12 @@ def test_negative_sizes_are_refused(setting):
 @pytest.mark.parametrize(
     "area", [[0, 1], [0.5, 0.4], [0.5, 1.1], [-0.1, 0.5], [0.5], ["a", "b"], [0.1, 0.2, 0.3], 0.5]
 )
-def test_areas_that_are_no_shares_are_refused(area):
+def test_areas_out_of_range_are_refused(area):
     with pytest.raises(InputError) as caught:
         Augmentation(area=area)
     assert str(caught.value) == (
-        "data.augmentation.area must be two shares, the least and the greatest, above 0 and up to "
-        f"1, got {area}"
+        "data.augmentation.area must be two shares, the smallest and the largest, above 0 and up "
+        f"to 1, got {area}"
     )
 
 

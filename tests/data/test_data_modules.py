@@ -1,4 +1,4 @@
-"""What all data modules have in common, on digits and generated images; and their configs."""
+"""Common behaviour of all data modules, on digits and generated images, and their configs."""
 
 import itertools
 from pathlib import Path
@@ -18,70 +18,70 @@ from lightning_nas.errors import InputError
 CONFIGS = sorted((Path(__file__).parents[2] / "configs" / "data").glob("*.yaml"))
 
 
-def ready(data: ImageData) -> ImageData:
+def set_up(data: ImageData) -> ImageData:
     data.prepare_data()
     data.setup()
     return data
 
 
-def synthetic(**settings) -> Synthetic:
-    return ready(Synthetic(**({"batch_size": 16, "validation": 0.25} | settings)))
+def make_synthetic(**settings) -> Synthetic:
+    return set_up(Synthetic(**({"batch_size": 16, "validation": 0.25} | settings)))
 
 
-def everything(loader) -> tuple[torch.Tensor, torch.Tensor]:
+def join_batches(loader) -> tuple[torch.Tensor, torch.Tensor]:
     images, labels = zip(*loader, strict=True)
     return torch.cat(images), torch.cat(labels)
 
 
 def test_digits_are_complete():
-    data = ready(Digits(batch_size=64, validation=0.2))
+    data = set_up(Digits(batch_size=64, validation=0.2))
     assert data.split_sizes == {"train": 1150, "validation": 288, "test": 359}
     assert (data.num_classes, data.channels, data.image_size) == (10, 1, 8)
     assert data.classes == list("0123456789")
     assert len(data.train_dataloader()) == 17
-    _, labels = everything(data.test_dataloader())
+    _, labels = join_batches(data.test_dataloader())
     assert torch.bincount(labels).tolist() == [36, 36, 35, 37, 36, 36, 36, 36, 35, 36]
 
 
 def test_digits_keep_their_17_grey_levels():
-    data = ready(Digits(batch_size=64, validation=0.2, mean=[0], std=[1]))
-    images, _ = everything(data.val_dataloader())
+    data = set_up(Digits(batch_size=64, validation=0.2, mean=[0], std=[1]))
+    images, _ = join_batches(data.val_dataloader())
     assert torch.allclose(images.unique(), torch.arange(17) / 16, atol=0.002)
 
 
 def test_the_training_split_is_normalised():
-    data = ready(Digits(batch_size=1150, validation=0.2))
-    images, _ = everything(data.train_dataloader())
+    data = set_up(Digits(batch_size=1150, validation=0.2))
+    images, _ = join_batches(data.train_dataloader())
     assert abs(images.mean().item()) < 1e-4
     assert images.std().item() == pytest.approx(1, abs=1e-3)
 
 
-def test_synthetic_images_can_be_learned():
-    data = synthetic(images=400)
-    images, labels = everything(data.train_dataloader())
+def test_synthetic_classes_can_be_separated():
+    data = make_synthetic(images=400)
+    images, labels = join_batches(data.train_dataloader())
     centres = torch.stack([images[labels == c].mean(0) for c in range(4)]).flatten(1)
-    images, labels = everything(data.test_dataloader())
+    images, labels = join_batches(data.test_dataloader())
     guesses = torch.cdist(images.flatten(1), centres).argmin(1)
     assert (guesses == labels).float().mean() > 0.95
 
 
 def test_synthetic_sizes_are_settings():
-    data = synthetic(images=60, num_classes=3, image_size=5, channels=1)
+    data = make_synthetic(images=60, num_classes=3, image_size=5, channels=1)
     assert (data.num_classes, data.channels, data.image_size) == (3, 1, 5)
     assert sum(data.split_sizes.values()) == 60
 
 
 def test_setup_is_idempotent():
-    data = synthetic()
+    data = make_synthetic()
     before = data.splits
     data.setup("fit")
     data.setup("test")
     assert data.splits is before
 
 
-def test_the_validation_split_is_not_trained_on_unless_asked():
-    kept = synthetic(train_on_all=False, noise=0.3)
-    final = synthetic(train_on_all=True, noise=0.3)
+def test_validation_images_are_trained_on_only_with_train_on_all():
+    kept = make_synthetic(train_on_all=False, noise=0.3)
+    final = make_synthetic(train_on_all=True, noise=0.3)
     validation, train = kept.split_sizes["validation"], kept.split_sizes["train"]
     assert final.split_sizes["train"] == train + validation
     assert final.split_sizes["validation"] == validation
@@ -98,44 +98,46 @@ def test_only_training_images_are_augmented():
         def __call__(self, images_NHWC, generator, normalise):
             return normalise(images_NHWC) * 0
 
-    data = synthetic(augmentation=Black())
-    assert not everything(data.train_dataloader())[0].any()
-    assert everything(data.val_dataloader())[0].any()
-    assert everything(data.test_dataloader())[0].any()
+    data = make_synthetic(augmentation=Black())
+    assert not join_batches(data.train_dataloader())[0].any()
+    assert join_batches(data.val_dataloader())[0].any()
+    assert join_batches(data.test_dataloader())[0].any()
     assert next(iter(data.controller_dataloader(8)))[0].any()
     assert data.calibration_batch(8)[0].any()
 
 
-def test_the_controller_sees_the_validation_split_in_full_batches():
-    data = synthetic()
+def test_controller_batches_are_full_and_from_the_validation_split():
+    data = make_synthetic()
     batches = list(itertools.islice(data.controller_dataloader(24), 7))
     assert [len(labels) for _, labels in batches] == [24] * 7
-    known = {image.numpy().tobytes() for image in everything(data.val_dataloader())[0]}
+    known = {image.numpy().tobytes() for image in join_batches(data.val_dataloader())[0]}
     assert {image.numpy().tobytes() for images, _ in batches for image in images} == known
 
 
-def test_calibration_images_are_fixed_training_images():
-    data = synthetic()
+def test_calibration_images_are_training_images_and_do_not_change():
+    data = make_synthetic()
     images, labels = data.calibration_batch(30)
     again, _ = data.calibration_batch(30)
     assert len(labels) == 30
     assert torch.equal(images, again)
     assert images.is_contiguous(memory_format=torch.channels_last)
-    known = {image.numpy().tobytes() for image in everything(synthetic().train_dataloader())[0]}
+    known = {
+        image.numpy().tobytes() for image in join_batches(make_synthetic().train_dataloader())[0]
+    }
     whole, _ = data.calibration_batch(10_000)
     assert known <= {image.numpy().tobytes() for image in whole}
     assert len(whole) == data.split_sizes["train"]
 
 
 def test_given_statistics_are_used():
-    data = synthetic(mean=[0.0, 0.0, 0.0], std=[2.0, 2.0, 2.0])
-    images, _ = everything(data.val_dataloader())
+    data = make_synthetic(mean=[0.0, 0.0, 0.0], std=[2.0, 2.0, 2.0])
+    images, _ = join_batches(data.val_dataloader())
     assert images.min() >= 0
     assert images.max() <= 0.5
 
 
 class Recorder(LightningModule):
-    """Notes the labels of each batch, by epoch."""
+    """Module that records the labels of each epoch."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -143,30 +145,30 @@ class Recorder(LightningModule):
         self.seen: dict[int, list[int]] = {}
 
     def training_step(self, batch, _index):
-        """Note the labels."""
+        """Record the labels."""
         images, labels = batch
         self.seen.setdefault(self.current_epoch, []).extend(labels.tolist())
         return self.layer(images.mean((1, 2, 3))[:, None]).mean()
 
     def validation_step(self, batch, _index):
-        """Check that validation batches come as they should."""
+        """Check the memory format of validation batches."""
         assert batch[0].is_contiguous(memory_format=torch.channels_last)
 
     def configure_optimizers(self):
-        """Return an optimiser, since Lightning wants one."""
+        """Return an optimiser, which Lightning requires."""
         return torch.optim.SGD(self.parameters(), lr=0.1)
 
 
-@pytest.mark.filterwarnings("ignore:.*LeafSpec:FutureWarning")  # of Lightning's own making
+@pytest.mark.filterwarnings("ignore:.*LeafSpec:FutureWarning")  # Lightning causes it
 def test_lightning_sets_the_epoch_of_the_loader(tmp_path):
-    data, recorder = synthetic(), Recorder()
+    data, recorder = make_synthetic(), Recorder()
     quiet = {"logger": False, "enable_checkpointing": False, "enable_progress_bar": False}
     trainer = Trainer(max_epochs=3, accelerator="cpu", default_root_dir=tmp_path, **quiet)
     trainer.fit(recorder, datamodule=data)
-    loader = synthetic().train_dataloader()
+    loader = make_synthetic().train_dataloader()
     for epoch in range(3):
         loader.set_epoch(epoch)
-        assert recorder.seen[epoch] == everything(loader)[1].tolist()
+        assert recorder.seen[epoch] == join_batches(loader)[1].tolist()
     assert recorder.seen[0] != recorder.seen[1]
 
 
@@ -181,14 +183,14 @@ def test_lightning_sets_the_epoch_of_the_loader(tmp_path):
         ({"mean": [0.5]}, r"data.mean needs 3 numbers, got \[0.5\]"),
     ],
 )
-def test_unusable_settings_are_refused(settings, message):
+def test_settings_out_of_range_are_refused(settings, message):
     with pytest.raises(InputError, match=message):
-        synthetic(**settings)
+        make_synthetic(**settings)
 
 
 def test_a_controller_batch_below_one_is_refused():
     with pytest.raises(InputError, match="controller's batch size must be 1 or more, got 0"):
-        synthetic().controller_dataloader(0)
+        make_synthetic().controller_dataloader(0)
 
 
 @pytest.mark.parametrize("path", CONFIGS, ids=lambda path: path.stem)
@@ -204,7 +206,7 @@ def test_every_config_makes_its_data_module(path, tmp_path, write_class):
     assert data.seed == 3
     assert isinstance(data.augmentation, Augmentation)
     if path.stem in {"digits", "synthetic", "image_folder"}:
-        images, _ = next(iter(ready(data).train_dataloader()))
+        images, _ = next(iter(set_up(data).train_dataloader()))
         assert images.shape[1:] == (data.channels, data.image_size, data.image_size)
     else:
         assert str(data.root) == f"/data/{path.stem}"

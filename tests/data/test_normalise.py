@@ -1,9 +1,9 @@
-"""Statistics of channels, and normalisation by them."""
+"""Statistics of channels and normalisation."""
 
 import pytest
 import torch
 
-from lightning_nas.data.normalise import Normalise, channel_statistics
+from lightning_nas.data.images import Normalise, channel_statistics
 
 CPU = torch.device("cpu")
 
@@ -15,10 +15,10 @@ def images() -> torch.Tensor:
     return (pixels + torch.tensor([60.0, 120, 130])).clamp(0, 255).to(torch.uint8)
 
 
-def test_statistics_are_those_of_the_chosen_images(images):
-    chosen = torch.arange(0, 600, 2)  # more than one part
-    mean, std = channel_statistics(images, chosen)
-    pixels = images[chosen].double() / 255
+def test_statistics_are_measured_on_the_given_indices(images):
+    indices = torch.arange(0, 600, 2)  # more than one block of 256 images
+    mean, std = channel_statistics(images, indices)
+    pixels = images[indices].double() / 255
     assert mean == pytest.approx(pixels.mean((0, 1, 2)).tolist(), abs=1e-12)
     assert std == pytest.approx(pixels.std((0, 1, 2), correction=0).tolist(), abs=1e-12)
 
@@ -30,7 +30,7 @@ def test_normalised_channels_have_mean_0_and_deviation_1(images):
     assert normalised.std((0, 2, 3)).tolist() == pytest.approx([1, 1, 1], abs=1e-3)
 
 
-def test_normalisation_is_the_formula(images):
+def test_normalisation_equals_the_formula(images):
     normalised = Normalise([0.1, 0.2, 0.3], [0.5, 0.6, 0.7], width=5, device=CPU)(images)
     for channel, (mean, std) in enumerate([(0.1, 0.5), (0.2, 0.6), (0.3, 0.7)]):
         expected = (images[..., channel].double() / 255 - mean) / std
@@ -38,14 +38,14 @@ def test_normalisation_is_the_formula(images):
     assert normalised.is_contiguous(memory_format=torch.channels_last)
 
 
-def test_a_constant_channel_can_be_divided_by():
+def test_a_constant_channel_has_a_deviation_above_zero():
     blank = torch.full((3, 2, 2, 1), 7, dtype=torch.uint8)
     mean, std = channel_statistics(blank, torch.arange(3))
     assert Normalise(mean, std, 2, CPU)(blank).abs().max() < 1e-5
 
 
 @pytest.mark.parametrize(("side", "start"), [(4, 2), (5, 1), (8, 0)])
-def test_the_centre_is_taken_of_larger_images(side, start):
+def test_larger_images_are_cropped_to_their_centre(side, start):
     images = torch.arange(2 * 8 * 8 * 3).remainder(256).to(torch.uint8).view(2, 8, 8, 3)
     normalised = Normalise([0, 0, 0], [1 / 255] * 3, side, CPU)(images)
     expected = images[:, start : start + side, start : start + side].permute(0, 3, 1, 2)
@@ -53,6 +53,6 @@ def test_the_centre_is_taken_of_larger_images(side, start):
     assert normalised.is_contiguous(memory_format=torch.channels_last)
 
 
-def test_floats_are_normalised_as_bytes_are(images):
+def test_floats_and_bytes_are_normalised_alike(images):
     normalise = Normalise([0.1, 0.2, 0.3], [0.5, 0.6, 0.7], width=5, device=CPU)
     assert torch.equal(normalise(images.float()), normalise(images))

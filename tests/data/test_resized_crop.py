@@ -1,4 +1,4 @@
-"""Random resized crops against PIL's, box by box, and against the formula of the mapping."""
+"""Random resized crops against PIL, box by box, and against the formula of the mapping."""
 
 import math
 
@@ -9,8 +9,8 @@ from PIL import Image
 from torchvision.transforms import RandomResizedCrop
 
 from lightning_nas.data.augmentation import Augmentation
-from lightning_nas.data.normalise import Normalise
-from lightning_nas.data.resized_crop import (
+from lightning_nas.data.images import Normalise
+from lightning_nas.data.transforms import (
     RATIO,
     TRIES,
     draw_boxes,
@@ -26,12 +26,12 @@ def generator() -> torch.Generator:
     return torch.Generator().manual_seed(0)
 
 
-def as_is(side: int = SIDE, channels: int = 3) -> Normalise:
+def make_identity(side: int = SIDE, channels: int = 3) -> Normalise:
     return Normalise([0.0] * channels, [1.0] * channels, side, torch.device("cpu"))
 
 
-def smooth(number: int, side: int = S) -> torch.Tensor:
-    """Return smooth colour images: on them, filters against aliasing change little."""
+def make_smooth_images(number: int, side: int = S) -> torch.Tensor:
+    """Return smooth colour images, on which filters against aliasing change little."""
     coarse = np.random.default_rng(0).integers(0, 256, (number, 5, 5, 3), dtype=np.uint8)
     images = [
         np.asarray(Image.fromarray(image).resize((side, side), Image.Resampling.BICUBIC))
@@ -40,8 +40,8 @@ def smooth(number: int, side: int = S) -> torch.Tensor:
     return torch.from_numpy(np.stack(images))
 
 
-def test_resized_boxes_are_pils(generator):
-    images = smooth(30)
+def test_resized_boxes_equal_pil_approximately(generator):
+    images = make_smooth_images(30)
     corners, sides = draw_boxes(30, (0.08, 1.0), generator)
     resized = resize_boxes(images, corners, sides, SIDE)
     for image, corner, extent, result in zip(images, corners, sides, resized, strict=True):
@@ -54,7 +54,7 @@ def test_resized_boxes_are_pils(generator):
         assert difference.max() < 6
 
 
-def test_enlarged_boxes_are_pils_to_the_rounding(generator):
+def test_enlarged_boxes_equal_pil_up_to_rounding(generator):
     images = torch.randint(256, (20, S, S, 3), dtype=torch.uint8, generator=generator)
     corners, sides = draw_boxes(20, (0.1, 0.3), generator)  # at most 0.64 * 40 of 28 pixels
     resized = resize_boxes(images, corners, sides, SIDE)
@@ -66,7 +66,7 @@ def test_enlarged_boxes_are_pils_to_the_rounding(generator):
         assert (result - torch.from_numpy(np.array(expected))).abs().max() < 1.5
 
 
-def test_every_pixel_lies_where_the_formula_says(generator):
+def test_position_of_each_pixel_equals_the_formula(generator):
     row, column = torch.meshgrid(torch.arange(S), torch.arange(S), indexing="ij")
     image = torch.stack([row, column, row + column], dim=2).float()
     corners, sides = draw_boxes(50, (0.08, 1.0), generator)
@@ -81,7 +81,7 @@ def test_every_pixel_lies_where_the_formula_says(generator):
 
 
 def test_the_whole_image_at_its_own_side_is_unchanged():
-    images = smooth(4)
+    images = make_smooth_images(4)
     corners, sides = torch.zeros(4, 2), torch.ones(4, 2)
     torch.testing.assert_close(
         resize_boxes(images, corners, sides, S), images.float(), atol=1e-3, rtol=0
@@ -89,7 +89,7 @@ def test_the_whole_image_at_its_own_side_is_unchanged():
 
 
 def test_mirrored_boxes_are_the_mirrored_images(generator):
-    images = smooth(30)
+    images = make_smooth_images(30)
     corners, sides = draw_boxes(30, (0.08, 1.0), generator)
     chosen = torch.randint(2, (30,), generator=generator).bool()
     plain = resize_boxes(images, corners, sides, SIDE)
@@ -100,7 +100,7 @@ def test_mirrored_boxes_are_the_mirrored_images(generator):
 
 def test_half_of_the_boxes_are_mirrored(generator):
     ramp = torch.arange(S, dtype=torch.uint8).view(1, 1, S, 1).expand(4000, S, S, 1)
-    batch = Augmentation(flip=True, area=[0.08, 1.0])(ramp, generator, as_is(channels=1))
+    batch = Augmentation(flip=True, area=[0.08, 1.0])(ramp, generator, make_identity(channels=1))
     descending = batch[:, 0, 0, 0] > batch[:, 0, 0, -1]
     assert descending.float().mean().item() == pytest.approx(0.5, abs=0.03)
 
@@ -121,16 +121,16 @@ def test_boxes_have_the_areas_and_ratios_asked_for_and_lie_within(generator):
     assert abs(torch.corrcoef(torch.stack([places[:, 0], places[:, 1]]))[0, 1]) < 0.03
 
 
-def test_boxes_are_distributed_as_torchvisions(generator):
+def test_boxes_have_the_distribution_of_torchvision(generator):
     _, sides = draw_boxes(4_000, (0.08, 1.0), generator)
     image = torch.empty(3, 1000, 1000)
     with torch.random.fork_rng():
         torch.manual_seed(0)
-        theirs = [
+        reference = [
             RandomResizedCrop.get_params(image, [0.08, 1.0], [3 / 4, 4 / 3])[2:]
             for _ in range(4_000)
         ]
-    expected = torch.tensor(theirs).flip(1) / 1000
+    expected = torch.tensor(reference).flip(1) / 1000
     for quantile in (0.05, 0.25, 0.5, 0.75, 0.95):
         for left, right in ((sides[:, 0], expected[:, 0]), (sides.prod(1), expected.prod(1))):
             assert left.quantile(quantile).item() == pytest.approx(
@@ -138,7 +138,7 @@ def test_boxes_are_distributed_as_torchvisions(generator):
             )
 
 
-def test_where_no_box_fits_the_whole_image_is_taken(generator):
+def test_without_a_fitting_box_the_whole_image_is_used(generator):
     corners, sides = draw_boxes(200, (1.0, 1.0), generator)  # only squares would fit
     assert TRIES == 10
     assert torch.equal(corners, torch.zeros(200, 2))
@@ -147,9 +147,9 @@ def test_where_no_box_fits_the_whole_image_is_taken(generator):
 
 @pytest.mark.parametrize("channels", [1, 3])
 def test_augmented_batches_have_the_networks_side(channels, generator):
-    images = smooth(6)[..., :channels].contiguous()
+    images = make_smooth_images(6)[..., :channels].contiguous()
     augmentation = Augmentation(4, True, 3, area=[0.08, 1.0], colour=0.4)
-    batch = augmentation(images, generator, as_is(channels=channels))
+    batch = augmentation(images, generator, make_identity(channels=channels))
     assert batch.shape == (6, channels, SIDE, SIDE)
     assert batch.dtype == torch.float32
     assert batch.is_contiguous(memory_format=torch.channels_last)
@@ -157,18 +157,19 @@ def test_augmented_batches_have_the_networks_side(channels, generator):
     assert batch.max() <= 1
 
 
-def test_each_image_has_its_own_box_by_the_generator_alone():
-    alike = smooth(1).expand(32, -1, -1, -1)
+def test_each_image_has_its_own_box_that_depends_only_on_the_generator():
+    alike = make_smooth_images(1).expand(32, -1, -1, -1)
     augmentation = Augmentation(area=[0.08, 1.0])
     first, again, other = (
-        augmentation(alike, torch.Generator().manual_seed(seed), as_is()) for seed in (1, 1, 2)
+        augmentation(alike, torch.Generator().manual_seed(seed), make_identity())
+        for seed in (1, 1, 2)
     )
     assert torch.equal(first, again)
     assert not torch.equal(first, other)
     assert len({image.numpy().tobytes() for image in first}) == 32
 
 
-def test_padding_goes_unused_beside_an_area(generator):
+def test_padding_is_unused_with_an_area(generator):
     white = torch.full((64, S, S, 1), 255, dtype=torch.uint8)
-    batch = Augmentation(pad=8, area=[0.08, 1.0])(white, generator, as_is(channels=1))
+    batch = Augmentation(pad=8, area=[0.08, 1.0])(white, generator, make_identity(channels=1))
     torch.testing.assert_close(batch, torch.ones_like(batch))

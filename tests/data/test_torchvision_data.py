@@ -1,4 +1,4 @@
-"""CIFAR and Fashion-MNIST: torchvision's files, folders of images, and no network."""
+"""CIFAR and Fashion-MNIST from torchvision's files and image folders, without a network."""
 
 import pickle
 import socket
@@ -27,11 +27,11 @@ def no_network(monkeypatch):
 
 
 def write_cifar10(folder: Path) -> np.ndarray:
-    """Write small batches in the layout of CIFAR-10, and return the pixels of the last."""
+    """Write small batches in the layout of CIFAR-10 and return the pixels of the test batch."""
     folder.mkdir(parents=True)
-    draws = np.random.default_rng(0)
+    generator = np.random.default_rng(0)
     for name in [*(f"data_batch_{i}" for i in range(1, 6)), "test_batch"]:
-        pixels = draws.integers(0, 256, (20, 3 * 32 * 32), dtype=np.uint8)
+        pixels = generator.integers(0, 256, (20, 3 * 32 * 32), dtype=np.uint8)
         labels = [i % 10 for i in range(20)]
         (folder / name).write_bytes(pickle.dumps({"data": pixels, "labels": labels}))
     names = [f"name {i}" for i in range(10)]
@@ -40,11 +40,11 @@ def write_cifar10(folder: Path) -> np.ndarray:
 
 
 @pytest.mark.parametrize("place", ["cifar-10-batches-py", "."])
-def test_cifar10_takes_torchvisions_files(tmp_path, monkeypatch, place):
+def test_cifar10_reads_files_of_torchvision(tmp_path, monkeypatch, place):
     pixels = write_cifar10(tmp_path / "cifar10" / place)
 
     def present(path: str, _md5: str | None = None) -> bool:
-        return Path(path).is_file()  # without the check sums of the real files
+        return Path(path).is_file()  # the small files have other checksums than the real ones
 
     monkeypatch.setattr(datasets.cifar, "check_integrity", present)
     data = Cifar10(root=tmp_path / "cifar10", mean=[0, 0, 0], std=[1, 1, 1], **SETTINGS)
@@ -57,12 +57,12 @@ def test_cifar10_takes_torchvisions_files(tmp_path, monkeypatch, place):
     assert torch.equal((images * 255).round().to(torch.uint8), torch.from_numpy(pixels))
 
 
-def test_fashion_mnist_takes_torchvisions_files(tmp_path):
+def test_fashion_mnist_reads_files_of_torchvision(tmp_path):
     folder = tmp_path / "FashionMNIST" / "raw"
     folder.mkdir(parents=True)
-    draws = np.random.default_rng(0)
+    generator = np.random.default_rng(0)
     for split, number in (("train", 60), ("t10k", 20)):
-        pixels = draws.integers(0, 256, (number, 28, 28), dtype=np.uint8)
+        pixels = generator.integers(0, 256, (number, 28, 28), dtype=np.uint8)
         head = struct.pack(">4i", 0x803, number, 28, 28)
         (folder / f"{split}-images-idx3-ubyte").write_bytes(head + pixels.tobytes())
         labels = np.arange(number, dtype=np.uint8) % 10
@@ -78,7 +78,7 @@ def test_fashion_mnist_takes_torchvisions_files(tmp_path):
 @pytest.mark.parametrize(
     ("module", "shape"), [(Cifar10, (3, 32)), (Cifar100, (3, 32)), (FashionMnist, (1, 28))]
 )
-def test_folders_of_images_are_taken(tmp_path, write_class, module, shape):
+def test_image_folders_are_read(tmp_path, write_class, module, shape):
     for split, number in (("train", 10), ("test", 4)):
         for name in ("cat", "dog"):
             write_class(tmp_path / split / name, number, side=36)
@@ -97,7 +97,7 @@ def test_folders_of_images_are_taken(tmp_path, write_class, module, shape):
         (FashionMnist, "Fashion-MNIST", "FashionMNIST/raw"),
     ],
 )
-def test_without_files_and_network_the_error_says_what_to_do(tmp_path, module, title, stored):
+def test_error_without_files_and_network_says_what_to_do(tmp_path, module, title, stored):
     message = (
         f"{title} is not in {tmp_path} and could not be downloaded: put {stored} or train/ and "
         "test/ folders there (data.root=DIR), or try data=digits"
@@ -107,15 +107,15 @@ def test_without_files_and_network_the_error_says_what_to_do(tmp_path, module, t
     assert str(caught.value) == message
 
 
-def test_nothing_is_downloaded_unasked(tmp_path):
+def test_download_off_downloads_nothing(tmp_path):
     with pytest.raises(InputError, match=r"CIFAR-10 is not in .* and data.download is off: put"):
         Cifar10(root=tmp_path, download=False, **SETTINGS).prepare_data()
 
 
-def test_a_download_that_fails_is_one_line(tmp_path, monkeypatch):
+def test_a_failed_download_is_an_error_of_one_line(tmp_path, monkeypatch):
     class Connection:
         def close(self) -> None:
-            """Nothing is open."""
+            """Do nothing."""
 
     def fail(*_args, **_settings):
         raise RuntimeError("File not found or corrupted.")

@@ -1,4 +1,4 @@
-"""Images to be predicted: found, named, and the same as in evaluation."""
+"""Unlabelled images for predictions: search of files, equality with test images, errors."""
 
 import itertools
 from pathlib import Path
@@ -13,18 +13,18 @@ from lightning_nas.errors import InputError
 SETTINGS = {"image_size": 12, "channels": 3, "mean": [0.4, 0.5, 0.6], "std": [0.2, 0.3, 0.25]}
 
 
-def unlabelled(root: Path, **settings) -> UnlabelledImages:
+def make_unlabelled(root: Path, **settings) -> UnlabelledImages:
     return UnlabelledImages(root, **(SETTINGS | settings))
 
 
 @pytest.mark.parametrize("workers", [0, 1])
 @pytest.mark.parametrize(("image_size", "crop"), [(12, 1.0), (12, 0.75), (63, 0.875)])
-def test_images_are_those_of_evaluation(tmp_path, write_class, workers, image_size, crop):
+def test_images_equal_those_of_evaluation(tmp_path, write_class, workers, image_size, crop):
     for split, number in (("train", 10), ("test", 5)):
         for name in ("cat", "dog"):
             write_class(tmp_path / split / name, number, side=(30, 22))
     same = SETTINGS | {"image_size": image_size, "crop": crop, "num_workers": workers}
-    images = unlabelled(tmp_path / "test", batch_size=4, **same)
+    images = make_unlabelled(tmp_path / "test", batch_size=4, **same)
     data = ImageFolder(
         root=tmp_path,
         batch_size=4,
@@ -33,7 +33,7 @@ def test_images_are_those_of_evaluation(tmp_path, write_class, workers, image_si
     )
     data.setup()
     expected = torch.cat([batch for batch, _ in data.test_dataloader()])
-    for _ in range(2):  # it can be gone through again
+    for _ in range(2):  # the second pass yields the same
         paths, batches = zip(*images, strict=True)
         assert [len(batch) for batch in batches] == [4, 4, 2]
         assert torch.equal(torch.cat(batches), expected)
@@ -43,42 +43,42 @@ def test_images_are_those_of_evaluation(tmp_path, write_class, workers, image_si
     assert batches[0].dtype == torch.float32
 
 
-def test_only_images_are_found_in_whatever_depth_and_sorted(tmp_path, write_class):
+def test_images_are_found_at_any_depth_and_sorted(tmp_path, write_class):
     paths = [*write_class(tmp_path / "b" / "deep", 2), *write_class(tmp_path / "a", 2)]
     (tmp_path / "notes.txt").touch()
     write_class(tmp_path, 1)[0].rename(tmp_path / "Z.PNG")
-    assert unlabelled(tmp_path).paths == sorted([*paths, tmp_path / "Z.PNG"])
+    assert make_unlabelled(tmp_path).paths == sorted([*paths, tmp_path / "Z.PNG"])
 
 
 def test_a_file_is_a_batch_of_one(tmp_path, write_class):
-    path = write_class(tmp_path, 1)[0].rename(tmp_path / "upload")  # its name says nothing
-    ((paths, images),) = unlabelled(path)
+    path = write_class(tmp_path, 1)[0].rename(tmp_path / "upload")  # a name without a suffix
+    ((paths, images),) = make_unlabelled(path)
     assert paths == [path]
     assert images.shape == (1, 3, 12, 12)
 
 
-def test_grey_networks_get_grey_images(tmp_path, write_class):
+def test_images_are_converted_to_grey_for_one_channel(tmp_path, write_class):
     write_class(tmp_path, 3)
-    ((_, images),) = unlabelled(tmp_path, channels=1, mean=[0.5], std=[0.5])
+    ((_, images),) = make_unlabelled(tmp_path, channels=1, mean=[0.5], std=[0.5])
     assert images.shape == (3, 1, 12, 12)
 
 
 def test_a_missing_folder_is_refused(tmp_path):
     with pytest.raises(InputError, match=f"^{tmp_path}/none is neither a folder nor a file$"):
-        unlabelled(tmp_path / "none")
+        make_unlabelled(tmp_path / "none")
 
 
 def test_a_folder_without_images_is_refused(tmp_path):
     (tmp_path / "notes.txt").touch()
     with pytest.raises(InputError, match=rf"^{tmp_path} has no images \(\.bmp, .*\.webp\)$"):
-        unlabelled(tmp_path)
+        make_unlabelled(tmp_path)
 
 
 @pytest.mark.parametrize("workers", [0, 1])
 def test_an_unreadable_file_is_named(tmp_path, write_class, workers):
     write_class(tmp_path, 3)[1].write_bytes(b"not an image")
     with pytest.raises(InputError, match=rf"^cannot read the image {tmp_path}/001.png: "):
-        list(unlabelled(tmp_path, num_workers=workers))
+        list(make_unlabelled(tmp_path, num_workers=workers))
 
 
 @pytest.mark.parametrize(
@@ -92,4 +92,4 @@ def test_an_unreadable_file_is_named(tmp_path, write_class, workers):
 def test_numbers_out_of_range_are_refused(tmp_path, write_class, setting, message):
     write_class(tmp_path, 1)
     with pytest.raises(InputError, match=message):
-        unlabelled(tmp_path, **setting)
+        make_unlabelled(tmp_path, **setting)

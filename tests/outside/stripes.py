@@ -1,4 +1,4 @@
-"""Grey images of stripes, made here: stands for any images that no folder has in order."""
+"""Data from outside of the package: generated grey images of stripes."""
 
 from typing import Any
 
@@ -9,11 +9,11 @@ from lightning_nas.data.images import LabelledImages
 
 
 class Stripes(ImageData):
-    """Stripes that run across or down, 8x8 pixels.
+    """Images of 8x8 pixels with horizontal or vertical stripes.
 
     Args:
-        images: How many.
-        settings: Of ``ImageData``.
+        images: Number of images.
+        settings: Keyword arguments passed to ``ImageData``.
     """
 
     def __init__(self, images: int, **settings: Any) -> None:
@@ -21,7 +21,7 @@ class Stripes(ImageData):
         self.images = images
 
     def read(self) -> LabelledImages:
-        """Return them, every other one across."""
+        """Return the images; those of even numbers have horizontal stripes."""
         pixels = torch.randint(100, (self.images, 8, 8, 1), generator=torch.Generator())
         pixels[::2, ::2] += 150
         pixels[1::2, :, ::2] += 150

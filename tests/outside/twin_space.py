@@ -1,4 +1,4 @@
-"""A space half as deep: one cell is decided, and the reduction cell is the same."""
+"""A space from outside of the package: the normal and the reduction cell are equal."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -9,10 +9,10 @@ from lightning_nas.spaces.cell import CellSpace
 
 
 class TwinSpace(CellSpace):
-    """Pairs of equal cells.
+    """Pairs of equal cells, with half the tokens of a ``CellSpace``.
 
     Args:
-        settings: Of ``CellSpace``.
+        settings: Keyword arguments passed to ``CellSpace``.
     """
 
     def __init__(self, **settings: Any) -> None:
@@ -23,12 +23,14 @@ class TwinSpace(CellSpace):
         return f"twins: {super().__str__()}"
 
     def decode(self, tokens: Sequence[int]) -> CellArchitecture:
-        """Return the pair."""
+        """Return the pair of cells."""
         return super().decode([*tokens, *tokens])
 
     def encode(self, architecture: Architecture) -> tuple[int, ...]:
-        """Return the tokens of one of the two."""
+        """Return the tokens of one of the two cells."""
         tokens = super().encode(architecture)
         if tokens[: self.length] != tokens[self.length :]:
-            raise InputError("the normal and the reduction cell are not the same")
+            raise InputError(
+                "the normal and the reduction cell differ; in this space they must be equal"
+            )
         return tokens[: self.length]

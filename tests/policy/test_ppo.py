@@ -1,4 +1,4 @@
-"""The clipped objective against its formula, written out for one architecture at a time."""
+"""PPO against its formula for one architecture at a time, and the normalised advantages."""
 
 import pytest
 import torch
@@ -8,29 +8,29 @@ from lightning_nas.policy.ppo import normalise, ppo_loss, rank_values
 from lightning_nas.policy.reinforce import reinforce_loss
 
 
-def naive(log_prob, old, advantage, clip):
+def naive_loss(log_prob, old, advantage, clip):
     ratio = (log_prob - old).exp()
     if advantage > 0:
         return -(ratio if ratio < 1 + clip else torch.tensor(1 + clip)) * advantage
     return -(ratio if ratio > 1 - clip else torch.tensor(1 - clip)) * advantage
 
 
-def test_loss_and_gradient_are_the_naive_ones():
+def test_loss_and_gradient_equal_the_formula():
     torch.manual_seed(0)
     old_N, advantage_N = torch.randn(40).double(), torch.randn(40).double()
-    ours_N = (old_N + 0.3 * torch.randn(40).double()).requires_grad_()
-    theirs_N = ours_N.detach().clone().requires_grad_()
-    ours = ppo_loss(ours_N, old_N, advantage_N, clip=0.2)
-    rows = zip(theirs_N, old_N, advantage_N, strict=True)
-    theirs = sum(naive(*row, clip=0.2) for row in rows) / 40
-    torch.testing.assert_close(ours, theirs)
-    ours.backward()
-    theirs.backward()
-    torch.testing.assert_close(ours_N.grad, theirs_N.grad)
-    assert (ours_N.grad == 0).any()  # some ratios were clipped
+    log_prob_N = (old_N + 0.3 * torch.randn(40).double()).requires_grad_()
+    expected_log_prob_N = log_prob_N.detach().clone().requires_grad_()
+    loss = ppo_loss(log_prob_N, old_N, advantage_N, clip=0.2)
+    rows = zip(expected_log_prob_N, old_N, advantage_N, strict=True)
+    expected = sum(naive_loss(*row, clip=0.2) for row in rows) / 40
+    torch.testing.assert_close(loss, expected)
+    loss.backward()
+    expected.backward()
+    torch.testing.assert_close(log_prob_N.grad, expected_log_prob_N.grad)
+    assert (log_prob_N.grad == 0).any()  # some ratios were clipped
 
 
-def test_the_first_step_is_that_of_reinforce():
+def test_gradient_of_the_first_step_equals_reinforce():
     torch.manual_seed(0)
     old_N, advantage_N = torch.randn(8), torch.randn(8)
     log_probs = [old_N.clone().requires_grad_() for _ in range(2)]
@@ -40,13 +40,13 @@ def test_the_first_step_is_that_of_reinforce():
 
 
 @pytest.mark.parametrize("advantage", [1.0, -1.0])
-def test_no_gradient_once_the_policy_has_moved_far_enough(advantage):
+def test_gradient_is_zero_beyond_the_clipping_range(advantage):
     log_prob_N = torch.tensor([0.5 * advantage], requires_grad=True)
     ppo_loss(log_prob_N, torch.zeros(1), torch.tensor([advantage]), clip=0.2).backward()
     assert log_prob_N.grad.item() == 0
 
 
-def test_normalised_advantages_do_not_depend_on_scale_or_baseline():
+def test_normalise_removes_scale_and_baseline():
     torch.manual_seed(0)
     reward_N = torch.rand(10)
     advantage_N = normalise(reward_N)
@@ -56,11 +56,11 @@ def test_normalised_advantages_do_not_depend_on_scale_or_baseline():
 
 
 @pytest.mark.parametrize("n", [1, 3, 10])
-def test_equal_rewards_have_no_advantage(n):
+def test_normalise_maps_equal_rewards_to_zero(n):
     assert normalise(torch.full((n,), 0.9146)).abs().max() < 0.01
 
 
-def test_ranks_are_those_of_scipy_centred():
+def test_rank_values_equal_centred_ranks_of_scipy():
     advantages = [0.3, -2.0, 0.31, 0.3, 5.0, 0.3]
     expected = [(2 * rank - 7) / 6 for rank in rankdata(advantages)]
     assert rank_values(torch.tensor(advantages)).tolist() == pytest.approx(expected)

@@ -1,0 +1,47 @@
+"""The protocol of controllers. Shapes: N = architectures, T = tokens of one."""
+
+from abc import ABC, abstractmethod
+
+import torch
+from torch import Tensor, nn
+
+from lightning_nas.controllers.rollout import Rollout
+from lightning_nas.spaces.base import Space
+
+
+class Controller(nn.Module, ABC):
+    """A policy over the decisions of a space. It may have no parameters: then nothing is learned.
+
+    A subclass needs nothing else than ``sample`` and ``score`` to work with every method. Both
+    accept a space that has more layers than the controller's own and the same kinds of decisions:
+    networks of NAS may grow during a search.
+
+    Args:
+        space: Space whose decisions the controller takes.
+    """
+
+    def __init__(self, space: Space) -> None:
+        super().__init__()
+        self.space = space
+
+    @abstractmethod
+    def sample(
+        self, n: int, space: Space | None = None, generator: torch.Generator | None = None
+    ) -> Rollout:
+        """Sample architectures. Gradients flow through their log-probabilities.
+
+        Args:
+            n: Number of architectures, at least 1.
+            space: Space to sample from; None = the controller's own.
+            generator: Source of random numbers, on the controller's device; None = torch's global
+                generator. A search with trials seeds the global one for each trial.
+        """
+
+    @abstractmethod
+    def score(self, tokens_NT: Tensor, space: Space | None = None) -> Rollout:
+        """Return the log-probabilities and entropies of given architectures, with their graph.
+
+        Args:
+            tokens_NT: Valid tokens, int64.
+            space: Space of the tokens; None = the controller's own.
+        """
