@@ -137,33 +137,42 @@ class CellNetwork(nn.Module):
         """Return the index of a cell's older input in the list of outputs, counted from the end."""
         return -3 if self.skip_reduction_input and index - 1 in self.reductions else -2
 
-    def _run(self, images: Tensor) -> tuple[list[State], Tensor | None]:
-        """Return the last map of each resolution, and auxiliary logits in training."""
+    def _drop_rate(self, index: int) -> Tensor | None:
+        """Return the rate of drop path of a cell; None outside of training."""
+        if not self.training or self.drop_path == 0:
+            return None
+        return layer_rate(self.progress, index, len(self.cells), self.drop_path)
+
+    def _run(self, images: Tensor, auxiliary_logits: list[Tensor] | None = None) -> list[State]:
+        """Return the last map of each resolution, and append to ``auxiliary_logits`` if given."""
         maps: list[State] = []
         outputs = [State(self.stem(images))] * CELL_INPUTS
-        auxiliary_logits = None
-        drops = self.training and self.drop_path > 0
         for index, (cell, halves) in enumerate(zip(self.cells, self.halves, strict=True)):
-            rate = None
-            if drops:
-                rate = layer_rate(self.progress, index, len(self.cells), self.drop_path)
             if halves:
                 maps.append(outputs[-1])
-            outputs.append(State(cell(outputs[self.older_of(index)], outputs[-1], rate)))
+            older, newer = outputs[self.older_of(index)], outputs[-1]
+            outputs.append(State(cell(older, newer, drop_rate=self._drop_rate(index))))
             outputs = outputs[-3:]  # all that later cells read
-            if index == self.auxiliary_index and self.training and self.auxiliary is not None:
-                auxiliary_logits = self.auxiliary(outputs[-1].x)
-        return [*maps, outputs[-1]], auxiliary_logits
+            auxiliary = self.auxiliary if index == self.auxiliary_index else None
+            if auxiliary_logits is not None and auxiliary is not None:
+                auxiliary_logits.append(auxiliary(outputs[-1].x))
+        return [*maps, outputs[-1]]
 
     def forward(self, images: Tensor) -> Tensor | tuple[Tensor, Tensor]:
-        """Return logits; in training, where there is an auxiliary head, its logits too."""
-        maps, auxiliary_logits = self._run(images)
+        """Return logits.
+
+        In training, a network with an auxiliary head returns logits and auxiliary logits.
+        """
+        auxiliary_logits: list[Tensor] | None = [] if self.training else None
+        maps = self._run(images, auxiliary_logits=auxiliary_logits)
         logits = self.classifier(maps[-1].relu)
-        return logits if auxiliary_logits is None else (logits, auxiliary_logits)
+        if auxiliary_logits:
+            return logits, auxiliary_logits[0]
+        return logits
 
     def features(self, images: Tensor) -> list[Tensor]:
         """Return the last map of each resolution, largest first, after ReLU."""
-        return [state.relu for state in self._run(images)[0]]
+        return [state.relu for state in self._run(images)]
 
     @property
     def stages(self) -> list[list[nn.Module]]:
