@@ -1,13 +1,13 @@
 """A network as one readable Python file that imports torch alone, with its weights beside it.
 
-The file holds the source of the network's own classes. It leaves out the auxiliary head and drop
-path, which act in training alone. The weights keep their names.
+The file holds the source of the network's own classes. The auxiliary head and drop path are left
+out: they act in training alone. The weights keep their names.
 """
 
-import runpy
+import re
 import textwrap
-from collections.abc import Iterator, Mapping
-from dataclasses import asdict, replace
+from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,13 +17,13 @@ from torch import Tensor, nn
 from lightning_nas.architecture import Architecture
 from lightning_nas.errors import InputError
 from lightning_nas.evaluation.complexity import measure
-from lightning_nas.export.source import LEFT_OUT, WIDTH, SourceCollector, brackets, literal
+from lightning_nas.export.source import LEFT_OUT, WIDTH, SourceCollector, brackets, write_value
 from lightning_nas.files import replace_file, replace_text
 from lightning_nas.networks.build import IMAGE_SIZE, build_network
 from lightning_nas.published import PUBLISHED
 
 TRAINING_ONLY = ("auxiliary", "drop_path")
-SIZES = {"filters", "cells", "stem"}  # a network with other sizes is not the one of the figure
+SIZES = {"filters", "cells", "stem"}  # with one of these, a network is not that of a paper's figure
 IMPORTS = {("pathlib", "Path", "Path"), ("torch", None, "torch"), ("torch", "nn", "nn")}
 FILE = '''"""{docstring}
 """
@@ -33,7 +33,7 @@ FILE = '''"""{docstring}
 {code}
 
 
-ARCHITECTURE = {architecture}
+{architecture}
 
 
 class Network({base}):
@@ -63,7 +63,7 @@ def write_python(
     Args:
         network: Network with the weights.
         architecture: Architecture of the network.
-        settings: Keyword arguments of ``build_network`` that gave the network.
+        settings: Keyword arguments of ``build_network`` for this network.
         path: Python file to write. A missing folder is created.
 
     Raises:
@@ -79,26 +79,20 @@ def write_python(
     }
     _check_shapes(weights, _build_without_memory(architecture, settings))
     source = python_source(architecture, settings)
+    weights_path = path.with_name(f"{path.stem}_weights.pt")
     try:
-        replace_file(
-            path.with_name(f"{path.stem}_weights.pt"), lambda part: torch.save(weights, part)
-        )
+        replace_file(weights_path, lambda part: torch.save(weights, part))
         replace_text(path, source)
     except OSError as error:
         reason = (error.strerror or str(error)).lower()
         raise InputError(f"{path}: cannot be written ({reason})") from None
 
 
-def load_python(path: Path) -> nn.Module:
-    """Run a written file and return its network with the weights."""
-    return runpy.run_path(str(path))["load"]()
-
-
 def python_source(architecture: Architecture, settings: Mapping[str, Any]) -> str:
     """Return the text of a network's file.
 
-    Settings and architecture may come from a file of weights. Only numbers and names that
-    ``build_network`` has checked become part of the text.
+    Architecture and settings may come from a file of weights that others made. So text from them
+    becomes a literal of the code; the docstring has numbers and names of the registry alone.
 
     Args:
         architecture: Architecture of the network.
@@ -109,15 +103,14 @@ def python_source(architecture: Architecture, settings: Mapping[str, Any]) -> st
             if an operation cannot be written as Python.
     """
     network = _build_without_memory(architecture, settings)
-    sizes: dict[str, Any] = {**network.sizes}  # type: ignore[dict-item]
-    given = {name: sizes[name] for name in ("cells", "filters") if name in sizes}
-    architecture = replace(architecture, **given)
-    names = {*_strings(asdict(architecture)), architecture.kind.removesuffix("_cell")}
+    sizes: dict[str, Any] = dict(network.sizes)  # type: ignore[arg-type]
+    names = set(re.findall(r"\w+", repr(architecture))) | {architecture.kind.removesuffix("_cell")}
     collector = SourceCollector(type(network), names)
     collector.imports |= IMPORTS
     norm = next(module for module in network.modules() if isinstance(module, nn.BatchNorm2d))
+    built = {name: sizes[name] for name in ("cells", "filters") if name in sizes}
     arguments = [
-        f"{name}={'num_classes' if name == 'num_classes' else literal(value)}"
+        f"{name}=num_classes" if name == "num_classes" else write_value(value, prefix=f"{name}=")
         for name, value in sizes.items()
         if not LEFT_OUT.fullmatch(name)
     ]
@@ -125,7 +118,7 @@ def python_source(architecture: Architecture, settings: Mapping[str, Any]) -> st
         docstring=_docstring(architecture, network, settings),
         imports=collector.import_lines(),
         code=collector.code(),
-        architecture=literal(architecture),
+        architecture=write_value(replace(architecture, **built), prefix="ARCHITECTURE = "),
         base=type(network).__name__,
         num_classes=sizes["num_classes"],
         call=brackets("super().__init__(", ["ARCHITECTURE", *arguments], ")", 8),
@@ -158,22 +151,22 @@ def _check_shapes(weights: Mapping[str, Tensor], network: nn.Module) -> None:
             )
 
 
-def _strings(value: Any) -> Iterator[str]:
-    """Yield the strings in nested dictionaries and tuples: all names in an architecture."""
-    if isinstance(value, str):
-        yield value
-    elif isinstance(value, dict | tuple):
-        for item in value.values() if isinstance(value, dict) else value:
-            yield from _strings(item)
-
-
 def _docstring(architecture: Architecture, network: nn.Module, settings: Mapping[str, Any]) -> str:
-    """Return the docstring of the file: origin, costs, shapes."""
+    """Return the docstring of the file: origin, costs and shapes of the network."""
+    others = {*TRAINING_ONLY, "num_classes", "image_size"}
+    given = {n: v for n, v in settings.items() if n not in others and v is not None}
+    paragraphs = [f"An architecture of the {architecture.kind.replace('_', ' ')} space."]
+    for name, published in PUBLISHED.items():
+        if published.architecture == architecture:
+            figure = [] if set(given) & SIZES else [published.figure]
+            source = ". ".join([published.paper, *figure, published.link])  # a link ends its line
+            paragraphs = [f"The published architecture {name}.", source]
+    if given:
+        paragraphs.append(f"Built with {', '.join(f'{n}={v!r}' for n, v in given.items())}.")
     channels = settings.get("in_channels", 3)
     size = settings.get("image_size") or IMAGE_SIZE[settings.get("stem", "cifar")]
     cost = measure(network, channels, size)
-    paragraphs = [
-        *_origin(architecture, settings),
+    paragraphs += [
         f"{cost.parameters:,} parameters; {cost.multiply_adds:,} multiply-adds for an image of "
         f"{size} x {size} pixels. Images are ``(N, {channels}, H, W)``, normalised as in training; "
         f"logits are ``(N, {settings['num_classes']})``. ``load()`` returns the trained network.",
@@ -184,20 +177,3 @@ def _docstring(architecture: Architecture, network: nn.Module, settings: Mapping
         textwrap.fill(text, WIDTH, break_long_words=False, break_on_hyphens=False)
         for text in paragraphs
     )
-
-
-def _origin(architecture: Architecture, settings: Mapping[str, Any]) -> list[str]:
-    """Return where a network comes from: a short first line, then the source and the settings."""
-    given = {
-        name: value
-        for name, value in settings.items()
-        if name not in (*TRAINING_ONLY, "num_classes", "image_size") and value is not None
-    }
-    built = [f"Built with {', '.join(f'{n}={v!r}' for n, v in given.items())}."] if given else []
-    for name, published in PUBLISHED.items():
-        if published.architecture == architecture:
-            figure = [] if set(given) & SIZES else [published.figure]
-            source = ". ".join([published.paper, *figure, published.link])  # a link ends its line
-            return [f"The published architecture {name}.", source, *built]
-    kind = architecture.kind.replace("_", " ")
-    return [f"An architecture of the {kind} space.", *built]

@@ -143,15 +143,29 @@ class CellNetwork(nn.Module):
             return None
         return layer_rate(self.progress, index, len(self.cells), self.drop_path)
 
-    def _run(self, images: Tensor, auxiliary_logits: list[Tensor] | None = None) -> list[State]:
-        """Return the last map of each resolution, and append to ``auxiliary_logits`` if given."""
+    def _run(
+        self,
+        images: Tensor,
+        auxiliary_logits: list[Tensor] | None = None,
+    ) -> list[State]:
+        """Return the last map of each resolution, largest first.
+
+        Args:
+            images: ``(N, C, H, W)``.
+            auxiliary_logits: List to which the logits of the auxiliary head are appended; None =
+                do not run the auxiliary head.
+        """
         maps: list[State] = []
         outputs = [State(self.stem(images))] * CELL_INPUTS
         for index, (cell, halves) in enumerate(zip(self.cells, self.halves, strict=True)):
             if halves:
                 maps.append(outputs[-1])
-            older, newer = outputs[self.older_of(index)], outputs[-1]
-            outputs.append(State(cell(older, newer, drop_rate=self._drop_rate(index))))
+            output = cell(
+                outputs[self.older_of(index)],
+                outputs[-1],
+                drop_rate=self._drop_rate(index),
+            )
+            outputs.append(State(output))
             outputs = outputs[-3:]  # all that later cells read
             auxiliary = self.auxiliary if index == self.auxiliary_index else None
             if auxiliary_logits is not None and auxiliary is not None:
@@ -161,14 +175,17 @@ class CellNetwork(nn.Module):
     def forward(self, images: Tensor) -> Tensor | tuple[Tensor, Tensor]:
         """Return logits.
 
-        In training, a network with an auxiliary head returns logits and auxiliary logits.
+        Returns:
+            Logits ``(N, K)``; in training, with an auxiliary head, logits and auxiliary logits.
         """
         auxiliary_logits: list[Tensor] | None = [] if self.training else None
-        maps = self._run(images, auxiliary_logits=auxiliary_logits)
-        logits = self.classifier(maps[-1].relu)
+        maps = self._run(
+            images,
+            auxiliary_logits=auxiliary_logits,
+        )
         if auxiliary_logits:
-            return logits, auxiliary_logits[0]
-        return logits
+            return self.classifier(maps[-1].relu), auxiliary_logits[0]
+        return self.classifier(maps[-1].relu)
 
     def features(self, images: Tensor) -> list[Tensor]:
         """Return the last map of each resolution, largest first, after ReLU."""
@@ -187,11 +204,11 @@ class CellNetwork(nn.Module):
 class NASNetCellNetwork(CellNetwork):
     """Network of a cell architecture by the rules of NASNet.
 
-    The first cell reads the stem twice, as input 0 without a layer. The auxiliary head reads the
-    last cell before the second reduction cell. See ``CellNetwork`` for the arguments.
+    The first cell reads the stem twice, as input 0 without a layer. See ``CellNetwork`` for the
+    arguments.
     """
 
-    auxiliary_at = -1
+    auxiliary_at = -1  # the last cell before the second reduction cell
     padded = False
     bias = True
     build_cell = staticmethod(nasnet_cell)
@@ -201,11 +218,11 @@ class NASNetCellNetwork(CellNetwork):
 class DARTSCellNetwork(CellNetwork):
     """Network of a cell architecture by the rules of DARTS, as many papers build NASNet's cells.
 
-    The auxiliary head reads the second reduction cell. Drop path grows with the depth of the cell;
-    DARTS has one rate for all cells. See ``CellNetwork`` for the arguments.
+    See ``CellNetwork`` for the arguments.
     """
 
-    auxiliary_at = 0
+    # The rate of drop path grows with the depth of the cell; DARTS has one rate for all cells.
+    auxiliary_at = 0  # the second reduction cell
     padded = False
     bias = True
     build_cell = staticmethod(darts_cell)
