@@ -1,6 +1,7 @@
 """A trained network in the formats of other programs, each run and compared before it is kept."""
 
 import logging
+import runpy
 import sys
 import warnings
 from collections.abc import Callable, Iterator, Sequence
@@ -16,7 +17,7 @@ from torch import Tensor, nn
 from tqdm import tqdm
 
 from lightning_nas.errors import InputError
-from lightning_nas.export.python_file import TRAINING_ONLY, load_python, write_python
+from lightning_nas.export.python_file import TRAINING_ONLY, write_python
 from lightning_nas.files import replace_file, replace_text
 from lightning_nas.weights.blueprint import Blueprint
 from lightning_nas.weights.checkpoint import BLUEPRINT
@@ -115,7 +116,7 @@ def _python(network: nn.Module, blueprint: Blueprint, path: Path) -> None:
     with TemporaryDirectory(dir=path.parent) as folder:
         part = Path(folder) / path.name
         write_python(network, blueprint.architecture, blueprint.arguments(), part)
-        _compare(path.name, network, blueprint, load_python(part))
+        _compare(path.name, network, blueprint, runpy.run_path(str(part))["load"]())
         for written in sorted(part.parent.iterdir(), reverse=True):  # the weights first
             written.replace(path.parent / written.name)
 

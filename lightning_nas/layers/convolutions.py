@@ -201,10 +201,7 @@ def subsample(x: Tensor, down: int, across: int) -> Tensor:
 
 
 class AveragePool(nn.Module):
-    """Average over the valid pixels of each 3x3 window.
-
-    On a CPU a depthwise convolution is three times as fast as torch's pooling.
-    """
+    """Average over the valid pixels of each 3x3 window."""
 
     reads_relu = False
 
@@ -214,30 +211,13 @@ class AveragePool(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Return the averages of ``x``."""
-        if self.stride > 1 or not cpu.here(x):
-            return self._pool(x)
-        channels, height, width = x.shape[1:]
-        kernel = x.new_full((1, 1, 3, 3), 1 / 9).expand(channels, 1, 3, 3)
-        return F.conv2d(x, kernel, padding=1, groups=channels) * _border_scale(height, width, x)
-
-    def _pool(self, x: Tensor) -> Tensor:
+        if self.stride == 1 and cpu.here(x):
+            return cpu.average_pool(x)
         if self.stride == 1:
             return F.avg_pool2d(x, 3, 1, 1, count_include_pad=False)
         ones = x.new_ones((1, 1, *x.shape[-2:]))
         total = F.avg_pool2d(pad_same(x, 3, self.stride), 3, self.stride)
         return total / F.avg_pool2d(pad_same(ones, 3, self.stride), 3, self.stride)
-
-
-def _border_scale(height: int, width: int, like: Tensor) -> Tensor:
-    """Return ``(H, W)`` factors that turn means over nine pixels into means over valid pixels."""
-
-    def axis_scale(size: int) -> Tensor:
-        valid = like.new_full((size,), 3.0)
-        valid[0] -= 1
-        valid[-1] -= 1
-        return 3 / valid
-
-    return axis_scale(height)[:, None] * axis_scale(width)[None, :]
 
 
 class MaxPool(nn.Module):

@@ -107,40 +107,41 @@ def build_network(
         "stem_filters": stem_filters,
         "skip_reduction_input": skip_reduction_input,
     }
-    network = _build(architecture, filters, cells, common, only_cells)
+    network_class, sizes = _network_and_sizes(architecture, filters, cells, common, only_cells)
+    network = network_class(architecture, **sizes)
+    setattr(network, "sizes", sizes)  # noqa: B010  # read by the exported Python file; typed as a module
     _set_norms(network, EPSILON[stem] if norm_epsilon is None else norm_epsilon, norm_momentum)
     return FeaturePyramid(network, in_channels, image_size) if features_only else network
 
 
-def _build(
+def _network_and_sizes(
     architecture: Architecture,
     filters: int | None,
     cells: int | None,
     common: dict[str, Any],
     only_cells: dict[str, Any],
-) -> nn.Module:
+) -> tuple[type[nn.Module], dict[str, Any]]:
     if not isinstance(architecture, CellArchitecture):
         _refuse(architecture, only_cells | {"stem": only_cells["stem"] != "cifar" and "imagenet"})
     if not isinstance(architecture, CellArchitecture | EdgeCellArchitecture):
         _refuse(architecture, {"cells": cells})
     if isinstance(architecture, ChainArchitecture):
         _refuse(architecture, {"filters": filters})
-        return ChainNetwork(architecture, **common)
+        return ChainNetwork, common
     filters = architecture.filters if filters is None else filters
     if filters < 2 or filters % 2:
         raise InputError(f"filters must be even and at least 2, got {filters}")
     if isinstance(architecture, MacroArchitecture):
-        return MacroNetwork(architecture, filters=filters, **common)
+        return MacroNetwork, common | {"filters": filters}
     cells = architecture.cells if cells is None else cells
     if cells < 1:
         raise InputError(f"cells must be at least 1, got {cells}")
     if isinstance(architecture, EdgeCellArchitecture):
-        return EdgeCellNetwork(architecture, cells=cells, filters=filters, **common)
+        return EdgeCellNetwork, common | {"cells": cells, "filters": filters}
     stem = {name: only_cells[name] for name in ("stem", "stem_filters", "skip_reduction_input")}
     settings = only_cells | _published_stem(filters, **stem)
-    return CELL_NETWORKS[architecture.rules](
-        architecture, cells=cells, filters=filters, **settings, **common
-    )
+    sizes = {"cells": cells, "filters": filters}
+    return CELL_NETWORKS[architecture.rules], common | sizes | settings
 
 
 def _published_stem(

@@ -137,33 +137,59 @@ class CellNetwork(nn.Module):
         """Return the index of a cell's older input in the list of outputs, counted from the end."""
         return -3 if self.skip_reduction_input and index - 1 in self.reductions else -2
 
-    def _run(self, images: Tensor) -> tuple[list[State], Tensor | None]:
-        """Return the last map of each resolution, and auxiliary logits in training."""
+    def _drop_rate(self, index: int) -> Tensor | None:
+        """Return the rate of drop path of a cell; None outside of training."""
+        if not self.training or self.drop_path == 0:
+            return None
+        return layer_rate(self.progress, index, len(self.cells), self.drop_path)
+
+    def _run(
+        self,
+        images: Tensor,
+        auxiliary_logits: list[Tensor] | None = None,
+    ) -> list[State]:
+        """Return the last map of each resolution, largest first.
+
+        Args:
+            images: ``(N, C, H, W)``.
+            auxiliary_logits: List to which the logits of the auxiliary head are appended; None =
+                do not run the auxiliary head.
+        """
         maps: list[State] = []
         outputs = [State(self.stem(images))] * CELL_INPUTS
-        auxiliary_logits = None
-        drops = self.training and self.drop_path > 0
         for index, (cell, halves) in enumerate(zip(self.cells, self.halves, strict=True)):
-            rate = None
-            if drops:
-                rate = layer_rate(self.progress, index, len(self.cells), self.drop_path)
             if halves:
                 maps.append(outputs[-1])
-            outputs.append(State(cell(outputs[self.older_of(index)], outputs[-1], rate)))
+            output = cell(
+                outputs[self.older_of(index)],
+                outputs[-1],
+                drop_rate=self._drop_rate(index),
+            )
+            outputs.append(State(output))
             outputs = outputs[-3:]  # all that later cells read
-            if index == self.auxiliary_index and self.training and self.auxiliary is not None:
-                auxiliary_logits = self.auxiliary(outputs[-1].x)
-        return [*maps, outputs[-1]], auxiliary_logits
+            auxiliary = self.auxiliary if index == self.auxiliary_index else None
+            if auxiliary_logits is not None and auxiliary is not None:
+                auxiliary_logits.append(auxiliary(outputs[-1].x))
+        return [*maps, outputs[-1]]
 
     def forward(self, images: Tensor) -> Tensor | tuple[Tensor, Tensor]:
-        """Return logits; in training, where there is an auxiliary head, its logits too."""
-        maps, auxiliary_logits = self._run(images)
-        logits = self.classifier(maps[-1].relu)
-        return logits if auxiliary_logits is None else (logits, auxiliary_logits)
+        """Return logits.
+
+        Returns:
+            Logits ``(N, K)``; in training, with an auxiliary head, logits and auxiliary logits.
+        """
+        auxiliary_logits: list[Tensor] | None = [] if self.training else None
+        maps = self._run(
+            images,
+            auxiliary_logits=auxiliary_logits,
+        )
+        if auxiliary_logits:
+            return self.classifier(maps[-1].relu), auxiliary_logits[0]
+        return self.classifier(maps[-1].relu)
 
     def features(self, images: Tensor) -> list[Tensor]:
         """Return the last map of each resolution, largest first, after ReLU."""
-        return [state.relu for state in self._run(images)[0]]
+        return [state.relu for state in self._run(images)]
 
     @property
     def stages(self) -> list[list[nn.Module]]:
@@ -178,11 +204,11 @@ class CellNetwork(nn.Module):
 class NASNetCellNetwork(CellNetwork):
     """Network of a cell architecture by the rules of NASNet.
 
-    The first cell reads the stem twice, as input 0 without a layer. The auxiliary head reads the
-    last cell before the second reduction cell. See ``CellNetwork`` for the arguments.
+    The first cell reads the stem twice, as input 0 without a layer. See ``CellNetwork`` for the
+    arguments.
     """
 
-    auxiliary_at = -1
+    auxiliary_at = -1  # the last cell before the second reduction cell
     padded = False
     bias = True
     build_cell = staticmethod(nasnet_cell)
@@ -192,11 +218,11 @@ class NASNetCellNetwork(CellNetwork):
 class DARTSCellNetwork(CellNetwork):
     """Network of a cell architecture by the rules of DARTS, as many papers build NASNet's cells.
 
-    The auxiliary head reads the second reduction cell. Drop path grows with the depth of the cell;
-    DARTS has one rate for all cells. See ``CellNetwork`` for the arguments.
+    See ``CellNetwork`` for the arguments.
     """
 
-    auxiliary_at = 0
+    # The rate of drop path grows with the depth of the cell; DARTS has one rate for all cells.
+    auxiliary_at = 0  # the second reduction cell
     padded = False
     bias = True
     build_cell = staticmethod(darts_cell)

@@ -95,7 +95,12 @@ class CellLayer(nn.Module):
         self.fit_outputs = nn.ModuleDict({str(s): layer for s, layer in fit_outputs.items()})
         self.out_channels = out_channels
 
-    def forward(self, older: State, newer: State, drop_rate: Tensor | None) -> Tensor:
+    def forward(
+        self,
+        older: State,
+        newer: State,
+        drop_rate: Tensor | None = None,
+    ) -> Tensor:
         """Return the concatenated outputs.
 
         Args:
@@ -106,7 +111,12 @@ class CellLayer(nn.Module):
         states = [older.fit(self.older), newer.fit(self.newer).fit(self.base)]
         for operations, block in zip(self.operations, self.cell.blocks, strict=True):
             left, right = (
-                self._operate(states[state], operation, name, drop_rate)
+                self._operate(
+                    states[state],
+                    operation,
+                    name,
+                    drop_rate=drop_rate,
+                )
                 for operation, state, name in zip(
                     operations,  # type: ignore[call-overload]
                     block.inputs,
@@ -119,9 +129,15 @@ class CellLayer(nn.Module):
         return torch.cat([self._output(states, state) for state in self.cell.outputs], dim=1)
 
     @staticmethod
-    def _operate(state: State, operation: nn.Module, name: str, drop_rate: Tensor | None) -> Tensor:
-        x = state.apply(operation)
-        return x if drop_rate is None or name == "identity" else drop_path(x, drop_rate)
+    def _operate(
+        state: State,
+        operation: nn.Module,
+        name: str,
+        drop_rate: Tensor | None = None,
+    ) -> Tensor:
+        if drop_rate is not None and name != "identity":
+            return drop_path(state.apply(operation), drop_rate)
+        return state.apply(operation)
 
     def _output(self, states: list[State], state: int) -> Tensor:
         x = states[state].x

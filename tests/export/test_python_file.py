@@ -1,6 +1,7 @@
-"""A network's Python file: the same numbers without this project, and code that one may read."""
+"""The exported Python file: equal outputs without this project, and readable code."""
 
 import ast
+import importlib
 import random
 import subprocess
 import sys
@@ -10,6 +11,7 @@ from pathlib import Path
 import pytest
 import torch
 from torch import nn
+from torchvision.ops import Conv2dNormActivation
 
 from lightning_nas import build_network, load_architecture
 from lightning_nas.architecture import (
@@ -24,6 +26,7 @@ from lightning_nas.architecture import (
 )
 from lightning_nas.errors import InputError
 from lightning_nas.export.python_file import python_source, write_python
+from lightning_nas.layers.operations import OPERATIONS
 from lightning_nas.published import PUBLISHED
 from lightning_nas.spaces.cell import CellSpace
 from lightning_nas.spaces.chain import ChainSpace
@@ -31,7 +34,7 @@ from lightning_nas.spaces.edge_cell import EdgeCellSpace
 from lightning_nas.spaces.macro import MacroSpace
 from tests.small import as_in_training
 
-EACH = 10  # random architectures of a space
+EACH = 10  # number of random architectures per space
 SIZED = {"cells": 1, "filters": 4}
 SPACES = {
     "chain": (ChainSpace(layers=6, filters=(2, 4)), {}),
@@ -90,20 +93,20 @@ def source_of(case):
     return python_source(architecture, with_classes(settings))
 
 
-def built(architecture, settings):
-    """A network in float64 whose batch norms and biases are not what they begin as."""
+def build(architecture, settings):
+    """Return a network in float64 with batch norms and biases that differ from the initial ones."""
     torch.manual_seed(0)
     network = as_in_training(build_network(architecture, **with_classes(settings)).double())
     nn.init.normal_(list(network.parameters())[-1])
     return network
 
 
-def images(settings, size):
+def random_images(settings, size):
     return torch.randn(2, settings.get("in_channels", 3), size, size).double()
 
 
-def module_of(source):
-    """Return what the text of a file defines."""
+def run_source(source):
+    """Return a module with the definitions of a file."""
     module = type(sys)("network")
     exec(compile(source, "network.py", "exec"), module.__dict__)
     return module
@@ -111,34 +114,34 @@ def module_of(source):
 
 def assert_file_equals_network(case):
     architecture, settings = (CASES | RANDOM)[case]
-    network = built(architecture, settings)
-    file = module_of(source_of(case)).Network().double().eval()
+    network = build(architecture, settings)
+    file = run_source(source_of(case)).Network().double().eval()
     file.load_state_dict(network.state_dict())
     sizes = (48, 33) if settings.get("stem") == "imagenet" else (12, 9)
     with torch.no_grad():
-        for x in (images(settings, size) for size in sizes):
+        for x in (random_images(settings, size) for size in sizes):
             expected = network(x)
             assert expected.isfinite().all()
             torch.testing.assert_close(file(x), expected, rtol=1e-10, atol=1e-12)
 
 
 @pytest.mark.parametrize("case", CASES)
-def test_files_equal_the_networks_of(case):
+def test_a_file_gives_the_outputs_of_the_network(case):
     assert_file_equals_network(case)
 
 
 @pytest.mark.parametrize("space", SPACES)
-def test_files_equal_the_networks_of_random(space):
+def test_a_file_gives_the_outputs_of_random_networks(space):
     for seed in range(EACH):
         assert_file_equals_network(f"{space} {seed}")
 
 
-def test_it_trains_as_the_network_does():
+def test_a_file_trains_as_the_network_does():
     settings = with_classes({**SIZED, "norm_momentum": 0.3})
-    network = built(load_architecture("nasnet_a"), settings).train()
-    file = module_of(python_source(load_architecture("nasnet_a"), settings)).Network().double()
+    network = build(load_architecture("nasnet_a"), settings).train()
+    file = run_source(python_source(load_architecture("nasnet_a"), settings)).Network().double()
     file.load_state_dict(network.state_dict())
-    x = images(settings, 12)
+    x = random_images(settings, 12)
     for each in (network, file):
         each(x).square().sum().backward()
     buffers = dict(network.named_buffers())
@@ -149,52 +152,51 @@ def test_it_trains_as_the_network_does():
 
 
 ALONE = """
-import importlib.util, sys
+import importlib, importlib.util, sys
 assert importlib.util.find_spec("lightning_nas") is None
 sys.path.insert(0, sys.argv[1])
 import torch
 torch.set_default_dtype(torch.float64)
-from found import load
-network = load()
-assert not network.training
 images = torch.load("images.pt", weights_only=True)
-torch.save(network(images), "logits.pt")
+for name in sys.argv[2:]:
+    network = importlib.import_module(name).load()
+    assert not network.training
+    torch.save(network(images), f"{name}.pt")
 assert not any(name.split(".")[0] == "lightning_nas" for name in sys.modules)
 """
 
 
-@pytest.mark.parametrize("name", ["nasnet_a", "enas_macro"])
-def test_a_written_file_gives_the_same_logits_where_this_project_is_not(name, tmp_path):
-    architecture, settings = CASES[name]
-    settings = with_classes(settings)
-    extra = {"auxiliary": True, "drop_path": 0.3} if name == "nasnet_a" else {}
-    network = built(architecture, {**settings, **extra})
-    write_python(network, architecture, {**settings, **extra}, tmp_path / "out" / "found.py")
+def test_a_written_file_gives_the_same_logits_without_this_project(tmp_path):
+    networks = {}
+    for name, training in {
+        "nasnet_a": {"auxiliary": True, "drop_path": 0.3},
+        "enas_macro": {},
+    }.items():
+        architecture, settings = CASES[name]
+        settings = {**with_classes(settings), **training}
+        networks[name] = build(architecture, settings)
+        write_python(networks[name], architecture, settings, tmp_path / "out" / f"{name}.py")
     assert sorted(path.name for path in (tmp_path / "out").iterdir()) == [
-        "found.py",
-        "found_weights.pt",
+        f"{name}{end}" for name in sorted(networks) for end in (".py", "_weights.pt")
     ]
     empty = tmp_path / "empty"
     empty.mkdir()
-    x = images(settings, 32)
+    x = random_images({}, 32)
     torch.save(x, empty / "images.pt")
-    command = [sys.executable, "-I", "-c", ALONE, str(tmp_path / "out")]
+    command = [sys.executable, "-I", "-c", ALONE, str(tmp_path / "out"), *networks]
     subprocess.run(command, check=True, cwd=empty)
-    expected = network(x).detach()
-    logits = torch.load(empty / "logits.pt", weights_only=True)
-    torch.testing.assert_close(logits, expected, rtol=1e-10, atol=1e-12)
+    for name, network in networks.items():
+        logits = torch.load(empty / f"{name}.pt", weights_only=True)
+        torch.testing.assert_close(logits, network(x).detach(), rtol=1e-10, atol=1e-12)
 
 
-def test_a_file_is_code_that_one_may_read(tmp_path):
+def test_files_import_torch_alone_and_pass_the_linter(tmp_path):
     for number, case in enumerate(CASES | RANDOM):
         source = source_of(case)
-        assert imported(source) <= {
-            "torch",
-            "torch.nn.functional",
-            "functools",
-            "pathlib",
-            "typing",
-        }
+        modules = imported_modules(source)
+        assert {name.split(".")[0] for name in modules} - sys.stdlib_module_names == {"torch"}
+        for name in ("lightning_nas", "auxiliary_head", "drop_path", "cpu."):
+            assert name not in source.split('"""', 2)[2]
         (tmp_path / f"network_{number}.py").write_text(source)
     config = Path(__file__).parents[2] / "pyproject.toml"
     for verb in (["check"], ["format", "--check"]):
@@ -203,41 +205,92 @@ def test_a_file_is_code_that_one_may_read(tmp_path):
         assert done.returncode == 0, done.stdout
 
 
-def imported(source):
+def imported_modules(source):
     nodes = list(ast.walk(ast.parse(source)))
     plain = {alias.name for node in nodes if isinstance(node, ast.Import) for alias in node.names}
     return plain | {node.module for node in nodes if isinstance(node, ast.ImportFrom)}
 
 
-def test_a_file_is_short_and_says_what_it_is():
+def test_a_file_begins_with_its_origin_and_its_costs():
     source = python_source(load_architecture("nasnet_a"), {"num_classes": 10})
-    assert len(source.splitlines()) < 300
-    said = " ".join(ast.get_docstring(ast.parse(source)).split())
-    assert "The published architecture nasnet_a." in said
-    assert "https://arxiv.org/abs/1707.07012" in said
-    assert "3,346,538 parameters" in said
-    assert "32 x 32 pixels" in said
+    assert len(source.splitlines()) < 700
+    docstring = " ".join(ast.get_docstring(ast.parse(source)).split())
+    assert "The published architecture nasnet_a." in docstring
+    assert "https://arxiv.org/abs/1707.07012" in docstring
+    assert "3,346,538 parameters" in docstring
+    assert "32 x 32 pixels" in docstring
     mobile = python_source(load_architecture("nasnet_a"), {"num_classes": 10, **IMAGENET})
     assert "6 @ 768" not in mobile
     assert "Built with stem='imagenet', cells=1, filters=8." in mobile
 
 
 @pytest.mark.parametrize(
-    ("settings", "path", "said"),
+    ("settings", "path", "message"),
     [
         ({"filters": 3}, "found.py", "filters must be even and at least 2, got 3"),
-        ({"features_only": True}, "found.py", "features_only=True: only a whole network can be"),
-        (SIZED, "found.txt", "found.txt: must be named as a Python module is"),
-        (SIZED, "not a name.py", "must be named as a Python module is"),
-        ({"cells": 2, "filters": 4}, "found.py", "the weights are not of this architecture .* is"),
+        ({"features_only": True}, "found.py", "features_only=True: only a network with its cl"),
+        (SIZED, "found.txt", "found.txt: the name must be that of a Python module"),
+        (SIZED, "not a name.py", "the name must be that of a Python module"),
+        ({"cells": 2, "filters": 4}, "found.py", "the weights do not fit the architecture .* is"),
+        ({**SIZED, "dropout": '"""'}, "found.py", "dropout must be a number, got"),
         (SIZED, "file/found.py", "cannot be written"),
     ],
 )
-def test_what_cannot_be_written_is_said(settings, path, said, tmp_path):
+def test_a_network_that_cannot_be_written_is_refused(settings, path, message, tmp_path):
     (tmp_path / "file").touch()
     architecture = load_architecture("enas_micro")
-    network = built(architecture, SIZED)
-    with pytest.raises(InputError, match=said) as error:
+    network = build(architecture, SIZED)
+    with pytest.raises(InputError, match=message) as error:
         write_python(network, architecture, with_classes(settings), tmp_path / path)
     assert "\n" not in str(error.value)
     assert [file.name for file in tmp_path.iterdir()] == ["file"]
+
+
+def own_torchvision_conv(channels_in, channels_out, stride, norm):
+    return Conv2dNormActivation(channels_in, channels_out, stride=stride)
+
+
+def my_conv(channels_in, channels_out, stride, norm):
+    return nn.Conv2d(channels_in, channels_out, 3, stride, padding=1, bias=False)
+
+
+@pytest.fixture
+def gated_architecture(monkeypatch):
+    """Return a function that registers an operation and returns a cell that uses it."""
+
+    def register(factory):
+        monkeypatch.setitem(OPERATIONS["enas"], "mine", factory)
+        cell = Cell((Block((0, 1), ("mine", "identity")),), (2,))
+        return CellArchitecture(cell, cell)
+
+    return register
+
+
+def test_a_registered_operation_comes_along(gated_architecture, monkeypatch, tmp_path):
+    (tmp_path / "own_operation.py").write_text(
+        "from torch import Tensor, nn\n\n\n"
+        "class Mine(nn.Conv2d):\n"
+        "    def __init__(self, channels_in, channels_out, stride, norm) -> None:\n"
+        "        super().__init__(channels_in, channels_out, 3, stride, padding=1)\n"
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+    architecture = gated_architecture(importlib.import_module("own_operation").Mine)
+    network = build(architecture, SIZED)
+    file = run_source(python_source(architecture, with_classes(SIZED))).Network().double().eval()
+    file.load_state_dict(network.state_dict())
+    x = random_images(SIZED, 12)
+    torch.testing.assert_close(file(x), network(x), rtol=1e-10, atol=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("factory", "message"),
+    [
+        (lambda *sizes: my_conv(*sizes), "is not defined at the top level of a module"),
+        (own_torchvision_conv, "imports torchvision.ops; the file can import torch alone"),
+    ],
+)
+def test_an_operation_without_usable_source_is_refused(factory, message, gated_architecture):
+    architecture = gated_architecture(factory)
+    with pytest.raises(InputError, match=message) as error:
+        python_source(architecture, with_classes(SIZED))
+    assert "export=onnx" in str(error.value)

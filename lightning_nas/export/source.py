@@ -1,0 +1,307 @@
+"""The source of a network's classes and functions, reduced to the code that the network uses.
+
+The text comes from the modules of this package and from those of registered operations. Nothing
+here builds or runs a network.
+"""
+
+import ast
+import importlib
+import inspect
+import re
+import sys
+import textwrap
+from collections.abc import Collection, Iterator
+from dataclasses import fields, is_dataclass
+from functools import cache, partial
+from typing import Any
+
+from lightning_nas.errors import InputError
+from lightning_nas.layers.operations import OPERATIONS
+
+WIDTH = 100
+# Names in code that acts in training alone, checks arguments or is a fast path for CPUs. All
+# statements, parameters and keyword arguments with these names are left out, line by line.
+LEFT_OUT = re.compile(
+    r"auxiliary\w*|_?drop_(path|rate)|progress|initialize\w*|image_size|check_\w+|cpu"
+)
+SECTIONS = re.compile(r"\n+(Args|Attributes|Returns|Raises):\n.*", re.DOTALL)
+PRAGMAS = re.compile(r"  # (type: ignore|noqa).*| \| tuple\[Tensor, Tensor\](?=:$)")
+BLOCKS = ("class ", "def ", "@")  # two blank lines before and after each
+
+
+def refuse(reason: str) -> InputError:
+    """Return the error for a network that cannot be written as Python."""
+    return InputError(f"export=python: {reason}; use export=onnx or export=torch")
+
+
+def write_value(value: Any, indent: int = 0, prefix: str = "") -> str:
+    """Return Python code for data, a function, a class or a partial application.
+
+    Args:
+        value: Value to write. Text becomes a literal, never code.
+        indent: Spaces before the first line.
+        prefix: Code before the value, such as ``name = ``.
+
+    >>> write_value({"conv": (3, 3)}, prefix="sizes = ")
+    'sizes = {"conv": (3, 3)}'
+    """
+    if is_dataclass(value):
+        parts = {field.name: getattr(value, field.name) for field in fields(value)}
+        for field in reversed(fields(value)):
+            if field.default != parts[field.name]:
+                break
+            del parts[field.name]
+        has_names = any(isinstance(part, int) or "=" in repr(part) for part in parts.values())
+        given = [(f"{name}=" if has_names else "", part) for name, part in parts.items()]
+        opening, closing = f"{type(value).__name__}(", ")"
+    elif isinstance(value, partial):
+        named = [(f"{name}=", part) for name, part in value.keywords.items()]
+        given = [*(("", part) for part in (value.func, *value.args)), *named]
+        opening, closing = "partial(", ")"
+    elif isinstance(value, dict):
+        given = [(f"{write_value(name)}: ", part) for name, part in value.items()]
+        opening, closing = "{", "}"
+    elif isinstance(value, tuple):
+        given = [("", part) for part in value]
+        opening, closing = "(", ",)" if len(value) == 1 else ")"
+    elif callable(value):
+        return prefix + value.__name__
+    else:
+        is_word = isinstance(value, str) and value.isidentifier()
+        return prefix + (f'"{value}"' if is_word else repr(value))
+    items = [write_value(part, indent + 4, name) for name, part in given]
+    return brackets(prefix + opening, items, closing, indent)
+
+
+def brackets(head: str, items: list[str], tail: str, indent: int) -> str:
+    """Return a bracket in one line if the line is short enough, else with one line per item."""
+    line = head + ", ".join(items) + tail
+    if "\n" not in line and indent + len(line) < WIDTH:  # a comma may follow
+        return line
+    space = " " * indent
+    return "\n".join([head, *(f"{space}    {item}," for item in items), space + tail])
+
+
+class ModuleSource:
+    """Source text of a module, with its definitions and imports at the top level by name."""
+
+    def __init__(self, name: str) -> None:
+        self.module = importlib.import_module(name)
+        try:
+            text = inspect.getsource(self.module)
+        except (OSError, TypeError):
+            raise refuse(f"the Python source of {name} is missing") from None
+        self.lines = text.splitlines()
+        self.definitions: dict[str, Any] = {}
+        self.imports: dict[str, tuple[str, str | None]] = {}  # module and name, None = the module
+        for node in ast.parse(text).body:
+            if isinstance(node, ast.ClassDef | ast.FunctionDef | ast.Assign | ast.AnnAssign):
+                self.definitions[_name(node)] = node
+            elif isinstance(node, ast.Import | ast.ImportFrom):
+                for alias in node.names:
+                    origin = (getattr(node, "module", alias.name), alias.name)
+                    is_module = isinstance(node, ast.Import)
+                    self.imports[alias.asname or alias.name] = (
+                        (alias.name, None) if is_module else origin
+                    )
+
+    def heading(self) -> str:
+        """Return the first line and the sources of the module's docstring as a comment."""
+        first, *others = (inspect.getdoc(self.module) or self.module.__name__).split("\n\n")
+        texts = [first, *(text for text in others if text.startswith("Source:"))]
+        return "\n#\n".join(textwrap.indent(textwrap.fill(x, WIDTH - 2), "# ") for x in texts)
+
+
+_read_source = cache(ModuleSource)
+
+
+class SourceCollector:
+    """Collector of the definitions that a class needs.
+
+    Args:
+        root: The class. Members that it overrides are left out of its base classes.
+        operations: Names of the rule set and of the operations that the network uses. Other entries
+            of the registry of operations are left out.
+
+    Raises:
+        InputError: If a registered operation imports more than torch and the standard library, or
+            is not defined at the top level of a module with Python source.
+    """
+
+    def __init__(self, root: type, operations: Collection[str]) -> None:
+        self.root = root
+        self.registry = {
+            rules: {name: entry for name, entry in entries.items() if name in operations}
+            for rules, entries in OPERATIONS.items()
+            if rules in operations
+        }
+        entries = [entry for entries in self.registry.values() for entry in entries.values()]
+        factories: list[Any] = [getattr(entry, "func", entry) for entry in entries]
+        for factory in factories:
+            if not getattr(factory, "__qualname__", "").isidentifier():
+                raise refuse(f"{factory} is not defined at the top level of a module")
+        self.factories = {factory.__name__: factory.__module__ for factory in factories}
+        self.attributes = {"forward"}  # a member is kept if kept code mentions its name
+        known = 0
+        while known < len(self.attributes):
+            known = len(self.attributes)
+            self.imports: set[tuple[str, str | None, str]] = set()  # module, name in it, name here
+            self.texts: dict[str, dict[str, str]] = {}  # by module and name
+            self.used_modules: dict[str, list[str]] = {}
+            self._collect(root.__module__, root.__name__)
+
+    def code(self) -> str:
+        """Return the definitions, those of a module after those of the modules that it uses."""
+        blocks: list[str] = []
+        for module in self._ordered(self.root.__module__, set()):
+            blocks.append(_read_source(module).heading())
+            before = BLOCKS[0]
+            for name in _read_source(module).definitions:
+                text = self.texts[module].get(name, "")
+                if before.startswith(BLOCKS) or text.startswith(BLOCKS):
+                    blocks += [text] if text else []
+                elif text:
+                    blocks[-1] += f"\n{text}"
+                before = text or before
+        return "\n\n\n".join(blocks)
+
+    def import_lines(self) -> str:
+        """Return the import statements, sorted as ruff asks for."""
+        lines: dict[bool, list[str]] = {False: [], True: []}  # by whether the module is torch's
+        members: dict[str, list[str]] = {}
+        for module, name, alias in sorted(self.imports, key=str):
+            if name is None:
+                line = f"import {module}" + (f" as {alias}" if alias != module else "")
+                lines[module.startswith("torch")].append(line)
+            else:
+                members.setdefault(module, []).append(name)
+        for module, names in members.items():
+            names.sort(key=lambda name: (not name.isupper(), not name[0].isupper(), name))
+            line = f"from {module} import {', '.join(names)}"
+            lines[module.startswith("torch")].append(line)
+        return "\n\n".join("\n".join(group) for group in lines.values())
+
+    def _ordered(self, module: str, seen: set[str]) -> Iterator[str]:
+        """Yield the used modules, each after those that it uses."""
+        seen.add(module)
+        for used in self.used_modules[module]:
+            if used not in seen:
+                yield from self._ordered(used, seen)
+        yield module
+
+    def _collect(self, module: str, name: str) -> None:
+        """Add a definition and the definitions that it needs."""
+        source, used = _read_source(module), self.used_modules.setdefault(module, [])
+        if name in self.texts.setdefault(module, {}):
+            return
+        if name not in source.definitions:
+            raise refuse(f"{module}.{name} is not defined at the top level of its module")
+        if any(name in texts for texts in self.texts.values()):
+            raise refuse(f"{module}.{name} has the name of other code that the network needs")
+        node = source.definitions[name]
+        if getattr(source.module, name) is OPERATIONS:
+            head = f"{name}: {ast.unparse(node.annotation)} = "
+            text = write_value(self.registry, prefix=head)
+        else:
+            is_base = name in {base.__name__ for base in self.root.__mro__[1:]}
+            text = self._cut(node, source.lines, vars(self.root) if is_base else ())
+        self.texts[module][name] = text
+        for part in ast.walk(ast.parse(text)):
+            if isinstance(part, ast.Attribute):
+                self.attributes.add(part.attr)
+            elif isinstance(part, ast.Constant) and isinstance(part.value, str):
+                self.attributes.add(part.value)  # getattr(layer, "reads_relu", False)
+            elif isinstance(part, ast.Name):
+                other = self._find(source, module, part.id)
+                if other:
+                    used.append(other)
+                    self._collect(other, part.id)
+
+    def _find(self, source: ModuleSource, module: str, name: str) -> str | None:
+        """Return the module that defines a name; None for builtins, local and outside names."""
+        if name in source.definitions:
+            return module
+        if name not in source.imports:
+            return self.factories.get(name)
+        origin, member = source.imports[name]
+        package = origin.split(".")[0]
+        if member and package in ("lightning_nas", module.split(".")[0]):
+            return origin
+        if package != "torch" and package not in sys.stdlib_module_names:
+            raise refuse(f"{module} imports {origin}; the file can import torch alone")
+        self.imports.add((origin, member, name))
+        return None
+
+    def _cut(self, root: Any, source: list[str], overridden: Collection[str]) -> str:
+        """Return the text of a definition without unused members, LEFT_OUT and checks."""
+        lines = {number: source[number - 1] for number in _line_range(root, source)}
+        for node in ast.walk(root):
+            if isinstance(node, ast.ClassDef):
+                for member in node.body:
+                    if self._is_unused(member, node) or _name(member) in overridden:
+                        _delete(lines, _line_range(member, source))
+            if isinstance(node, ast.stmt) and node is not root and _is_left_out(node):
+                _delete(lines, _line_range(node, source))
+            if isinstance(node, ast.arg | ast.keyword) and LEFT_OUT.fullmatch(node.arg or ""):
+                _delete(lines, range(node.lineno, (node.end_lineno or 0) + 1))
+            if isinstance(node, ast.ClassDef | ast.FunctionDef) and ast.get_docstring(node):
+                docstring: Any = node.body[0]
+                if docstring.lineno in lines:
+                    _delete(lines, _line_range(docstring, source))
+                    lines[docstring.lineno] = _shorten_docstring(docstring)
+        kept = (PRAGMAS.sub("", lines[number]).rstrip() for number in sorted(lines))
+        return re.sub(r"\n{3,}", "\n\n", "\n".join(kept)).rstrip()
+
+    def _is_unused(self, node: Any, owner: ast.ClassDef) -> bool:
+        """Return whether no kept code mentions a member; fields of dataclasses are kept."""
+        if not isinstance(node, ast.FunctionDef | ast.Assign | ast.AnnAssign):
+            return False
+        is_field = bool(owner.decorator_list) and "ClassVar" not in ast.unparse(node)
+        return not (is_field or _name(node).startswith("__") or _name(node) in self.attributes)
+
+
+def _name(node: Any) -> str:
+    """Return the name that a class, a function or an assignment defines; "" for other code."""
+    if isinstance(node, ast.Assign | ast.AnnAssign):
+        return ast.unparse(node.targets[0] if isinstance(node, ast.Assign) else node.target)
+    return getattr(node, "name", "")
+
+
+def _line_range(node: Any, source: list[str]) -> range:
+    """Return the line numbers of a statement, its decorators and the comments before it."""
+    first = min([node.lineno, *(item.lineno for item in getattr(node, "decorator_list", []))])
+    while source[first - 2].strip().startswith("#"):
+        first -= 1
+    return range(first, node.end_lineno + 1)
+
+
+def _delete(lines: dict[int, str], numbers: range) -> None:
+    for number in numbers:
+        lines.pop(number, None)
+
+
+def _is_left_out(node: Any) -> bool:
+    """Return whether a statement is a check of an argument or uses a name that is left out."""
+    if isinstance(node, ast.If):
+        return isinstance(node.body[-1], ast.Raise) or _mentions(node.test)
+    if hasattr(node, "body"):
+        return bool(LEFT_OUT.fullmatch(_name(node)))
+    return _mentions(node)
+
+
+def _mentions(node: ast.AST) -> bool:
+    if isinstance(node, ast.keyword) and LEFT_OUT.fullmatch(node.arg or ""):
+        return False  # the argument alone is left out
+    words = (getattr(node, key, None) for key in ("id", "attr", "value"))
+    is_mentioned = any(isinstance(word, str) and LEFT_OUT.fullmatch(word) for word in words)
+    return is_mentioned or any(map(_mentions, ast.iter_child_nodes(node)))
+
+
+def _shorten_docstring(node: Any) -> str:
+    """Return a docstring without sections: their arguments may be left out."""
+    full_text = inspect.cleandoc(node.value.value)
+    text = SECTIONS.sub("", full_text)
+    if "\n" not in text and node.col_offset + len(text) + 6 > WIDTH:  # no room for the quotes
+        text = full_text
+    end = "\n" if "\n" in text else ""
+    return textwrap.indent(f'"""{text}{end}"""', " " * node.col_offset)
