@@ -116,7 +116,7 @@ def test_a_dry_run_says_what_it_would_need_and_leaves_nothing(experiment, tmp_pa
     ("arguments", "said"),
     [
         pytest.param(
-            ["method.control=1"], "method.control must lie in [0, 1)", marks=pytest.mark.slow
+            ["method.control=1"], "method.control must be in [0, 1)", marks=pytest.mark.slow
         ),
         (["trainer.devices=2"], "trainer.devices=1"),
         pytest.param(["space.pools=[9]"], "space.pools", marks=pytest.mark.slow),
