@@ -90,9 +90,9 @@ class Search(LightningModule, ABC):
             samples: Number of architectures to sample in ``derive``, at least 1.
         """
 
-    @abstractmethod
     def decode(self, proposal: Proposal) -> Architecture:
         """Return the architecture of a proposal."""
+        return self.space.decode(proposal.tokens)
 
     @abstractmethod
     def list_best(self, count: int) -> list[Trial]:

@@ -70,20 +70,17 @@ def list_steps(
 
 
 def time_steps(
-    steps: Mapping[str, Callable[[], None]], counts: Mapping[str, int], device: torch.device
+    steps: Mapping[str, Callable[[], None]], counts: Sequence[int], device: torch.device
 ) -> dict[str, Timing]:
     """Time steps of each kind, after one step that is not timed.
 
     Args:
         steps: Step of each kind, by name.
-        counts: Number of such steps in an epoch, by name. A kind with 0 steps is left out.
+        counts: Number of steps of each kind in an epoch. A kind with 0 steps is left out.
         device: Device of the steps.
     """
-    return {
-        name: (_time_step(step, device), counts[name])
-        for name, step in steps.items()
-        if counts[name]
-    }
+    kinds = zip(steps.items(), counts, strict=True)
+    return {name: (_time_step(step, device), count) for (name, step), count in kinds if count}
 
 
 def _time_step(step: Callable[[], None], device: torch.device) -> float:

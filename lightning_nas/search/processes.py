@@ -1,8 +1,33 @@
 """What several processes of a search compute together. All processes must call these functions."""
 
+from typing import Any
+
 import torch
 from pytorch_lightning import LightningModule, Trainer
 from torch import Tensor, nn
+from torch.nn.parallel import DistributedDataParallel
+
+from lightning_nas.errors import InputError
+
+
+def check_trainer(trainer: Trainer) -> None:
+    """Check the Trainer of a search with shared weights.
+
+    Raises:
+        InputError: If an epoch is cut short, or DDP waits for gradients that never come.
+    """
+    loader: Any = trainer.train_dataloader
+    if trainer.num_training_batches != len(loader):
+        raise InputError(
+            "trainer.limit_train_batches would skip the controller's steps: "
+            "use fewer images or a smaller method.controller_steps instead"
+        )
+    model = trainer.strategy.model
+    if isinstance(model, DistributedDataParallel) and not model.find_unused_parameters:
+        raise InputError(
+            "each step uses only a part of the shared weights: several devices need "
+            "trainer.strategy=ddp_find_unused_parameters_true"
+        )
 
 
 def gather(module: LightningModule, values: Tensor) -> Tensor:

@@ -13,9 +13,7 @@ from typing import Any
 import pytorch_lightning as pl
 import torch
 from torch import Tensor
-from torch.nn.parallel import DistributedDataParallel
 
-from lightning_nas.architecture import Architecture
 from lightning_nas.data.base import ImageData
 from lightning_nas.errors import InputError
 from lightning_nas.evaluation.child_training import ChildTraining
@@ -27,10 +25,15 @@ from lightning_nas.search.alternating import DEFAULT_EPOCH, Alternating, EpochSe
 from lightning_nas.search.base import Search
 from lightning_nas.search.estimate import estimate_epochs, format_size, list_steps, time_steps
 from lightning_nas.search.finalists import NO_FINALISTS, Finalists, Progress, add_costs
-from lightning_nas.search.processes import average_accuracies, average_buffers, gather
+from lightning_nas.search.processes import (
+    average_accuracies,
+    average_buffers,
+    check_trainer,
+    gather,
+)
 from lightning_nas.search.samples import PhaseSamples, RandomArm, count_random_steps
 from lightning_nas.storage.journal import Journal
-from lightning_nas.storage.trial import POLICY, RANDOM, Proposal, Trial, best_of
+from lightning_nas.storage.trial import POLICY, RANDOM, Trial, best_of
 from lightning_nas.weights.checkpoint import add_facts, check_checkpoint
 
 GRADIENT_CHECK = 50  # steps between two checks of the gradients: each check waits for the device
@@ -130,23 +133,8 @@ class SharedSearch(Search):
         return self.trainer.precision_plugin.convert_input(batch)
 
     def on_train_start(self) -> None:
-        """Check settings of the Trainer that would damage the search without an error.
-
-        Raises:
-            InputError: If an epoch is cut short, or DDP waits for gradients that never come.
-        """
-        loader: Any = self.trainer.train_dataloader
-        if self.trainer.num_training_batches != len(loader):
-            raise InputError(
-                "trainer.limit_train_batches would skip the controller's steps: "
-                "use fewer images or a smaller method.controller_steps instead"
-            )
-        model = self.trainer.strategy.model
-        if isinstance(model, DistributedDataParallel) and not model.find_unused_parameters:
-            raise InputError(
-                "each step uses only a part of the shared weights: several devices need "
-                "trainer.strategy=ddp_find_unused_parameters_true"
-            )
+        """Check settings of the Trainer that would damage the search without an error."""
+        check_trainer(self.trainer)
 
     # ---- one epoch -------------------------------------------------------------------------------
 
@@ -214,22 +202,16 @@ class SharedSearch(Search):
 
     def _check_gradients(self) -> None:
         optimizer = self.optimizer(0).optimizer
-        if not isinstance(optimizer, SharedSGD):
-            return
-        counters = optimizer.counters
-        self.log("weights/skipped", counters["skipped"].float(), batch_size=1)
-        if counters["longest_row"] >= LONGEST_ROW:
-            raise InputError(
-                f"the gradients of {LONGEST_ROW} weights steps in a row were not finite; the last "
-                "checkpoint was saved before: start a new run with a lower "
-                "method.supernet.optimizer.lr"
-            )
+        if isinstance(optimizer, SharedSGD):
+            self.log("weights/skipped", optimizer.counters["skipped"].float(), batch_size=1)
+            if optimizer.counters["longest_row"] >= LONGEST_ROW:
+                raise InputError(
+                    f"the gradients of {LONGEST_ROW} weights steps in a row were not finite; the "
+                    "last checkpoint was saved before: start a new run with a lower "
+                    "method.supernet.optimizer.lr"
+                )
 
     # ---- the end ---------------------------------------------------------------------------------
-
-    def decode(self, proposal: Proposal) -> Architecture:
-        """Return the architecture of a proposal."""
-        return self.space.decode(proposal.tokens)
 
     def list_best(self, count: int) -> list[Trial]:
         """Return the best trials of the last epoch: earlier rewards are of other weights."""
@@ -272,16 +254,9 @@ class SharedSearch(Search):
         with trainer.precision_plugin.forward_context():
             epoch, validation = self.train_dataloader(), self.val_dataloader()
             self._load_calibration_images()
-            batches = [
-                self.cast(next(iter(loader)))
-                for loader in (epoch.weights, epoch.controller, validation)
-            ]
-            counts = {
-                "weights": len(epoch.weights),
-                "control": self.random_steps,
-                "controller": self.controller_steps,
-                "validation": len(validation),
-            }
+            loaders: list[Any] = [epoch.weights, epoch.controller, validation]
+            batches = [self.cast(next(iter(loader))) for loader in loaders]
+            counts = [len(epoch.weights), self.random_steps, self.controller_steps, len(validation)]
             steps = list_steps(self.supernet, self.controller, self.random_arm, *batches)
             timings = time_steps(steps, counts, device)
         assert trainer.max_epochs is not None

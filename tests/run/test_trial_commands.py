@@ -118,7 +118,7 @@ def test_dry_run_prints_the_cost_and_leaves_no_folder(experiment, tmp_path):
     ("arguments", "message"),
     [
         pytest.param(
-            ["method.control=1"], "method.control must lie in [0, 1)", marks=pytest.mark.slow
+            ["method.control=1"], "method.control must be in [0, 1)", marks=pytest.mark.slow
         ),
         (["trainer.devices=2"], "trainer.devices=1"),
         pytest.param(["space.pools=[9]"], "space.pools", marks=pytest.mark.slow),
