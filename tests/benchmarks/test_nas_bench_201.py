@@ -245,7 +245,7 @@ def test_tuning_needs_two_seeds_for_a_standard_error(tmp_path, capsys):
 
 @pytest.mark.parametrize("name", tune.GRIDS)
 def test_every_combination_of_a_grid_is_a_method(name, table):
-    for settings in tune.drawn(tune.GRIDS[name], 4):
+    for settings in tune.sample_combinations(tune.GRIDS[name], 4):
         name = name.removesuffix("_finer")
         method(composed((*METHODS[name], *settings)), 0, table)
 
