@@ -1,1 +1,1 @@
-"""Trained networks in forms that need nothing of this project, or of another program."""
+"""Export of trained networks to files that other programs run without this project."""

@@ -1,4 +1,4 @@
-"""A trained network in the formats of other programs, each run and compared before it is kept."""
+"""Export of a trained network to other formats. A file is kept only if its logits are equal."""
 
 import logging
 import runpy
@@ -6,10 +6,8 @@ import sys
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
 
 import torch
 from safetensors.torch import save_file
@@ -23,157 +21,143 @@ from lightning_nas.weights.blueprint import Blueprint
 from lightning_nas.weights.checkpoint import BLUEPRINT
 from lightning_nas.weights.load import load_weights, read_weights
 
-TRACED, RUN = 2, 3  # images with which a network is traced, and with which the result is run
-TOLERANCE = 1e-4  # of the largest logit
-BATCH = {"images": {0: torch.export.Dim("batch")}}  # the one size that stays open
+TRACED_IMAGES, COMPARED_IMAGES = 2, 3  # batch sizes; they differ to test that the size is free
+TOLERANCE = 1e-4  # maximum difference of logits, as a share of the largest logit
+BATCH = {"images": {0: torch.export.Dim("batch")}}  # the batch size is the only free dimension
 
 
 def export(
     network: nn.Module, blueprint: Blueprint, formats: Sequence[str], folder: Path
 ) -> dict[str, Path]:
-    """Write a trained network, and beside it ``model.json`` with its classes and its images.
+    """Write a trained network in some formats, and ``model.json`` with its classes and images.
 
-    All take float32 images ``(N, C, H, W)``, scaled by the mean and the deviation that
-    ``model.json`` states, and return logits ``(N, K)``; N is free.
+    Every exported network takes float32 images ``(N, C, H, W)``, normalised by the mean and the
+    standard deviation in ``model.json``, and returns logits ``(N, K)``. N is free.
 
     Args:
-        network: With its weights. It is left as it was.
-        blueprint: What it is.
-        formats: Out of ``FORMATS``: ``python``, a readable file that needs torch alone, with its
-            weights; ``onnx``; ``torch``, a program of ``torch.export``; ``safetensors``, which
-            ``weights=`` reads, too.
-        folder: Where the files go.
+        network: Network with its weights. The network is not changed.
+        blueprint: Description of the network.
+        formats: Names from ``FORMATS``: ``python``, a readable file that imports torch alone, with
+            its weights; ``onnx``; ``torch``, a program of ``torch.export``; ``safetensors``, which
+            the setting ``weights`` reads too.
+        folder: Folder of the files, created if it is missing.
 
     Returns:
-        The file of each format.
+        The path of the file of each format.
 
     Raises:
-        InputError: If a format is unknown.
-        RuntimeError: If what was written does not give the network's logits.
+        InputError: If a format is unknown, or the format ``python`` cannot represent the network.
+        RuntimeError: If an exported network returns other logits than the network.
     """
     check_formats(formats)
-    plain = Blueprint(**{**blueprint.__dict__, "settings": _without_training(blueprint.settings)})
+    settings = {name: v for name, v in blueprint.settings.items() if name not in TRAINING_ONLY}
+    plain = Blueprint(**{**blueprint.__dict__, "settings": settings})
     copy = plain.build().eval()
-    own = copy.state_dict()
-    copy.load_state_dict({n: t.cpu() for n, t in network.state_dict().items() if n in own})
+    names = copy.state_dict().keys()
+    copy.load_state_dict({n: t.cpu() for n, t in network.state_dict().items() if n in names})
     folder.mkdir(parents=True, exist_ok=True)
     paths = {}
     for name in tqdm(formats, "exporting", disable=None, file=sys.stderr):
-        paths[name] = folder / f"model.{FORMATS[name][0]}"
-        FORMATS[name][1](copy, plain, paths[name])
-    replace_text(folder / "model.json", plain.to_json())  # last: it says that the others are there
+        suffix, write, run = FORMATS[name]
+        paths[name] = folder / f"model.{suffix}"
+        _write_checked(paths[name], copy, plain, write, run)
+    # Written last: a folder with model.json has all files of its formats.
+    replace_text(folder / "model.json", plain.to_json())
     return paths
 
 
 def check_formats(formats: Sequence[str]) -> None:
-    """Raise InputError if one of them is unknown."""
+    """Raise InputError if a format is unknown."""
     for name in formats:
         if name not in FORMATS:
             raise InputError(f"export must be out of {', '.join(FORMATS)}, got {name!r}")
 
 
-def _without_training(settings: Any) -> dict[str, Any]:
-    return {name: v for name, v in settings.items() if name not in TRAINING_ONLY}
-
-
 def images_for(blueprint: Blueprint, number: int) -> Tensor:
-    """Return random images of the network's size, always the same."""
+    """Return random images of the network's size, the same ones at every call."""
     side = blueprint.image_size
     generator = torch.Generator().manual_seed(0)
     return torch.randn(number, blueprint.channels, side, side, generator=generator)
 
 
+Writer = Callable[[nn.Module, Blueprint, Path], object]
+Runner = Callable[[Path, Tensor], Tensor]  # of a written file, on images
+
+
 def _write_checked(
-    path: Path,
-    network: nn.Module,
-    blueprint: Blueprint,
-    write: Callable[[Path], object],
-    run: Callable[[Path, Tensor], Tensor],
+    path: Path, network: nn.Module, blueprint: Blueprint, write: Writer, run: Runner
 ) -> None:
-    """Write a file, run what it holds, and keep it if the logits are those of the network."""
-
-    def write_and_compare(part: Path) -> None:
-        write(part)
-        _compare(path.name, network, blueprint, partial(run, part))
-
-    replace_file(path, write_and_compare)
-
-
-def _compare(
-    name: str, network: nn.Module, blueprint: Blueprint, written: Callable[[Tensor], Tensor]
-) -> None:
-    """Raise RuntimeError if what was written does not give the network's logits."""
-    images = images_for(blueprint, RUN)
-    with torch.no_grad():
-        wanted, got = network(images), written(images)
-    scale = max(1.0, wanted.abs().max().item())
-    off = (wanted - got).abs().max().item()
-    if not off <= TOLERANCE * scale:  # nan fails, too
-        raise RuntimeError(f"{name} is off by {off:.2g}, where logits reach {scale:.2g}")
-
-
-def _python(network: nn.Module, blueprint: Blueprint, path: Path) -> None:
+    """Write the files of a format and keep them if they give the logits of the network."""
+    images = images_for(blueprint, COMPARED_IMAGES)
     with TemporaryDirectory(dir=path.parent) as folder:
         part = Path(folder) / path.name
-        write_python(network, blueprint.architecture, blueprint.arguments(), part)
-        _compare(path.name, network, blueprint, runpy.run_path(str(part))["load"]())
-        for written in sorted(part.parent.iterdir(), reverse=True):  # the weights first
-            written.replace(path.parent / written.name)
-
-
-def _onnx(network: nn.Module, blueprint: Blueprint, path: Path) -> None:
-    import onnxruntime  # takes a second to import
-
-    def write(part: Path) -> None:
-        with _quiet():
-            torch.onnx.export(
-                network,
-                (images_for(blueprint, TRACED),),
-                part,
-                dynamo=True,
-                dynamic_shapes=BATCH,
-                input_names=["images"],
-                output_names=["logits"],
-                external_data=False,
-                verbose=False,
+        write(network, blueprint, part)
+        with torch.no_grad():
+            expected, actual = network(images), run(part, images)
+        scale = max(1.0, expected.abs().max().item())
+        difference = (expected - actual).abs().max().item()
+        if not difference <= TOLERANCE * scale:  # also true for nan
+            raise RuntimeError(
+                f"{path.name}: logits differ by {difference:.2g}, the largest logit is {scale:.2g}"
             )
-
-    def run(part: Path, images: Tensor) -> Tensor:
-        session = onnxruntime.InferenceSession(str(part), providers=["CPUExecutionProvider"])
-        return torch.from_numpy(session.run(None, {"images": images.numpy()})[0])
-
-    _write_checked(path, network, blueprint, write, run)
+        for file in sorted(part.parent.iterdir(), reverse=True):  # model_weights.pt before model.py
+            replace_file(path.parent / file.name, file.replace)
 
 
-def _torch(network: nn.Module, blueprint: Blueprint, path: Path) -> None:
-    def write(part: Path) -> None:
-        images = images_for(blueprint, TRACED)
-        program = torch.export.export(network, (images,), dynamic_shapes=BATCH)
-        torch.export.save(program, part)
-
-    def run(part: Path, images: Tensor) -> Tensor:
-        return torch.export.load(part).module()(images)
-
-    _write_checked(path, network, blueprint, write, run)
+def _write_python(network: nn.Module, blueprint: Blueprint, path: Path) -> None:
+    write_python(network, blueprint.architecture, blueprint.arguments(), path)
 
 
-def _safetensors(network: nn.Module, blueprint: Blueprint, path: Path) -> None:
-    def write(part: Path) -> None:
-        state = {name: tensor.contiguous() for name, tensor in network.state_dict().items()}
-        save_file(state, part, {BLUEPRINT: blueprint.to_json()})
+def _run_python(path: Path, images: Tensor) -> Tensor:
+    return runpy.run_path(str(path))["load"]()(images)
 
-    def run(part: Path, images: Tensor) -> Tensor:
-        weights = read_weights(str(part), part.parent)
-        again = weights.known().build().eval()
-        load_weights(again, weights)
-        return again(images)
 
-    _write_checked(path, network, blueprint, write, run)
+def _write_onnx(network: nn.Module, blueprint: Blueprint, path: Path) -> None:
+    with _without_warnings():
+        torch.onnx.export(
+            network,
+            (images_for(blueprint, TRACED_IMAGES),),
+            path,
+            dynamo=True,
+            dynamic_shapes=BATCH,
+            input_names=["images"],
+            output_names=["logits"],
+            external_data=False,
+            verbose=False,
+        )
+
+
+def _run_onnx(path: Path, images: Tensor) -> Tensor:
+    import onnxruntime  # the import takes a second
+
+    session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
+    return torch.from_numpy(session.run(None, {"images": images.numpy()})[0])
+
+
+def _write_torch(network: nn.Module, blueprint: Blueprint, path: Path) -> None:
+    images = images_for(blueprint, TRACED_IMAGES)
+    torch.export.save(torch.export.export(network, (images,), dynamic_shapes=BATCH), path)
+
+
+def _run_torch(path: Path, images: Tensor) -> Tensor:
+    return torch.export.load(path).module()(images)
+
+
+def _write_safetensors(network: nn.Module, blueprint: Blueprint, path: Path) -> None:
+    state = {name: tensor.contiguous() for name, tensor in network.state_dict().items()}
+    save_file(state, path, {BLUEPRINT: blueprint.to_json()})
+
+
+def _run_safetensors(path: Path, images: Tensor) -> Tensor:
+    weights = read_weights(str(path), path.parent)
+    network = weights.known().build().eval()
+    load_weights(network, weights)
+    return network(images)
 
 
 @contextmanager
-def _quiet() -> Iterator[None]:
-    """Without what torch's exporter says of its own insides."""
+def _without_warnings() -> Iterator[None]:
+    """Hide the messages of torch's ONNX exporter about its internals."""
     loggers = [logging.getLogger(name) for name in ("torch.onnx", "onnx_ir", "onnxscript")]
     levels = [logger.level for logger in loggers]
     with warnings.catch_warnings():
@@ -187,9 +171,9 @@ def _quiet() -> Iterator[None]:
                 logger.setLevel(level)
 
 
-FORMATS: dict[str, tuple[str, Callable[[nn.Module, Blueprint, Path], None]]] = {
-    "python": ("py", _python),
-    "onnx": ("onnx", _onnx),
-    "torch": ("pt2", _torch),
-    "safetensors": ("safetensors", _safetensors),
+FORMATS: dict[str, tuple[str, Writer, Runner]] = {  # suffix of the file, writer, runner
+    "python": ("py", _write_python, _run_python),
+    "onnx": ("onnx", _write_onnx, _run_onnx),
+    "torch": ("pt2", _write_torch, _run_torch),
+    "safetensors": ("safetensors", _write_safetensors, _run_safetensors),
 }

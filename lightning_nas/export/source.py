@@ -203,19 +203,15 @@ class SourceCollector:
             head = f"{name}: {ast.unparse(node.annotation)} = "
             text = write_value(self.registry, prefix=head)
         else:
-            is_base = name in {base.__name__ for base in self.root.__mro__[1:]}
-            text = self._cut(node, source.lines, vars(self.root) if is_base else ())
+            text = _cut(module, name, self._unused_members(node))
         self.texts[module][name] = text
-        for part in ast.walk(ast.parse(text)):
-            if isinstance(part, ast.Attribute):
-                self.attributes.add(part.attr)
-            elif isinstance(part, ast.Constant) and isinstance(part.value, str):
-                self.attributes.add(part.value)  # getattr(layer, "reads_relu", False)
-            elif isinstance(part, ast.Name):
-                other = self._find(source, module, part.id)
-                if other:
-                    used.append(other)
-                    self._collect(other, part.id)
+        names, attributes = _words(text)
+        self.attributes |= attributes
+        for word in names:
+            other = self._find(source, module, word)
+            if other:
+                used.append(other)
+                self._collect(other, word)
 
     def _find(self, source: ModuleSource, module: str, name: str) -> str | None:
         """Return the module that defines a name; None for builtins, local and outside names."""
@@ -232,32 +228,55 @@ class SourceCollector:
         self.imports.add((origin, member, name))
         return None
 
-    def _cut(self, root: Any, source: list[str], overridden: Collection[str]) -> str:
-        """Return the text of a definition without unused members, LEFT_OUT and checks."""
-        lines = {number: source[number - 1] for number in _line_range(root, source)}
-        for node in ast.walk(root):
-            if isinstance(node, ast.ClassDef):
-                for member in node.body:
-                    if self._is_unused(member, node) or _name(member) in overridden:
-                        _delete(lines, _line_range(member, source))
-            if isinstance(node, ast.stmt) and node is not root and _is_left_out(node):
-                _delete(lines, _line_range(node, source))
-            if isinstance(node, ast.arg | ast.keyword) and LEFT_OUT.fullmatch(node.arg or ""):
-                _delete(lines, range(node.lineno, (node.end_lineno or 0) + 1))
-            if isinstance(node, ast.ClassDef | ast.FunctionDef) and ast.get_docstring(node):
-                docstring: Any = node.body[0]
-                if docstring.lineno in lines:
-                    _delete(lines, _line_range(docstring, source))
-                    lines[docstring.lineno] = _shorten_docstring(docstring)
-        kept = (PRAGMAS.sub("", lines[number]).rstrip() for number in sorted(lines))
-        return re.sub(r"\n{3,}", "\n\n", "\n".join(kept)).rstrip()
+    def _unused_members(self, node: Any) -> frozenset[str]:
+        """Return the members of a class that no kept code mentions or that the root overrides."""
+        if not isinstance(node, ast.ClassDef):
+            return frozenset()
+        is_base = node.name in {base.__name__ for base in self.root.__mro__[1:]}
+        used = self.attributes - (set(vars(self.root)) if is_base else set())
+        is_data = bool(node.decorator_list)  # keeps its fields
+        members = {
+            _name(member)
+            for member in node.body
+            if not is_data or "ClassVar" in ast.unparse(member)
+        }
+        return frozenset(name for name in members - used if name and name[:2] != "__")
 
-    def _is_unused(self, node: Any, owner: ast.ClassDef) -> bool:
-        """Return whether no kept code mentions a member; fields of dataclasses are kept."""
-        if not isinstance(node, ast.FunctionDef | ast.Assign | ast.AnnAssign):
-            return False
-        is_field = bool(owner.decorator_list) and "ClassVar" not in ast.unparse(node)
-        return not (is_field or _name(node).startswith("__") or _name(node) in self.attributes)
+
+@cache
+def _cut(module: str, name: str, unused: frozenset[str]) -> str:
+    """Return the text of a definition without unused members, checks and names in LEFT_OUT."""
+    source = _read_source(module)
+    root = source.definitions[name]
+    lines = {number: source.lines[number - 1] for number in _line_range(root, source.lines)}
+    for node in ast.walk(root):
+        numbers = range(0)
+        if isinstance(node, ast.stmt) and node is not root:
+            is_unused = node in getattr(root, "body", []) and _name(node) in unused
+            if is_unused or _is_left_out(node):
+                numbers = _line_range(node, source.lines)
+        elif isinstance(node, ast.arg | ast.keyword) and LEFT_OUT.fullmatch(node.arg or ""):
+            numbers = range(node.lineno, (node.end_lineno or 0) + 1)
+        for number in numbers:
+            lines.pop(number, None)
+        if isinstance(node, ast.ClassDef | ast.FunctionDef) and ast.get_docstring(node):
+            docstring: Any = node.body[0]
+            if docstring.lineno in lines:
+                for number in range(docstring.lineno, docstring.end_lineno + 1):
+                    del lines[number]
+                lines[docstring.lineno] = _shorten_docstring(docstring)
+    kept = (PRAGMAS.sub("", lines[number]).rstrip() for number in sorted(lines))
+    return re.sub(r"\n{3,}", "\n\n", "\n".join(kept)).rstrip()
+
+
+@cache
+def _words(text: str) -> tuple[list[str], set[str]]:
+    """Return the names that code uses, and its attributes and strings (as in ``getattr``)."""
+    parts = list(ast.walk(ast.parse(text)))
+    names = dict.fromkeys(part.id for part in parts if isinstance(part, ast.Name))
+    strings = [part.value for part in parts if isinstance(part, ast.Constant)]
+    attributes = [part.attr for part in parts if isinstance(part, ast.Attribute)]
+    return list(names), {word for word in [*attributes, *strings] if isinstance(word, str)}
 
 
 def _name(node: Any) -> str:
@@ -273,11 +292,6 @@ def _line_range(node: Any, source: list[str]) -> range:
     while source[first - 2].strip().startswith("#"):
         first -= 1
     return range(first, node.end_lineno + 1)
-
-
-def _delete(lines: dict[int, str], numbers: range) -> None:
-    for number in numbers:
-        lines.pop(number, None)
 
 
 def _is_left_out(node: Any) -> bool:
