@@ -20,7 +20,7 @@ from torchvision import transforms
 
 from benchmarks.machine import parse
 from lightning_nas.data.augmentation import Augmentation
-from lightning_nas.data.images import ImageFiles, Normalise, decoded_side
+from lightning_nas.data.images import ImageFiles, Normalise, compute_decoded_side
 
 SIDE, CROP, COLOUR = 224, 0.875, 0.4
 MEAN, STD = [0.485, 0.456, 0.406], [0.229, 0.224, 0.225]
@@ -71,7 +71,7 @@ def main() -> None:
     arguments = parse(parser)
     batch, device = arguments.batch, arguments.device
     with tempfile.TemporaryDirectory() as folder:
-        files = ImageFiles([photograph(Path(folder))], decoded_side(SIDE, CROP), 3)
+        files = ImageFiles([photograph(Path(folder))], compute_decoded_side(SIDE, CROP), 3)
         decoded = files.decode(0)
         rates = {"decoding, one worker": rate(lambda: files.decode(0), 1)}
     images = torch.from_numpy(np.stack([decoded] * batch)).to(device)

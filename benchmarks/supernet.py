@@ -84,7 +84,7 @@ class Macro:
 def architectures(space: Space, number: int) -> list[Architecture]:
     """Return uniformly random architectures, the same at every call."""
     random = Random(0)
-    options = list(space.token_options())
+    options = list(space.count_token_options())
     return [space.decode([random.randrange(n) for n in options]) for _ in range(number)]
 
 

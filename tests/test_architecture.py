@@ -42,7 +42,7 @@ SPACES = [
 
 def random_tokens(space, seed):
     generator = random.Random(seed)
-    return tuple(generator.randrange(n) for n in space.token_options())
+    return tuple(generator.randrange(n) for n in space.count_token_options())
 
 
 @pytest.mark.parametrize("space", SPACES)

@@ -133,7 +133,7 @@ def noise_of(search: TrialSearch, number: int) -> Iterator[Tensor]:
     """
     _, seed = search.sampling.choose_arm(number)
     generator = torch.Generator().manual_seed(seed)
-    options = list(search.space.token_options())
+    options = list(search.space.count_token_options())
     while True:
         yield torch.stack([torch.empty(n).exponential_(generator=generator) for n in options])
 

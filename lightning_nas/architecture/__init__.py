@@ -23,9 +23,9 @@ from lightning_nas.architecture.kinds import (
     EdgeCellArchitecture,
     MacroArchitecture,
     MacroLayer,
-    loose_layers,
-    poolings,
-    unused_states,
+    find_loose_layers,
+    find_poolings,
+    find_unused_states,
 )
 from lightning_nas.architecture.operation_names import (
     CELL_OPERATIONS,
@@ -62,12 +62,12 @@ __all__ = [
     "MacroArchitecture",
     "MacroLayer",
     "check_names",
+    "find_loose_layers",
+    "find_poolings",
+    "find_unused_states",
     "from_json",
-    "loose_layers",
-    "poolings",
     "read_architecture",
     "register_name",
     "to_json",
-    "unused_states",
     "write_architecture",
 ]

@@ -147,32 +147,32 @@ class EdgeCellArchitecture:
 Architecture = CellArchitecture | MacroArchitecture | ChainArchitecture | EdgeCellArchitecture
 
 
-def unused_states(blocks: Sequence[Block]) -> tuple[int, ...]:
+def find_unused_states(blocks: Sequence[Block]) -> tuple[int, ...]:
     """Return the states of a cell that no block reads, ascending: a search concatenates them.
 
-    >>> unused_states([Block((0, 1), ("identity", "identity"))])
+    >>> find_unused_states([Block((0, 1), ("identity", "identity"))])
     (2,)
     """
     read = {state for block in blocks for state in block.inputs}
     return tuple(state for state in range(CELL_INPUTS + len(blocks)) if state not in read)
 
 
-def loose_layers(layers: Sequence[ChainLayer]) -> tuple[int, ...]:
+def find_loose_layers(layers: Sequence[ChainLayer]) -> tuple[int, ...]:
     """Return the layers of a chain that no other layer reads, ascending: the classifier reads them.
 
-    >>> loose_layers([ChainLayer((3, 3), (1, 1), 24), ChainLayer((1, 1), (1, 1), 36)])
+    >>> find_loose_layers([ChainLayer((3, 3), (1, 1), 24), ChainLayer((1, 1), (1, 1), 36)])
     (0, 1)
     """
     read = {source for layer in layers for source in layer.inputs}
     return tuple(index for index in range(len(layers)) if index not in read)
 
 
-def poolings(layers: int) -> tuple[int, ...]:
+def find_poolings(layers: int) -> tuple[int, ...]:
     """Return the two layers, from 0, after which a macro network halves the resolution.
 
     A network of fewer than three layers has no poolings.
 
-    >>> poolings(12), poolings(1)
+    >>> find_poolings(12), find_poolings(1)
     ((3, 7), ())
     """
     third = layers // 3

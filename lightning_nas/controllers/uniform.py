@@ -22,7 +22,7 @@ class UniformController(Controller):
 
     def __init__(self, space: Space) -> None:
         super().__init__(space)
-        options = torch.tensor(list(space.token_options()))
+        options = torch.tensor(list(space.count_token_options()))
         self.register_buffer("options_T", options, persistent=False)
 
     def sample(
@@ -42,4 +42,4 @@ class UniformController(Controller):
     def _options(self, space: Space | None) -> Tensor:
         if space is None or space is self.space:
             return self.options_T
-        return torch.tensor(list(space.token_options()), device=self.options_T.device)
+        return torch.tensor(list(space.count_token_options()), device=self.options_T.device)

@@ -11,7 +11,7 @@ import torch
 from pytorch_lightning import LightningDataModule
 
 from lightning_nas.data.augmentation import Augmentation
-from lightning_nas.data.images import LabelledImages, Normalise, channel_statistics
+from lightning_nas.data.images import LabelledImages, Normalise, measure_channels
 from lightning_nas.data.loader import ImageLoader, MemorySource, Source, StreamSource
 from lightning_nas.data.seeding import seeded_generator
 from lightning_nas.data.splits import make_splits
@@ -193,7 +193,7 @@ class ImageData(LightningDataModule):
         if mean is None or std is None:
             in_memory = isinstance(self._data.images, torch.Tensor)
             index = self._train if in_memory else self._sample_training(STATISTICS_SAMPLE)
-            measured_mean, measured_std = channel_statistics(self._data.images, index)
+            measured_mean, measured_std = measure_channels(self._data.images, index)
             mean = measured_mean if mean is None else mean
             std = measured_std if std is None else std
         for name, given in {"mean": mean, "std": std}.items():

@@ -16,7 +16,7 @@ from lightning_nas.data.images import (
     ImageFiles,
     LabelledImages,
     check_crop,
-    decoded_side,
+    compute_decoded_side,
     open_image,
 )
 from lightning_nas.errors import InputError
@@ -59,7 +59,7 @@ class ImageFolder(ImageData):
         self.root = Path(root)
         self.crop = crop
         self._requested_size = image_size
-        self._decoded_side = None if image_size is None else decoded_side(image_size, crop)
+        self._decoded_side = None if image_size is None else compute_decoded_side(image_size, crop)
 
     def read(self) -> LabelledImages:
         """Return the images of the folder."""

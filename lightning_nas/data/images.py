@@ -36,7 +36,7 @@ def open_image(path: str | Path) -> Iterator[Image.Image]:
         raise InputError(f"cannot read the image {path}: {reason}") from error
 
 
-def decoded_side(image_size: int, crop: float) -> int:
+def compute_decoded_side(image_size: int, crop: float) -> int:
     """Return the side in pixels of decoded images, of which batches have ``image_size`` pixels.
 
     Raises:
@@ -149,7 +149,7 @@ class Normalise:
         return torch.addcmul(self.shift, rows, self.scale).view_as(images_NHWC).permute(0, 3, 1, 2)
 
 
-def channel_statistics(
+def measure_channels(
     images: Tensor | ImageFiles, indices: Tensor
 ) -> tuple[list[float], list[float]]:
     """Return the exact mean and standard deviation of each channel, for pixels in [0, 1].

@@ -50,17 +50,17 @@ def make_splits(
         size = max(round(test_fraction * len(train)), len(data.classes))
         train, test = hold_out(train, size, data, seeded_generator("test split"))
     if held_out is None:
-        size = held_out_size(validation, len(train))
+        size = count_held_out(validation, len(train))
         train, held_out = hold_out(train, size, data, seeded_generator("validation split", seed))
     together = torch.cat([train, held_out, test])
     assert torch.equal(together.sort().values, torch.arange(len(data.labels)))
     return Splits(train, _shuffle(held_out), test)
 
 
-def held_out_size(validation: int | float, available: int) -> int:
+def count_held_out(validation: int | float, available: int) -> int:
     """Return the number of images that ``validation``, a number or a fraction, stands for.
 
-    >>> held_out_size(0.25, 100), held_out_size(30, 100)
+    >>> count_held_out(0.25, 100), count_held_out(30, 100)
     (25, 30)
     """
     fraction = isinstance(validation, float)

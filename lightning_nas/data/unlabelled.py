@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from lightning_nas.data.image_folder import SUFFIXES, find_images
-from lightning_nas.data.images import ImageFiles, Normalise, decoded_side
+from lightning_nas.data.images import ImageFiles, Normalise, compute_decoded_side
 from lightning_nas.data.loader import StreamSource
 from lightning_nas.errors import InputError
 
@@ -48,7 +48,7 @@ class UnlabelledImages:
         self.paths = _find_paths(Path(root))
         self._batches = torch.arange(len(self.paths)).split(batch_size)
         device = torch.device(device)
-        files = ImageFiles(self.paths, decoded_side(image_size, crop), channels)
+        files = ImageFiles(self.paths, compute_decoded_side(image_size, crop), channels)
         no_labels = torch.zeros(len(self.paths), dtype=torch.int64)
         self._source = StreamSource(files, no_labels, device, num_workers)
         self._normalise = Normalise(mean, std, image_size, device)

@@ -57,7 +57,7 @@ class Evolution(TrialSearch):
 
     def _mutate(self, tokens: tuple[int, ...], number: int) -> tuple[int, ...]:
         """Return the tokens with one decision changed to another value."""
-        options = list(self.space_at(number).token_options())
+        options = list(self.space_at(number).count_token_options())
         tokens = (*tokens, *(int(torch.randint(n, ())) for n in options[len(tokens) :]))
         changeable = [place for place, count in enumerate(options) if count > 1]
         place = changeable[int(torch.randint(len(changeable), ()))]

@@ -78,7 +78,7 @@ class ControllerModule(LightningModule):
         rollout = self.controller.sample(n)
         return rollout, [self.space.decode(tokens) for tokens in rollout.tokens_NT.tolist()]
 
-    def sample_in(self, space: Space) -> Rollout:
+    def sample_from(self, space: Space) -> Rollout:
         """Sample one architecture from a space that may have more layers than the controller's."""
         return self.controller.sample(1, space)
 

@@ -14,7 +14,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from lightning_nas.architecture import ChainArchitecture, ChainLayer, loose_layers
+from lightning_nas.architecture import ChainArchitecture, ChainLayer, find_loose_layers
 from lightning_nas.errors import InputError
 from lightning_nas.layers.convolutions import Conv2d
 from lightning_nas.networks.initialization import initialize
@@ -106,7 +106,7 @@ class ChainNetwork(nn.Module):
         for layer in layers:
             joined = sum(layers[source].filters for source in layer.inputs) or channels
             self.blocks.append(ChainBlock(joined, layer, architecture.repeats))
-        self.loose = loose_layers(layers)
+        self.loose = find_loose_layers(layers)
         self.dropout = nn.Dropout(dropout)
         self.classifier = nn.Linear(sum(layers[i].filters for i in self.loose), num_classes)
         initialize(self)

@@ -9,7 +9,7 @@ weights of the search: skips are concatenated, and each pooling doubles the filt
 import torch
 from torch import Tensor, nn
 
-from lightning_nas.architecture import MacroArchitecture, MacroLayer, poolings
+from lightning_nas.architecture import MacroArchitecture, MacroLayer, find_poolings
 from lightning_nas.layers.convolutions import FactorizedReduction, Norm, ReluConvNorm
 from lightning_nas.layers.operations import POOLINGS, make_operation
 from lightning_nas.networks.heads import Classifier, Stem, check_image_size
@@ -76,7 +76,7 @@ class MacroNetwork(nn.Module):
         self.halvings = nn.ModuleDict()
         for index, layer in enumerate(architecture.layers):
             self.blocks.append(MacroBlock(layer, index, filters, norm))
-            if index in poolings(len(architecture.layers)):
+            if index in find_poolings(len(architecture.layers)):
                 self.halvings[str(index)] = self._make_halvings(index, filters, norm)
                 filters *= 2
         self.classifier = Classifier(filters, num_classes, dropout)

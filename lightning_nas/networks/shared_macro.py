@@ -15,7 +15,7 @@ from lightning_nas.architecture import (
     MACRO_OPERATIONS,
     MacroArchitecture,
     MacroLayer,
-    poolings,
+    find_poolings,
 )
 from lightning_nas.errors import InputError
 from lightning_nas.layers.convolutions import Conv2d, FactorizedReduction, Norm
@@ -141,7 +141,7 @@ class SharedMacroNetwork(nn.Module):
             SharedMacroLayer(operations, filters, index > 0, norm) for index in range(layers)
         )
         self.halvings = nn.ModuleDict()
-        for index in poolings(layers):
+        for index in find_poolings(layers):
             # one reduction for the output of the stem and of each layer up to this one
             paths = (FactorizedReduction(filters, filters, norm) for _ in range(index + 2))
             self.halvings[str(index)] = nn.ModuleList(paths)

@@ -16,8 +16,8 @@ from lightning_nas.architecture import (
     ChainArchitecture,
     ChainLayer,
     MacroArchitecture,
-    loose_layers,
-    poolings,
+    find_loose_layers,
+    find_poolings,
 )
 from lightning_nas.pictures.bus import Bus, Row
 from lightning_nas.pictures.menu import Menu, Option, list_options
@@ -57,7 +57,7 @@ def _as_choice(row: Row, menus: tuple[Menu, ...], may_read: range) -> Row:
 
 
 def _macro_rows(architecture: MacroArchitecture) -> Iterator[Row]:
-    pools = poolings(len(architecture.layers))
+    pools = find_poolings(len(architecture.layers))
     firsts = (0, *(index + 1 for index in pools))  # first layer of each stage
     yield Row("stem", "end", "stem", source=0)
     for index, layer in enumerate(architecture.layers):
@@ -120,7 +120,7 @@ def _chain_rows(architecture: ChainArchitecture) -> Iterator[Row]:
         before = index + 1
         if index in architecture.pools:
             yield Row(f"pooling{architecture.pools.index(index)}", "pooling", "pooling")
-    follows, reads = _split([i + 1 for i in loose_layers(architecture.layers)], before)
+    follows, reads = _split([i + 1 for i in find_loose_layers(architecture.layers)], before)
     yield Row("classifier", "end", "classifier", "classifier", reads=reads, follows=follows)
 
 

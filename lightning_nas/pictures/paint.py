@@ -21,7 +21,7 @@ SETTINGS: Any = {"font.family": FONT, "pdf.fonttype": 42}  # conferences ask for
 METADATA: dict[str, dict[str, None]] = {"png": {}, "pdf": {"CreationDate": None}}
 
 
-def save(picture: Picture, path: Path, file_format: str) -> None:
+def save_picture(picture: Picture, path: Path, file_format: str) -> None:
     """Write ``picture`` to ``path``; the same picture gives the same bytes.
 
     Args:

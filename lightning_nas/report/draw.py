@@ -22,7 +22,7 @@ from lightning_nas.pictures.cell import layout_cells
 from lightning_nas.pictures.cell_space import layout_cell_space
 from lightning_nas.pictures.edge_cell import layout_edge_cell
 from lightning_nas.pictures.layered import layout_chain, layout_macro
-from lightning_nas.pictures.paint import save
+from lightning_nas.pictures.paint import save_picture
 from lightning_nas.pictures.picture import Picture
 from lightning_nas.pictures.svg import to_svg
 from lightning_nas.published import PUBLISHED, load_architecture
@@ -44,7 +44,7 @@ def layout_architecture(architecture: Architecture, is_space: bool = False) -> P
     return layout_macro(architecture, is_space)
 
 
-def svg_of(architecture: Architecture, prefix: str = "") -> str:
+def architecture_svg(architecture: Architecture, prefix: str = "") -> str:
     """Return the picture of ``architecture`` as an ``svg`` element for an HTML page.
 
     The element refers to no other file, and shrinks with the element around it.
@@ -88,7 +88,7 @@ def write_picture(picture: Picture, title: str, path: Path) -> None:
         if suffix == ".svg":
             replace_text(path, to_svg(picture, title))
         else:
-            replace_file(path, lambda part: save(picture, part, suffix[1:]))
+            replace_file(path, lambda part: save_picture(picture, part, suffix[1:]))
     except OSError as error:
         reason = (error.strerror or str(error)).lower()
         raise InputError(f"{path}: cannot be written ({reason})") from None

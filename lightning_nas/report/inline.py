@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 
 from lightning_nas.architecture import Architecture
 from lightning_nas.pictures.svg import FONTS
-from lightning_nas.report.draw import svg_of
+from lightning_nas.report.draw import architecture_svg
 
 # text stays text, and the same figure gives the same ids
 SETTINGS: Any = {"svg.fonttype": "none", "svg.hashsalt": "lightning_nas"}
@@ -34,14 +34,14 @@ def inline_figure(figure: Figure, prefix: str, title: str) -> Markup:
 
 def inline_architecture(architecture: Architecture, prefix: str, title: str) -> Markup:
     """Return the picture of an architecture as an SVG element of its own size."""
-    return inline(svg_of(architecture), prefix, title, "architecture")
+    return inline(architecture_svg(architecture), prefix, title, "architecture")
 
 
 def inline(text: str, prefix: str, title: str, kind: str) -> Markup:
     """Return the text of an SVG file as an element of a page.
 
     Args:
-        text: SVG as matplotlib or ``svg_of`` writes it.
+        text: SVG as matplotlib or ``architecture_svg`` writes it.
         prefix: Prefix of all its ids, unique in the page.
         title: Label for screen readers.
         kind: CSS class: ``chart`` is as wide as its container, ``architecture`` keeps its width.

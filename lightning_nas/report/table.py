@@ -78,7 +78,7 @@ def list_figures(one: RankedArchitecture) -> list[float | None]:
     ]
 
 
-def format_top(top: Sequence[RankedArchitecture]) -> str:
+def format_best(top: Sequence[RankedArchitecture]) -> str:
     """Return at most ten of the best architectures as lines for a terminal."""
     lines = [f"{'the best':<14}{'trial':>7}{'reward':>9}{'accuracy':>10}{'parameters':>13}"]
     for place, one in enumerate(top[:MOST_LINES], start=1):

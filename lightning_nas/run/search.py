@@ -8,7 +8,7 @@ from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
 
 from lightning_nas.callbacks.interrupt import interruptible
-from lightning_nas.report.table import format_top
+from lightning_nas.report.table import format_best
 from lightning_nas.run.build import build_search
 from lightning_nas.run.session import (
     build_data,
@@ -73,7 +73,7 @@ def print_result(folder: Path, result: SearchResult) -> None:
     report = RunFolder(run).report
     report_line = f"\nreport        {report}" if report.exists() else ""
     print(
-        f"\n{result}\n\n{format_top(result.top)}\n"
+        f"\n{result}\n\n{format_best(result.top)}\n"
         f"\nrun folder    {run}\npicture       {run}/architecture.png"
         f"{report_line}\ntrain it      python train.py architecture={run}"
     )

@@ -33,7 +33,7 @@ class ControllerSearch(TrialSearch):
 
     def sample(self, number: int) -> Sample:
         """Return an architecture that the controller samples for a trial."""
-        return first_sample(self.controller.sample_in(self.space_at(number)))
+        return first_sample(self.controller.sample_from(self.space_at(number)))
 
     def credit(self, reward_N: Tensor) -> Tensor:
         """Return the credit ``(N,)`` that ``loss`` takes for rewards; called once for a batch."""

@@ -66,7 +66,7 @@ class GrowingSpace:
         if self.growth.every is None:
             return self.first
         assert isinstance(self.first, ChainSpace)
-        space = self.first.deeper(number // self.growth.every * self.growth.by)
+        space = self.first.add_layers(number // self.growth.every * self.growth.by)
         return self._spaces.setdefault(space.length, space)
 
     def of(self, tokens: Sequence[int]) -> Space:

@@ -68,12 +68,12 @@ class Space(ABC):
     @property
     def length(self) -> int:
         """Number of tokens of one architecture."""
-        return len(list(self.token_options()))
+        return len(list(self.count_token_options()))
 
     @property
     def size(self) -> int:
         """Number of token sequences. Different sequences may describe the same network."""
-        return math.prod(self.token_options())
+        return math.prod(self.count_token_options())
 
     def validate(self, tokens: Sequence[int]) -> None:
         """Check a sequence of tokens.
@@ -83,11 +83,11 @@ class Space(ABC):
         """
         if len(tokens) != self.length:
             raise InputError(f"expected {self.length} tokens, got {len(tokens)}")
-        for position, (token, n) in enumerate(zip(tokens, self.token_options(), strict=True)):
+        for position, (token, n) in enumerate(zip(tokens, self.count_token_options(), strict=True)):
             if not 0 <= token < n:
                 raise InputError(f"token {position} is {token}; legal: 0 to {n - 1}")
 
-    def token_options(self) -> Iterator[int]:
+    def count_token_options(self) -> Iterator[int]:
         """Yield the number of values of each token."""
         for decision in self.decisions:
             match decision:

@@ -15,7 +15,7 @@ from lightning_nas.architecture import (
     Cell,
     CellArchitecture,
     check_names,
-    unused_states,
+    find_unused_states,
 )
 from lightning_nas.errors import InputError
 from lightning_nas.spaces.base import CellStart, Choice, Decision, NodeEnd, Pick, Space
@@ -103,7 +103,7 @@ class CellSpace(Space):
         blocks = tuple(
             self._decode_block(*tokens[i : i + step]) for i in range(0, len(tokens), step)
         )
-        return Cell(blocks, unused_states(blocks))
+        return Cell(blocks, find_unused_states(blocks))
 
     def _decode_block(
         self, first: int, second: int, left: int, right: int, combination: int = 0
@@ -126,7 +126,7 @@ class CellSpace(Space):
     def _encode_cell(self, cell: Cell, name: str) -> Iterator[int]:
         if len(cell.blocks) != self.blocks:
             raise InputError(f"the {name} cell has {len(cell.blocks)} blocks; legal: {self.blocks}")
-        if cell.outputs != unused_states(cell.blocks):
+        if cell.outputs != find_unused_states(cell.blocks):
             raise InputError(f"the {name} cell's outputs are not the states that no block reads")
         for index, block in enumerate(cell.blocks):
             yield from block.inputs

@@ -69,7 +69,7 @@ class ChainSpace(Space):
         }
         self.decisions = tuple(self._decisions())
 
-    def deeper(self, layers: int) -> "ChainSpace":
+    def add_layers(self, layers: int) -> "ChainSpace":
         """Return a space with ``layers`` more layers and the same options."""
         return ChainSpace(
             self.layers + layers, self.kernels, self.strides, self.filters, self.repeats, self.pools

@@ -54,7 +54,7 @@ TINY = [
 def test_probabilities_of_all_architectures_sum_to_one(space, make):
     torch.manual_seed(1)
     controller = make(space, hidden=8, init_range=1.0)
-    options = list(space.token_options())
+    options = list(space.count_token_options())
     every = torch.cartesian_prod(*(torch.arange(n) for n in options))
     total = controller.score(every).log_prob_N.exp().sum()
     torch.testing.assert_close(total, torch.ones(()), rtol=1e-4, atol=1e-4)

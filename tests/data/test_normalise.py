@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from lightning_nas.data.images import Normalise, channel_statistics
+from lightning_nas.data.images import Normalise, measure_channels
 
 CPU = torch.device("cpu")
 
@@ -17,14 +17,14 @@ def images() -> torch.Tensor:
 
 def test_statistics_are_measured_on_the_given_indices(images):
     indices = torch.arange(0, 600, 2)  # more than one block of 256 images
-    mean, std = channel_statistics(images, indices)
+    mean, std = measure_channels(images, indices)
     pixels = images[indices].double() / 255
     assert mean == pytest.approx(pixels.mean((0, 1, 2)).tolist(), abs=1e-12)
     assert std == pytest.approx(pixels.std((0, 1, 2), correction=0).tolist(), abs=1e-12)
 
 
 def test_normalised_channels_have_mean_0_and_deviation_1(images):
-    mean, std = channel_statistics(images, torch.arange(600))
+    mean, std = measure_channels(images, torch.arange(600))
     normalised = Normalise(mean, std, width=5, device=CPU)(images)
     assert normalised.mean((0, 2, 3)).tolist() == pytest.approx([0, 0, 0], abs=1e-4)
     assert normalised.std((0, 2, 3)).tolist() == pytest.approx([1, 1, 1], abs=1e-3)
@@ -40,7 +40,7 @@ def test_normalisation_equals_the_formula(images):
 
 def test_a_constant_channel_has_a_deviation_above_zero():
     blank = torch.full((3, 2, 2, 1), 7, dtype=torch.uint8)
-    mean, std = channel_statistics(blank, torch.arange(3))
+    mean, std = measure_channels(blank, torch.arange(3))
     assert Normalise(mean, std, 2, CPU)(blank).abs().max() < 1e-5
 
 

@@ -73,7 +73,7 @@ CASES = {
 
 def sample(space, seed):
     draws = random.Random(seed)
-    return space.decode([draws.randrange(n) for n in space.token_options()])
+    return space.decode([draws.randrange(n) for n in space.count_token_options()])
 
 
 RANDOM = {

@@ -147,7 +147,9 @@ def renumber(result, other):
 def test_the_random_arm_is_uniform(tmp_path):
     arm = RandomArm(MacroSpace(layers=4), samples=500, seed=3)
     tokens_NT = arm.sample(epoch=0, step=0, rank=0)[0].tokens_NT
-    for tokens_N, options in zip(tokens_NT.T, MacroSpace(layers=4).token_options(), strict=True):
+    for tokens_N, options in zip(
+        tokens_NT.T, MacroSpace(layers=4).count_token_options(), strict=True
+    ):
         counts = tokens_N.bincount(minlength=options)
         assert chisquare(counts.tolist()).pvalue > 1e-3
     others = [{"epoch": 1}, {"step": 1}, {"rank": 1}]

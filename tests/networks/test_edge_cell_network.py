@@ -15,7 +15,7 @@ from lightning_nas.spaces.edge_cell import EdgeCellSpace
 SPACE = EdgeCellSpace(filters=4, cells=2)
 DRAWS = random.Random(0)
 ARCHITECTURES = [
-    SPACE.decode([DRAWS.randrange(n) for n in SPACE.token_options()]) for _ in range(20)
+    SPACE.decode([DRAWS.randrange(n) for n in SPACE.count_token_options()]) for _ in range(20)
 ]
 
 

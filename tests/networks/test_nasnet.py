@@ -14,7 +14,7 @@ from lightning_nas.architecture import (
     Block,
     Cell,
     CellArchitecture,
-    unused_states,
+    find_unused_states,
 )
 from lightning_nas.errors import InputError
 from lightning_nas.layers.operations import OPERATIONS
@@ -28,7 +28,9 @@ SPACE = CellSpace(5, NASNET_OPERATIONS, combinations=COMBINATIONS, rules="nasnet
 
 def random_architectures(n):
     draws = random.Random(17)  # the first 30 contain every operation, see below
-    return [SPACE.decode([draws.randrange(k) for k in SPACE.token_options()]) for _ in range(n)]
+    return [
+        SPACE.decode([draws.randrange(k) for k in SPACE.count_token_options()]) for _ in range(n)
+    ]
 
 
 RANDOM = random_architectures(100)
@@ -132,7 +134,7 @@ def test_the_auxiliary_head_needs_a_map_of_five_pixels(size, there, caplog):
 
 def test_drop_path_grows_with_depth_and_skips_identities(monkeypatch):
     blocks = tuple(Block((0, 1), ("identity", name)) for name in ("identity", "conv_1x1"))
-    cell = Cell(blocks, unused_states(blocks))
+    cell = Cell(blocks, find_unused_states(blocks))
     network = small(CellArchitecture(cell, cell, rules="nasnet"), drop_path=0.4)
     rates = []
     monkeypatch.setattr(cell_layer, "drop_path", lambda x, rate: rates.append(rate.item()) or x)

@@ -30,7 +30,7 @@ SPACES = {
 def test_random_architectures_build_and_train(space):
     draws = random.Random(0)
     for number in range(BUILT):
-        architecture = space.decode([draws.randrange(n) for n in space.token_options()])
+        architecture = space.decode([draws.randrange(n) for n in space.count_token_options()])
         network = build_network(architecture, num_classes=3, image_size=8)
         if number < RUN:
             logits = network(torch.randn(2, 3, 8, 8))

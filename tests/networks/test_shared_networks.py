@@ -19,8 +19,8 @@ from lightning_nas.architecture import (
     CellArchitecture,
     MacroArchitecture,
     MacroLayer,
-    poolings,
-    unused_states,
+    find_poolings,
+    find_unused_states,
 )
 from lightning_nas.errors import InputError
 from lightning_nas.networks.shared_cell import SharedCellNetwork
@@ -72,7 +72,7 @@ def images(size: int = 8, batch: int = 3, seed: int = 1) -> Tensor:
 
 def random_architectures(space: Space, number: int) -> list[Architecture]:
     random = Random(7)
-    options = list(space.token_options())
+    options = list(space.count_token_options())
     return [space.decode([random.randrange(n) for n in options]) for _ in range(number)]
 
 
@@ -191,7 +191,7 @@ def with_first_operation(operation: str, kind: str) -> CellArchitecture:
     plain = Block((0, 1), ("identity", "avg_pool_3x3"))
     blocks = (Block((0, 1), (operation, "max_pool_3x3")), *[plain] * (BLOCKS - 1))
     cells = dict.fromkeys(("normal", "reduction"), (plain,) * BLOCKS) | {kind: blocks}
-    return CellArchitecture(**{k: Cell(b, unused_states(b)) for k, b in cells.items()})
+    return CellArchitecture(**{k: Cell(b, find_unused_states(b)) for k, b in cells.items()})
 
 
 @REDUCTIONS
@@ -237,7 +237,7 @@ def test_architectures_with_the_same_edge_share_its_weights(reduction: str) -> N
     plain = Block((0, 1), ("identity", "identity"))
 
     def names(*blocks: Block) -> set[str]:
-        cell = Cell(blocks, unused_states(blocks))
+        cell = Cell(blocks, find_unused_states(blocks))
         reached = names_with_gradient(network, CellArchitecture(cell, cell))
         return {name for name in reached if name.startswith("cells.") and "sep_conv" in name}
 
@@ -270,7 +270,7 @@ def test_some_architecture_uses_each_weight_of_the_cells(reduction: str) -> None
     for state, operation in itertools.product(range(BLOCKS + 1), CELL_OPERATIONS):
         states = (state % (block + 2) for block in range(BLOCKS))
         blocks = tuple(Block((read, read), (operation, operation)) for read in states)
-        cell = Cell(blocks, unused_states(blocks))
+        cell = Cell(blocks, find_unused_states(blocks))
         reached |= names_with_gradient(network, CellArchitecture(cell, cell))
     assert reached == {name for name, _ in network.named_parameters()}
 
@@ -330,8 +330,8 @@ def test_macro_network_halves_after_each_third_but_the_last() -> None:
     chain = MacroArchitecture((MacroLayer("conv_3x3"),) * 12)
     shapes = record_shapes(network.layers, network, images(32), chain)
     assert shapes == [(4, 32)] * 4 + [(4, 16)] * 4 + [(4, 8)] * 4
-    assert poolings(12) == (3, 7)
-    assert poolings(24) == (7, 15)
+    assert find_poolings(12) == (3, 7)
+    assert find_poolings(24) == (7, 15)
 
 
 def record_shapes(modules, network: nn.Module, x: Tensor, architecture: Architecture) -> list:

@@ -43,7 +43,7 @@ class LocalSearch(TrialSearch):
 
     def _list_neighbours(self, tokens: Tokens) -> Iterator[Tokens]:
         """Yield all architectures that differ from the given one in one decision."""
-        for place, options in enumerate(self.space.token_options()):
+        for place, options in enumerate(self.space.count_token_options()):
             for token in range(options):
                 if token != tokens[place]:
                     yield (*tokens[:place], token, *tokens[place + 1 :])

@@ -19,7 +19,7 @@ class LogitsController(Controller):
 
     def __init__(self, space: Space, longest: int = 64) -> None:
         super().__init__(space)
-        widest = max(space.token_options())
+        widest = max(space.count_token_options())
         self.logits_TK = nn.Parameter(torch.zeros(longest, widest))
 
     def sample(
@@ -39,7 +39,7 @@ class LogitsController(Controller):
         return Rollout(tokens_NT, log_prob_NT, entropy_T.expand_as(log_prob_NT), no_skip_kl_N)
 
     def _log_probs(self, space: Space | None) -> Tensor:
-        options = torch.tensor(list((space or self.space).token_options()))[:, None]
+        options = torch.tensor(list((space or self.space).count_token_options()))[:, None]
         widest = self.logits_TK.shape[1]
         missing = max(0, len(options) - len(self.logits_TK))
         logits_TK = nn.functional.pad(self.logits_TK, (0, 0, 0, missing))[: len(options)]

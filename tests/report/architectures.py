@@ -27,7 +27,7 @@ NASNET = CellSpace(5, NASNET_OPERATIONS, combinations=COMBINATIONS, rules="nasne
 
 def sample(space, seed):
     generator = random.Random(seed)
-    return space.decode([generator.randrange(n) for n in space.token_options()])
+    return space.decode([generator.randrange(n) for n in space.count_token_options()])
 
 
 def macro_size(seed):

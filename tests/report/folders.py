@@ -96,8 +96,10 @@ def growing_search(folder, count=160, every=40):
     first = ChainSpace(layers=2, repeats=1)
     journal = Journal(folder / "trials.sqlite", str(first))
     for number in range(count):
-        deeper = first.deeper(2 * (number // every))
-        tokens = tuple(int(n) for n in generator.integers(np.array(list(deeper.token_options()))))
+        deeper = first.add_layers(2 * (number // every))
+        tokens = tuple(
+            int(n) for n in generator.integers(np.array(list(deeper.count_token_options())))
+        )
         arm = RANDOM if number % 4 == 0 else POLICY
         proposal = Proposal(number, tokens, (-1.0,) * len(tokens), 0, arm)
         journal.propose([proposal], [to_json(deeper.decode(tokens))])
@@ -113,7 +115,7 @@ def shared_search(
     """Write a search with shared weights: 2 uniform samples, then ``steps`` of the controller."""
     generator = np.random.default_rng(seed)
     space = MacroSpace(layers=layers)
-    options = np.array(list(space.token_options()))
+    options = np.array(list(space.count_token_options()))
     metrics = [
         {"step": n, "epoch": n, "controller/entropy_epoch": 12.0, "controller/baseline_epoch": 0.4,
          "controller/reward_epoch": 0.5, "weights/accuracy_epoch": 0.5, "val/accuracy": 0.4,

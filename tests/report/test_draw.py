@@ -28,7 +28,7 @@ from lightning_nas.pictures.curves import points_on
 from lightning_nas.pictures.palette import UNKNOWN
 from lightning_nas.pictures.picture import text_width
 from lightning_nas.published import PUBLISHED
-from lightning_nas.report.draw import draw, layout_architecture, main, svg_of
+from lightning_nas.report.draw import architecture_svg, draw, layout_architecture, main
 from lightning_nas.spaces.macro import MacroSpace
 from tests.report.architectures import (
     ARCHITECTURES,
@@ -109,7 +109,7 @@ def network_ids(ids):
 
 @each
 def test_svg_has_one_id_for_each_node_and_connection(architecture):
-    ids = network_ids(svg_ids(svg_of(architecture)))
+    ids = network_ids(svg_ids(architecture_svg(architecture)))
     assert sorted(ids) == sorted(set(expected_ids(architecture)))
 
 
@@ -266,7 +266,7 @@ def test_operation_that_a_user_adds_gets_the_default_colours(is_space, monkeypat
 
 
 def test_svg_has_text_as_text_and_fallback_fonts():
-    root = ET.fromstring(svg_of(PUBLISHED["enas_micro_paper"].architecture))
+    root = ET.fromstring(architecture_svg(PUBLISHED["enas_micro_paper"].architecture))
     texts = [e.text for e in root.iter() if e.tag.endswith("}text")]
     assert {"normal cell", "reduction cell", "h[i-1]", "h[i]", "concat", "avg", "3x3"} <= set(texts)
     assert texts.count("add") == 10
@@ -276,18 +276,20 @@ def test_svg_has_text_as_text_and_fallback_fonts():
 
 def test_prefixes_keep_ids_of_one_page_unique():
     architecture = PUBLISHED["nasnet_a"].architecture
-    plain, first, second = (svg_ids(svg_of(architecture, prefix)) for prefix in ("", "a-", "b-"))
+    plain, first, second = (
+        svg_ids(architecture_svg(architecture, prefix)) for prefix in ("", "a-", "b-")
+    )
     assert [f"a-{name}" for name in plain] == first
     assert not set(first) & set(second)
 
 
 def test_svg_is_small_and_refers_to_no_other_file():
-    text = svg_of(PUBLISHED["nasnet_a"].architecture, "best-")
+    text = architecture_svg(PUBLISHED["nasnet_a"].architecture, "best-")
     assert text.startswith("<svg ")
     assert "href" not in text
     assert "url(" not in text
     assert len(text) < 25_000
-    assert len(svg_of(PUBLISHED["enas_macro"].architecture)) < 40_000
+    assert len(architecture_svg(PUBLISHED["enas_macro"].architecture)) < 40_000
 
 
 @pytest.mark.parametrize("name", ["nasnet_a", "nas_2017"])

@@ -15,7 +15,7 @@ from lightning_nas.architecture import (
     ChainArchitecture,
     ChainLayer,
     MacroArchitecture,
-    loose_layers,
+    find_loose_layers,
 )
 from lightning_nas.pictures.palette import RED
 from lightning_nas.pictures.picture import text_width
@@ -80,7 +80,7 @@ def chain_space(architecture):
         for output in range(index):
             yield f"skip-{output}-{index}", output in inputs
         if index < last:
-            yield f"skip-{index + 1}-classifier", index in loose_layers(architecture.layers)
+            yield f"skip-{index + 1}-classifier", index in find_loose_layers(architecture.layers)
 
 
 def edge_cell_space(architecture):

@@ -68,7 +68,7 @@ def test_shares_of_a_cell_count_both_cells_and_have_no_skips():
 @pytest.mark.parametrize("space", SPACES, ids=lambda space: type(space).__name__)
 def test_shares_of_random_architectures_sum_to_one(space):
     generator = random.Random(0)
-    tokens = [[generator.randrange(n) for n in space.token_options()] for _ in range(20)]
+    tokens = [[generator.randrange(n) for n in space.count_token_options()] for _ in range(20)]
     found = count_shares(space.decode(given) for given in tokens)
     assert sum(v for name, v in found.items() if name != "skips") == pytest.approx(1)
     assert 0 <= found.get("skips", 0) <= 1

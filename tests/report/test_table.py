@@ -3,7 +3,7 @@
 import csv
 
 from lightning_nas.published import load_architecture
-from lightning_nas.report.table import format_top, write_tables
+from lightning_nas.report.table import format_best, write_tables
 from lightning_nas.search.result import RankedArchitecture, SearchResult
 from lightning_nas.storage.trial import Outcome, Proposal, Trial
 
@@ -47,7 +47,7 @@ def test_a_shorter_table_deletes_the_architectures_of_a_longer_one(tmp_path):
 
 
 def test_the_printed_lines_have_reward_accuracy_and_parameters():
-    first, *rest = format_top([make_ranked(0), make_ranked(1)]).splitlines()
+    first, *rest = format_best([make_ranked(0), make_ranked(1)]).splitlines()
     assert first.split() == ["the", "best", "trial", "reward", "accuracy", "parameters"]
     assert [line.split() for line in rest] == [
         ["top/1.json", "0", "0.9000", "90.00%", "1,234,567"],

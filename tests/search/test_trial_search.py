@@ -131,7 +131,7 @@ def test_a_controller_without_parameters_searches_and_learns_nothing(name, tmp_p
     ended = search.journal.ended()
     assert [len(search.decode(t.proposal).layers) for t in ended] == [2] * 20 + [3] * 20
     for trial in ended:
-        options = search.space_of(trial.proposal.tokens).token_options()
+        options = search.space_of(trial.proposal.tokens).count_token_options()
         assert trial.proposal.log_probs == pytest.approx([-math.log(n) for n in options])
     assert result.reward == 0.03
 

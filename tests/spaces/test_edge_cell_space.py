@@ -14,7 +14,7 @@ SPACE = EdgeCellSpace()
 
 
 def test_all_architectures_round_trip_and_differ():
-    every = list(itertools.product(*map(range, SPACE.token_options())))
+    every = list(itertools.product(*map(range, SPACE.count_token_options())))
     architectures = [SPACE.decode(tokens) for tokens in every]
     assert [SPACE.encode(architecture) for architecture in architectures] == every
     assert len(set(architectures)) == len(every) == SPACE.size == 15_625

@@ -25,7 +25,7 @@ SEEDS = pytest.mark.parametrize("seed", range(NUMBER))
 
 def drawn(space, seed):
     draws = random.Random(seed)
-    return space.decode([draws.randrange(n) for n in space.token_options()])
+    return space.decode([draws.randrange(n) for n in space.count_token_options()])
 
 
 def random_cells(seed):
