@@ -39,7 +39,7 @@ from lightning_nas.storage.trial import DERIVED, POLICY, RANDOM, Trial
 EVALUATION = "evaluation."  # prefix of the settings on which the outcomes depend
 EPOCHS = "evaluation.epochs="
 TIME_LIMIT = "evaluation.time_limit="  # seconds of a training of evaluation.epochs epochs
-ADVICE = "move judged.sqlite away, or give the settings that it began with"
+ADVICE = "move judged.sqlite away, or repeat the settings of its first command"
 
 
 def judge_run(

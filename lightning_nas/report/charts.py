@@ -52,7 +52,7 @@ class Chart:
         name: Prefix of all ids in the chart, unique in the page.
         title: Heading.
         caption: How to read the chart, in one or two sentences.
-        figure: The drawn chart.
+        figure: The chart as a matplotlib figure.
     """
 
     name: str
