@@ -240,7 +240,7 @@ def test_tuning_keeps_the_best_third_and_never_sees_the_seeds_that_are_reported(
 def test_tuning_needs_two_seeds_for_a_standard_error(tmp_path, capsys):
     with pytest.raises(SystemExit):
         tune.main(["nas", "-o", str(tmp_path), "--seeds", "1"])
-    assert "--seeds: at least 2" in capsys.readouterr().err
+    assert "--seeds must be at least 2" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("name", tune.GRIDS)
@@ -252,5 +252,5 @@ def test_every_combination_of_a_grid_is_a_method(name, table):
 
 def test_what_is_kept_says_which_file_is_of_other_settings(tmp_path):
     Kept(tmp_path / "a.jsonl", {"queries": 1})
-    with pytest.raises(InputError, match=r"a\.jsonl has searches with other settings"):
+    with pytest.raises(InputError, match=r"a\.jsonl holds searches with other settings"):
         Kept(tmp_path / "a.jsonl", {"queries": 2})
