@@ -1,7 +1,6 @@
 """The source of a network's classes and functions, reduced to the code that the network uses.
 
-The text comes from the modules of this package and from those of registered operations. Nothing
-here builds or runs a network.
+Nothing here builds or runs a network.
 """
 
 import ast
