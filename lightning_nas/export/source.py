@@ -1,7 +1,6 @@
 """The source of a network's classes and functions, reduced to the code that the network uses.
 
-The text comes from the modules of this package and from those of registered operations. Nothing
-here builds or runs a network.
+Nothing here builds or runs a network.
 """
 
 import ast
@@ -26,7 +25,6 @@ LEFT_OUT = re.compile(
 )
 SECTIONS = re.compile(r"\n+(Args|Attributes|Returns|Raises):\n.*", re.DOTALL)
 PRAGMAS = re.compile(r"  # (type: ignore|noqa).*| \| tuple\[Tensor, Tensor\](?=:$)")
-BLOCKS = ("class ", "def ", "@")  # two blank lines before and after each
 
 
 def refuse(reason: str) -> InputError:
@@ -41,9 +39,6 @@ def write_value(value: Any, indent: int = 0, prefix: str = "") -> str:
         value: Value to write. Text becomes a literal, never code.
         indent: Spaces before the first line.
         prefix: Code before the value, such as ``name = ``.
-
-    >>> write_value({"conv": (3, 3)}, prefix="sizes = ")
-    'sizes = {"conv": (3, 3)}'
     """
     if is_dataclass(value):
         parts = {field.name: getattr(value, field.name) for field in fields(value)}
@@ -78,8 +73,7 @@ def brackets(head: str, items: list[str], tail: str, indent: int) -> str:
     line = head + ", ".join(items) + tail
     if "\n" not in line and indent + len(line) < WIDTH:  # a comma may follow
         return line
-    space = " " * indent
-    return "\n".join([head, *(f"{space}    {item}," for item in items), space + tail])
+    return "\n".join([head, *(" " * indent + f"    {x}," for x in items), " " * indent + tail])
 
 
 class ModuleSource:
@@ -97,13 +91,12 @@ class ModuleSource:
         for node in ast.parse(text).body:
             if isinstance(node, ast.ClassDef | ast.FunctionDef | ast.Assign | ast.AnnAssign):
                 self.definitions[_name(node)] = node
-            elif isinstance(node, ast.Import | ast.ImportFrom):
-                for alias in node.names:
-                    origin = (getattr(node, "module", alias.name), alias.name)
-                    is_module = isinstance(node, ast.Import)
-                    self.imports[alias.asname or alias.name] = (
-                        (alias.name, None) if is_module else origin
-                    )
+            elif isinstance(node, ast.ImportFrom):
+                origin = node.module or ""
+                self.imports |= {a.asname or a.name: (origin, a.name) for a in node.names}
+            elif isinstance(node, ast.Import):
+                names = {a.asname or a.name.split(".")[0]: a.name for a in node.names}
+                self.imports |= {name: (origin, None) for name, origin in names.items()}
 
     def heading(self) -> str:
         """Return the first line and the sources of the module's docstring as a comment."""
@@ -135,12 +128,12 @@ class SourceCollector:
             for rules, entries in OPERATIONS.items()
             if rules in operations
         }
-        entries = [entry for entries in self.registry.values() for entry in entries.values()]
-        factories: list[Any] = [getattr(entry, "func", entry) for entry in entries]
-        for factory in factories:
+        self.factories: dict[str, str] = {}  # module of each factory
+        for entry in (entry for entries in self.registry.values() for entry in entries.values()):
+            factory: Any = getattr(entry, "func", entry)
             if not getattr(factory, "__qualname__", "").isidentifier():
                 raise refuse(f"{factory} is not defined at the top level of a module")
-        self.factories = {factory.__name__: factory.__module__ for factory in factories}
+            self.factories[factory.__name__] = factory.__module__
         self.attributes = {"forward"}  # a member is kept if kept code mentions its name
         known = 0
         while known < len(self.attributes):
@@ -154,32 +147,24 @@ class SourceCollector:
         """Return the definitions, those of a module after those of the modules that it uses."""
         blocks: list[str] = []
         for module in self._ordered(self.root.__module__, set()):
-            blocks.append(_read_source(module).heading())
-            before = BLOCKS[0]
-            for name in _read_source(module).definitions:
-                text = self.texts[module].get(name, "")
-                if before.startswith(BLOCKS) or text.startswith(BLOCKS):
-                    blocks += [text] if text else []
-                elif text:
-                    blocks[-1] += f"\n{text}"
-                before = text or before
+            source, texts = _read_source(module), self.texts[module]
+            blocks += [source.heading(), *(texts[n] for n in source.definitions if n in texts)]
         return "\n\n\n".join(blocks)
 
     def import_lines(self) -> str:
         """Return the import statements, sorted as ruff asks for."""
-        lines: dict[bool, list[str]] = {False: [], True: []}  # by whether the module is torch's
-        members: dict[str, list[str]] = {}
+        plain, members = [], dict[str, list[str]]()
         for module, name, alias in sorted(self.imports, key=str):
+            renamed = f" as {alias}" if alias != (name or module.split(".")[0]) else ""
             if name is None:
-                line = f"import {module}" + (f" as {alias}" if alias != module else "")
-                lines[module.startswith("torch")].append(line)
+                plain.append(f"import {module}{renamed}")
             else:
-                members.setdefault(module, []).append(name)
+                members.setdefault(module, []).append(name + renamed)
         for module, names in members.items():
             names.sort(key=lambda name: (not name.isupper(), not name[0].isupper(), name))
-            line = f"from {module} import {', '.join(names)}"
-            lines[module.startswith("torch")].append(line)
-        return "\n\n".join("\n".join(group) for group in lines.values())
+            plain.append(f"from {module} import {', '.join(names)}")
+        groups = [[x for x in plain if (" torch" in x) is is_torch] for is_torch in (False, True)]
+        return "\n\n".join("\n".join(group) for group in groups)
 
     def _ordered(self, module: str, seen: set[str]) -> Iterator[str]:
         """Yield the used modules, each after those that it uses."""
@@ -200,16 +185,14 @@ class SourceCollector:
             raise refuse(f"{module}.{name} has the name of other code that the network needs")
         node = source.definitions[name]
         if getattr(source.module, name) is OPERATIONS:
-            head = f"{name}: {ast.unparse(node.annotation)} = "
-            text = write_value(self.registry, prefix=head)
+            text = write_value(self.registry, prefix=f"{name}: {ast.unparse(node.annotation)} = ")
         else:
             text = _cut(module, name, self._unused_members(node))
         self.texts[module][name] = text
         names, attributes = _words(text)
         self.attributes |= attributes
         for word in names:
-            other = self._find(source, module, word)
-            if other:
+            if other := self._find(source, module, word):
                 used.append(other)
                 self._collect(other, word)
 
@@ -234,13 +217,9 @@ class SourceCollector:
             return frozenset()
         is_base = node.name in {base.__name__ for base in self.root.__mro__[1:]}
         used = self.attributes - (set(vars(self.root)) if is_base else set())
-        is_data = bool(node.decorator_list)  # keeps its fields
-        members = {
-            _name(member)
-            for member in node.body
-            if not is_data or "ClassVar" in ast.unparse(member)
-        }
-        return frozenset(name for name in members - used if name and name[:2] != "__")
+        is_data = bool(node.decorator_list)  # a dataclass keeps its fields
+        members = [item for item in node.body if not is_data or "ClassVar" in ast.unparse(item)]
+        return frozenset(name for name in map(_name, members) if name[:2] != "__") - used - {""}
 
 
 @cache
@@ -249,6 +228,8 @@ def _cut(module: str, name: str, unused: frozenset[str]) -> str:
     source = _read_source(module)
     root = source.definitions[name]
     lines = {number: source.lines[number - 1] for number in _line_range(root, source.lines)}
+    if not module.startswith("lightning_nas."):  # LEFT_OUT holds names of this package alone
+        return "\n".join(lines.values())
     for node in ast.walk(root):
         numbers = range(0)
         if isinstance(node, ast.stmt) and node is not root:
@@ -259,12 +240,8 @@ def _cut(module: str, name: str, unused: frozenset[str]) -> str:
             numbers = range(node.lineno, (node.end_lineno or 0) + 1)
         for number in numbers:
             lines.pop(number, None)
-        if isinstance(node, ast.ClassDef | ast.FunctionDef) and ast.get_docstring(node):
-            docstring: Any = node.body[0]
-            if docstring.lineno in lines:
-                for number in range(docstring.lineno, docstring.end_lineno + 1):
-                    del lines[number]
-                lines[docstring.lineno] = _shorten_docstring(docstring)
+        if isinstance(node, ast.ClassDef | ast.FunctionDef) and node.body[0].lineno in lines:
+            _shorten_docstring(node, lines)
     kept = (PRAGMAS.sub("", lines[number]).rstrip() for number in sorted(lines))
     return re.sub(r"\n{3,}", "\n\n", "\n".join(kept)).rstrip()
 
@@ -274,9 +251,8 @@ def _words(text: str) -> tuple[list[str], set[str]]:
     """Return the names that code uses, and its attributes and strings (as in ``getattr``)."""
     parts = list(ast.walk(ast.parse(text)))
     names = dict.fromkeys(part.id for part in parts if isinstance(part, ast.Name))
-    strings = [part.value for part in parts if isinstance(part, ast.Constant)]
-    attributes = [part.attr for part in parts if isinstance(part, ast.Attribute)]
-    return list(names), {word for word in [*attributes, *strings] if isinstance(word, str)}
+    words = (getattr(part, key, None) for part in parts for key in ("attr", "value"))
+    return list(names), {word for word in words if isinstance(word, str)}
 
 
 def _name(node: Any) -> str:
@@ -306,16 +282,19 @@ def _is_left_out(node: Any) -> bool:
 def _mentions(node: ast.AST) -> bool:
     if isinstance(node, ast.keyword) and LEFT_OUT.fullmatch(node.arg or ""):
         return False  # the argument alone is left out
-    words = (getattr(node, key, None) for key in ("id", "attr", "value"))
-    is_mentioned = any(isinstance(word, str) and LEFT_OUT.fullmatch(word) for word in words)
-    return is_mentioned or any(map(_mentions, ast.iter_child_nodes(node)))
+    words = [getattr(node, key, None) for key in ("id", "attr", "value")]
+    is_left_out = any(isinstance(word, str) and LEFT_OUT.fullmatch(word) for word in words)
+    return is_left_out or any(map(_mentions, ast.iter_child_nodes(node)))
 
 
-def _shorten_docstring(node: Any) -> str:
-    """Return a docstring without sections: their arguments may be left out."""
-    full_text = inspect.cleandoc(node.value.value)
+def _shorten_docstring(node: Any, lines: dict[int, str]) -> None:
+    """Replace a docstring by its text before the sections: their arguments may be left out."""
+    full_text, first = ast.get_docstring(node) or "", node.body[0]
     text = SECTIONS.sub("", full_text)
-    if "\n" not in text and node.col_offset + len(text) + 6 > WIDTH:  # no room for the quotes
+    if "\n" not in text and first.col_offset + len(text) + 6 > WIDTH:  # no room for the quotes
         text = full_text
-    end = "\n" if "\n" in text else ""
-    return textwrap.indent(f'"""{text}{end}"""', " " * node.col_offset)
+    if text:
+        for number in range(first.lineno, first.end_lineno + 1):
+            del lines[number]
+        text = f'"""{text}\n"""' if "\n" in text else f'"""{text}"""'
+        lines[first.lineno] = textwrap.indent(text, " " * first.col_offset)

@@ -268,10 +268,13 @@ def gated_architecture(monkeypatch):
 
 def test_a_registered_operation_comes_along(gated_architecture, monkeypatch, tmp_path):
     (tmp_path / "own_operation.py").write_text(
-        "from torch import Tensor, nn\n\n\n"
+        "import torch.nn.functional\nfrom torch import Tensor, nn\n\n\n"
         "class Mine(nn.Conv2d):\n"
         "    def __init__(self, channels_in, channels_out, stride, norm) -> None:\n"
         "        super().__init__(channels_in, channels_out, 3, stride, padding=1)\n"
+        "        self.progress = 0.5\n\n"  # a name that the package's own training parts have
+        "    def forward(self, x: Tensor) -> Tensor:\n"
+        "        return torch.nn.functional.relu(super().forward(x)) * self.progress\n"
     )
     monkeypatch.syspath_prepend(tmp_path)
     architecture = gated_architecture(importlib.import_module("own_operation").Mine)
