@@ -205,7 +205,8 @@ class SourceCollector:
         origin, member = source.imports[name]
         package = origin.split(".")[0]
         if member and package in ("lightning_nas", module.split(".")[0]):
-            return origin
+            imported = _read_source(origin)  # a package may only pass the name on
+            return self._find(imported, origin, member) or origin
         if package != "torch" and package not in sys.stdlib_module_names:
             raise refuse(f"{module} imports {origin}; the file can import torch alone")
         self.imports.add((origin, member, name))
