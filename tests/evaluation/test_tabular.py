@@ -112,7 +112,7 @@ def test_what_the_table_does_not_hold_is_refused(table):
     with pytest.raises(InputError, match="is not in the edge cell space"):
         table.query(load_architecture("enas_micro"), seed=0)
     for size in ({"filters": 8}, {"cells": 1}):
-        with pytest.raises(InputError, match="5 cells in a stage and 16 filters"):
+        with pytest.raises(InputError, match="5 cells per stage and 16 filters"):
             table.mean_accuracy(EdgeCellArchitecture(("none",) * 6, **size))
 
 
