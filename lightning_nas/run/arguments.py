@@ -119,14 +119,10 @@ def add_run_arguments(arguments: list[str]) -> list[str]:
         recommended = []
     if "debug" in names | set(map(_get_name, recommended)):  # debug chooses the data
         data = []
+    search_path = _list_search_path_arguments(hydra["runtime"])
     added = [
         argument
-        for argument in (
-            *_list_search_path_arguments(hydra["runtime"]),
-            *operations,
-            *recommended,
-            *data,
-        )
+        for argument in (*search_path, *operations, *recommended, *data)
         if _get_name(argument) not in names
         and _get_name(argument) not in SEARCH_ONLY
         and not ("data" in names and _get_name(argument).split(".")[0] == "data")
@@ -246,7 +242,7 @@ def check_launcher(name: str | None) -> None:
     if name not in LAUNCHERS:
         return
     if find_spec("hydra_plugins") is None or find_spec(LAUNCHER_PACKAGE) is None:
-        raise InputError(f"hydra/launcher={name} needs a missing package: {INSTALL_LAUNCHER}")
+        raise InputError(f"hydra/launcher={name} needs a package: {INSTALL_LAUNCHER}")
     if name != "submitit_local" and shutil.which("srun") is None:
         raise InputError(
             f"hydra/launcher={name}: srun not found; start the command on a machine with SLURM, or "

@@ -71,7 +71,7 @@ class RunSession:
             self.facts["data"] = cfg.evaluation.dataset  # the data set of a table
         elif cfg.get("mode") != "export":
             self.facts["data"] = self.find_choice("data")
-        if self.earlier_summary and self.writes_results:  # for the case that this process is killed
+        if self.earlier_summary and self.writes_results:  # correct even if this run is killed
             self.folder.write_summary(self.earlier_summary | {"status": INTERRUPTED})
 
     def find_choice(self, group: str) -> str:
@@ -151,7 +151,7 @@ def run_session(
             method.
     """
     session = RunSession(cfg)
-    # each Trainer, also the Trainer of each child, would log its hardware and advertisements
+    # without this, each Trainer (one for each child) logs its hardware and advertisements
     logging.getLogger("pytorch_lightning.utilities.rank_zero").setLevel(logging.WARNING)
     if cfg.threads:
         torch.set_num_threads(cfg.threads)
