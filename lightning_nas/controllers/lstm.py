@@ -148,8 +148,8 @@ class _Pass:
 
     controller: LSTMController
     space: Space
-    n: int
-    tokens_to_score_NT: Tensor | None = None  # tokens to score; None = sample
+    n: int  # number of architectures
+    tokens_to_score_NT: Tensor | None = None  # None = sample
     generator: torch.Generator | None = None
     cell_number: int = 0  # 1 for the first cell
     nodes: list[Tensor] = field(default_factory=list)  # LSTM input after a pick of the node, (N, H)

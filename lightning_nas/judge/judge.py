@@ -85,13 +85,17 @@ def judge_run(
             "--sampled must be at least 0, --seeds, --derived-seeds, --epochs and --batches at "
             f"least 1, got {sampled}, {seeds}, {derived_seeds}, {epochs} and {batches}"
         )
-    is_limited = epochs is not None and any(one.startswith(TIME_LIMIT) for one in settings)
-    search = open_search(Path(run), [*settings, f"{EPOCHS}{epochs}"] if is_limited else settings)
+    # the given time limit is meant for the given number of epochs, so both are set together
+    has_time_limit = epochs is not None and any(one.startswith(TIME_LIMIT) for one in settings)
+    all_settings = [*settings, f"{EPOCHS}{epochs}"] if has_time_limit else settings
+    search = open_search(Path(run), all_settings)
     epochs = epochs or int(search.cfg.evaluation.epochs)
     candidates = choose_candidates(search, architectures, sampled, seeds, derived_seeds)
     with poll_signals(search) as poll:
         trials = _train_candidates(search, candidates, epochs, settings, poll)
-        shared = score_architectures(search, [one.tokens for one in candidates], batches, poll)
+        shared_scores = score_architectures(
+            search, [one.tokens for one in candidates], batches, poll
+        )
     facts = {
         "run": str(display_path(search.run.path)),
         "epochs": epochs,
@@ -101,7 +105,7 @@ def judge_run(
         "running_statistics": "tracked"
         if search.has_running_statistics
         else f"gathered on {batches}",
-        **collect_facts(_join_scores(candidates, shared, trials)),
+        **collect_facts(_join_scores(candidates, shared_scores, trials)),
         "failed": [
             {"arm": candidate.arm, "tokens": candidate.tokens, "error": trial.outcome.error}
             for candidate, its_trials in zip(candidates, trials, strict=True)
@@ -116,13 +120,15 @@ def judge_run(
 
 def _split_epochs(option: int | None, settings: Sequence[str]) -> tuple[int | None, list[str]]:
     """Return the number of epochs, from the option or a setting, and the other settings."""
-    given = {one.removeprefix(EPOCHS) for one in settings if one.startswith(EPOCHS)}
-    given |= set() if option is None else {str(option)}
-    if len(given) > 1:
-        raise InputError(f"--epochs and {EPOCHS[:-1]} differ: {', '.join(sorted(given))}; give one")
+    values = {one.removeprefix(EPOCHS) for one in settings if one.startswith(EPOCHS)}
+    values |= set() if option is None else {str(option)}
+    if len(values) > 1:
+        raise InputError(
+            f"--epochs and {EPOCHS[:-1]} differ: {', '.join(sorted(values))}; give one"
+        )
     others = [one for one in settings if not one.startswith(EPOCHS)]
     try:
-        return (int(given.pop()) if given else None), others
+        return (int(values.pop()) if values else None), others
     except ValueError as error:
         raise InputError(f"{EPOCHS[:-1]} must be a whole number: {error}") from None
 
@@ -154,8 +160,8 @@ def _train_candidates(
 ) -> list[list[Trial]]:
     """Train the candidates from scratch and return the trials of each candidate."""
     space = search.method.controller.space
-    given = [one for one in settings if one.startswith(EVALUATION)]
-    training = " ".join([f"{epochs} epochs", *sorted(given)])
+    evaluation_settings = [one for one in settings if one.startswith(EVALUATION)]
+    training = " ".join([f"{epochs} epochs", *sorted(evaluation_settings)])
     journal_arguments = (search.run.judge_journal, str(space), "judge")
     with (
         # before the journal: wrong settings must leave no file
@@ -197,7 +203,7 @@ def _build_executor(search: FinishedSearch, epochs: int) -> Executor:
 
 def _join_scores(
     candidates: Sequence[Candidate],
-    shared: Sequence[dict[str, float]],
+    shared_scores: Sequence[dict[str, float]],
     trials: Sequence[Sequence[Trial]],
 ) -> list[ArchitectureScores]:
     """Return the scores of all candidates with at least one training that succeeded.
@@ -207,12 +213,12 @@ def _join_scores(
             the derived architecture has none.
     """
     scores = []
-    for candidate, accuracies, its_trials in zip(candidates, shared, trials, strict=True):
+    for candidate, accuracies, its_trials in zip(candidates, shared_scores, trials, strict=True):
         outcomes = [trial.outcome for trial in its_trials if trial.outcome.error is None]
         if outcomes:
-            scratch = tuple(outcome.accuracies[-1] for outcome in outcomes)
+            from_scratch = tuple(outcome.accuracies[-1] for outcome in outcomes)
             arm, tokens, parameters = candidate.arm, candidate.tokens, outcomes[0].parameters
-            scores.append(ArchitectureScores(arm, tokens, accuracies, scratch, parameters))
+            scores.append(ArchitectureScores(arm, tokens, accuracies, from_scratch, parameters))
     arms = [one.arm for one in scores]
     if arms.count(RANDOM) < MIN_ARCHITECTURES or DERIVED not in arms:
         first = next(t.outcome.error for t in itertools.chain(*trials) if t.outcome.error)

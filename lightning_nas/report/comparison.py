@@ -101,7 +101,7 @@ def list_random_arm(record: RunRecord) -> tuple[Trial, ...]:
 
 
 def list_second_half(record: RunRecord) -> tuple[tuple[Trial, ...], tuple[Trial, ...]]:
-    """Return the second half of the method's trials, and the random arm to compare them with.
+    """Return the method's trials in the second half of the search, and the random arm.
 
     If the space is constant, the whole random arm is returned. If the space grows, only the part of
     the random arm with the same trial numbers is returned: these trials have equal spaces.

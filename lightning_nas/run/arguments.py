@@ -51,7 +51,7 @@ def complete_arguments(arguments: list[str]) -> list[str]:
             f"torchrun or srun started {processes} processes; they need one run folder: "
             "hydra.run.dir=RUN"
         )
-    # for the other processes, the first process of the same run may have begun the folder
+    # only the first process checks: the other processes may find the results of the first
     is_first = os.environ.get("LOCAL_RANK", "0") == "0"
     if folder and is_first and RunFolder(folder).has_begun and not is_restarted_job():
         raise InputError(
@@ -65,24 +65,24 @@ def add_resume_arguments(arguments: list[str]) -> list[str]:
     """Replace ``resume=RUN`` by arguments with which Hydra reads the configuration of RUN.
 
     Raises:
-        InputError: If RUN is not a run folder, or if an argument changes a setting without a dot or
-            a setting that the checkpoint holds.
+        InputError: If RUN is not a run folder, or if an argument is a setting without a dot or a
+            setting that the checkpoint holds.
     """
-    given = str(_get_value(arguments, "resume"))
-    RunFolder(given).check_is_run("resume")
+    resume_path = str(_get_value(arguments, "resume"))
+    RunFolder(resume_path).check_is_run("resume")
     rest = [argument for argument in arguments if _get_name(argument) != "resume"]
     for argument in rest:
         name = _get_name(argument)
         if any(part in name for part in (".optimizer.", ".scheduler.", *OPTIMIZER_GROUPS)):
             raise InputError(
-                f"{argument}: a resume cannot change this setting, which the checkpoint holds; "
+                f"{argument}: the checkpoint holds this setting, so a resume cannot change it; "
                 "begin a new run"
             )
         if not argument.startswith("-") and "." not in name:
             raise InputError(
                 f"{argument}: a resume takes only settings with a dot, such as method.samples=300"
             )
-    run = RunFolder(Path(given).resolve())
+    run = RunFolder(Path(resume_path).resolve())
     return [
         *("--config-path", str(run.hydra), "--config-name", run.config.stem),
         f"hydra.run.dir={run}",
@@ -95,10 +95,10 @@ def add_resume_arguments(arguments: list[str]) -> list[str]:
 def add_run_arguments(arguments: list[str]) -> list[str]:
     """Add the data and the recommended training of RUN to ``architecture=RUN`` or ``weights=RUN``.
 
-    The arguments of the user come last, so they replace added arguments. If the user chooses
-    ``data``, no argument about data is added. ``recipe=finetune`` is the default for weights. If
-    RUN used configurations or operations from outside of the project, the arguments for them are
-    added. In a mode other than ``fit``, only the arguments for operations are added.
+    The arguments of the user come last and replace added arguments. If the user chooses ``data``,
+    no argument about data is added. ``recipe=finetune`` is the default for weights. If RUN used
+    configurations or operations from outside of the project, the arguments for them are added. In a
+    mode other than ``fit``, only the arguments for operations are added.
     """
     weights = _get_value(arguments, "weights")
     runs = [RunFolder.find(_get_value(arguments, "architecture")), RunFolder.find(weights)]
@@ -153,8 +153,8 @@ def _list_operation_arguments(arguments: list[str], runs: list[RunFolder]) -> li
 
 def _list_data_arguments(config: DictConfig, hydra: dict[str, Any]) -> list[str]:
     """Return the arguments that choose the data of a run; empty if the run used a table."""
-    chosen = hydra["runtime"]["choices"].get("data")
-    data = [f"data={chosen}"] if chosen else []
+    name_of_data = hydra["runtime"]["choices"].get("data")
+    data = [f"data={name_of_data}"] if name_of_data else []
     data += [one for one in hydra["overrides"]["task"] if _get_name(one).startswith("data.")]
     names = set(map(_get_name, data))
     for name in IMAGE_SIZES:  # a recipe may have set the size, without an argument
@@ -204,7 +204,7 @@ def load_raw_configuration(run: RunFolder) -> DictConfig:
 
 
 def read_run_configuration(run: Path) -> DictConfig:
-    """Return the configuration of an earlier run, with the present place of the run folder.
+    """Return the configuration of an earlier run, with the current path of the run folder.
 
     References to the configuration of Hydra (``${hydra:...}``) are replaced by their values.
 

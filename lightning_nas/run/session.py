@@ -48,7 +48,8 @@ class RunSession:
         facts: Content of ``summary.json`` so far.
         status: ``INTERRUPTED`` until the command has ended, then ``COMPLETE``.
         writes_results: Whether ``finish`` writes summary and report; false in a dry run.
-        removes_empty_folder: Whether ``finish`` removes a folder without results.
+        removes_empty_folder: Whether ``finish`` removes a folder without results; true in a dry
+            run.
         earlier_summary: Summary of the run that is resumed; empty for a new run.
     """
 

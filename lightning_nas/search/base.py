@@ -39,7 +39,7 @@ class Search(LightningModule, ABC):
         journal: Open journal; None before the fit.
         scored: Number of evaluated architectures.
         poll: Function to call while the search waits; it may raise an exception to stop the search.
-        watch: Function to call with each trial that ends. Only ``TrialSearch`` calls it.
+        watch: Function that ``TrialSearch`` calls with each trial that ends.
         budget: Budget that weighs the rewards of trials.
         new_trials: Trials of the latest update that ``take_new_trials`` has not returned yet.
     """

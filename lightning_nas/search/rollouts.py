@@ -72,7 +72,7 @@ class Rollouts:
         propose: Function from trial numbers to proposals.
         decode: Function from a proposal to its architecture.
         executor: Executor that evaluates architectures.
-        journal: Journal of all proposals and trials. The stream does not evaluate its trials again.
+        journal: Journal of all proposals and trials. Trials in the journal are not evaluated again.
         stream: Settings of the stream.
         seed_of: Function from a trial number to the seed of the evaluation.
         observe: Function to call with each trial that ends; the trials in the journal come first.
@@ -121,8 +121,8 @@ class Rollouts:
         ended, open_proposals = self.journal.ended(), self.journal.open_proposals()
         if len(ended) < self.consumed:
             raise InputError(
-                f"{self.journal.path}: {len(ended)} trials have ended, but the checkpoint is from "
-                f"{self.consumed}; if you copied the run folder, copy all files, also "
+                f"{self.journal.path} has {len(ended)} ended trials, but the checkpoint was saved "
+                f"after {self.consumed}; if you copied the run folder, copy all files, also "
                 f"{self.journal.path.name}-wal"
             )
         self._next_number = len(self.journal)

@@ -73,10 +73,10 @@ class TrialSearch(Search):
         self.budget = sampling.budget
         self.growing = GrowingSpace(space, growth, sampling.samples)
         self.seen: set[tuple[int, ...]] = set()  # tokens that the method has sampled
-        self.updates = 0
+        self.updates = 0  # number of batches that the method has learned from
         self.executor: Executor | None = None
         self.rollouts: Rollouts | None = None
-        self._consumed = 0
+        self._consumed = 0  # trials taken from the stream before a resume
 
     # ---- methods for subclasses ------------------------------------------------------------------
 
@@ -168,7 +168,7 @@ class TrialSearch(Search):
         arm, seed = self.sampling.choose_arm(number)
         devices = [self.device] if self.device.type == "cuda" else []
         with torch.random.fork_rng(devices), torch.no_grad():
-            # torch.manual_seed is slow without CUDA in use: each call formats the stack
+            # torch.manual_seed is slow if CUDA is not in use: each call formats the stack
             torch.default_generator.manual_seed(seed)
             if devices:
                 torch.cuda.manual_seed(seed)
@@ -244,7 +244,7 @@ class TrialSearch(Search):
     def derive(self, samples: int, progress: Progress) -> SearchResult:
         """Choose the best trial, or the best finalist if there are finalists.
 
-        The trials of the random arm can be chosen too.
+        The chosen trial may belong to the random arm.
         """
         assert self.journal is not None
         ended = [t for t in self.journal.ended() if t.proposal.arm in ARMS]
