@@ -225,9 +225,8 @@ def test_tuning_keeps_the_best_third_and_never_sees_the_seeds_that_are_reported(
     monkeypatch.setattr(tune, "completed", planted)
     arguments = ["nas", "-o", str(tmp_path), "--seeds", "2", "--combinations", "8"]
     rate = "method.controller.optimizer.lr"
-    monkeypatch.setattr(
-        tune, "sample_combinations", lambda grid, n: [(f"{rate}={i}",) for i in range(n)]
-    )
+    rates = [(f"{rate}={i}",) for i in range(8)]
+    monkeypatch.setattr(tune, "sample_combinations", lambda grid, number: rates[:number])
     monkeypatch.setattr(tune, "OWN", (f"{rate}=0.5",))
     tune.main(arguments)
     rows = list(csv.DictReader((tmp_path / "nas.csv").open()))
