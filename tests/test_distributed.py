@@ -15,7 +15,7 @@ class CompareProcesses(pl.Callback):
     def on_train_batch_start(self, trainer, module, batch, batch_idx):
         """Compare the architectures that were sampled ahead in the first step."""
         if batch_idx == 1:
-            lengths = [len(layer.skips) for a in module._ahead for layer in a.layers]
+            lengths = [len(layer.skips) for a in module._next_architectures for layer in a.layers]
             gathered = module.all_gather(torch.tensor(lengths))
             assert not torch.equal(gathered[0], gathered[1]), "both sample the same architectures"
 

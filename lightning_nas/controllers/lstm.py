@@ -1,11 +1,11 @@
 """The LSTM controller of NAS, NASNet and ENAS.
 
-One pass over the decisions of a space samples a whole batch, or scores a given one. It never waits
-for the device. Shapes: N = architectures, T = tokens, H = hidden units, J = earlier nodes,
-K = options, M = tokens of one decision.
+One pass over the decisions of a space samples or scores a whole batch of architectures. The pass
+never waits for the device. Shapes: N = architectures, T = tokens, H = hidden units, J = earlier
+nodes, K = options, M = tokens of one decision.
 
-Source: Pham et al., 2018, Section 2, and the authors' code; ``enas.md`` lists the differences.
-Zoph and Le, 2017, Sections 3.1 and 3.3. Zoph et al., 2018, Section 3 and Appendix A.
+Sources: Pham et al., 2018, Section 2, and the released code (``enas.md`` lists the differences);
+Zoph and Le, 2017, Sections 3.1 and 3.3; Zoph et al., 2018, Section 3 and Appendix A.
 """
 
 import math
@@ -27,31 +27,33 @@ SKIPS = ("pair", "sigmoid")
 
 
 class LSTMController(Controller):
-    """Controller with an LSTM, a softmax for named choices and attention for earlier nodes.
+    """Controller with an LSTM, a softmax over named options and attention over earlier nodes.
 
-    The defaults are ENAS's. NAS: two layers of 35 units, biases, ``skips="sigmoid"``, no bound of
-    the logits, ``init_range`` 0.08. NASNet: 100 units, biases, ``picks="softmax"``, no bound.
+    The defaults are for ENAS. For NAS: ``hidden=35``, ``layers=2``, ``bias=True``,
+    ``skips="sigmoid"``, ``tanh_constant=None``, ``init_range=0.08``. For NASNet: ``hidden=100``,
+    ``bias=True``, ``picks="softmax"``, ``tanh_constant=None``.
 
     Args:
         space: Space whose decisions the controller takes.
-        hidden: Hidden units of each LSTM layer, at least 1.
+        hidden: Number of hidden units of each LSTM layer, at least 1.
         layers: Number of LSTM layers, at least 1.
         bias: Whether the LSTM has biases.
-        picks: Distribution of a pick. ``attention``: over the states of the earlier nodes.
-            ``softmax``: a softmax over the numbers of the nodes, like a named choice.
-        skips: Probability of a skip with the attention q. ``pair``: sigmoid(2 q), as in the
+        picks: How to pick an earlier node. ``attention``: attention over the states of the earlier
+            nodes. ``softmax``: a softmax over the numbers of the nodes, as for named options.
+        skips: Probability of a skip whose attention logit is q. ``pair``: sigmoid(2 q), as in the
             released ENAS. ``sigmoid``: sigmoid(q), as in NAS.
         temperature: Divisor of all logits; None = 1.
         tanh_constant: Bound of the logits; None = no bound.
-        choice_tanh_reduce: Divisor of the bound where the decision is a named choice.
-        choice_bias: Initial value of a trainable bias of named options, one number an option;
-            None = no bias. The released micro search has [10, 10, 0, 0, 0].
-        first_cell_bias: Constant bias of named options in the first cell, one number an option;
-            None = no bias. The released micro search has [0.25, 0.25, -0.25, -0.25, -0.25].
-        skip_target: Probability of a skip at which ``skip_kl_N`` is 0, in (0, 1).
-        released: Whether entropy and skip divergence are measured as in the released macro search:
-            the entropy from the sampled token alone, the divergence from half the logit of a skip.
-        init_range: Weights start uniform from minus to plus this number.
+        choice_tanh_reduce: Divisor of the bound for named options.
+        choice_bias: Initial values of a trainable bias of the logits of named options, one number
+            for each option; None = no bias. The released micro search: [10, 10, 0, 0, 0].
+        first_cell_bias: Constant bias of the bounded logits of named options in the first cell, one
+            number for each option; None = no bias. The released micro search:
+            [0.25, 0.25, -0.25, -0.25, -0.25].
+        skip_target: Probability of a skip at which the skip divergence is 0, in (0, 1).
+        released: Whether to measure entropy and skip divergence as in the released macro search:
+            the entropy from the sampled token only, the divergence from half the logit of a skip.
+        init_range: Bound of the initial weights, which are uniform in [-init_range, init_range].
 
     Raises:
         InputError: If a setting is out of range.
@@ -101,9 +103,9 @@ class LSTMController(Controller):
         self.heads = nn.ModuleDict({name: ChoiceHead(n, hidden) for name, n in choices.items()})
         widths = {d.n for d in space.decisions if isinstance(d, Pick)} if picks == "softmax" else ()
         self.picks = nn.ModuleDict({str(n): ChoiceHead(n, hidden) for n in sorted(widths)})
-        attending = Skips if picks == "softmax" else Pick | Skips
-        attends = any(isinstance(d, attending) for d in space.decisions)
-        self.attention = Attention(hidden) if attends else None
+        attention_kinds = Skips if picks == "softmax" else Pick | Skips
+        needs_attention = any(isinstance(d, attention_kinds) for d in space.decisions)
+        self.attention = Attention(hidden) if needs_attention else None
         self.temperature = temperature
         self.node_bound = tanh_constant
         self.choice_bound = None if tanh_constant is None else tanh_constant / choice_tanh_reduce
@@ -118,14 +120,14 @@ class LSTMController(Controller):
         self, n: int, space: Space | None = None, generator: torch.Generator | None = None
     ) -> Rollout:
         """Sample ``n`` architectures."""
-        return _Walk(self, space or self.space, n, generator=generator).run()
+        return _Pass(self, space or self.space, n, generator=generator).run()
 
     def score(self, tokens_NT: Tensor, space: Space | None = None) -> Rollout:
         """Return the log-probabilities and entropies of given architectures."""
-        return _Walk(self, space or self.space, len(tokens_NT), tokens_NT).run()
+        return _Pass(self, space or self.space, len(tokens_NT), tokens_NT).run()
 
     def draw_noise(self, logits: Tensor, generator: torch.Generator | None = None) -> Tensor:
-        """Return exponential noise with mean 1, in the shape of the logits of a decision."""
+        """Return exponential noise with mean 1 and the shape of the logits."""
         return torch.empty_like(logits).exponential_(generator=generator)
 
 
@@ -141,18 +143,18 @@ def _make_bias(name: str, bias: Sequence[float] | None, choices: dict[str, int])
 
 
 @dataclass
-class _Walk:
-    """One pass over the decisions for a batch of architectures."""
+class _Pass:
+    """One pass over the decisions of a space, for a batch of architectures."""
 
     controller: LSTMController
     space: Space
-    n: int
-    given_NT: Tensor | None = None  # tokens to score; None = sample
+    n: int  # number of architectures
+    tokens_to_score_NT: Tensor | None = None  # None = sample
     generator: torch.Generator | None = None
-    cell: int = 0
-    nodes: list[Tensor] = field(default_factory=list)  # inputs of the LSTM after a pick, (N, H)
-    keys: list[Tensor] = field(default_factory=list)  # keys of the nodes for the attention, (N, H)
-    tokens: list[Tensor] = field(default_factory=list)  # each (N, M)
+    cell_number: int = 0  # 1 for the first cell
+    nodes: list[Tensor] = field(default_factory=list)  # LSTM input after a pick of the node, (N, H)
+    keys: list[Tensor] = field(default_factory=list)  # attention key of each node, (N, H)
+    tokens: list[Tensor] = field(default_factory=list)  # of each decision, (N, M)
     log_probs: list[Tensor] = field(default_factory=list)
     entropies: list[Tensor] = field(default_factory=list)
     divergences: list[Tensor] = field(default_factory=list)
@@ -171,11 +173,11 @@ class _Walk:
                         self.end_node(self.step())
                         self.input = self.start_input()
                 case Choice(name, _):
-                    self.choose(self.controller.heads[name])  # type: ignore[arg-type]
+                    self.take_choice(self.controller.heads[name])  # type: ignore[arg-type]
                 case Pick(n):
-                    self.pick(n)
+                    self.take_pick(n)
                 case Skips(count):
-                    self.skip(count)
+                    self.take_skips(count)
         zero = self.input.new_zeros(self.n)
         kl = torch.stack(self.divergences).mean(dim=0) if self.divergences else zero
         tokens, log_probs, entropies = (
@@ -188,13 +190,13 @@ class _Walk:
 
     def step(self) -> Tensor:
         hidden = self.input
-        for layer, cell in enumerate(self.controller.lstm):
-            self.states[layer] = cell(hidden, self.states[layer])
+        for layer, lstm_cell in enumerate(self.controller.lstm):
+            self.states[layer] = lstm_cell(hidden, self.states[layer])
             hidden = self.states[layer][0]
         return hidden
 
     def start_cell(self, inputs: int) -> None:
-        self.cell += 1
+        self.cell_number += 1
         self.nodes, self.keys = [], []
         if self.controller.attention is not None:
             for _ in range(inputs):
@@ -202,44 +204,46 @@ class _Walk:
                 self.end_node(state, torch.zeros_like(state))
 
     def end_node(self, state: Tensor, node: Tensor | None = None) -> None:
+        """Add a node that later decisions can pick. The default of ``node`` is ``state``."""
         assert self.controller.attention is not None
         self.nodes.append(state if node is None else node)
         self.keys.append(self.controller.attention.key(state))
 
-    def choose(self, head: ChoiceHead) -> None:
+    def take_choice(self, head: ChoiceHead) -> None:
         logits = head(self.step())
         if self.controller.choice_bias is not None:
             logits = logits + self.controller.choice_bias
         logits = squash(logits, self.controller.temperature, self.controller.choice_bound)
-        if self.cell == 1 and self.controller.first_cell_bias is not None:
+        if self.cell_number == 1 and self.controller.first_cell_bias is not None:
             logits = logits + self.controller.first_cell_bias
-        self.decide(head, logits)
+        self.feed_back(head, logits)
 
-    def decide(self, head: ChoiceHead, logits: Tensor) -> None:
+    def feed_back(self, head: ChoiceHead, logits: Tensor) -> None:
+        """Take one token. The embedding of the token is the next input of the LSTM."""
         self.input = head.embedding(self._take_tokens(logits[:, None]).squeeze(1))
 
-    def pick(self, n: int) -> None:
+    def take_pick(self, n: int) -> None:
         if str(n) in self.controller.picks:
             head: ChoiceHead = self.controller.picks[str(n)]  # type: ignore[assignment]
-            self.decide(head, self._squash_node(head(self.step())))
+            self.feed_back(head, self._squash_node(head(self.step())))
             return
         token = self._take_tokens(self._attend(self.step())[:, None])
         nodes = torch.stack(self.nodes, dim=1)
         index = token[:, :, None].expand(-1, -1, nodes.shape[-1])
         self.input = nodes.gather(1, index).squeeze(1)
 
-    def skip(self, count: int) -> None:
+    def take_skips(self, count: int) -> None:
         state = self.step()
         if count == 0:
             self.input = self.start_input()
         else:
             logit = self._attend(state)
-            off = -logit if self.controller.has_paired_skips else torch.zeros_like(logit)
-            skips = self._take_tokens(torch.stack([off, logit], dim=-1)).to(logit.dtype)
+            logit_off = -logit if self.controller.has_paired_skips else torch.zeros_like(logit)
+            skips = self._take_tokens(torch.stack([logit_off, logit], dim=-1)).to(logit.dtype)
             nodes = torch.stack(self.nodes, dim=1)
             total = (skips[:, None] @ nodes).squeeze(1)
             self.input = total / (1 + skips.sum(dim=1, keepdim=True))
-            self.divergences.append(self._measure_divergence(logit - off))
+            self.divergences.append(self._measure_divergence(logit - logit_off))
         self.end_node(state)
 
     def _attend(self, state: Tensor) -> Tensor:
@@ -250,29 +254,29 @@ class _Walk:
     def _squash_node(self, logits: Tensor) -> Tensor:
         return squash(logits, self.controller.temperature, self.controller.node_bound)
 
-    def _measure_divergence(self, skip: Tensor) -> Tensor:
+    def _measure_divergence(self, logit_NJ: Tensor) -> Tensor:
         """Return the KL divergence of the skips from the target, summed over the skips, ``(N,)``.
 
         Args:
-            skip: Logits of the skips ``(N, J)``. The released ENAS halves them here.
+            logit_NJ: Logits of the skips. The released ENAS uses half of each logit.
         """
         target = self.controller.skip_target
-        skip = skip / 2 if self.controller.released else skip
-        log_on, log_off = F.logsigmoid(skip), F.logsigmoid(-skip)
+        logit_NJ = logit_NJ / 2 if self.controller.released else logit_NJ
+        log_on, log_off = F.logsigmoid(logit_NJ), F.logsigmoid(-logit_NJ)
         goal_on, goal_off = math.log(target), math.log(1 - target)
         return (log_on.exp() * (log_on - goal_on) + log_off.exp() * (log_off - goal_off)).sum(dim=1)
 
     def _take_tokens(self, logits_NMK: Tensor) -> Tensor:
-        """Sample the M tokens of a decision, or take the given ones, and record them."""
+        """Sample the M tokens of a decision, or take the tokens to score. Record the tokens."""
         logits = logits_NMK.float()
         log_probs = logits.log_softmax(dim=-1)
-        if self.given_NT is None:
-            # Gumbel's trick: argmax of logits minus log of exponential noise samples the softmax.
-            # Unlike torch.multinomial it does not wait for a GPU.
+        if self.tokens_to_score_NT is None:
+            # Gumbel's trick: the argmax of (logits - log of exponential noise) is a sample of the
+            # softmax. torch.multinomial would wait for the GPU.
             noise = self.controller.draw_noise(logits, self.generator)
             tokens = (logits - noise.log()).argmax(dim=-1)
         else:
-            tokens = self.given_NT[:, self.position : self.position + logits.shape[1]]
+            tokens = self.tokens_to_score_NT[:, self.position : self.position + logits.shape[1]]
         self.position += logits.shape[1]
         log_prob = log_probs.gather(-1, tokens[..., None]).squeeze(-1)
         self.tokens.append(tokens)

@@ -1,4 +1,8 @@
-"""Judges the shared weights of an ENAS search: writes ``weight_sharing.json`` and its plot."""
+"""The judge of an ENAS search: do the shared weights rank architectures correctly?
+
+The judge trains architectures from scratch and compares their accuracies with the accuracies under
+the shared weights. It writes ``weight_sharing.json`` and plots into the run folder.
+"""
 
 import copy
 import itertools
@@ -36,10 +40,10 @@ from lightning_nas.storage.journal import Journal
 from lightning_nas.storage.run_folder import RunFolder, display_path
 from lightning_nas.storage.trial import DERIVED, POLICY, RANDOM, Trial
 
-EVALUATION = "evaluation."  # prefix of the settings on which the outcomes depend
+EVALUATION = "evaluation."  # prefix of the settings that change outcomes
 EPOCHS = "evaluation.epochs="
-TIME_LIMIT = "evaluation.time_limit="  # seconds of a training of evaluation.epochs epochs
-ADVICE = "move judged.sqlite away, or repeat the settings of its first command"
+TIME_LIMIT = "evaluation.time_limit="  # seconds, for a training of evaluation.epochs epochs
+ADVICE = "move judged.sqlite away, or use the settings of the first judge command"
 
 
 def judge_run(
@@ -52,17 +56,19 @@ def judge_run(
     batches: int,
     settings: Sequence[str],
 ) -> None:
-    """Judge the shared weights of a run, write the results and the report, and print the results.
+    """Judge the shared weights of a run. Write the results and the report, and print the results.
 
     Args:
         run: The run folder.
         architectures: Number of uniformly sampled architectures, at least 3.
         sampled: Number of architectures that the controller samples, at least 0.
         seeds: Number of trainings of each architecture, at least 1.
-        derived_seeds: Number of trainings of the derived architecture; None = ``seeds``.
-        epochs: Epochs of a training; None = ``evaluation.epochs`` of the settings or of the search.
-        batches: Number of batches on which running statistics are gathered, if the search tracked
-            none; at least 1.
+        derived_seeds: Number of trainings of the derived architecture, at least 1; None =
+            ``seeds``.
+        epochs: Number of epochs of a training, at least 1; None = ``evaluation.epochs`` of the
+            settings or of the search.
+        batches: Number of training batches for running statistics of batch norm, at least 1. Unused
+            if the search tracked running statistics.
         settings: Settings ``name=value`` of the trainings.
 
     Raises:
@@ -79,13 +85,17 @@ def judge_run(
             "--sampled must be at least 0, --seeds, --derived-seeds, --epochs and --batches at "
             f"least 1, got {sampled}, {seeds}, {derived_seeds}, {epochs} and {batches}"
         )
-    is_limited = epochs is not None and any(one.startswith(TIME_LIMIT) for one in settings)
-    search = open_search(Path(run), [*settings, f"{EPOCHS}{epochs}"] if is_limited else settings)
+    # the given time limit is meant for the given number of epochs, so both are set together
+    has_time_limit = epochs is not None and any(one.startswith(TIME_LIMIT) for one in settings)
+    all_settings = [*settings, f"{EPOCHS}{epochs}"] if has_time_limit else settings
+    search = open_search(Path(run), all_settings)
     epochs = epochs or int(search.cfg.evaluation.epochs)
     candidates = choose_candidates(search, architectures, sampled, seeds, derived_seeds)
     with poll_signals(search) as poll:
         trials = _train_candidates(search, candidates, epochs, settings, poll)
-        shared = score_architectures(search, [one.tokens for one in candidates], batches, poll)
+        shared_scores = score_architectures(
+            search, [one.tokens for one in candidates], batches, poll
+        )
     facts = {
         "run": str(display_path(search.run.path)),
         "epochs": epochs,
@@ -95,11 +105,11 @@ def judge_run(
         "running_statistics": "tracked"
         if search.has_running_statistics
         else f"gathered on {batches}",
-        **collect_facts(_join_scores(candidates, shared, trials)),
+        **collect_facts(_join_scores(candidates, shared_scores, trials)),
         "failed": [
             {"arm": candidate.arm, "tokens": candidate.tokens, "error": trial.outcome.error}
-            for candidate, trained in zip(candidates, trials, strict=True)
-            for trial in trained
+            for candidate, its_trials in zip(candidates, trials, strict=True)
+            for trial in its_trials
             if trial.outcome.error is not None
         ],
     }
@@ -109,14 +119,16 @@ def judge_run(
 
 
 def _split_epochs(option: int | None, settings: Sequence[str]) -> tuple[int | None, list[str]]:
-    """Return the epochs of a training, from the option or the settings, and the other settings."""
-    given = {one.removeprefix(EPOCHS) for one in settings if one.startswith(EPOCHS)}
-    given |= set() if option is None else {str(option)}
-    if len(given) > 1:
-        raise InputError(f"--epochs and {EPOCHS[:-1]} differ: {', '.join(sorted(given))}; give one")
+    """Return the number of epochs, from the option or a setting, and the other settings."""
+    values = {one.removeprefix(EPOCHS) for one in settings if one.startswith(EPOCHS)}
+    values |= set() if option is None else {str(option)}
+    if len(values) > 1:
+        raise InputError(
+            f"--epochs and {EPOCHS[:-1]} differ: {', '.join(sorted(values))}; give one"
+        )
     others = [one for one in settings if not one.startswith(EPOCHS)]
     try:
-        return (int(given.pop()) if given else None), others
+        return (int(values.pop()) if values else None), others
     except ValueError as error:
         raise InputError(f"{EPOCHS[:-1]} must be a whole number: {error}") from None
 
@@ -124,7 +136,7 @@ def _split_epochs(option: int | None, settings: Sequence[str]) -> tuple[int | No
 def choose_candidates(
     search: FinishedSearch, architectures: int, sampled: int, seeds: int, derived_seeds: int
 ) -> list[Candidate]:
-    """Return the architectures to judge; a larger number begins with the same ones."""
+    """Return the architectures to judge. Larger numbers add architectures and keep the others."""
     controller = search.method.controller
     policies = (
         (RANDOM, UniformController(controller.space), architectures),
@@ -146,21 +158,22 @@ def _train_candidates(
     settings: Sequence[str],
     poll: Poll,
 ) -> list[list[Trial]]:
-    """Train the candidates from scratch and return the trials of each."""
+    """Train the candidates from scratch and return the trials of each candidate."""
     space = search.method.controller.space
-    given = [one for one in settings if one.startswith(EVALUATION)]
-    training = " ".join([f"{epochs} epochs", *sorted(given)])
-    journal_args = (search.run.judge_journal, str(space), "judge")
+    evaluation_settings = [one for one in settings if one.startswith(EVALUATION)]
+    training = " ".join([f"{epochs} epochs", *sorted(evaluation_settings)])
+    journal_arguments = (search.run.judge_journal, str(space), "judge")
     with (
-        closing(_build_executor(search, epochs)) as executor,  # may refuse: before the journal
-        closing(Journal(*journal_args, advice=ADVICE, training=training)) as journal,
+        # before the journal: wrong settings must leave no file
+        closing(_build_executor(search, epochs)) as executor,
+        closing(Journal(*journal_arguments, advice=ADVICE, training=training)) as journal,
     ):
         trainings = Trainings(candidates, journal, search.cfg.seed)
-        done = trainings.ended
-        with tqdm(desc="Training", total=len(trainings), initial=done, file=sys.stderr) as bar:
+        earlier, total = trainings.ended, len(trainings)
+        with tqdm(desc="Training", total=total, initial=earlier, file=sys.stderr) as bar:
 
             def show_progress(trial: Trial) -> None:
-                bar.update(trial.order > done)
+                bar.update(trial.order > earlier)
 
             return trainings.run(
                 lambda proposal: space.decode(proposal.tokens),
@@ -171,10 +184,10 @@ def _train_candidates(
 
 
 def _build_executor(search: FinishedSearch, epochs: int) -> Executor:
-    """Return the executor of the trainings.
+    """Return the executor for the trainings.
 
     Raises:
-        InputError: If the evaluator, the executor or the network refuses a setting.
+        InputError: If the evaluator, the executor or the network cannot use a setting.
     """
     method = search.method
     assert method.make_evaluator is not None
@@ -182,59 +195,59 @@ def _build_executor(search: FinishedSearch, epochs: int) -> Executor:
     try:
         evaluator = method.make_evaluator(data=search.data).final(epochs)
         if isinstance(evaluator, ChildTraining):
-            evaluator.cost(search.load_derived())  # builds a network, which checks its settings
+            evaluator.cost(search.load_derived())  # the network checks its settings
         return method.make_executor(evaluator)
-    except (TypeError, ValueError) as error:  # Hydra's partial classes raise plain errors
+    except (TypeError, ValueError) as error:  # from classes with _partial_
         raise InputError(" ".join(str(error).split())) from error
 
 
 def _join_scores(
     candidates: Sequence[Candidate],
-    shared: Sequence[dict[str, float]],
+    shared_scores: Sequence[dict[str, float]],
     trials: Sequence[Sequence[Trial]],
 ) -> list[ArchitectureScores]:
-    """Return the scores of the candidates of which at least one training succeeded.
+    """Return the scores of all candidates with at least one training that succeeded.
 
     Raises:
-        InputError: If too few trainings of the random arm succeeded, or none of the derived
-            architecture.
+        InputError: If too few architectures of the random arm have a training that succeeded, or
+            the derived architecture has none.
     """
     scores = []
-    for candidate, accuracies, trained in zip(candidates, shared, trials, strict=True):
-        outcomes = [trial.outcome for trial in trained if trial.outcome.error is None]
+    for candidate, accuracies, its_trials in zip(candidates, shared_scores, trials, strict=True):
+        outcomes = [trial.outcome for trial in its_trials if trial.outcome.error is None]
         if outcomes:
-            alone = tuple(outcome.accuracies[-1] for outcome in outcomes)
+            from_scratch = tuple(outcome.accuracies[-1] for outcome in outcomes)
             arm, tokens, parameters = candidate.arm, candidate.tokens, outcomes[0].parameters
-            scores.append(ArchitectureScores(arm, tokens, accuracies, alone, parameters))
+            scores.append(ArchitectureScores(arm, tokens, accuracies, from_scratch, parameters))
     arms = [one.arm for one in scores]
     if arms.count(RANDOM) < MIN_ARCHITECTURES or DERIVED not in arms:
         first = next(t.outcome.error for t in itertools.chain(*trials) if t.outcome.error)
         raise InputError(
-            f"too many trainings failed; the first error: {first}; run the same command again to "
-            "repeat the failed trainings"
+            f"too many trainings failed; the first error: {first}; to repeat the failed trainings, "
+            "run the same command again"
         )
     return scores
 
 
 def _write_facts(facts: dict[str, Any], run: RunFolder) -> str:
-    """Write the facts and their plot; return a line for each file."""
+    """Write the facts and their plot. Return one line of text for each file."""
     paths = [run.judgement.with_suffix(suffix) for suffix in (".json", ".svg", ".png")]
     try:
         write_json(paths[0], facts, indent=1)
         for path in paths[1:]:
             draw_scatter(facts, path)
     except OSError as error:
-        raise InputError(f"{run}: cannot be written to ({error.strerror})") from None
+        raise InputError(f"{run}: cannot write into this folder ({error.strerror})") from None
     names = ("figures", "picture", "")
     return "\n".join(f"{name:<14}{display_path(p)}" for name, p in zip(names, paths, strict=True))
 
 
 @contextmanager
 def poll_signals(search: FinishedSearch) -> Iterator[Poll]:
-    """Yield a function that raises ``Interrupted`` if a SIGINT or a SIGTERM has arrived.
+    """Yield a function that raises ``Interrupted`` if SIGINT or SIGTERM has arrived.
 
-    The signal may also end the processes that load images; their error is then replaced by
-    ``Interrupted``.
+    The signal may also end the worker processes that load images. In this case ``Interrupted``
+    replaces the error of the workers.
     """
     stop = StopAtStep()
     search.trainer.callbacks.append(stop)  # type: ignore[attr-defined]

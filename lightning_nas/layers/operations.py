@@ -1,9 +1,9 @@
-"""The registry of operations: for each rule set, the factory of every operation by its name.
+"""The registry of operations: for each rule set, the factory of each operation, by name.
 
-A rule set says how a network uses an operation: ``enas``, ``darts`` and ``nasnet`` for the edges of
-cells, ``macro`` for the layers of the macro space, ``edge`` for the edges of edge cells. Spaces,
-networks, pictures and exports know the operations in this registry and no others.
-``register_operation`` adds one.
+A rule set groups the operations that one kind of network uses: ``enas``, ``darts`` and ``nasnet``
+for the blocks of cells, ``macro`` for the layers of the macro space, ``edge`` for the edges of edge
+cells. Networks can build only the operations in this registry. ``register_operation`` adds one.
+``architecture/operation_names.py`` has the legal names, for code that must not import torch.
 """
 
 import math
@@ -41,7 +41,7 @@ class Identity(nn.Identity):
 class Zero(nn.Module):
     """Layer that returns zeros.
 
-    The layers before it still get a gradient, which is zero: DDP fails on parameters without one.
+    The input still gets a gradient of zeros, because DDP fails on parameters without a gradient.
     """
 
     reads_relu = False
@@ -52,24 +52,24 @@ class Zero(nn.Module):
 
 
 class StridedIdentity(FactorizedReduction):
-    """Factorized reduction of a map before its ReLU: the identity with stride 2 of ENAS."""
+    """Identity with stride 2 of ENAS: a factorized reduction of the map before the ReLU."""
 
     reads_relu = False
 
 
 class ReluReduction(FactorizedReduction):
-    """Factorized reduction of a map after its ReLU: the identity with stride 2 of DARTS."""
+    """Identity with stride 2 of DARTS: a factorized reduction of the map after the ReLU."""
 
     reads_relu = True
 
 
 class ProjectedPool(nn.Sequential):
-    """Pooling of a map before its ReLU, then 1x1 convolution and batch norm without a ReLU."""
+    """Pooling of the map before the ReLU, then a 1x1 convolution and batch norm, without ReLU."""
 
     reads_relu = False
 
 
-def _identity(
+def _make_identity(
     channels_in: int,
     channels_out: int,
     stride: int,
@@ -79,17 +79,19 @@ def _identity(
     return Identity() if stride == 1 else reduction(channels_in, channels_out, norm)
 
 
-def _projected_identity(channels_in: int, channels_out: int, stride: int, norm: Norm) -> nn.Module:
+def _make_projected_identity(
+    channels_in: int, channels_out: int, stride: int, norm: Norm
+) -> nn.Module:
     if stride == 1 and channels_in == channels_out:
         return Identity()
     return ConvNorm(channels_in, channels_out, stride, norm)
 
 
-def _zero(channels_in: int, channels_out: int, stride: int, norm: Norm) -> nn.Module:
+def _make_zero(channels_in: int, channels_out: int, stride: int, norm: Norm) -> nn.Module:
     return Zero()
 
 
-def _pool(
+def _make_pool(
     channels_in: int,
     channels_out: int,
     stride: int,
@@ -101,13 +103,13 @@ def _pool(
     return ProjectedPool(pool(stride), ConvNorm(channels_in, channels_out, 1, norm))
 
 
-def _bare_conv(
+def _make_bare_conv(
     channels_in: int, channels_out: int, stride: int, norm: Norm, kernel: int
 ) -> nn.Module:
     return Conv2d(channels_in, channels_out, kernel, stride)
 
 
-def _bare_separable_conv(
+def _make_bare_separable_conv(
     channels_in: int, channels_out: int, stride: int, norm: Norm, kernel: int
 ) -> nn.Module:
     depthwise = Conv2d(channels_in, channels_in, kernel, stride, groups=channels_in)
@@ -115,52 +117,52 @@ def _bare_separable_conv(
 
 
 _POOLS: dict[str, OperationFactory] = {
-    "avg_pool_3x3": partial(_pool, pool=AveragePool),
-    "max_pool_3x3": partial(_pool, pool=MaxPool),
+    "avg_pool_3x3": partial(_make_pool, pool=AveragePool),
+    "max_pool_3x3": partial(_make_pool, pool=MaxPool),
 }
 _ENAS: dict[str, OperationFactory] = {
     "sep_conv_3x3": partial(SeparableConv, kernel=3),
     "sep_conv_5x5": partial(SeparableConv, kernel=5),
     **_POOLS,
-    "identity": _identity,
+    "identity": _make_identity,
 }
 OPERATIONS: dict[str, dict[str, OperationFactory]] = {
     "enas": _ENAS,
     "darts": {
         **_ENAS,
         "sep_conv_7x7": partial(SeparableConv, kernel=7),
-        "identity": partial(_identity, reduction=ReluReduction),
+        "identity": partial(_make_identity, reduction=ReluReduction),
     },
     "nasnet": {
-        "identity": _projected_identity,
+        "identity": _make_projected_identity,
         "conv_1x3_3x1": partial(AsymmetricConv, kernel=3),
         "conv_1x7_7x1": partial(AsymmetricConv, kernel=7),
         "dil_conv_3x3": partial(ConvNorm, kernel=3, dilation=2),
         **_POOLS,
-        "max_pool_5x5": partial(_pool, pool=partial(MaxPool, kernel=5)),
-        "max_pool_7x7": partial(_pool, pool=partial(MaxPool, kernel=7)),
+        "max_pool_5x5": partial(_make_pool, pool=partial(MaxPool, kernel=5)),
+        "max_pool_7x7": partial(_make_pool, pool=partial(MaxPool, kernel=7)),
         "conv_1x1": ConvNorm,
         "conv_3x3": partial(ConvNorm, kernel=3),
         "sep_conv_3x3": partial(SeparableConv, kernel=3),
         "sep_conv_5x5": partial(SeparableConv, kernel=5),
         "sep_conv_7x7": partial(SeparableConv, kernel=7),
     },
-    "macro": {  # bare: the layer of the network adds activation and batch norm
-        "conv_3x3": partial(_bare_conv, kernel=3),
-        "sep_conv_3x3": partial(_bare_separable_conv, kernel=3),
-        "conv_5x5": partial(_bare_conv, kernel=5),
-        "sep_conv_5x5": partial(_bare_separable_conv, kernel=5),
+    "macro": {  # bare: the network adds activation and batch norm
+        "conv_3x3": partial(_make_bare_conv, kernel=3),
+        "sep_conv_3x3": partial(_make_bare_separable_conv, kernel=3),
+        "conv_5x5": partial(_make_bare_conv, kernel=5),
+        "sep_conv_5x5": partial(_make_bare_separable_conv, kernel=5),
         **_POOLS,
     },
     "edge": {
-        "none": _zero,
-        "identity": _identity,
+        "none": _make_zero,
+        "identity": _make_identity,
         "conv_1x1": ReluConvNorm,
         "conv_3x3": partial(ReluConvNorm, kernel=3),
-        "avg_pool_3x3": partial(_pool, pool=AveragePool),
+        "avg_pool_3x3": partial(_make_pool, pool=AveragePool),
     },
 }
-POOLINGS = tuple(_POOLS)  # the macro space applies no batch norm after them
+POOLINGS = tuple(_POOLS)  # networks of the macro space have no batch norm after a pooling
 
 
 def make_operation(
@@ -173,7 +175,7 @@ def make_operation(
         name: Name of the operation.
         channels_in: Number of input channels.
         channels_out: Number of output channels.
-        stride: 1 or 2.
+        stride: Stride in pixels, 1 or 2.
         norm: Factory of batch norms.
 
     Raises:
@@ -181,12 +183,12 @@ def make_operation(
     """
     if name not in OPERATIONS[rules]:
         legal = ", ".join(OPERATIONS[rules])
-        raise InputError(f"no operation {name!r} is registered for {rules}; legal: {legal}")
+        raise InputError(f"operation {name!r} is not registered for {rules}; legal: {legal}")
     return OPERATIONS[rules][name](channels_in, channels_out, stride, norm)
 
 
-ADDED: dict[str, dict[str, OperationFactory]] = {}  # operations that register_operation has added
-_TRIALS = {  # (channels in, stride) with which the networks of a rule set build operations
+ADDED: dict[str, dict[str, OperationFactory]] = {}  # operations from register_operation
+_CHECKS = {  # (channels in, stride) for which the networks of a rule set build operations
     "enas": ((8, 1), (8, 2)),
     "darts": ((8, 1), (8, 2)),
     "nasnet": ((8, 1), (8, 2), (16, 1), (16, 2)),
@@ -199,11 +201,12 @@ def register_operations(operations: Mapping[str, Mapping[str, object]] | None) -
     """Register the operations of a configuration.
 
     Args:
-        operations: For each rule set, the factories by the name of the operation: a callable or its
-            dotted name, such as ``{"enas": {"my_conv": "my_module.make_my_conv"}}``. None = none.
+        operations: For each rule set, the factory of each operation, by name. A factory is a
+            callable, or its dotted name, such as
+            ``{"enas": {"my_conv": "my_module.make_my_conv"}}``. None = no operations.
 
     Raises:
-        InputError: If a factory cannot be imported, or ``register_operation`` refuses it.
+        InputError: If a factory cannot be imported, or ``register_operation`` refuses the factory.
     """
     for rules, factories in (operations or {}).items():
         if not isinstance(factories, Mapping):
@@ -223,29 +226,30 @@ def _import_factory(setting: str, dotted_name: str) -> object:
         raise InputError(f"{setting}={dotted_name}: {' '.join(str(error).split())}") from error
     if factory is None:
         raise InputError(
-            f"{setting}={dotted_name}: not found; its module must be importable from here "
-            "(PYTHONPATH)"
+            f"{setting}={dotted_name}: not found; check the name, and that PYTHONPATH contains the "
+            "folder of the module"
         )
     return factory
 
 
 def register_operation(rules: str, name: str, factory: OperationFactory) -> None:
-    """Add an operation to a rule set, so that spaces may name it and networks build it.
+    """Add an operation to a rule set. Spaces can then list the name, and networks can build it.
 
-    The factory is tried once on small maps. A layer with a class attribute ``reads_relu = True``
-    reads a state of a cell after its ReLU, others before it. Registering the same factory again has
-    no effect.
+    The layer is checked on small maps. In a cell, a layer with the class attribute
+    ``reads_relu = True`` gets its input after the ReLU; all other layers get the input before the
+    ReLU. A second registration of the same factory has no effect.
 
     Args:
         rules: Rule set, a key of ``OPERATIONS``.
         name: Name in architecture files and settings: letters, digits and underscores.
-        factory: Function of ``(channels_in, channels_out, stride, norm)``, where ``norm(channels)``
-            makes a batch norm, that returns a layer from ``(N, channels_in, H, W)`` to
+        factory: Function of ``(channels_in, channels_out, stride, norm)`` that returns a layer. The
+            argument ``norm`` is a function from a number of channels to a batch norm. The layer
+            maps ``(N, channels_in, H, W)`` to
             ``(N, channels_out, ceil(H / stride), ceil(W / stride))``.
 
     Raises:
-        InputError: If the rule set is unknown, the name is taken or not usable, or the layer fails,
-            changes its input in place, or returns another shape.
+        InputError: If the rule set is unknown; if the name is taken or not legal; or if the layer
+            raises an error, changes its input in place, or returns another shape.
     """
     setting = f"operations.{rules}.{name}"
     if rules in OPERATIONS and name in OPERATIONS[rules]:
@@ -256,7 +260,7 @@ def register_operation(rules: str, name: str, factory: OperationFactory) -> None
         raise InputError(f"{setting} must be a function or a class, got {factory!r}")
     if isinstance(name, str) and hasattr(nn.ModuleDict(), name):
         raise InputError(f"{setting}: torch reserves this name; choose another one")
-    for channels_in, stride in _TRIALS.get(rules, ()):
+    for channels_in, stride in _CHECKS.get(rules, ()):
         _check_layer(setting, factory, channels_in, stride)
     register_name(rules, name)
     OPERATIONS[rules][name] = factory
@@ -264,10 +268,10 @@ def register_operation(rules: str, name: str, factory: OperationFactory) -> None
 
 
 def _check_layer(setting: str, factory: OperationFactory, channels_in: int, stride: int) -> None:
-    """Raise InputError unless the factory's layer works for ``channels_in`` -> 8 channels."""
+    """Raise InputError if the layer from ``channels_in`` to 8 channels does not work."""
     size = math.ceil(7 / stride)
     where = f"{setting} with {channels_in} to 8 channels and stride {stride}"
-    with torch.random.fork_rng(devices=[]):  # a registration must not change the search's numbers
+    with torch.random.fork_rng(devices=[]):  # keep the random state of the search
         x = torch.randn(2, channels_in, 7, 7)
         before = x.clone()
         try:
@@ -277,8 +281,6 @@ def _check_layer(setting: str, factory: OperationFactory, channels_in: int, stri
             raise InputError(f"{where}: {type(error).__name__}: {reason}") from error
     if not isinstance(out, Tensor) or out.shape != (2, 8, size, size):
         shape = tuple(out.shape) if isinstance(out, Tensor) else type(out).__name__
-        raise InputError(
-            f"{where} must return the shape {(2, 8, size, size)} for {tuple(x.shape)}, got {shape}"
-        )
+        raise InputError(f"{where} must map {tuple(x.shape)} to {(2, 8, size, size)}, got {shape}")
     if not x.equal(before):
-        raise InputError(f"{where} changes its input in place: other layers read the same map")
+        raise InputError(f"{where} changes its input in place, but other layers read the same map")

@@ -1,13 +1,16 @@
-"""ENAS: one set of weights for all architectures, and a controller that learns which are good.
+"""ENAS: all architectures share one set of weights, and a controller learns to sample good ones.
 
-Each epoch: (1) for each batch of the training split, sample an architecture and take a step on the
-shared weights; (2) for each controller step, sample a few architectures, take their accuracy on
-validation images as reward, and take a REINFORCE step on the controller. At the end: sample
-architectures, rank them on the whole validation split, and keep the best. Between (1) and (2) the
-random arm is scored in the same way. Nothing learns from it; it shows the value of the controller.
+Each epoch has three phases:
 
-Source: Pham et al., 2018, https://arxiv.org/abs/1802.03268. ``enas.md`` has the details;
-``search/shared_search.py`` has data, journal, checks and checkpoints.
+1. For each batch of the training split: sample an architecture and take a step on its weights.
+2. Score the random arm on validation images. Nothing learns from the random arm.
+3. For each controller step: sample a few architectures, score them on validation images, and take
+   a REINFORCE step on the controller. The reward is the accuracy.
+
+At the end: sample architectures, rank them on the whole validation split, and choose the best one.
+
+Source: Pham et al., 2018, https://arxiv.org/abs/1802.03268. ``enas.md`` has the details.
+``search/shared_search.py``, the base class, has data, journal, checks and checkpoints.
 """
 
 from collections import deque
@@ -27,25 +30,25 @@ from lightning_nas.search.shared_search import SharedSearch
 from lightning_nas.storage.trial import DERIVED, RANDOM, best_of
 
 Batch = tuple[Phase, tuple[Tensor, Tensor]]
-SAMPLED_AHEAD = 128  # architectures for one transfer from the device in the weights phase
+SAMPLES_PER_TRANSFER = 128  # architectures in one transfer from the device to the CPU
 
 
 class ENAS(SharedSearch):
-    """Shared weights and a controller that learn in turns. ``SharedSearch`` has the arguments."""
+    """Search with shared weights and a controller. ``SharedSearch`` documents the arguments."""
 
     # ---- one epoch -------------------------------------------------------------------------------
 
     def on_train_epoch_start(self) -> None:
-        """Begin the weights phase with newly sampled architectures."""
+        """Drop the architectures that an older state of the controller sampled."""
         super().on_train_epoch_start()
-        self._ahead: deque[Architecture] = deque()
+        self._next_architectures: deque[Architecture] = deque()
 
     def training_step(self, batch: Batch, batch_idx: int) -> None:
-        """Take one step of the batch's phase."""
+        """Take one step of the phase that the batch belongs to."""
         phase, (images, labels) = batch
         if phase == "weights":
             metrics = self._step_weights(images, labels)
-        elif phase == "control":
+        elif phase == "control":  # the random arm
             metrics = self._score_random_arm(images, labels, batch_idx)
         else:
             metrics = self._step_controller(images, labels)
@@ -57,10 +60,10 @@ class ENAS(SharedSearch):
         return metrics
 
     def _sample_architecture(self) -> Architecture:
-        if not self._ahead:  # the controller does not change in this phase: sample many at once
+        if not self._next_architectures:  # sample many: the controller does not change here
             with torch.no_grad():
-                self._ahead.extend(self.controller.sample(SAMPLED_AHEAD)[1])
-        return self._ahead.popleft()
+                self._next_architectures.extend(self.controller.sample(SAMPLES_PER_TRANSFER)[1])
+        return self._next_architectures.popleft()
 
     def _score_random_arm(self, images: Tensor, labels: Tensor, step: int) -> Metrics:
         rollout, architectures = self.random_arm.sample(self.current_epoch, step, self.global_rank)
@@ -77,7 +80,7 @@ class ENAS(SharedSearch):
         return metrics
 
     def validation_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> None:
-        """Log the accuracy of a newly sampled architecture for each validation batch."""
+        """Sample one architecture and log its accuracy on the validation batch."""
         _, architectures = self.controller.sample(1)
         accuracy = self.supernet.score(*batch, architectures).mean()
         self.log("val/accuracy", accuracy, batch_size=len(batch[1]), sync_dist=True, prog_bar=True)
@@ -85,22 +88,24 @@ class ENAS(SharedSearch):
     # ---- the end ---------------------------------------------------------------------------------
 
     def derive(self, samples: int, progress: Progress) -> SearchResult:
-        """Rank sampled architectures on the whole validation split and choose the best.
+        """Rank sampled architectures on the whole validation split and choose the best one.
 
-        Finalists are then trained from scratch, and the best of them is chosen.
+        If there are finalists: train them from scratch and choose the best finalist.
 
         Args:
-            samples: Number of architectures to sample, at least 1; the random arm has as many.
-            progress: Wrapper of the iteration over all of them, for a progress bar.
+            samples: Number of architectures to sample, at least 1, from the controller. The random
+                arm has the same number.
+            progress: Wrapper of the iteration over all architectures, for a progress bar.
         """
-        sampled = self.controller.sample(samples)[0]
-        uniform = UniformController(self.space).sample(samples)
-        tokens_NT = torch.cat([sampled.tokens_NT, uniform.tokens_NT.to(self.device)])
+        controller_rollout, _ = self.controller.sample(samples)
+        random_rollout = UniformController(self.space).sample(samples)
+        random_tokens_NT = random_rollout.tokens_NT.to(self.device)
+        tokens_NT = torch.cat([controller_rollout.tokens_NT, random_tokens_NT])
         tokens, accuracies = self.rank(tokens_NT, progress)
         trials = make_trials(
             self.scored,
             tokens,
-            [*sampled.log_prob_NT.tolist(), *uniform.log_prob_NT.tolist()],
+            [*controller_rollout.log_prob_NT.tolist(), *random_rollout.log_prob_NT.tolist()],
             accuracies,
             [self.count_updates()] * len(tokens),
             [DERIVED] * samples + [RANDOM] * samples,
@@ -111,7 +116,7 @@ class ENAS(SharedSearch):
         how = "Accuracy on validation images with the shared weights"
         if self.finalists.count:
             best = self.train_finalists(best, progress)
-            how = f"{how}; finalists after {self.finalists.epochs} epochs from scratch"
+            how = f"{how}; finalists trained from scratch for {self.finalists.epochs} epochs"
         return SearchResult(
             decode_trials(best, self.decode),
             tuple(accuracies[:samples]),

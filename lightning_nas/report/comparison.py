@@ -1,6 +1,7 @@
-"""Compares a search with its random arm: which trials are compared, and the verdict in words.
+"""The comparison of a search with its random arm: selection of trials, means, verdict in words.
 
-The random arm is the set of uniformly sampled architectures that a search evaluates beside its own.
+The random arm is a set of uniformly sampled architectures. The search evaluates the random arm in
+the same way as its own architectures.
 """
 
 import math
@@ -24,7 +25,7 @@ from lightning_nas.report.statistics import (
 from lightning_nas.report.table import format_interval
 from lightning_nas.storage.trial import DERIVED, POLICY, RANDOM, Trial
 
-PARTS = 12  # of a search, for curves of shares
+PARTS = 12  # number of parts of a search, for curves of shares
 HEAD = ("when", "search", "random arm", "difference", "95 % interval", "verdict")
 ANSWERS = {BETTER: "Yes.", NO_BETTER: "Not measurably.", WORSE: "No, it did worse.", NOT_ENOUGH: ""}
 TONES = {BETTER: "good", NO_BETTER: "", WORSE: "bad", NOT_ENOUGH: ""}  # CSS classes
@@ -35,7 +36,7 @@ VERDICT_WORDS = {
     NOT_ENOUGH: NOT_ENOUGH,
 }
 IS_RANDOM = "This is random search:"
-Pair = tuple[list[Trial], list[Trial]]  # trials of the controller and of its random arm
+Pair = tuple[list[Trial], list[Trial]]  # trials of the controller and of the random arm
 
 
 @dataclass(frozen=True)
@@ -43,11 +44,11 @@ class Comparison:
     """Mean rewards of a search and of its random arm.
 
     Args:
-        when: Part of the search that is compared, in words.
-        search: Mean reward of the search's own architectures.
+        when: Name of the compared part of the search, for a table.
+        search: Mean reward of the architectures that the method sampled.
         random_arm: Mean reward of the random arm.
-        difference: First mean minus second mean, with its verdict.
-        unit: What the verdict lacks if there is not enough data, in words.
+        difference: ``search`` minus ``random_arm``, with the verdict.
+        unit: Name of the values that are too few if the verdict is ``NOT_ENOUGH``.
     """
 
     when: str
@@ -68,39 +69,42 @@ def list_rewards(trials: Sequence[Trial]) -> list[float]:
 
 
 def mean_reward(trials: Sequence[Trial]) -> Mean:
-    """Return the mean reward of trials; a trial and its copies count as one evaluation."""
+    """Return the mean reward of trials. A trial and its copies count as one evaluation."""
     roots = [trial.number if trial.same_as is None else trial.same_as for trial in trials]
     return estimate_mean(list_rewards(trials), roots)
 
 
 def split_into_parts(trials: Sequence[Trial], count: int = PARTS) -> list[Sequence[Trial]]:
-    """Split trials, in their order, into at most ``count`` parts of even length; none is empty."""
+    """Split trials, in their order, into at most ``count`` parts of about equal length.
+
+    No part is empty.
+    """
     count = min(count, len(trials))
     edges = [round(place * len(trials) / max(1, count)) for place in range(count + 1)]
     return [trials[first:last] for first, last in pairwise(edges)]
 
 
-# ---- which trials are compared -------------------------------------------------------------------
+# ---- selection of trials -------------------------------------------------------------------------
 
 
 def list_final_ranking(record: RunRecord) -> tuple[tuple[Trial, ...], tuple[Trial, ...]]:
-    """Return the derived architectures of ENAS, and the random arm ranked with them at the end."""
+    """Return the architectures in the final ranking of ENAS: derived ones, then the random arm."""
     derived = record.select_arms(DERIVED)
     first = min((trial.number for trial in derived), default=math.inf)
     return derived, tuple(t for t in record.select_arms(RANDOM) if t.number > first)
 
 
 def list_random_arm(record: RunRecord) -> tuple[Trial, ...]:
-    """Return the random arm during the search, without that of the ranking at the end."""
+    """Return the random arm, without the architectures of the final ranking."""
     ranked = {trial.number for trial in list_final_ranking(record)[1]}
     return tuple(trial for trial in record.select_arms(RANDOM) if trial.number not in ranked)
 
 
 def list_second_half(record: RunRecord) -> tuple[tuple[Trial, ...], tuple[Trial, ...]]:
-    """Return the proposals of the second half of the search, and the random arm for them.
+    """Return the method's trials in the second half of the search, and the random arm.
 
-    The random arm is the whole one if the space stays the same. If the space grows, it is the part
-    within the same trial numbers, because those architectures are from spaces of the same sizes.
+    If the space is constant, the whole random arm is returned. If the space grows, only the part of
+    the random arm with the same trial numbers is returned: these trials have equal spaces.
     """
     policy = sorted(record.select_arms(POLICY), key=lambda trial: trial.number)
     half = policy[len(policy) // 2 :]
@@ -112,34 +116,35 @@ def list_second_half(record: RunRecord) -> tuple[tuple[Trial, ...], tuple[Trial,
 
 
 def pair_epochs(record: RunRecord) -> list[Pair]:
-    """Return the trials of ENAS's controller and of its random arm, epoch by epoch.
+    """Return, for each epoch of ENAS, the trials of the controller and of the random arm.
 
-    In the journal the random arm of an epoch comes first: an epoch begins where the random arm
-    follows the controller. Epochs without a random arm are left out.
+    In each epoch the journal has the random arm before the controller. A trial of the random arm
+    after a trial of the controller therefore starts a new epoch. Epochs without a random arm are
+    left out.
     """
     pairs: list[Pair] = []
     ranked = {trial.number for trial in list_final_ranking(record)[1]}
     steps = record.config["method"]["controller_steps"]
-    arm_before = POLICY
+    previous_arm = POLICY
     for trial in sorted(record.select_arms(POLICY, RANDOM), key=lambda trial: trial.number):
         arm = trial.proposal.arm
         if trial.number in ranked:
             break
-        if arm == RANDOM and arm_before == POLICY:
+        if arm == RANDOM and previous_arm == POLICY:
             pairs.append(([], []))
         if pairs and not _is_later_epoch(trial, pairs[-1][0], steps):
             pairs[-1][arm == RANDOM].append(trial)
-        arm_before = arm
+        previous_arm = arm
     return [(policy, random_arm) for policy, random_arm in pairs if policy and random_arm]
 
 
 def _is_later_epoch(trial: Trial, policy: Sequence[Trial], steps: int) -> bool:
-    """Return whether a trial is from a later epoch than the controller's trials of an epoch."""
+    """Return whether a trial belongs to a later epoch than the given trials of the controller."""
     return bool(policy) and trial.proposal.step >= policy[0].proposal.step + steps
 
 
 def compare_arms(record: RunRecord) -> list[Comparison]:
-    """Return the comparisons of a search with its random arm; the first one gives the verdict."""
+    """Return the comparisons of a search with its random arm. The first gives the verdict."""
     if record.shares_weights:
         return _compare_epochs(record)
     arms = record.select_arms(POLICY), record.select_arms(RANDOM)
@@ -150,7 +155,7 @@ def compare_arms(record: RunRecord) -> list[Comparison]:
 
 
 def _compare_epochs(record: RunRecord) -> list[Comparison]:
-    """Return the ranking at the end, then paired comparisons of epochs, for shared weights."""
+    """Return the comparisons of a search with shared weights: final ranking, then paired epochs."""
     derived, ranked_random = list_final_ranking(record)
     ranking = _compare_trials("ranking at the end", derived, ranked_random)
     comparisons = [ranking] if derived else []
@@ -178,11 +183,11 @@ def _compare_trials(when: str, policy: Sequence[Trial], random_arm: Sequence[Tri
     return Comparison(when, *means, compare_means(*means))
 
 
-# ---- in words ------------------------------------------------------------------------------------
+# ---- texts ---------------------------------------------------------------------------------------
 
 
 def format_mean(mean: Mean) -> str:
-    """Return a mean, half the width of its interval, and the number of values.
+    """Return a mean, half the width of the interval, and the number of values.
 
     >>> format_mean(estimate_mean([0.5, 0.7, 0.6, 0.6], "abcc"))
     '0.6000 ± 0.2635 (of 4, 3 evaluated)'
@@ -194,7 +199,7 @@ def format_mean(mean: Mean) -> str:
 
 
 def format_short_mean(mean: Mean) -> str:
-    """Return a mean and half the width of its interval; "none" without values."""
+    """Return a mean and half the width of the interval; "none" without values."""
     half = f" ± {mean.half:.4f}" if math.isfinite(mean.half) else ""
     return f"{mean.value:.4f}{half}" if mean.count else "none"
 
@@ -215,9 +220,13 @@ def describe_comparisons(comparisons: Sequence[Comparison]) -> list[list[str]]:
 
 
 def describe_verdict(record: RunRecord) -> dict[str, str]:
-    """Return whether the search beat random search: ``answer``, ``tone`` (CSS class), ``words``."""
+    """Return the verdict: whether the search beat random search.
+
+    Returns:
+        ``answer``: a word or two. ``tone``: a CSS class. ``words``: one or two sentences.
+    """
     if record.is_random_search:
-        words = "it samples architectures uniformly, so there is nothing to compare it with."
+        words = "all architectures are sampled uniformly, so there is no comparison."
         return {"answer": IS_RANDOM, "tone": "", "words": words}
     first, *others = compare_arms(record)
     verdict = first.difference.verdict
@@ -229,13 +238,13 @@ def describe_verdict(record: RunRecord) -> dict[str, str]:
             f"arm: {setting}."
         )
         return {"answer": "", "tone": "", "words": words}
-    who = "controller" if record.shares_weights else "search"
+    sampler = "controller" if record.shares_weights else "search"
     words = (
-        f"In the {first.when}, the {who} had a mean reward of {first.search.value:.4f}, the random "
-        f"arm {first.random_arm.value:.4f}: {describe_difference(first.difference)}"
+        f"In the {first.when}, the {sampler} had a mean reward of {first.search.value:.4f}, the "
+        f"random arm {first.random_arm.value:.4f}: {describe_difference(first.difference)}"
     )
-    unlike = [o for o in others if o.difference.verdict not in (verdict, NOT_ENOUGH)]
-    words += "".join(f" In the {o.when}: {VERDICT_WORDS[o.difference.verdict]}." for o in unlike)
+    different = [o for o in others if o.difference.verdict not in (verdict, NOT_ENOUGH)]
+    words += "".join(f" In the {o.when}: {VERDICT_WORDS[o.difference.verdict]}." for o in different)
     return {"answer": ANSWERS[verdict], "tone": TONES[verdict], "words": words}
 
 

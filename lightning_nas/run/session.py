@@ -1,6 +1,6 @@
-"""What every command does around its work: begin a run folder, build the data and the Trainer, end.
+"""The parts that all commands share: the session of a run folder, the data and the Trainer.
 
-The commands themselves are in ``search.py`` and ``train.py``.
+The commands are in ``search.py`` and ``train.py``.
 """
 
 import logging
@@ -34,18 +34,23 @@ log = logging.getLogger(__name__)
 HALF_PRECISION = ("bf16-mixed", "16-mixed", "bf16-true", "16-true")
 
 
-# ---- a run folder from beginning to end ----------------------------------------------------------
+# ---- the session of a run folder -----------------------------------------------------------------
 
 
 class RunSession:
     """One execution of a command in its run folder.
 
     Args:
-        cfg: The composed configuration. ``cfg.resume`` is set here if SLURM started the job again.
+        cfg: The composed configuration. If SLURM has restarted the job, ``cfg.resume`` is set.
 
     Attributes:
         folder: The run folder.
         facts: Content of ``summary.json`` so far.
+        status: ``INTERRUPTED`` until the command has ended, then ``COMPLETE``.
+        writes_results: Whether ``finish`` writes summary and report; false in a dry run.
+        removes_empty_folder: Whether ``finish`` removes a folder without results; true in a dry
+            run.
+        earlier_summary: Summary of the run that is resumed; empty for a new run.
     """
 
     def __init__(self, cfg: DictConfig) -> None:
@@ -54,7 +59,7 @@ class RunSession:
         if is_restarted_job() and self.folder.has_begun:
             cfg.resume = str(self.folder)
         is_dry_run = bool(cfg.get("dry_run", False))
-        self.status = INTERRUPTED  # until the command has ended
+        self.status = INTERRUPTED
         self.writes_results = not is_dry_run
         self.removes_empty_folder = is_dry_run
         self.earlier_summary = self.folder.read_summary() if cfg.resume else {}
@@ -64,16 +69,16 @@ class RunSession:
             "method": self._name_method(),
         }
         if not cfg.get("data"):
-            self.facts["data"] = cfg.evaluation.dataset  # of a table
+            self.facts["data"] = cfg.evaluation.dataset  # the data set of a table
         elif cfg.get("mode") != "export":
             self.facts["data"] = self.find_choice("data")
-        if self.earlier_summary and self.writes_results:  # a killed run was interrupted
+        if self.earlier_summary and self.writes_results:  # correct even if this run is killed
             self.folder.write_summary(self.earlier_summary | {"status": INTERRUPTED})
 
     def find_choice(self, group: str) -> str:
-        """Return the name of the file that the run uses of a config group, such as "digits".
+        """Return the option of a config group that the run uses, such as "digits" for "data".
 
-        Hydra records the names in the run folder. A resumed run has no others.
+        A resumed run has the options only in its run folder, where Hydra recorded them.
         """
         choices = self.folder.read_choices() or HydraConfig.get().runtime.choices
         return str(choices.get(group, "unknown"))
@@ -84,14 +89,14 @@ class RunSession:
         return str({"fit": "train"}.get(self.cfg.mode, self.cfg.mode))
 
     def add_facts(self, **facts: Any) -> None:
-        """Add facts to the summary; an interrupted run has the facts that were added before."""
+        """Add facts to the summary. If the run is interrupted, earlier facts are still written."""
         self.facts |= facts
 
     def note_error(self, error: BaseException) -> None:
-        """Decide what happens to the folder after an error.
+        """Decide what ``finish`` does with the folder after an error.
 
-        A user's error removes the folder if it is empty. In a resumed run, a user's error restores
-        the earlier summary instead.
+        After an error of the user, ``finish`` removes the folder if the folder has no results. In a
+        resumed run, an error of the user restores the earlier summary instead.
         """
         if isinstance(error, Interrupted):
             error.run = str(display_path(self.folder.path))
@@ -104,10 +109,13 @@ class RunSession:
                 self.folder.write_summary(self.earlier_summary)
 
     def finish(self, write_report: Callable[[Path], None] | None) -> None:
-        """Write the summary and the report, end W&B's record, and remove an empty folder.
+        """Write the summary and the report, end the W&B record, and remove an empty folder.
 
-        The record of W&B ends after the report, which it uploads. After an interruption the report
-        comes last, because whoever stops a run may kill it soon.
+        After a complete run the report comes before the end of the W&B record, which uploads the
+        report. After an interruption the report comes last: the process may be killed at any time.
+
+        Args:
+            write_report: Function that writes the report into the run folder; None = no report.
         """
         is_removed = self.removes_empty_folder and self.folder.is_bare
         is_kept = self.writes_results and not is_removed
@@ -119,7 +127,7 @@ class RunSession:
         if report and self.status == COMPLETE:
             report(self.folder.path)
         if "wandb" in self.cfg.logger:
-            from lightning_nas.callbacks.wandb_upload import finish_record  # imports for 0.5 s
+            from lightning_nas.callbacks.wandb_upload import finish_record  # the import takes 0.5 s
 
             finish_record(self.folder.path if is_kept else None)
         if report and self.status == INTERRUPTED:
@@ -132,19 +140,19 @@ class RunSession:
 def run_session(
     cfg: DictConfig, write_report: Callable[[Path], None] | None = None
 ) -> Iterator[RunSession]:
-    """Seed all random numbers, yield the session of a command, and end it in every case.
+    """Seed all random numbers and yield the session of a command. Always finish the session.
 
     Args:
         cfg: The composed configuration.
-        write_report: Function that writes the report into the run folder; called on the first
-            process only.
+        write_report: Function that writes the report into the run folder; None = no report. Only
+            the first process calls the function.
 
     Raises:
-        InputError: If the seed is no whole number, or the experiment has no settings for the
+        InputError: If the seed is not a whole number, or the experiment has no settings for the
             method.
     """
     session = RunSession(cfg)
-    # every Trainer, also that of a child, logs its hardware and advertisements
+    # without this, each Trainer (one for each child) logs its hardware and advertisements
     logging.getLogger("pytorch_lightning.utilities.rank_zero").setLevel(logging.WARNING)
     if cfg.threads:
         torch.set_num_threads(cfg.threads)
@@ -152,7 +160,7 @@ def run_session(
         if not isinstance(cfg.seed, int):
             raise InputError(f"seed must be a whole number, got {cfg.seed}")
         check_experiment(cfg)
-        register_operations(cfg.get("operations"))  # before any code reads their names
+        register_operations(cfg.get("operations"))  # before a space checks operation names
         pl.seed_everything(cfg.seed, verbose=False)
         yield session
         session.status = COMPLETE
@@ -167,27 +175,27 @@ def check_experiment(cfg: DictConfig) -> None:
     """Check that the experiment has settings for the search method.
 
     Raises:
-        InputError: If it has none. The message names the experiments that have.
+        InputError: If the experiment has none. The message lists experiments for the method.
     """
     if "method" not in cfg or _has_method_settings(cfg):
         return
     choices = HydraConfig.get().runtime.choices
     method, config_name = choices.get("method"), HydraConfig.get().job.config_name
-    others = GlobalHydra.instance().config_loader().get_group_options("experiment")
-    fitting = [
+    experiments = GlobalHydra.instance().config_loader().get_group_options("experiment")
+    legal_experiments = [
         name
-        for name in others
+        for name in experiments
         if _has_method_settings(compose(config_name, [f"experiment={name}", f"method={method}"]))
     ]
     raise InputError(
-        f"experiment={choices.get('experiment')} has no settings for method={method}; experiments "
-        f"for it: {', '.join(fitting)}"
+        f"experiment={choices.get('experiment')} has no settings for method={method}; legal "
+        f"experiments: {', '.join(legal_experiments)}"
     )
 
 
 def _has_method_settings(cfg: DictConfig) -> bool:
     try:
-        OmegaConf.select(cfg, "method.supernet.network")  # refers to ``supernet`` of ENAS
+        OmegaConf.select(cfg, "method.supernet.network")  # ENAS: a reference to cfg.supernet
     except InterpolationKeyError:
         return False
     return not OmegaConf.is_missing(cfg.method, "samples")
@@ -199,22 +207,28 @@ def is_first_process() -> bool:
 
 
 def write_report_safely(folder: Path) -> None:
-    """Write the report of a search; log what goes wrong, because the results matter more."""
+    """Write the report of a search. Log errors: a failed report must not fail the search."""
     command = f"python -m lightning_nas.report {display_path(folder)}"
-    with log_and_continue(f"the report failed, all results are saved; to write it: {command}"):
+    with log_and_continue(
+        f"the report failed, all results are saved; to write the report: {command}"
+    ):
         try:
             write_report(folder)
         except InputError as error:  # the search stopped before its first trial
             log.info("no report: %s", error)
         except KeyboardInterrupt:  # a second Ctrl-C while the report is written
-            log.warning("no report; to write it: %s", command)
+            log.warning("no report; to write the report: %s", command)
 
 
-# ---- parts of a run, built from its configuration ------------------------------------------------
+# ---- parts of a run ------------------------------------------------------------------------------
 
 
 def build_data(cfg: DictConfig) -> ImageData:
-    """Return the data, read; write its classes, channels and image size into ``cfg.supernet``."""
+    """Read the data and return it.
+
+    If ``cfg`` has a supernet, write the number of classes, the channels and the image size into
+    ``cfg.supernet``.
+    """
     data: ImageData = instantiate(cfg.data)
     data.prepare_data()
     data.setup()
@@ -233,7 +247,10 @@ def build_trainer(cfg: DictConfig) -> pl.Trainer:
     """
     epochs = cfg.trainer.max_epochs
     if not isinstance(epochs, int) or (epochs != -1 and epochs < 1):
-        raise InputError(f"trainer.max_epochs must be a whole number, at least 1, got {epochs}")
+        raise InputError(
+            "trainer.max_epochs must be a whole number, at least 1, or -1 for no limit, "
+            f"got {epochs}"
+        )
     loggers = [logger for logger in instantiate(cfg.logger).values() if logger is not None]
     callbacks = [call for call in instantiate(cfg.callbacks).values() if call is not None]
     trainer: pl.Trainer = instantiate(
@@ -252,28 +269,28 @@ def build_trainer(cfg: DictConfig) -> pl.Trainer:
 
 
 def log_configuration(trainer: pl.Trainer, cfg: DictConfig) -> None:
-    """Give the whole configuration to the loggers, with all references resolved."""
+    """Log the whole configuration, with all references resolved, to all loggers."""
     settings: Any = OmegaConf.to_container(cfg, resolve=True)
     for logger in trainer.loggers:
         logger.log_hyperparams(settings)
 
 
 def find_checkpoint(cfg: DictConfig) -> str | None:
-    """Return the checkpoint from which a resumed run continues; None if there is none yet."""
+    """Return the checkpoint of a resumed run; None if there is no checkpoint yet."""
     if not cfg.resume:
         return None
     run = RunFolder(cfg.resume)
     if run.last_checkpoint.exists():
         return str(run.last_checkpoint)
-    children = "; evaluated architectures are kept" if run.journal.exists() else ""
+    kept = "; all evaluated architectures are kept" if run.journal.exists() else ""
     log.warning(
-        "%s: no checkpoint yet; it starts at the first epoch%s", display_path(run.path), children
+        "%s: no checkpoint yet; the run starts at the first epoch%s", display_path(run.path), kept
     )
     return None
 
 
 def note_resume_settings(folder: Path) -> None:
-    """Write the arguments of this resume into the run folder, for the report."""
+    """Write the arguments of the current resume into the run folder, for the report."""
     arguments = [argument.lstrip("+") for argument in HydraConfig.get().overrides.task]
     settings = [one for one in arguments if not one.startswith(("resume=", "~"))]
     RunFolder(folder).write_resume_settings(settings)

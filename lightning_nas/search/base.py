@@ -1,6 +1,7 @@
-"""The base class of all searches: what a command or a callback may ask of a search.
+"""The base class of all searches: the interface for commands and callbacks.
 
-Subclasses define how architectures are sampled and evaluated. This module knows no paper.
+``SharedSearch`` (ENAS) and ``TrialSearch`` (all other methods) define how a search samples and
+evaluates architectures. This module must not depend on a method.
 """
 
 from abc import ABC, abstractmethod
@@ -23,23 +24,24 @@ from lightning_nas.storage.trial import Proposal, Trial
 
 
 class Search(LightningModule, ABC):
-    """A search that a Trainer fits; one fit is one search.
+    """A search that a Trainer runs: one call of ``fit`` is one search.
 
     Args:
         space: Search space.
-        data: Images to train and validate on; None if the evaluator needs no images.
+        data: Images for training and validation; None if the evaluator needs no images.
         evaluation: Function that builds the evaluator from ``data``; None = no evaluator.
         executor: Function that builds the executor from an evaluator; None = no executor.
         journal: Path of ``trials.sqlite``; None = no journal.
-        finalists: Architectures to evaluate once more before the choice.
+        finalists: Number of architectures to evaluate again before the choice, and their epochs.
 
     Attributes:
-        result: Result of the search, None before its end.
-        journal: Open journal, None before the fit.
-        scored: Number of architectures that have been evaluated.
+        result: Result of the search; None before the end of the search.
+        journal: Open journal; None before the fit.
+        scored: Number of evaluated architectures.
         poll: Function to call while the search waits; it may raise an exception to stop the search.
-        watch: Function to call with each trial that ends. Only searches by trials call it.
+        watch: Function that ``TrialSearch`` calls with each trial that ends.
         budget: Budget that weighs the rewards of trials.
+        new_trials: Trials of the latest update that ``take_new_trials`` has not returned yet.
     """
 
     def __init__(
@@ -69,21 +71,24 @@ class Search(LightningModule, ABC):
 
     @cached_property
     def evaluator(self) -> Evaluator | None:
-        """Evaluator of single architectures, built at the first use."""
+        """Evaluator of single architectures. The first use builds the evaluator."""
         return None if self.make_evaluator is None else self.make_evaluator(data=self.data)
 
-    # ---- questions of callbacks and commands -----------------------------------------------------
+    # ---- interface for commands and callbacks ----------------------------------------------------
 
     def check_devices(self, devices: int) -> None:
-        """Check the Trainer's number of devices, on all nodes together.
+        """Check the total number of devices on all nodes.
+
+        Args:
+            devices: Number of devices of the Trainer, at least 1.
 
         Raises:
-            InputError: If the search cannot use so many devices.
+            InputError: If the search cannot use this number of devices.
         """
 
     @abstractmethod
     def estimate_cost(self, make_trainer: Callable[[], pl.Trainer], samples: int) -> dict[str, str]:
-        """Return the lines of a dry run, by name. The search cannot be fitted afterwards.
+        """Return the lines of a dry run, by name. Do not fit the search after this call.
 
         Args:
             make_trainer: Function that builds the Trainer of the search.
@@ -96,23 +101,24 @@ class Search(LightningModule, ABC):
 
     @abstractmethod
     def list_best(self, count: int) -> list[Trial]:
-        """Return at most ``count`` of the best trials so far, by falling reward."""
+        """Return at most ``count`` trials, the best so far, by falling reward."""
 
     def take_new_trials(self) -> list[Trial]:
-        """Return the trials of the latest update, once: the next call returns an empty list.
+        """Return the trials of the latest update and forget them.
 
-        The random arm and the finalists are left out.
+        A second call before the next update returns an empty list. The random arm and the
+        finalists are left out.
         """
         trials, self.new_trials = self.new_trials, []
         return trials
 
     @abstractmethod
     def derive(self, samples: int, progress: Progress) -> SearchResult:
-        """Choose the architecture of the search at its end. All processes must call this.
+        """Choose the best architecture at the end of the search. All processes must call this.
 
         Args:
-            samples: Number of architectures to sample and rank, at least 1. Searches by trials
-                ignore it: they choose among the trials.
+            samples: Number of architectures to sample and rank, at least 1. ``TrialSearch`` ignores
+                this number: a search by trials chooses among its trials.
             progress: Wrapper of the iteration over evaluations, for a progress bar.
 
         Raises:
@@ -126,12 +132,15 @@ class Search(LightningModule, ABC):
         return number
 
     def train_finalists(self, best: Sequence[Trial], progress: Progress) -> list[Trial]:
-        """Evaluate the best trials once more, for longer, and return them by falling reward.
+        """Evaluate the best trials again, with longer trainings, as finalists.
+
+        Returns:
+            The finalists by falling reward.
 
         Raises:
-            InputError: If all of them fail.
+            InputError: If all finalists fail.
         """
-        assert self.journal is not None, "finalists are written into the journal"
+        assert self.journal is not None, "finalists need a journal"
         assert self.evaluator is not None
         assert self.make_executor is not None
         executor = self.make_executor(self.evaluator.final(self.finalists.epochs))

@@ -1,8 +1,8 @@
-"""The loop of searches by trials as a loader: a stream of evaluated architectures, in batches.
+"""The data loader of searches by trials: a stream of trials, in batches.
 
-The stream keeps the executor busy, writes every step into the journal, and yields a batch as soon
-as enough trials have ended, in the order of their ends: a slow child delays no update. One batch is
-one epoch of Lightning's loop, and one update of the controller.
+The stream keeps the executor busy and writes each proposal and each outcome into the journal. It
+yields a batch when enough trials have ended, in the order in which they ended. A slow child
+therefore delays no update. One batch is one epoch of Lightning and one update of the method.
 """
 
 from collections import deque
@@ -17,24 +17,26 @@ from lightning_nas.evaluation.executors import Executor, Poll
 from lightning_nas.storage.journal import Journal
 from lightning_nas.storage.trial import FINALIST, POLICY, Proposal, Trial
 
-Propose = Callable[[range], Sequence[Proposal]]  # from the numbers of trials
+Propose = Callable[[range], Sequence[Proposal]]  # from trial numbers to proposals
 Decode = Callable[[Proposal], Architecture]
 NO_BUDGET = Budget()
 
 
 @dataclass(frozen=True)
 class Stream:
-    """Length of a stream of trials and the form of its batches.
+    """Settings of a stream of trials.
 
     Args:
         samples: Number of architectures, the random arm included, at least 1.
-        batch: Trials of a batch, at least 1.
+        batch: Number of trials in a batch, at least 1.
         arm: Arm whose trials the stream yields.
-        at_once: Maximum number of proposals to make before the first of them has ended, if the
-            executor has fewer slots; None = a batch, during which a controller does not change.
+        at_once: Maximum number of open proposals (proposals without an outcome), at least 1; None =
+            ``batch``, because a controller does not change within a batch. If the executor has
+            more slots, the number of slots is the maximum.
         budget: Budget that weighs the rewards.
-        repeat: Whether to evaluate an architecture again that was evaluated before.
-        consumed: Number of ended trials in the journal that were yielded before, at least 0.
+        repeat: Whether to evaluate equal architectures again. If false, the stream copies the
+            outcome of the earlier trial.
+        consumed: Number of ended trials in the journal that an earlier stream took, at least 0.
 
     Raises:
         InputError: If a number is out of range.
@@ -56,33 +58,33 @@ class Stream:
 
 
 class _Job(NamedTuple):
-    """A proposal to evaluate; its architecture is decoded once."""
+    """A proposal to evaluate, with its architecture."""
 
     proposal: Proposal
     architecture: Architecture
-    key: str  # JSON of the architecture: equal architectures have equal keys
+    key: str  # JSON of the architecture: equal architectures have the same key
 
 
 class Rollouts:
-    """Loader of batches of trials, one batch an epoch.
+    """Data loader that yields batches of trials, one batch in each epoch.
 
     Args:
-        propose: Function from the numbers of trials to their proposals.
+        propose: Function from trial numbers to proposals.
         decode: Function from a proposal to its architecture.
         executor: Executor that evaluates architectures.
-        journal: Journal of all proposals and trials. Its trials are not evaluated again.
-        stream: Length of the stream and form of the batches.
-        seed_of: Function from a trial's number to the seed of its evaluation.
-        observe: Function to call with each trial that ends, those in the journal first.
+        journal: Journal of all proposals and trials. Trials in the journal are not evaluated again.
+        stream: Settings of the stream.
+        seed_of: Function from a trial number to the seed of the evaluation.
+        observe: Function to call with each trial that ends; the trials in the journal come first.
         poll: Function to call while the stream waits; it may raise an exception to stop.
 
     Raises:
-        InputError: If the journal has fewer trials than were yielded before.
+        InputError: If the journal has fewer ended trials than ``stream.consumed``.
 
     Attributes:
-        consumed: Number of ended trials that have been yielded, or skipped as of another arm. A
-            resumed search starts from it.
-        ended: Number of architectures of this stream that have been evaluated.
+        consumed: Number of ended trials that the stream has taken. The stream yields the trials of
+            its own arm and skips the others. A resumed search continues after this number.
+        ended: Number of trials of this stream that have ended, copied outcomes included.
     """
 
     batch_sampler = None  # Lightning reads this attribute if a loader has a sampler
@@ -108,65 +110,72 @@ class Rollouts:
         self.poll = poll
         self.consumed = stream.consumed
         self.ended = 0
-        self._running: dict[int, _Job] = {}
-        self._waiting: dict[str, list[Proposal]] = {}  # their architecture is being evaluated
-        self._known: dict[str, Trial] = {}
-        self._queue: deque[_Job] = deque()
-        self._ended: deque[Trial] = deque()
+        self._queue: deque[_Job] = deque()  # jobs that have not started
+        self._running_jobs: dict[int, _Job] = {}  # jobs in the executor, by trial number
+        self._copies: dict[str, list[Proposal]] = {}  # proposals of an architecture in the executor
+        self._successful_trials: dict[str, Trial] = {}  # by the key of the architecture
+        self._trials_to_yield: deque[Trial] = deque()  # in the order in which they ended
         self._read_journal()
 
     def _read_journal(self) -> None:
-        ended, waiting = self.journal.ended(), self.journal.open_proposals()
+        ended, open_proposals = self.journal.ended(), self.journal.open_proposals()
         if len(ended) < self.consumed:
             raise InputError(
-                f"{self.journal.path} has {len(ended)} trials that have ended, the checkpoint has "
-                f"seen {self.consumed}: copy the whole run folder, the -wal file included"
+                f"{self.journal.path} has {len(ended)} ended trials, but the checkpoint was saved "
+                f"after {self.consumed}; if you copied the run folder, copy all files, also "
+                f"{self.journal.path.name}-wal"
             )
-        self._number = len(self.journal)
-        self._proposed = sum(map(self._is_own, (*(trial.proposal for trial in ended), *waiting)))
+        self._next_number = len(self.journal)
+        proposals = [trial.proposal for trial in ended] + open_proposals
+        self._proposal_count = sum(map(self._is_own, proposals))
         for trial, key in zip(ended, self.journal.architectures(), strict=True):
             self._note(trial, key)
         for _ in range(self.consumed):
-            self._ended.popleft()
-        self._queue.extend(self._make_job(p) for p in waiting if self._is_own(p))
+            self._trials_to_yield.popleft()
+        self._queue.extend(self._make_job(p) for p in open_proposals if self._is_own(p))
 
     def _is_own(self, proposal: Proposal) -> bool:
-        """Whether a proposal belongs to this stream: finalists have a stream of their own."""
+        """Return whether a proposal belongs to this stream. Finalists have their own stream."""
         return (proposal.arm == FINALIST) == (self.stream.arm == FINALIST)
 
     @property
     def done(self) -> bool:
-        """Whether all architectures have been evaluated and yielded."""
-        return self._proposed >= self.stream.samples and not (self._ended or self._pending)
+        """Whether the stream has yielded all of its trials."""
+        all_proposed = self._proposal_count >= self.stream.samples
+        return all_proposed and not (self._trials_to_yield or self._open_count)
 
     def __len__(self) -> int:
         """Return the number of batches in an epoch: one."""
         return 1
 
     def __iter__(self) -> Iterator[list[Trial]]:
-        """Yield one batch; the last one may be smaller or empty."""
+        """Yield one batch. The last batch may be smaller, or empty."""
         batch: list[Trial] = []
         while len(batch) < self.stream.batch and not self.done:
-            if not self._ended:
+            if not self._trials_to_yield:
                 self._fill(self.stream.batch - len(batch))
                 self._wait()
                 continue
-            trial = self._ended.popleft()
+            trial = self._trials_to_yield.popleft()
             self.consumed += 1
             if trial.proposal.arm == self.stream.arm:
                 batch.append(trial)
         yield batch
 
-    # ---- keeping the executor busy ---------------------------------------------------------------
+    # ---- jobs of the executor --------------------------------------------------------------------
 
     @property
-    def _pending(self) -> int:
-        """Number of proposals that have not ended."""
-        return len(self._queue) + len(self._running) + sum(map(len, self._waiting.values()))
+    def _open_count(self) -> int:
+        """Number of open proposals."""
+        return len(self._queue) + len(self._running_jobs) + sum(map(len, self._copies.values()))
 
     def _fill(self, missing: int) -> None:
-        """Submit jobs until all slots are busy; make proposals if the queue is empty."""
-        while len(self._running) < self.executor.slots and not self._ended:
+        """Submit jobs until all slots are busy. If the queue is empty, make proposals.
+
+        Args:
+            missing: Number of trials that the batch still needs.
+        """
+        while len(self._running_jobs) < self.executor.slots and not self._trials_to_yield:
             if not self._queue:
                 self._propose(missing)
             if not self._queue:
@@ -174,15 +183,15 @@ class Rollouts:
             self._start(self._queue.popleft())
 
     def _propose(self, missing: int) -> None:
-        free = self.executor.slots - len(self._running)
-        ahead = min(missing, self.stream.at_once or self.stream.batch) - self._pending
-        count = min(max(free, ahead), self.stream.samples - self._proposed)
+        free = self.executor.slots - len(self._running_jobs)
+        ahead = min(missing, self.stream.at_once or self.stream.batch) - self._open_count
+        count = min(max(free, ahead), self.stream.samples - self._proposal_count)
         if count > 0:
-            proposals = self.propose(range(self._number, self._number + count))
+            proposals = self.propose(range(self._next_number, self._next_number + count))
             jobs = [self._make_job(proposal) for proposal in proposals]
             self.journal.propose(proposals, [job.key for job in jobs])
-            self._number += count
-            self._proposed += count
+            self._next_number += count
+            self._proposal_count += count
             self._queue.extend(jobs)
 
     def _make_job(self, proposal: Proposal) -> _Job:
@@ -191,36 +200,36 @@ class Rollouts:
 
     def _start(self, job: _Job) -> None:
         proposal, architecture, key = job
-        if not self.stream.repeat and key in self._known:
-            self._end_as(proposal, self._known[key], key)
-        elif not self.stream.repeat and key in self._waiting:
-            self._waiting[key].append(proposal)
+        if not self.stream.repeat and key in self._successful_trials:
+            self._copy_outcome(proposal, self._successful_trials[key], key)
+        elif not self.stream.repeat and key in self._copies:
+            self._copies[key].append(proposal)
         else:
-            self._running[proposal.number] = job
-            self._waiting.setdefault(key, [])
+            self._running_jobs[proposal.number] = job
+            self._copies.setdefault(key, [])
             self.executor.submit(proposal.number, architecture, self.seed_of(proposal.number))
 
     def _wait(self) -> None:
-        """Wait for an outcome and record it for all proposals of the same architecture."""
-        if self._ended or not self._running:
+        """Wait for an outcome. Record it for all open proposals of the same architecture."""
+        if self._trials_to_yield or not self._running_jobs:
             return
         number, outcome = self.executor.wait(self.poll)
         outcome.check(number)
-        key = self._running.pop(number).key
+        key = self._running_jobs.pop(number).key
         reward = self.stream.budget.weigh(outcome)
         trial = self.journal.end(number, outcome, reward)
         self._note(trial, key)
-        for other in self._waiting.pop(key, []):
-            self._end_as(other, trial, key)
+        for other in self._copies.pop(key, []):
+            self._copy_outcome(other, trial, key)
 
-    def _end_as(self, proposal: Proposal, known: Trial, key: str) -> None:
+    def _copy_outcome(self, proposal: Proposal, known: Trial, key: str) -> None:
         first = known.number if known.same_as is None else known.same_as
         trial = self.journal.end(proposal.number, known.outcome, known.reward, same_as=first)
         self._note(trial, key)
 
     def _note(self, trial: Trial, key: str) -> None:
-        if trial.outcome.error is None:  # a child that failed is tried again at the next proposal
-            self._known.setdefault(key, trial)
+        if trial.outcome.error is None:  # after an error, the next equal proposal is evaluated
+            self._successful_trials.setdefault(key, trial)
         self.ended += self._is_own(trial.proposal)
-        self._ended.append(trial)
+        self._trials_to_yield.append(trial)
         self.observe(trial)

@@ -1,7 +1,7 @@
-"""The base class of searches with shared weights: everything in ENAS that is not its algorithm.
+"""The base class of searches with shared weights: all of ENAS except the algorithm.
 
-Data, checks of the Trainer, the journal, costs, ranking, optimisers and checkpoints. It takes no
-gradient step; ``methods/enas.py`` does.
+The class has data, checks of the Trainer, journal, costs, ranking, optimisers and checkpoints.
+The gradient steps are in ``methods/enas.py``.
 """
 
 import time
@@ -36,23 +36,25 @@ from lightning_nas.storage.journal import Journal
 from lightning_nas.storage.trial import POLICY, RANDOM, Trial, best_of
 from lightning_nas.weights.checkpoint import add_facts, check_checkpoint
 
-GRADIENT_CHECK = 50  # steps between two checks of the gradients: each check waits for the device
-LONGEST_ROW = 10  # steps in a row without finite gradients after which the search stops
+GRADIENT_CHECK = 50  # steps between two checks of the gradients: a check waits for the device
+LONGEST_ROW = 10  # consecutive steps without finite gradients after which the search stops
 
 
 class SharedSearch(Search):
-    """A search whose architectures share one set of weights, the supernet.
+    """Search whose architectures share one set of weights, the supernet.
 
     Args:
-        supernet: Shared weights.
-        controller: Controller; its space is the space of the search.
+        supernet: Module of the shared weights.
+        controller: Module of the controller. The search uses the space of the controller.
         data: Images. The weights learn from the training split, the controller from the validation
             split.
-        epoch: Steps and images of an epoch.
-        journal: Path of ``trials.sqlite``, the journal of all sampled architectures; None = none.
-        evaluation: Function that builds from ``data`` the training from scratch of finalists.
-        executor: Function that builds the executor of these trainings.
-        finalists: Architectures to train from scratch before the choice.
+        epoch: Numbers of steps and images in an epoch.
+        journal: Path of ``trials.sqlite``, the journal of all sampled architectures; None = no
+            journal.
+        evaluation: Function that builds the evaluator of finalists from ``data``.
+        executor: Function that builds the executor of finalists from the evaluator.
+        finalists: Number of architectures to train from scratch before the choice, and their
+            epochs.
     """
 
     data: ImageData
@@ -80,14 +82,14 @@ class SharedSearch(Search):
             "control": PhaseSamples(RANDOM, updates=0),
             "controller": PhaseSamples(),
         }
-        self._latest: list[Trial] = []  # the controller's trials of the last epoch
-        self._seconds: dict[str, float] = {}
-        self._phase_began = 0.0
+        self._latest_trials: list[Trial] = []  # trials of the controller in the last epoch
+        self._seconds: dict[str, float] = {}  # duration of each phase of this epoch
+        self._phase_start = 0.0  # monotonic time in seconds
 
     # ---- data and checks -------------------------------------------------------------------------
 
     def setup(self, stage: str) -> None:
-        """Give the data its Trainer, which knows the device and the process."""
+        """Give the Trainer to the data: the loaders depend on the device and the process."""
         self.data.trainer = self.trainer
 
     def train_dataloader(self) -> Alternating:
@@ -105,7 +107,7 @@ class SharedSearch(Search):
         return self.data.val_dataloader()
 
     def check_devices(self, devices: int) -> None:
-        """Refuse finalists on several devices.
+        """Refuse finalists if the search runs on several devices.
 
         Raises:
             InputError: If there are finalists and more than one device.
@@ -129,11 +131,11 @@ class SharedSearch(Search):
             self.supernet.calibration = self.cast(images)
 
     def cast(self, batch: Any) -> Any:
-        """Return a batch in the Trainer's precision. Lightning casts the batches of its loops."""
+        """Return a batch in the Trainer's precision. Lightning casts only its own batches."""
         return self.trainer.precision_plugin.convert_input(batch)
 
     def on_train_start(self) -> None:
-        """Check settings of the Trainer that would damage the search without an error."""
+        """Refuse settings of the Trainer that would silently damage the search."""
         check_trainer(self.trainer)
 
     # ---- one epoch -------------------------------------------------------------------------------
@@ -144,7 +146,7 @@ class SharedSearch(Search):
             epoch_seed = 1_000_003 * self.current_epoch + self.data.seed
             torch.manual_seed(epoch_seed * self.trainer.world_size + self.global_rank)
         self._seconds = {}
-        self._phase_began = time.monotonic()
+        self._phase_start = time.monotonic()
 
     def on_train_batch_end(self, outputs: Any, batch: Any, batch_idx: int) -> None:
         """Check the gradients every ``GRADIENT_CHECK`` steps."""
@@ -152,13 +154,16 @@ class SharedSearch(Search):
             self._check_gradients()
 
     def end_step(self, phase: str, batch_idx: int, metrics: Metrics) -> None:
-        """Log the metrics of a step; at the end of a phase, measure the time of the phase."""
+        """Log the metrics of a step. At the end of a phase, also measure the time of the phase.
+
+        At the end of the weights phase, average the batch norm statistics over the processes.
+        """
         if self.trainer.train_dataloader.ends_phase(batch_idx):  # type: ignore[union-attr]
             if phase == "weights":
                 average_buffers(self.supernet.network, self.trainer)
-            ended = time.monotonic()
-            self._seconds[phase] = ended - self._phase_began
-            self._phase_began = ended
+            now = time.monotonic()
+            self._seconds[phase] = now - self._phase_start
+            self._phase_start = now
         for name, value in metrics.items():
             self.log(
                 f"{phase}/{name}",
@@ -171,18 +176,18 @@ class SharedSearch(Search):
             )
 
     def on_train_epoch_end(self) -> None:
-        """Record the sampled architectures, step the schedule and log the seconds of the phases.
+        """Record the sampled architectures, step the schedule, and log the time of each phase.
 
         Raises:
-            InputError: If too many gradients in a row were not finite.
+            InputError: If the gradients of too many consecutive steps were not finite.
         """
-        recorded: list[Trial] = []
+        new_trials: list[Trial] = []
         for samples in self.phase_samples.values():
             trials = samples.take(self.scored, self.count_updates(), partial(gather, self))
             self.record(trials)
-            recorded += trials
-        self._latest = [trial for trial in recorded if trial.proposal.arm == POLICY]
-        self.new_trials = self._latest
+            new_trials += trials
+        self._latest_trials = [trial for trial in new_trials if trial.proposal.arm == POLICY]
+        self.new_trials = self._latest_trials
         schedule: Any = self.lr_schedulers()
         lr = self.optimizer(0).param_groups[0]["lr"]
         schedule.step()
@@ -191,11 +196,11 @@ class SharedSearch(Search):
         self._check_gradients()
 
     def count_updates(self) -> int:
-        """Return the number of controller updates before this epoch."""
+        """Return the number of controller updates before the current epoch."""
         return self.current_epoch * self.controller_steps
 
     def record(self, trials: Sequence[Trial]) -> None:
-        """Write trials into the journal and count them."""
+        """Write trials into the journal and add their number to ``scored``."""
         if self.journal is not None and trials:
             self.journal.record(trials)
         self.scored += len(trials)
@@ -206,28 +211,31 @@ class SharedSearch(Search):
             self.log("weights/skipped", optimizer.counters["skipped"].float(), batch_size=1)
             if optimizer.counters["longest_row"] >= LONGEST_ROW:
                 raise InputError(
-                    f"the gradients of {LONGEST_ROW} weights steps in a row were not finite; the "
-                    "last checkpoint was saved before: start a new run with a lower "
-                    "method.supernet.optimizer.lr"
+                    f"the gradients of {LONGEST_ROW} consecutive steps on the shared weights were "
+                    "not finite; start a new run with a lower method.supernet.optimizer.lr (the "
+                    "last checkpoint was saved before this error)"
                 )
 
     # ---- the end ---------------------------------------------------------------------------------
 
     def list_best(self, count: int) -> list[Trial]:
-        """Return the best trials of the last epoch: earlier rewards are of other weights."""
-        return best_of(self._latest, count)
+        """Return the best trials of the last epoch: earlier rewards belong to older weights."""
+        return best_of(self._latest_trials, count)
 
     def rank(
         self, tokens_NT: Tensor, progress: Progress
     ) -> tuple[list[tuple[int, ...]], list[float]]:
-        """Return tokens and accuracies of architectures, on the whole validation split.
+        """Score architectures on the whole validation split.
 
-        All processes rank the same architectures, those of the first process, each on its share of
+        All processes score the architectures of the first process. Each process uses its share of
         the images.
 
         Args:
             tokens_NT: Tokens of the architectures.
-            progress: Wrapper of the iteration over the architectures.
+            progress: Wrapper of the iteration over the architectures, for a progress bar.
+
+        Returns:
+            The tokens of the architectures, and their accuracies in [0, 1].
         """
         tokens = self.trainer.strategy.broadcast(tokens_NT.tolist())
         architectures = [self.space.decode(given) for given in tokens]
@@ -238,13 +246,16 @@ class SharedSearch(Search):
         return tokens, average_accuracies(torch.stack(scores), images, self.trainer)
 
     def measure_costs(self, trials: Sequence[Trial]) -> list[Trial]:
-        """Return the trials, the best with the costs of their networks, if ``evaluation`` knows."""
+        """Return the trials, and add the costs of the networks to the best trials.
+
+        Nothing is added if ``evaluation`` does not train children.
+        """
         if not isinstance(self.evaluator, ChildTraining):
             return list(trials)
         return add_costs(trials, self.decode, self.evaluator)
 
     def estimate_cost(self, make_trainer: Callable[[], pl.Trainer], samples: int) -> dict[str, str]:
-        """Time a few steps of each kind. The shared weights change."""
+        """Time a few steps of each kind. This changes the shared weights."""
         trainer = make_trainer()
         device = trainer.strategy.root_device
         trainer.precision_plugin.convert_module(self)
@@ -263,14 +274,14 @@ class SharedSearch(Search):
         parameters = sum(parameter.numel() for parameter in self.parameters())
         return {
             "space": format_size(self.space.size),
-            "parameters": f"{parameters:,} that are trained",
+            "parameters": f"{parameters:,} to train, of the shared weights and the controller",
             **estimate_epochs(timings, trainer.max_epochs, samples, device),
         }
 
     # ---- housekeeping ----------------------------------------------------------------------------
 
     def configure_optimizers(self) -> Any:
-        """Return optimiser and schedule of the weights, and the optimiser of the controller."""
+        """Return the optimiser and schedule of the weights, and the optimiser of the controller."""
         weights = self.supernet.configure_optimizers()
         if not self.controller.learns:
             return weights
@@ -282,19 +293,19 @@ class SharedSearch(Search):
         return optimizers[index] if isinstance(optimizers, list) else optimizers
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Save the number of scored architectures, the space and the number of classes."""
+        """Save the number of evaluated architectures, the space and the number of classes."""
         checkpoint["scored"] = self.scored
-        add_facts(checkpoint, **self._facts)
+        add_facts(checkpoint, **self._checkpoint_facts)
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Load the number of scored architectures.
+        """Load the number of evaluated architectures.
 
         Raises:
-            InputError: If the checkpoint is of another space, data set or network.
+            InputError: If the checkpoint belongs to another space, data set or network.
         """
-        check_checkpoint(checkpoint, self, **self._facts)
+        check_checkpoint(checkpoint, self, **self._checkpoint_facts)
         self.scored = checkpoint["scored"]
 
     @property
-    def _facts(self) -> dict[str, str | int]:
+    def _checkpoint_facts(self) -> dict[str, str | int]:
         return {"space": str(self.space), "classes": self.data.num_classes}

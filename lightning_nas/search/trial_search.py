@@ -1,7 +1,8 @@
-"""The base class of NAS, NASNet, random search and evolution: each architecture has its own trial.
+"""The base class of NAS, NASNet, random search and evolution.
 
-A method of this family samples architectures and learns from batches of trials. The base class has
-the rest: the stream of trials, the random arm, resuming, and the choice at the end.
+In a search by trials each architecture has its own evaluation, for example the training of a child.
+A method samples architectures and learns from trials. The base class has the rest: the stream of
+trials, the random arm, the resume, and the choice at the end.
 """
 
 from abc import abstractmethod
@@ -31,27 +32,27 @@ from lightning_nas.storage.journal import Journal
 from lightning_nas.storage.trial import POLICY, RANDOM, Proposal, Trial
 
 ARMS = (POLICY, RANDOM)
-TIMED = 3  # children that a dry run times
+TIMED_CHILDREN = 3  # children that a dry run trains for a few batches
 
 
 class TrialSearch(Search):
-    """A search that evaluates each architecture separately.
+    """Search that evaluates each architecture separately.
 
     Args:
         space: Search space.
-        data: Images to train and validate on; None if the evaluator needs no images.
+        data: Images for training and validation; None if the evaluator needs no images.
         evaluation: Function that builds the evaluator from ``data``.
         executor: Function that builds the executor from the evaluator.
         journal: Path of ``trials.sqlite``.
-        sampling: Number and random choice of the architectures.
-        finalists: Architectures to evaluate once more before the choice.
-        growth: Schedule of the networks' depth; for the chain space only.
+        sampling: Number of architectures, share of the random arm, and seeds.
+        finalists: Number of architectures to evaluate again before the choice, and their epochs.
+        growth: Schedule of the depth of the networks; for the chain space only.
 
     Raises:
-        InputError: If the depth is to grow and the space is not the chain space.
+        InputError: If ``growth`` changes the depth and the space is not the chain space.
     """
 
-    at_once: int | None = None  # see Stream
+    at_once: int | None = None  # maximum number of open proposals; see Stream
     make_executor: Callable[[Evaluator], Executor]
     journal_path: Path
 
@@ -67,63 +68,70 @@ class TrialSearch(Search):
         growth: Growth = CONSTANT_DEPTH,
     ) -> None:
         super().__init__(space, data, evaluation, executor, journal, finalists)
-        assert self.evaluator is not None  # built here: wrong settings stop before the search
+        assert self.evaluator is not None  # build it now: wrong settings must fail before the fit
         self.sampling = sampling
         self.budget = sampling.budget
         self.growing = GrowingSpace(space, growth, sampling.samples)
         self.seen: set[tuple[int, ...]] = set()  # tokens that the method has sampled
-        self.updates = 0
+        self.updates = 0  # number of batches that the method has learned from
         self.executor: Executor | None = None
         self.rollouts: Rollouts | None = None
-        self._consumed = 0
+        self._consumed = 0  # trials taken from the stream before a resume
 
-    # ---- what a method defines -------------------------------------------------------------------
+    # ---- methods for subclasses ------------------------------------------------------------------
 
     @abstractmethod
     def sample(self, number: int) -> Sample:
-        """Return the tokens of an architecture for a trial, and their log-probabilities, if any."""
+        """Return the tokens of an architecture, and the log-probability of each token.
+
+        The log-probabilities are empty if the method has none.
+
+        Args:
+            number: Number of the trial.
+        """
 
     def learn(self, trials: Sequence[Trial]) -> dict[str, Tensor]:
         """Learn from a batch of trials and return the metrics to log."""
         return {}
 
     def observe(self, trial: Trial) -> None:
-        """Take note of a trial of the method, in the order of ends.
+        """Update the method after one of its trials. The random arm is left out.
 
-        A resumed search observes all trials in its journal again.
+        The calls follow the order in which trials end. A resumed search first repeats the calls for
+        all trials in its journal.
         """
 
     def sample_uniformly(self, number: int) -> Sample:
-        """Return an architecture of the trial's space, sampled uniformly."""
+        """Return a uniformly sampled architecture for a trial."""
         return first_sample(UniformController(self.space_at(number)).sample(1))
 
     def space_at(self, number: int) -> Space:
-        """Return the space of a trial: later trials have a deeper space if it grows."""
+        """Return the space of a trial. If the space grows, later trials have a deeper space."""
         return self.growing.at(number)
 
     def space_of(self, tokens: Sequence[int]) -> Space:
-        """Return the space that tokens were sampled from."""
+        """Return the space of the given tokens."""
         return self.growing.of(tokens)
 
     # ---- the stream of trials --------------------------------------------------------------------
 
     def check_devices(self, devices: int) -> None:
-        """Refuse several devices: the controller runs on one.
+        """Refuse several devices: the search runs in one process.
 
         Raises:
             InputError: If there is more than one device.
         """
         if devices > 1:
             raise InputError(
-                "the controller needs one device (trainer.devices=1); "
-                "executor=ray trains children side by side"
+                "this search needs trainer.devices=1 and trainer.num_nodes=1; to train several "
+                "children at once use executor=ray"
             )
 
     def train_dataloader(self) -> Rollouts:
-        """Return the stream of trials, which continues at the end of the journal.
+        """Return the stream of trials. If the search is resumed, the stream continues the journal.
 
         Raises:
-            InputError: If the Trainer has several devices, or the journal is of another search.
+            InputError: If the Trainer has several devices, or the journal belongs to another space.
         """
         self.check_devices(self.trainer.world_size)
         if self.data is not None:
@@ -131,8 +139,8 @@ class TrialSearch(Search):
         assert self.evaluator is not None
         self.executor = self.make_executor(self.evaluator)
         self.journal = Journal(self.journal_path, str(self.space))
-        waiting = self.journal.open_proposals()  # not empty if the search is resumed
-        self.seen.update(proposal.tokens for proposal in waiting if proposal.arm == POLICY)
+        open_proposals = self.journal.open_proposals()  # of the interrupted search
+        self.seen.update(p.tokens for p in open_proposals if p.arm == POLICY)
         self.rollouts = Rollouts(
             self.propose,
             self.decode,
@@ -153,14 +161,14 @@ class TrialSearch(Search):
         return self.rollouts
 
     def propose(self, numbers: range) -> list[Proposal]:
-        """Return proposals for the given numbers of trials."""
+        """Return one proposal for each of the given trial numbers."""
         return [self._propose(number) for number in numbers]
 
     def _propose(self, number: int) -> Proposal:
         arm, seed = self.sampling.choose_arm(number)
         devices = [self.device] if self.device.type == "cuda" else []
         with torch.random.fork_rng(devices), torch.no_grad():
-            # torch.manual_seed would format the stack at each call, for a GPU that is not in use
+            # torch.manual_seed is slow if CUDA is not in use: each call formats the stack
             torch.default_generator.manual_seed(seed)
             if devices:
                 torch.cuda.manual_seed(seed)
@@ -188,18 +196,18 @@ class TrialSearch(Search):
 
     def _observe(self, trial: Trial) -> None:
         if trial.proposal.arm == POLICY:
-            self.seen.add(trial.proposal.tokens)  # the trials of a resumed search come here too
+            self.seen.add(trial.proposal.tokens)  # needed for the trials of a resumed search
             self.observe(trial)
         self.watch(trial)
 
     # ---- one batch -------------------------------------------------------------------------------
 
     def transfer_batch_to_device(self, batch: Any, device: Any, dataloader_idx: int) -> Any:
-        """Return the trials unchanged: they hold no tensors."""
+        """Return the trials unchanged: trials hold no tensors."""
         return batch
 
     def training_step(self, batch: list[Trial], batch_idx: int) -> None:
-        """Learn from a batch of trials and log its metrics."""
+        """Learn from a batch of trials and log the metrics."""
         assert self.rollouts is not None
         metrics = {f"controller/{name}": value for name, value in self._update(batch).items()}
         metrics["trials"] = torch.tensor(float(self.rollouts.ended))
@@ -223,18 +231,21 @@ class TrialSearch(Search):
         return metrics
 
     def configure_optimizers(self) -> Any:
-        """Return no optimiser: by default a method has no parameters."""
+        """Return None: by default a method has no parameters to optimise."""
         return None
 
     # ---- the end ---------------------------------------------------------------------------------
 
     def list_best(self, count: int) -> list[Trial]:
-        """Return at most ``count`` of the best trials, the random arm included."""
+        """Return at most ``count`` trials, the best so far, the random arm included."""
         assert self.journal is not None
         return self.journal.best(ARMS, count)
 
     def derive(self, samples: int, progress: Progress) -> SearchResult:
-        """Choose the best of all trials, after the finalists if there are any."""
+        """Choose the best trial, or the best finalist if there are finalists.
+
+        The chosen trial may belong to the random arm.
+        """
         assert self.journal is not None
         ended = [t for t in self.journal.ended() if t.proposal.arm in ARMS]
         rewards = {arm: tuple(t.reward for t in ended if t.proposal.arm == arm) for arm in ARMS}
@@ -248,7 +259,7 @@ class TrialSearch(Search):
             assert self.executor is not None
             self.executor.close()
             best = self.train_finalists(best, progress)
-            how = f"{how}, the best of them once more"
+            how = f"{how}; finalists evaluated again"
         self.scored = len(self.journal)
         front = pareto_front(ended, self.budget.cost or COSTS[0])
         return SearchResult(
@@ -260,29 +271,33 @@ class TrialSearch(Search):
         )
 
     def estimate_cost(self, make_trainer: Callable[[], pl.Trainer], samples: int) -> dict[str, str]:
-        """Time a few children of the beginning, the middle and the end of the search."""
+        """Time a few children, from the beginning, the middle and the end of the search.
+
+        The children differ in size if the space grows.
+        """
         total = self.sampling.samples
         lines = {
             "space": format_size(self.space_at(total - 1).size),
             "architectures": f"{total:,}",
         }
         if self.evaluator is None or not hasattr(self.evaluator, "steps_of"):
-            return lines | {"whole search": "seconds: outcomes are read from a table"}
+            return lines | {"whole search": "seconds: the evaluator reads outcomes from a table"}
         executor = self.make_executor(self.evaluator)
-        apart = max(1, total // TIMED)
-        proposals = self.propose(range(apart // 2, total, apart)[:TIMED])
+        distance = max(1, total // TIMED_CHILDREN)
+        numbers = range(distance // 2, total, distance)[:TIMED_CHILDREN]
+        proposals = self.propose(numbers)
         children = [self.decode(proposal) for proposal in proposals]
         return lines | estimate_children(self.evaluator, executor, children, total, self.finalists)
 
     # ---- housekeeping ----------------------------------------------------------------------------
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Save the number of trials that the method has learned from."""
+        """Save the number of trials taken from the stream and the number of updates."""
         assert self.rollouts is not None
         checkpoint["trials"] = {"consumed": self.rollouts.consumed, "updates": self.updates}
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Continue after the trials that the method has learned from."""
+        """Load the number of trials taken from the stream and the number of updates."""
         self._consumed = checkpoint["trials"]["consumed"]
         self.updates = checkpoint["trials"]["updates"]
 

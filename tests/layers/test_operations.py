@@ -95,7 +95,9 @@ def test_unusable_operations_are_refused_in_one_line(operations, reason):
 
 
 def test_an_unknown_operation_is_named_with_the_legal_ones():
-    with pytest.raises(InputError, match="'swish' is registered for edge; legal: none, identity"):
+    with pytest.raises(
+        InputError, match="'swish' is not registered for edge; legal: none, identity"
+    ):
         make_operation("edge", "swish", 4, 4, 1, nn.BatchNorm2d)
 
 

@@ -230,8 +230,12 @@ def test_checkpoint_that_does_not_fit_is_an_error_of_one_line(setting, message, 
         pytest.param(
             "search.py", ["debug=smoke", "trainer.precision=8"], "8", marks=pytest.mark.slow
         ),
-        ("search.py", ["method=nas"], "experiments for it: nas_bench_201, nas_cifar, nas_digits"),
-        ("search.py", ["experiment=nas_digits", "method=enas"], "for it: enas_macro_cifar"),
+        ("search.py", ["method=nas"], "legal experiments: nas_bench_201, nas_cifar, nas_digits"),
+        (
+            "search.py",
+            ["experiment=nas_digits", "method=enas"],
+            "legal experiments: enas_macro_cifar",
+        ),
         ("train.py", ["architecture=nowhere.json"], "nowhere.json"),
     ],
 )

@@ -207,7 +207,9 @@ def test_an_architecture_is_decoded_once_and_recognised_from_the_journal(tmp_pat
 
 
 def test_a_journal_with_fewer_trials_than_the_checkpoint_is_refused(tmp_path):
-    with pytest.raises(InputError, match="has 0 trials that have ended, the checkpoint has seen 4"):
+    with pytest.raises(
+        InputError, match="has 0 ended trials, but the checkpoint was saved after 4"
+    ):
         rollouts(tmp_path, consumed=4)
 
 
