@@ -23,7 +23,7 @@ from benchmarks.machine import parse
 from lightning_nas.architecture import COMBINATIONS, NASNET_OPERATIONS, to_json
 from lightning_nas.controllers.uniform import UniformController
 from lightning_nas.evaluation.executors import SerialExecutor
-from lightning_nas.search.rollouts import Rollouts, Stream
+from lightning_nas.search.trial_stream import Stream, TrialStream
 from lightning_nas.spaces.cell import CellSpace
 from lightning_nas.storage.journal import Journal
 from lightning_nas.storage.trial import Outcome, Proposal
@@ -76,7 +76,7 @@ def open_search(path: Path, trials: int) -> float:
     """Return the seconds that a resumed search needs to read its trials."""
     start = time.perf_counter()
     journal = Journal(path, str(SPACE))
-    Rollouts(
+    TrialStream(
         lambda numbers: [],
         lambda proposal: SPACE.decode(proposal.tokens),
         SerialExecutor(lambda architecture, seed, poll: outcome()),  # type: ignore[arg-type]

@@ -15,8 +15,8 @@ class TrialsProgress(Callback):
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Show the bar; trials from before a resumption count as done."""
         assert isinstance(pl_module, TrialSearch)
-        assert pl_module.rollouts is not None
-        total, ended = pl_module.sampling.samples, pl_module.rollouts.ended
+        assert pl_module.stream is not None
+        total, ended = pl_module.sampling.samples, pl_module.stream.ended
         self.bar = tqdm(total=total, initial=ended, desc="Trials", file=sys.stderr)
         self.best = max((trial.reward for trial in pl_module.list_best(1)), default=0.0)
         pl_module.watch = self._update

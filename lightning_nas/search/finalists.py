@@ -15,7 +15,7 @@ from lightning_nas.errors import InputError
 from lightning_nas.evaluation.budget import Budget
 from lightning_nas.evaluation.child_training import ChildTraining
 from lightning_nas.evaluation.executors import Executor, Poll
-from lightning_nas.search.rollouts import Decode, Rollouts, Stream
+from lightning_nas.search.trial_stream import Decode, Stream, TrialStream
 from lightning_nas.storage.journal import Journal
 from lightning_nas.storage.trial import FINALIST, Proposal, Trial, best_of
 
@@ -99,7 +99,7 @@ def evaluate_finalists(
     def evaluate() -> Iterator[Trial]:
         yield from (trial for tokens, trial in known.items() if tokens in wanted)
         samples = len(earlier) + len(begun) + len(missing)
-        stream = Rollouts(
+        stream = TrialStream(
             propose,
             decode,
             executor,

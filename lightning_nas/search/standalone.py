@@ -12,7 +12,7 @@ import torch
 
 from lightning_nas.data.seeding import seeded_generator
 from lightning_nas.evaluation.executors import Executor, Poll
-from lightning_nas.search.rollouts import Decode, Rollouts, Stream
+from lightning_nas.search.trial_stream import Decode, Stream, TrialStream
 from lightning_nas.storage.journal import Journal
 from lightning_nas.storage.trial import Proposal, Trial
 
@@ -102,7 +102,7 @@ class Trainings:
             others.
         """
         try:
-            stream = Rollouts(
+            stream = TrialStream(
                 lambda numbers: [
                     Proposal(n, self._keys[n][1], arm=self._keys[n][0]) for n in numbers
                 ],

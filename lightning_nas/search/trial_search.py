@@ -25,8 +25,8 @@ from lightning_nas.search.estimate import estimate_children, format_size
 from lightning_nas.search.finalists import NO_FINALISTS, Finalists, Progress
 from lightning_nas.search.growth import CONSTANT_DEPTH, GrowingSpace, Growth
 from lightning_nas.search.result import LISTED, SearchResult, decode_trials
-from lightning_nas.search.rollouts import Rollouts, Stream
 from lightning_nas.search.sampling import Sample, Sampling, first_sample
+from lightning_nas.search.trial_stream import Stream, TrialStream
 from lightning_nas.spaces.base import Space
 from lightning_nas.storage.journal import Journal
 from lightning_nas.storage.trial import POLICY, RANDOM, Proposal, Trial
@@ -75,7 +75,7 @@ class TrialSearch(Search):
         self.seen: set[tuple[int, ...]] = set()  # tokens that the method has sampled
         self.updates = 0  # number of batches that the method has learned from
         self.executor: Executor | None = None
-        self.rollouts: Rollouts | None = None
+        self.stream: TrialStream | None = None
         self._consumed = 0  # trials taken from the stream before a resume
 
     # ---- methods for subclasses ------------------------------------------------------------------
@@ -127,7 +127,7 @@ class TrialSearch(Search):
                 "children at once use executor=ray"
             )
 
-    def train_dataloader(self) -> Rollouts:
+    def train_dataloader(self) -> TrialStream:
         """Return the stream of trials. If the search is resumed, the stream continues the journal.
 
         Raises:
@@ -141,7 +141,7 @@ class TrialSearch(Search):
         self.journal = Journal(self.journal_path, str(self.space))
         open_proposals = self.journal.open_proposals()  # of the interrupted search
         self.seen.update(p.tokens for p in open_proposals if p.arm == POLICY)
-        self.rollouts = Rollouts(
+        self.stream = TrialStream(
             self.propose,
             self.decode,
             self.executor,
@@ -158,7 +158,7 @@ class TrialSearch(Search):
             observe=self._observe,
             poll=lambda: self.poll(),
         )
-        return self.rollouts
+        return self.stream
 
     def propose(self, numbers: range) -> list[Proposal]:
         """Return one proposal for each of the given trial numbers."""
@@ -208,11 +208,11 @@ class TrialSearch(Search):
 
     def training_step(self, batch: list[Trial], batch_idx: int) -> None:
         """Learn from a batch of trials and log the metrics."""
-        assert self.rollouts is not None
+        assert self.stream is not None
         metrics = {f"controller/{name}": value for name, value in self._update(batch).items()}
-        metrics["trials"] = torch.tensor(float(self.rollouts.ended))
+        metrics["trials"] = torch.tensor(float(self.stream.ended))
         self.log_dict(metrics, on_step=False, on_epoch=True, batch_size=1)
-        if self.rollouts.done:
+        if self.stream.done:
             self.trainer.should_stop = True
 
     def _update(self, batch: list[Trial]) -> dict[str, Tensor]:
@@ -293,8 +293,8 @@ class TrialSearch(Search):
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Save the number of trials taken from the stream and the number of updates."""
-        assert self.rollouts is not None
-        checkpoint["trials"] = {"consumed": self.rollouts.consumed, "updates": self.updates}
+        assert self.stream is not None
+        checkpoint["trials"] = {"consumed": self.stream.consumed, "updates": self.updates}
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Load the number of trials taken from the stream and the number of updates."""

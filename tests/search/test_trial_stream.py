@@ -9,7 +9,7 @@ from lightning_nas.architecture import to_json
 from lightning_nas.errors import InputError
 from lightning_nas.evaluation.budget import Budget
 from lightning_nas.evaluation.executors import SerialExecutor
-from lightning_nas.search.rollouts import Rollouts, Stream
+from lightning_nas.search.trial_stream import Stream, TrialStream
 from lightning_nas.spaces.edge_cell import EdgeCellSpace
 from lightning_nas.storage.journal import Journal
 from lightning_nas.storage.trial import POLICY, RANDOM, Outcome, Proposal
@@ -57,7 +57,7 @@ def propose(numbers):
 def rollouts(tmp_path, evaluate=None, executor=SerialExecutor, propose=propose, **settings):
     journal = Journal(tmp_path / "trials.sqlite", str(SPACE))
     observe = settings.pop("observe", lambda trial: None)
-    return Rollouts(
+    return TrialStream(
         propose,
         lambda proposal: SPACE.decode(proposal.tokens),
         executor(evaluate or Evaluations()),

@@ -65,7 +65,7 @@ class _Job(NamedTuple):
     key: str  # JSON of the architecture: equal architectures have the same key
 
 
-class Rollouts:
+class TrialStream:
     """Data loader that yields batches of trials, one batch in each epoch.
 
     Args:
