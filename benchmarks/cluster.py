@@ -1,9 +1,9 @@
 """How many workers one NASNet search keeps busy, on a simulated cluster.
 
-The search is real: controller, journal, stream of trials, Trainer. The children are simulated: each has a
-log-normal duration, and its reward is the share of separable convolutions among its operations. The
-virtual clock jumps to the end of the next child. It also advances by the real time that the search
-needs between two children, so a search that is too slow leaves workers idle.
+The search is real: controller, journal, stream of trials, Trainer. The children are simulated: each
+has a log-normal duration, and its reward is the share of separable convolutions among its
+operations. The virtual clock jumps to the end of the next child. It also advances by the real time
+that the search needs between two children, so a search that is too slow leaves workers idle.
 
 The limit is the work of the search itself, which handles one trial after another on one thread.
 Most of it is the controller: sampling takes about a twentieth of an update, and an update is four
