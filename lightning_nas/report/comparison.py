@@ -35,6 +35,7 @@ VERDICT_WORDS = {
     WORSE: "worse than the random arm",
     NOT_ENOUGH: NOT_ENOUGH,
 }
+SHORT_VERDICTS = {key: words.split(" than ")[0] for key, words in VERDICT_WORDS.items()}  # tables
 IS_RANDOM = "This is random search:"
 Pair = tuple[list[Trial], list[Trial]]  # trials of the controller and of the random arm
 
@@ -213,7 +214,7 @@ def describe_comparisons(comparisons: Sequence[Comparison]) -> list[list[str]]:
             format_mean(one.random_arm),
             "" if math.isnan(one.difference.value) else f"{one.difference.value:+.4f}",
             format_interval((one.difference.low, one.difference.high)),
-            VERDICT_WORDS[one.difference.verdict],
+            SHORT_VERDICTS[one.difference.verdict],
         ]
         for one in comparisons
     ]

@@ -13,8 +13,8 @@ from lightning_nas.report.charts import BEST_COLOUR, POLICY_COLOUR, RANDOM_COLOU
 from lightning_nas.report.comparison import (
     ANSWERS,
     IS_RANDOM,
+    SHORT_VERDICTS,
     TONES,
-    VERDICT_WORDS,
     compare_arms,
     describe_difference,
     format_short_mean,
@@ -156,7 +156,7 @@ def _describe_common_verdict(
     records: Sequence[RunRecord], when: str, differences: Sequence[float]
 ) -> dict[str, str]:
     if all(record.is_random_search for record in records):
-        words = "these searches sample architectures uniformly, so there is nothing to compare."
+        words = "all architectures are sampled uniformly, so there is no comparison."
         return {"answer": IS_RANDOM, "tone": "", "words": words}
     difference = compare_pairs(differences, MIN_SEEDS)
     if len(differences) < MIN_SEEDS:
@@ -190,7 +190,7 @@ def _describe_row(record: RunRecord, when: str) -> list[Any]:
     comparisons = compare_arms(record)
     shown = next((one for one in comparisons if one.when == when), comparisons[0])
     is_compared = shown.has_both_arms and not record.is_random_search
-    verdict = VERDICT_WORDS[shown.difference.verdict]
+    verdict = SHORT_VERDICTS[shown.difference.verdict]
     return [
         record.folder.name,
         record.seed,

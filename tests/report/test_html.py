@@ -218,14 +218,14 @@ def test_random_search_is_not_compared_with_its_random_arm(tmp_path):
     folder = trial_search(tmp_path / "run", control=0.0)
     summary = json.loads((folder / "summary.json").read_text())
     (folder / "summary.json").write_text(json.dumps({**summary, "method": "random_search"}))
-    assert "This is random search: it samples architectures uniformly" in parse_report(folder).words
+    assert "This is random search: all architectures are sampled uniformly" in parse_report(folder).words
 
 
 def test_a_uniform_controller_is_not_compared_with_its_random_arm(tmp_path):
     uniform = {"_target_": "lightning_nas.controllers.uniform.UniformController"}
     folder = shared_search(tmp_path / "run", gain=0.0, controller=uniform)
     words = parse_report(folder).words
-    assert "This is random search: it samples architectures uniformly" in words
+    assert "This is random search: all architectures are sampled uniformly" in words
     assert "better than the random arm" not in words
 
 

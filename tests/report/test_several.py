@@ -97,7 +97,7 @@ def test_random_searches_are_not_compared_with_their_random_arms(tmp_path):
         shared_search(tmp_path / f"{seed}", seed=seed, controller=uniform) for seed in (0, 1, 2)
     ]
     words = Page(write_common_report(runs, tmp_path / "page.html").read_text()).words
-    assert "This is random search: these searches sample architectures uniformly" in words
+    assert "This is random search: all architectures are sampled uniformly" in words
     assert words.count("not compared") == 3
 
 
