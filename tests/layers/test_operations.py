@@ -83,7 +83,7 @@ def test_an_added_operation_is_legal_and_built(factory):
         ({"enas": "my_conv"}, "operations.enas must be a mapping"),
         ({"enas": {"my_conv": in_place}}, "changes its input in place"),
         ({"macro": {"my_conv": lambda *_: nn.Conv2d(8, 4, 1)}}, r"got \(2, 4, 7, 7\)"),
-        ({"nasnet": {"my_conv": lambda *_: nn.Identity()}}, r"stride 2 must return .*4, 4"),
+        ({"nasnet": {"my_conv": lambda *_: nn.Identity()}}, r"stride 2 must map .*4, 4"),
         ({"edge": {"my_conv": lambda *_: nn.Conv2d(3, 8, 1)}}, "RuntimeError"),
     ],
 )
