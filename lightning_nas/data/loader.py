@@ -1,8 +1,8 @@
-"""The loader of all splits and its two sources of pixels.
+"""``ImageLoader``, the data loader of every split, and two sources of pixels.
 
 The loader chooses the order of the images. A source turns batches of indices into uint8 images on
-the device: from memory, or from files that worker processes decode. Lightning accepts any iterable
-with a length in place of a DataLoader.
+the device. ``MemorySource`` holds the images in memory; ``StreamSource`` decodes files in worker
+processes. Lightning accepts any iterable with a length in place of a DataLoader.
 """
 
 import itertools
@@ -32,11 +32,11 @@ class Source(Protocol):
 
 
 class MemorySource:
-    """Source with all images in the memory of the device. Several loaders may share it.
+    """Source with all images in the memory of the device. Several loaders may share a source.
 
     Args:
-        images: uint8 ``(M, H, W, C)``.
-        labels: int64 ``(M,)``.
+        images: uint8 images ``(M, H, W, C)``.
+        labels: int64 labels ``(M,)``.
         device: Device that holds the images.
     """
 
@@ -53,13 +53,13 @@ class MemorySource:
 
 
 class StreamSource:
-    """Source that decodes files in worker processes, which stay alive between passes.
+    """Source that decodes files in worker processes. The processes stay alive between passes.
 
-    Each loader needs a source of its own.
+    Two loaders must not share a source.
 
     Args:
         files: Image files.
-        labels: int64 ``(M,)``.
+        labels: int64 labels ``(M,)``.
         device: Device of the batches.
         num_workers: Number of worker processes, at most the number of cores; 0 = decode in this
             process.
@@ -69,16 +69,16 @@ class StreamSource:
         self, files: ImageFiles, labels: Tensor, device: torch.device, num_workers: int
     ) -> None:
         self.device = device
-        self._plan = _Plan()
+        self._batch_sampler = _BatchSampler()
         num_workers = min(num_workers, len(os.sched_getaffinity(0)))
         self._loader = DataLoader(
             _Decoder(files, labels),
-            sampler=self._plan,
+            sampler=self._batch_sampler,
             batch_size=None,  # an item is a batch already
             num_workers=num_workers,
             persistent_workers=num_workers > 0,
             pin_memory=device.type == "cuda",
-            # Without a generator, iter() would draw from the global random state.
+            # Without a generator, iter() would change the global random state.
             generator=seeded_generator("workers"),
         )
 
@@ -88,7 +88,7 @@ class StreamSource:
         Raises:
             InputError: If a file cannot be read.
         """
-        self._plan.index_batches = index_batches
+        self._batch_sampler.index_batches = index_batches
         for batch in self._loader:
             if isinstance(batch, str):
                 raise InputError(batch)
@@ -99,18 +99,18 @@ class StreamSource:
             )
 
     def close(self) -> None:
-        """End the worker processes; a later pass starts new ones.
+        """End the worker processes. A later pass starts new worker processes.
 
-        The garbage collector would end the queues of the workers first, and then each worker would
-        need five seconds to end.
+        Without this method, the garbage collector would close the queues of the workers first.
+        Then each worker would need five seconds to end.
         """
         iterator, self._loader._iterator = self._loader._iterator, None
         if iterator is not None and self._loader.num_workers:
             iterator._shutdown_workers()  # type: ignore[attr-defined]
 
 
-class _Plan:
-    """Sampler whose order is set before each pass."""
+class _BatchSampler:
+    """Sampler that returns given batches of indices. The batches are set before each pass."""
 
     index_batches: Iterable[Tensor] = ()
 
@@ -119,10 +119,10 @@ class _Plan:
 
 
 class _Decoder(Dataset):
-    """Data set whose items are whole batches, decoded in a worker process.
+    """Data set whose items are whole batches. A worker process decodes the images of a batch.
 
-    The error of an unreadable file is returned as text: an exception that a worker raises would
-    reach the user with the traceback of the worker.
+    For an unreadable file, the item is the error message. If the worker raised an exception, the
+    user would see the traceback of the worker.
     """
 
     def __init__(self, files: ImageFiles, labels: Tensor) -> None:
@@ -140,29 +140,31 @@ class _Decoder(Dataset):
 class ImageLoader:
     """Loader of float32 images ``(N, C, H, W)``, channels last, and int64 labels ``(N,)``.
 
-    Order and augmentation depend only on seed, epoch and rank. All ranks draw the same order and
-    take their shares of it; each rank draws its own augmentation. With ``shuffle``, all shares have
-    the same length and all batches are full (unless a share is shorter than a batch). Without
-    ``shuffle``, the shares together hold each image once, in equally many batches on each rank.
+    Order and augmentation depend only on seed, epoch and rank. The order is the same on all ranks;
+    each rank loads a share of this order. The augmentation differs between ranks. With
+    ``shuffle``, all shares have the same length, and all batches are full unless a share is shorter
+    than a batch. Without ``shuffle``, the shares together contain each image once, and all ranks
+    have the same number of batches.
 
     Args:
         source: Source of the pixels.
         indices: Indices of the images of the split.
-        batch_size: Images in a batch of one rank; the maximum without ``shuffle``.
+        batch_size: Number of images in a batch of one rank, at least 1. Without ``shuffle``, a
+            batch may be smaller.
         normalise: Normalisation of the images.
-        augmentation: Augmentation that includes the normalisation; None = normalisation alone.
+        augmentation: Augmentation, which also normalises; None = only normalise.
         shuffle: Whether each epoch has a new random order.
-        endless: Whether passes follow one another without end, always shuffled and in full batches.
-            The last images of a pass share a batch with the first ones of the next pass.
+        endless: Whether the loader repeats passes without end, with ``shuffle`` and full batches.
+            A batch may hold the last images of a pass and the first images of the next pass.
         seed: Seed of order and augmentation.
-        rank: Number of this process, from 0.
-        world_size: Number of processes that share the images.
+        rank: Rank of this process, from 0.
+        world_size: Number of processes that share the images, at least 1.
 
     Raises:
         InputError: If a rank would have no images.
     """
 
-    batch_sampler = None  # Lightning reads this attribute of a loader that has a sampler
+    batch_sampler = None  # Lightning reads this attribute if the loader has a ``sampler``
 
     def __init__(
         self,
@@ -198,11 +200,11 @@ class ImageLoader:
         return self
 
     def set_epoch(self, epoch: int) -> None:
-        """Set the epoch, from 0, whose order and augmentation the next pass has."""
+        """Set the epoch, from 0. The next pass has the order and augmentation of this epoch."""
         self.epoch = epoch
 
     def __len__(self) -> int:
-        """Return the number of batches in a pass; an endless loader continues after them."""
+        """Return the number of batches in a pass. An endless loader continues after this number."""
         if self.shuffle:
             return max(1, len(self.indices) // self.world_size // self.batch_size)
         return -(-len(self.indices) // (self.world_size * self.batch_size))
@@ -210,15 +212,15 @@ class ImageLoader:
     def __iter__(self) -> Iterator[tuple[Tensor, Tensor]]:
         """Yield the batches of one pass.
 
-        The epoch is read at the first batch: Lightning calls ``iter`` before ``set_epoch``.
+        The epoch is read at the first batch, because Lightning calls ``iter`` before ``set_epoch``.
         """
         generator = seeded_generator(
             "augmentation", self.seed, self.epoch, self.rank, device=self.source.device
         )
-        # An open plan would keep a reference to this loader after an interrupted pass. The cycle
-        # would leave a StreamSource to the garbage collector, whose workers need 5 s to end.
-        with closing(self._endless_batches() if self.endless else self._batches()) as plan:
-            for images, labels in self.source.batches(plan):
+        # ``closing`` matters after an interrupted pass: an open generator refers to this loader, so
+        # the garbage collector would end the workers of a StreamSource, which takes 5 s per worker.
+        with closing(self._endless_batches() if self.endless else self._batches()) as batches:
+            for images, labels in self.source.batches(batches):
                 if self.augmentation is None:
                     yield self.normalise(images), labels
                 else:
@@ -232,17 +234,17 @@ class ImageLoader:
             yield from share.tensor_split(len(self))
 
     def _endless_batches(self) -> Generator[Tensor, None, None]:
-        waiting = self.indices[:0]
-        for turn in itertools.count():
-            waiting = torch.cat([waiting, self._share(turn)])
-            while len(waiting) >= self.batch_size:
-                yield waiting[: self.batch_size]
-                waiting = waiting[self.batch_size :]
+        remaining = self.indices[:0]
+        for pass_number in itertools.count():
+            remaining = torch.cat([remaining, self._share(pass_number)])
+            while len(remaining) >= self.batch_size:
+                yield remaining[: self.batch_size]
+                remaining = remaining[self.batch_size :]
 
-    def _share(self, turn: int = 0) -> Tensor:
-        """Return the indices of this rank, in order, for pass number ``turn`` of an epoch."""
+    def _share(self, pass_number: int = 0) -> Tensor:
+        """Return the ordered indices of this rank for a pass of an epoch, counted from 0."""
         if not self.shuffle:
             return self.indices[self.rank :: self.world_size]
-        generator = seeded_generator("order", self.seed, self.epoch, turn)
+        generator = seeded_generator("order", self.seed, self.epoch, pass_number)
         order = self.indices[torch.randperm(len(self.indices), generator=generator)]
         return order[self.rank :: self.world_size][: len(order) // self.world_size]

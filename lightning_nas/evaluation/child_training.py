@@ -1,7 +1,7 @@
-"""Training a child from scratch, as NAS and NASNet evaluate an architecture.
+"""Evaluator that trains a child from scratch, as in NAS and NASNet.
 
-Every child has an outcome: one that diverges, runs out of memory or exceeds its time limit gets a
-penalty as its reward and an error message.
+Every child has an outcome. If a child diverges, runs out of memory or exceeds the time limit, the
+reward of the child is a penalty, and the outcome has an error message.
 """
 
 import copy
@@ -29,7 +29,10 @@ from lightning_nas.modules.child import ChildModule
 from lightning_nas.networks.build import build_network
 from lightning_nas.storage.trial import Outcome
 
-OUT_OF_MEMORY = ("DefaultCPUAllocator", "ALLOC_FAILED")  # RuntimeErrors of the CPU, of cuBLAS
+OUT_OF_MEMORY_TEXTS = (
+    "DefaultCPUAllocator",
+    "ALLOC_FAILED",
+)  # in messages of torch on a CPU, of cuBLAS
 
 
 class ChildTraining:
@@ -38,16 +41,20 @@ class ChildTraining:
     The constructor has one argument per setting of ``configs/evaluation/child.yaml``.
 
     Args:
-        data: Images; the child is trained on the training split and rewarded on the validation
-            split. module: Function from the network to the ``ChildModule``. schedule: Function from
-            the optimiser and the number of epochs to the schedule. epochs: Epochs of a training, at
-            least 1. trainer: Keyword arguments of Lightning's Trainer. network: Keyword arguments
-            of ``build_network``. best_of_last: The reward is the best validation accuracy of this
-            many last epochs, at least 1. power: Exponent of the reward, above 0. NAS: best accuracy
-            of the last 5 epochs, cubed. penalty: Reward of a child that fails, in [0, 1].
-            time_limit: Time limit of a child in seconds; None = no limit. threads: torch threads on
-            a CPU; None = unchanged. latency: Whether to measure the latency for ``data.batch_size``
-            images.
+        data: Images. A child learns from the training split; the reward is measured on the
+            validation split.
+        module: Function from the network to the ``ChildModule``.
+        schedule: Function from the optimiser and the number of epochs to the schedule.
+        epochs: Epochs of a training, at least 1.
+        trainer: Keyword arguments of Lightning's Trainer.
+        network: Keyword arguments of ``build_network``.
+        best_of_last: Number of last epochs, at least 1. The reward uses the best validation
+            accuracy of these epochs. NAS: 5.
+        power: Exponent of this accuracy in the reward, above 0. NAS: 3.
+        penalty: Reward of a child that fails, in [0, 1].
+        time_limit: Time limit of a child in seconds, above 0; None = no limit.
+        threads: Number of torch threads on a CPU; None = unchanged.
+        latency: Whether to measure the latency for a batch of ``data.batch_size`` images.
 
     Raises:
         InputError: If a number is out of range.
@@ -91,32 +98,32 @@ class ChildTraining:
         self.measures_latency = latency
 
     def __call__(self, architecture: Architecture, seed: int, poll: Poll = lambda: None) -> Outcome:
-        """Train a child. The random state of the caller is not changed.
+        """Train a child. The random state of the caller stays the same.
 
         Args:
             architecture: Architecture to train.
-            seed: Seed of the initial weights and of dropout. The data decides the order of images.
-            poll: Function that is called after every batch; it may raise to stop.
+            seed: Seed of the initial weights and of dropout. ``data`` sets the order of the images.
+            poll: Function to call after every batch; an exception from ``poll`` stops the training.
         """
         if self.threads:
             torch.set_num_threads(self.threads)
         began = time.monotonic()
-        epochs = _Epochs(began, self.time_limit, poll)
+        epochs = _EpochRecorder(began, self.time_limit, poll)
         cost: dict[str, Any] = {}
         error = None
-        with torch.random.fork_rng(), _alarm(self.time_limit):
+        with torch.random.fork_rng(), _limit_time(self.time_limit):
             torch.manual_seed(seed)
             try:
                 self._train(architecture, epochs, cost)
-            except SystemExit:  # Lightning exits on SIGTERM; poll raises our interrupt instead
+            except SystemExit:  # Lightning exits on SIGTERM; poll raises Interrupted instead
                 poll()
                 raise
-            except _OverTimeError:
+            except _TimeLimitError:
                 error = f"longer than {self.time_limit:g} s"
             except FloatingPointError as failure:
                 error = str(failure)
             except (RuntimeError, MemoryError) as failure:
-                if not _out_of_memory(failure):
+                if not _is_out_of_memory(failure):
                     raise
                 error = "out of memory"
         if error and torch.cuda.is_available():
@@ -130,7 +137,7 @@ class ChildTraining:
         )
 
     def final(self, epochs: int) -> "ChildTraining":
-        """Return the evaluator for finalists: trainings of ``epochs``, with a longer time limit."""
+        """Return an evaluator that trains for ``epochs``; the time limit grows in proportion."""
         longer = copy.copy(self)
         longer.epochs = epochs
         if self.time_limit is not None:
@@ -138,14 +145,14 @@ class ChildTraining:
         return longer
 
     def steps_of(self, architecture: Architecture, batches: int = 3) -> ChildSteps:
-        """Time a few batches of a child, after as many batches for warm-up."""
-        short = copy.copy(self)
-        short.epochs, short.time_limit = 2, None
+        """Time the steps of a child in a short epoch. An equal epoch before it is the warm-up."""
+        timed = copy.copy(self)
+        timed.epochs, timed.time_limit = 2, None
         limits = {"limit_train_batches": batches, "limit_val_batches": batches}
-        short.trainer = self.trainer | limits
+        timed.trainer = self.trainer | limits
         watch = Stopwatch()
         cost: dict[str, Any] = {}
-        short._train(architecture, watch, cost)
+        timed._train(architecture, watch, cost)
         return ChildSteps(
             parameters=cost["parameters"],
             multiply_adds=cost["multiply_adds"],
@@ -163,10 +170,10 @@ class ChildTraining:
         return max(accuracies[-self.best_of_last :]) ** self.power
 
     def cost(self, architecture: Architecture) -> Complexity:
-        """Return the cost of the network of an architecture, without training it."""
-        return measure(self._network(architecture), self.data.channels, self.data.image_size)
+        """Return the cost of the network of an architecture, without a training."""
+        return measure(self._build_network(architecture), self.data.channels, self.data.image_size)
 
-    def _network(self, architecture: Architecture) -> nn.Module:
+    def _build_network(self, architecture: Architecture) -> nn.Module:
         return build_network(
             architecture,
             num_classes=self.data.num_classes,
@@ -176,7 +183,7 @@ class ChildTraining:
         )
 
     def _train(self, architecture: Architecture, epochs: Callback, cost: dict[str, Any]) -> None:
-        network = self._network(architecture)
+        network = self._build_network(architecture)
         measured = measure(network, self.data.channels, self.data.image_size)
         cost |= {"parameters": measured.parameters, "multiply_adds": measured.multiply_adds}
         module = self.make_module(
@@ -198,7 +205,7 @@ class ChildTraining:
         try:
             trainer.fit(module, datamodule=self.data)
         finally:
-            self.data.teardown("fit")  # Lightning calls it only if the fit succeeds
+            self.data.teardown("fit")  # Lightning calls teardown only if the fit succeeds
         if self.measures_latency:
             device = trainer.strategy.root_device
             shape = (self.data.batch_size, self.data.channels, *2 * (self.data.image_size,))
@@ -206,11 +213,11 @@ class ChildTraining:
                 cost["latency"] = measure_latency(network.to(device), shape)
 
 
-class _OverTimeError(Exception):
-    """A child exceeded its time limit. Not a TimeoutError, which file systems raise, too."""
+class _TimeLimitError(Exception):
+    """Error of a child that exceeds the time limit. File systems raise TimeoutError, too."""
 
 
-class _Epochs(Callback):
+class _EpochRecorder(Callback):
     """Callback that records accuracies and stops a child that diverges or takes too long."""
 
     def __init__(self, began: float, time_limit: float | None, poll: Poll) -> None:
@@ -236,32 +243,33 @@ class _Epochs(Callback):
 
     def _check_time(self) -> None:
         if self.time_limit is not None and time.monotonic() - self.began > self.time_limit:
-            raise _OverTimeError
+            raise _TimeLimitError
 
 
 @contextmanager
-def _alarm(seconds: float | None) -> Iterator[None]:
-    """Raise _OverTimeError one second after the time limit, even if the child hangs.
+def _limit_time(seconds: float | None) -> Iterator[None]:
+    """Raise _TimeLimitError one second after the time limit, even if the child hangs.
 
-    Signals reach the main thread only. In other threads the check between batches must suffice.
+    Python handles signals in the main thread only. In another thread, this function does nothing;
+    then only the check after each batch enforces the time limit.
     """
     if seconds is None or threading.current_thread() is not threading.main_thread():
         yield
         return
 
-    def ring(signum: int, frame: FrameType | None) -> None:
-        raise _OverTimeError
+    def raise_time_limit(signum: int, frame: FrameType | None) -> None:
+        raise _TimeLimitError
 
-    before = signal.signal(signal.SIGALRM, ring)
+    previous_handler = signal.signal(signal.SIGALRM, raise_time_limit)
     signal.setitimer(signal.ITIMER_REAL, seconds + 1)
     try:
         yield
     finally:
         signal.setitimer(signal.ITIMER_REAL, 0)
-        signal.signal(signal.SIGALRM, before)
+        signal.signal(signal.SIGALRM, previous_handler)
 
 
-def _out_of_memory(failure: Exception) -> bool:
+def _is_out_of_memory(failure: Exception) -> bool:
     if isinstance(failure, torch.OutOfMemoryError | MemoryError):
         return True
-    return any(said in str(failure) for said in OUT_OF_MEMORY)
+    return any(text in str(failure) for text in OUT_OF_MEMORY_TEXTS)

@@ -1,7 +1,7 @@
 """Executor that evaluates architectures on Ray's workers, on this machine or on a cluster.
 
-A worker is a long-lived process: it imports torch and unpacks the images once, not for every child.
-If a worker dies, only its own child is lost.
+A worker is a process that evaluates many children, so a worker imports torch and loads the images
+only once. If a worker dies, only the child of this worker is lost.
 """
 
 import math
@@ -29,10 +29,10 @@ from lightning_nas.layers.operations import ADDED, register_operations
 from lightning_nas.storage.trial import Outcome
 
 PACKAGE = "ray==2.60.0"
-PROBE = 5.0  # seconds until a host that does not answer counts as unreachable
-JOIN = 15.0  # seconds until a host that answers counts as something else than Ray
-LOOK = 0.5  # seconds between checks of the clock and of signals
-GRACE = 60.0  # seconds after its time limit until a child is killed
+PROBE = 5.0  # seconds to wait for an answer from the host of a cluster
+JOIN_TIMEOUT = 15.0  # seconds to join a cluster; a host that needs longer does not run Ray
+POLL_INTERVAL = 0.5  # seconds between two checks of the time limit and of signals
+GRACE = 60.0  # seconds between the time limit of a child and the kill of its worker
 
 
 @dataclass
@@ -43,34 +43,37 @@ class _Child:
     architecture: Architecture
     seed: int
     worker: Any
-    deaths: int = 0  # number of its workers that died
-    overdue: bool = False
-    began: float | None = None  # None while it waits for a worker
+    deaths: int = 0  # number of workers that died while they trained this child
+    is_overdue: bool = False
+    start_time: float | None = None  # None while the child waits for a worker
 
     def seconds(self) -> float:
-        return 0.0 if self.began is None else time.monotonic() - self.began
+        return 0.0 if self.start_time is None else time.monotonic() - self.start_time
 
 
 class RayExecutor:
-    """Executor that evaluates architectures on Ray's workers, as many at once as resources allow.
+    """Executor that evaluates several architectures at once on Ray's workers.
 
-    A child gets the penalty of the evaluator if it runs out of memory, if its retries are used up,
-    or if it exceeds the time limit of the evaluator by a minute: the evaluator should stop it
-    before. If Ray already runs in this process, it is used.
+    A child gets the penalty of the evaluator if the child runs out of memory, if no retry is left,
+    or if the child runs a minute longer than the time limit. Normally the evaluator enforces the
+    time limit itself. If Ray already runs in this process, the executor uses that Ray.
 
     Args:
-        evaluate: Evaluator; it is sent to every worker once.
+        evaluate: Evaluator. Every worker receives the evaluator once.
         address: ``local``: workers on this machine, which end with this process. ``auto``: the
-            cluster of this machine. ``HOST:PORT``: the head of a cluster; its machines need the
-            packages of requirements.txt, and this package is sent to them.
-        slots: Number of children at once, at least 1; None = as many as the resources allow now.
-        cpus: CPU cores of a child, above 0.
-        gpus: GPUs of a child; a fraction lets children share a GPU. None = 1 if there are any GPUs.
-        retries: How often a child is restarted after its worker died.
+            cluster of this machine. ``HOST:PORT``: the head of a cluster. The machines of a cluster
+            need the packages of requirements.txt; Ray sends ``lightning_nas`` to the machines.
+        slots: Number of children at once, at least 1; None = as many as the resources allow at the
+            start.
+        cpus: CPU cores per child, above 0.
+        gpus: GPUs per child, at least 0; a fraction lets several children share a GPU. None = 1 if
+            there are GPUs, else 0.
+        retries: Number of restarts of a child whose worker died, at least 0.
 
     Raises:
-        InputError: If Ray is not installed, if the cluster does not answer within 5 seconds, if Ray
-            cannot be joined within 15 seconds, or if there are not enough resources for one child.
+        InputError: If Ray is not installed, if the cluster does not answer within 5 seconds, if the
+            cluster cannot be joined within 15 seconds, or if the resources are too small for one
+            child.
     """
 
     def __init__(
@@ -90,11 +93,11 @@ class RayExecutor:
                 f"got {slots}, {cpus}, {gpus} and {retries}"
             )
         self.retries = retries
-        self.threads = max(1, int(cpus))  # torch's, on a worker
+        self.threads = max(1, int(cpus))  # torch threads of a worker
         self.penalty = getattr(evaluate, "penalty", 0.0)
         self.time_limit: float | None = getattr(evaluate, "time_limit", None)
         self._idle: list[Any] = []  # workers
-        self._running: dict[Any, _Child] = {}  # by the stream of its results
+        self._running: dict[Any, _Child] = {}  # child by the stream of its results
         self._owns_ray = not ray.is_initialized()
         if self._owns_ray:
             _start_ray(address, None if slots is None else slots * cpus)
@@ -106,7 +109,7 @@ class RayExecutor:
             self.close()
             raise
         self._evaluate = ray.put((evaluate, ADDED))  # workers register the added operations
-        # An actor, not a task: a process cannot change its GPU, and an actor keeps its process.
+        # An actor keeps its process; a task does not. A process cannot change its GPU.
         self._new_worker = ray.remote(num_cpus=cpus, num_gpus=gpus, max_restarts=0)(_Worker).remote
 
     def submit(self, number: int, architecture: Architecture, seed: int) -> None:
@@ -122,7 +125,7 @@ class RayExecutor:
         """Return the number and the outcome of the next child that ends."""
         while True:
             poll()
-            ready: list[Any] = ray.wait(list(self._running), timeout=LOOK)[0]
+            ready: list[Any] = ray.wait(list(self._running), timeout=POLL_INTERVAL)[0]
             for stream in ready:
                 child = self._running.pop(stream)
                 try:
@@ -131,7 +134,7 @@ class RayExecutor:
                     outcome = self._handle_failure(child, error)
                 else:
                     if outcome is None:
-                        child.began = time.monotonic()
+                        child.start_time = time.monotonic()
                         self._running[stream] = child
                     else:
                         self._idle.append(child.worker)
@@ -140,16 +143,16 @@ class RayExecutor:
             self._kill_overdue()
 
     def _handle_failure(self, child: _Child, error: Exception) -> Outcome | None:
-        """Restart a child whose worker died, or return its outcome if it cannot be restarted.
+        """Restart a child whose worker died, or return the outcome of a child that failed.
 
         Raises:
-            Exception: The exception of the evaluator: another worker would raise it, too.
+            Exception: The exception of the evaluator. A restart would raise the same exception.
         """
         if isinstance(error, exceptions.RayTaskError):
             if isinstance(error.cause, InputError):
                 raise error.cause from None
             raise error
-        if child.overdue:
+        if child.is_overdue:
             why = f"longer than {self.time_limit:g} s"
         elif isinstance(error, exceptions.OutOfMemoryError):
             why = "out of memory"
@@ -158,22 +161,22 @@ class RayExecutor:
         else:
             child.deaths += 1
             if child.deaths <= self.retries:
-                child.worker, child.began = self._new_worker([self._evaluate]), None
+                child.worker, child.start_time = self._new_worker([self._evaluate]), None
                 self._send(child)
                 return None
-            why = f"its worker died, {child.deaths} times"
+            why = f"workers that died during this child: {child.deaths}"
         return Outcome(self.penalty, seconds=round(child.seconds(), 3), error=why)
 
     def _kill_overdue(self) -> None:
         if self.time_limit is None:
             return
         for child in self._running.values():
-            if child.seconds() > self.time_limit + GRACE and not child.overdue:
-                child.overdue = True
+            if child.seconds() > self.time_limit + GRACE and not child.is_overdue:
+                child.is_overdue = True
                 ray.kill(child.worker)
 
     def close(self) -> None:
-        """Drop the running children and stop Ray if this executor started it."""
+        """Drop the running children. Stop Ray if this executor started Ray."""
         if self._owns_ray:
             ray.shutdown()
         else:
@@ -187,17 +190,18 @@ class _Worker:
     """Process that evaluates one architecture after another.
 
     Args:
-        held: List with a reference to the evaluator; a list keeps Ray from resolving it.
+        references: List with one reference to the evaluator and the added operations. Ray replaces
+            a reference by its value, but not a reference inside a list.
     """
 
-    def __init__(self, held: list[Any]) -> None:
-        self.held = held
+    def __init__(self, references: list[Any]) -> None:
+        self.references = references
         self.evaluate: Evaluator | None = None
 
     def train(self, architecture: Architecture, seed: int) -> Iterator[Outcome | None]:
-        """Yield None at the start, then the outcome."""
+        """Yield None when the training starts, then the outcome."""
         if self.evaluate is None:
-            self.evaluate, operations = ray.get(self.held[0])
+            self.evaluate, operations = ray.get(self.references[0])
             register_operations(operations)
         yield None
         yield self.evaluate(architecture, seed, lambda: None)
@@ -223,48 +227,51 @@ def _start_ray(address: str, cpus: float | None) -> None:
 
 
 def _find_address(address: str) -> str:
-    """Return HOST:PORT of the head after checking that it answers: Ray would try for minutes."""
-    found = address
+    """Return HOST:PORT of the head.
+
+    The function checks first that the head answers, because Ray would wait for minutes.
+    """
+    head = address
     if address == "auto":
         file = Path(os.environ.get("RAY_TMPDIR", tempfile.gettempdir())) / "ray/ray_current_cluster"
-        found = os.environ.get("RAY_ADDRESS") or (file.read_text() if file.exists() else "")
-        if not found:
+        head = os.environ.get("RAY_ADDRESS") or (file.read_text() if file.exists() else "")
+        if not head:
             raise InputError(
-                "executor.address=auto: no cluster runs on this machine: ray start --head, or "
-                "executor.address=HOST:PORT"
+                "executor.address=auto: no cluster runs on this machine; start one with ray start "
+                "--head, or set executor.address=HOST:PORT"
             )
-    host, _, port = found.strip().rpartition(":")
+    host, _, port = head.strip().rpartition(":")
     if not host or "/" in host or not port.isdigit():
-        raise InputError(f"executor.address={address}: legal: local, auto, HOST:PORT; got {found}")
+        raise InputError(f"executor.address={address}: legal: local, auto, HOST:PORT; got {head}")
     try:
         socket.create_connection((host.strip("[]"), int(port)), PROBE).close()
     except OSError as error:
         raise InputError(
-            f"executor.address={address}: no cluster answers at {found}: {error.strerror or error}"
+            f"executor.address={address}: no cluster answers at {head}: {error.strerror or error}"
         ) from error
     try:
-        join = [sys.executable, "-c", "import ray, sys; ray.init(sys.argv[1])", found.strip()]
-        subprocess.run(join, timeout=JOIN, capture_output=True, check=True)
+        join = [sys.executable, "-c", "import ray, sys; ray.init(sys.argv[1])", head.strip()]
+        subprocess.run(join, timeout=JOIN_TIMEOUT, capture_output=True, check=True)
     except subprocess.SubprocessError as error:
-        said = (getattr(error, "stderr", None) or b"").decode()
+        errors = (getattr(error, "stderr", None) or b"").decode()
         advice = (
-            ": the cluster asks for a token: export RAY_AUTH_MODE=token"
-            if "AuthToken" in said
+            "; the cluster needs a token: export RAY_AUTH_MODE=token"
+            if "AuthToken" in errors
             else ""
         )
         raise InputError(
-            f"executor.address={address}: no Ray cluster that can be joined at {found}{advice}"
+            f"executor.address={address}: cannot join a Ray cluster at {head}{advice}"
         ) from error
-    return found.strip()
+    return head.strip()
 
 
 def _count_slots(resources: dict[str, float], cpus: float, gpus: float) -> int:
-    """Return how many children the resources allow."""
-    have = resources.get("CPU", 0), resources.get("GPU", 0)
-    slots = min(int(have[0] / cpus), int(have[1] / gpus) if gpus else sys.maxsize)
+    """Return the number of children that fit into the resources at once."""
+    all_cpus, all_gpus = resources.get("CPU", 0), resources.get("GPU", 0)
+    slots = min(int(all_cpus / cpus), int(all_gpus / gpus) if gpus else sys.maxsize)
     if not slots:
         raise InputError(
             f"not enough resources for a child with {cpus:g} CPUs and {gpus:g} GPUs "
-            f"(executor.cpus, executor.gpus): Ray has {have[0]:g} and {have[1]:g}"
+            f"(executor.cpus, executor.gpus): Ray has {all_cpus:g} CPUs and {all_gpus:g} GPUs"
         )
     return slots

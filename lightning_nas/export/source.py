@@ -1,6 +1,6 @@
-"""The source of a network's classes and functions, reduced to the code that the network uses.
+"""Source code of a network: the classes and functions that the network uses, and no other code.
 
-Nothing here builds or runs a network.
+This module reads source code only. It does not build or run a network.
 """
 
 import ast
@@ -18,8 +18,9 @@ from lightning_nas.errors import InputError
 from lightning_nas.layers.operations import OPERATIONS
 
 WIDTH = 100
-# Names in code that acts in training alone, checks arguments or is a fast path for CPUs. All
-# statements, parameters and keyword arguments with these names are left out, line by line.
+# Names of code that an exported network does not need: code for training, checks of arguments, fast
+# paths for CPUs. The lines of all statements, parameters and keyword arguments with these names are
+# left out.
 LEFT_OUT = re.compile(
     r"auxiliary\w*|_?drop_(path|rate)|progress|initialize\w*|image_size|check_\w+|cpu"
 )
@@ -28,16 +29,16 @@ PRAGMAS = re.compile(r"  # (type: ignore|noqa).*| \| tuple\[Tensor, Tensor\](?=:
 
 
 def refuse(reason: str) -> InputError:
-    """Return the error for a network that cannot be written as Python."""
+    """Return the error for a network that cannot be exported as Python."""
     return InputError(f"export=python: {reason}; use export=onnx or export=torch")
 
 
 def write_value(value: Any, indent: int = 0, prefix: str = "") -> str:
-    """Return Python code for data, a function, a class or a partial application.
+    """Return the Python code of a value: data, a function, a class or a ``partial``.
 
     Args:
-        value: Value to write. Text becomes a literal, never code.
-        indent: Spaces before the first line.
+        value: Value to write. A string becomes a string literal, never code.
+        indent: Number of spaces before the first line.
         prefix: Code before the value, such as ``name = ``.
     """
     if is_dataclass(value):
@@ -69,15 +70,15 @@ def write_value(value: Any, indent: int = 0, prefix: str = "") -> str:
 
 
 def brackets(head: str, items: list[str], tail: str, indent: int) -> str:
-    """Return a bracket in one line if the line is short enough, else with one line per item."""
+    """Return items in brackets: in one line if there is room, else one line per item."""
     line = head + ", ".join(items) + tail
-    if "\n" not in line and indent + len(line) < WIDTH:  # a comma may follow
+    if "\n" not in line and indent + len(line) < WIDTH:  # leaves room for a comma
         return line
     return "\n".join([head, *(" " * indent + f"    {x}," for x in items), " " * indent + tail])
 
 
 class ModuleSource:
-    """Source text of a module, with its definitions and imports at the top level by name."""
+    """Source code of a module, and the top-level definitions and imports of the module by name."""
 
     def __init__(self, name: str) -> None:
         self.module = importlib.import_module(name)
@@ -87,10 +88,10 @@ class ModuleSource:
             raise refuse(f"the Python source of {name} is missing") from None
         self.lines = text.splitlines()
         self.definitions: dict[str, Any] = {}
-        self.imports: dict[str, tuple[str, str | None]] = {}  # module and name, None = the module
+        self.imports: dict[str, tuple[str, str | None]] = {}  # (module, name in it or None)
         for node in ast.parse(text).body:
             if isinstance(node, ast.ClassDef | ast.FunctionDef | ast.Assign | ast.AnnAssign):
-                self.definitions[_name(node)] = node
+                self.definitions[_defined_name(node)] = node
             elif isinstance(node, ast.ImportFrom):
                 origin = node.module or ""
                 self.imports |= {a.asname or a.name: (origin, a.name) for a in node.names}
@@ -99,7 +100,7 @@ class ModuleSource:
                 self.imports |= {name: (origin, None) for name, origin in names.items()}
 
     def heading(self) -> str:
-        """Return the first line and the sources of the module's docstring as a comment."""
+        """Return a comment: the first line and the "Source:" part of the module's docstring."""
         first, *others = (inspect.getdoc(self.module) or self.module.__name__).split("\n\n")
         texts = [first, *(text for text in others if text.startswith("Source:"))]
         return "\n#\n".join(textwrap.indent(textwrap.fill(x, WIDTH - 2), "# ") for x in texts)
@@ -112,13 +113,13 @@ class SourceCollector:
     """Collector of the definitions that a class needs.
 
     Args:
-        root: The class. Members that it overrides are left out of its base classes.
-        operations: Names of the rule set and of the operations that the network uses. Other entries
-            of the registry of operations are left out.
+        root: The class. Its base classes are written without the members that ``root`` overrides.
+        operations: Names of the rule set and of the operations that the network uses. The registry
+            of operations is written without all other entries.
 
     Raises:
-        InputError: If a registered operation imports more than torch and the standard library, or
-            is not defined at the top level of a module with Python source.
+        InputError: If a registered operation imports a package other than torch and the standard
+            library, or is not defined at the top level of a module with Python source.
     """
 
     def __init__(self, root: type, operations: Collection[str]) -> None:
@@ -128,31 +129,32 @@ class SourceCollector:
             for rules, entries in OPERATIONS.items()
             if rules in operations
         }
-        self.factories: dict[str, str] = {}  # module of each factory
+        self.factories: dict[str, str] = {}  # module of each factory by name
         for entry in (entry for entries in self.registry.values() for entry in entries.values()):
             factory: Any = getattr(entry, "func", entry)
             if not getattr(factory, "__qualname__", "").isidentifier():
                 raise refuse(f"{factory} is not defined at the top level of a module")
             self.factories[factory.__name__] = factory.__module__
-        self.attributes = {"forward"}  # a member is kept if kept code mentions its name
-        known = 0
-        while known < len(self.attributes):
-            known = len(self.attributes)
-            self.imports: set[tuple[str, str | None, str]] = set()  # module, name in it, name here
-            self.texts: dict[str, dict[str, str]] = {}  # by module and name
-            self.used_modules: dict[str, list[str]] = {}
+        # A member is kept if kept code uses its name. The loop ends when no new name is found.
+        self.attributes = {"forward"}
+        count = 0
+        while count < len(self.attributes):
+            count = len(self.attributes)
+            self.imports: set[tuple[str, str | None, str]] = set()  # (module, name in it, alias)
+            self.texts: dict[str, dict[str, str]] = {}  # text by module and name
+            self.used_modules: dict[str, list[str]] = {}  # by the module that uses them
             self._collect(root.__module__, root.__name__)
 
     def code(self) -> str:
-        """Return the definitions, those of a module after those of the modules that it uses."""
+        """Return the definitions of all modules. A module follows the modules that it uses."""
         blocks: list[str] = []
-        for module in self._ordered(self.root.__module__, set()):
+        for module in self._order_modules(self.root.__module__, set()):
             source, texts = _read_source(module), self.texts[module]
             blocks += [source.heading(), *(texts[n] for n in source.definitions if n in texts)]
         return "\n\n\n".join(blocks)
 
     def import_lines(self) -> str:
-        """Return the import statements, sorted as ruff asks for."""
+        """Return the import statements in the order of ruff."""
         plain, members = [], dict[str, list[str]]()
         for module, name, alias in sorted(self.imports, key=str):
             renamed = f" as {alias}" if alias != (name or module.split(".")[0]) else ""
@@ -166,12 +168,12 @@ class SourceCollector:
         groups = [[x for x in plain if (" torch" in x) is is_torch] for is_torch in (False, True)]
         return "\n\n".join("\n".join(group) for group in groups)
 
-    def _ordered(self, module: str, seen: set[str]) -> Iterator[str]:
-        """Yield the used modules, each after those that it uses."""
+    def _order_modules(self, module: str, seen: set[str]) -> Iterator[str]:
+        """Yield a module and the modules that it uses, each after the modules that it uses."""
         seen.add(module)
         for used in self.used_modules[module]:
             if used not in seen:
-                yield from self._ordered(used, seen)
+                yield from self._order_modules(used, seen)
         yield module
 
     def _collect(self, module: str, name: str) -> None:
@@ -182,22 +184,22 @@ class SourceCollector:
         if name not in source.definitions:
             raise refuse(f"{module}.{name} is not defined at the top level of its module")
         if any(name in texts for texts in self.texts.values()):
-            raise refuse(f"{module}.{name} has the name of other code that the network needs")
+            raise refuse(f"two definitions that the network needs have the name {name}")
         node = source.definitions[name]
         if getattr(source.module, name) is OPERATIONS:
             text = write_value(self.registry, prefix=f"{name}: {ast.unparse(node.annotation)} = ")
         else:
-            text = _cut(module, name, self._unused_members(node))
+            text = _reduce_text(module, name, self._unused_members(node))
         self.texts[module][name] = text
-        names, attributes = _words(text)
+        names, attributes = _find_words(text)
         self.attributes |= attributes
         for word in names:
-            if other := self._find(source, module, word):
+            if other := self._find_module(source, module, word):
                 used.append(other)
                 self._collect(other, word)
 
-    def _find(self, source: ModuleSource, module: str, name: str) -> str | None:
-        """Return the module that defines a name; None for builtins, local and outside names."""
+    def _find_module(self, source: ModuleSource, module: str, name: str) -> str | None:
+        """Return the module that defines a name; None if the name is builtin, local or outside."""
         if name in source.definitions:
             return module
         if name not in source.imports:
@@ -205,36 +207,40 @@ class SourceCollector:
         origin, member = source.imports[name]
         package = origin.split(".")[0]
         if member and package in ("lightning_nas", module.split(".")[0]):
-            imported = _read_source(origin)  # a package may only pass the name on
-            return self._find(imported, origin, member) or origin
+            imported = _read_source(origin)  # may be a package that only imports the name
+            return self._find_module(imported, origin, member) or origin
         if package != "torch" and package not in sys.stdlib_module_names:
             raise refuse(f"{module} imports {origin}; the file can import torch alone")
         self.imports.add((origin, member, name))
         return None
 
     def _unused_members(self, node: Any) -> frozenset[str]:
-        """Return the members of a class that no kept code mentions or that the root overrides."""
+        """Return the members of a class that kept code does not use or that the root overrides."""
         if not isinstance(node, ast.ClassDef):
             return frozenset()
         is_base = node.name in {base.__name__ for base in self.root.__mro__[1:]}
         used = self.attributes - (set(vars(self.root)) if is_base else set())
-        is_data = bool(node.decorator_list)  # a dataclass keeps its fields
+        is_data = bool(node.decorator_list)  # a dataclass needs all its fields
         members = [item for item in node.body if not is_data or "ClassVar" in ast.unparse(item)]
-        return frozenset(name for name in map(_name, members) if name[:2] != "__") - used - {""}
+        return (
+            frozenset(name for name in map(_defined_name, members) if name[:2] != "__")
+            - used
+            - {""}
+        )
 
 
 @cache
-def _cut(module: str, name: str, unused: frozenset[str]) -> str:
-    """Return the text of a definition without unused members, checks and names in LEFT_OUT."""
+def _reduce_text(module: str, name: str, unused: frozenset[str]) -> str:
+    """Return the text of a definition without unused members, checks and LEFT_OUT names."""
     source = _read_source(module)
     root = source.definitions[name]
     lines = {number: source.lines[number - 1] for number in _line_range(root, source.lines)}
-    if not module.startswith("lightning_nas."):  # LEFT_OUT holds names of this package alone
+    if not module.startswith("lightning_nas."):  # LEFT_OUT has names of this package only
         return "\n".join(lines.values())
     for node in ast.walk(root):
         numbers = range(0)
         if isinstance(node, ast.stmt) and node is not root:
-            is_unused = node in getattr(root, "body", []) and _name(node) in unused
+            is_unused = node in getattr(root, "body", []) and _defined_name(node) in unused
             if is_unused or _is_left_out(node):
                 numbers = _line_range(node, source.lines)
         elif isinstance(node, ast.arg | ast.keyword) and LEFT_OUT.fullmatch(node.arg or ""):
@@ -248,15 +254,15 @@ def _cut(module: str, name: str, unused: frozenset[str]) -> str:
 
 
 @cache
-def _words(text: str) -> tuple[list[str], set[str]]:
-    """Return the names that code uses, and its attributes and strings (as in ``getattr``)."""
+def _find_words(text: str) -> tuple[list[str], set[str]]:
+    """Return the names in code, and the attributes and strings (strings: for ``getattr``)."""
     parts = list(ast.walk(ast.parse(text)))
     names = dict.fromkeys(part.id for part in parts if isinstance(part, ast.Name))
     words = (getattr(part, key, None) for part in parts for key in ("attr", "value"))
     return list(names), {word for word in words if isinstance(word, str)}
 
 
-def _name(node: Any) -> str:
+def _defined_name(node: Any) -> str:
     """Return the name that a class, a function or an assignment defines; "" for other code."""
     if isinstance(node, ast.Assign | ast.AnnAssign):
         return ast.unparse(node.targets[0] if isinstance(node, ast.Assign) else node.target)
@@ -264,7 +270,7 @@ def _name(node: Any) -> str:
 
 
 def _line_range(node: Any, source: list[str]) -> range:
-    """Return the line numbers of a statement, its decorators and the comments before it."""
+    """Return the line numbers of a statement with its decorators and the comments above."""
     first = min([node.lineno, *(item.lineno for item in getattr(node, "decorator_list", []))])
     while source[first - 2].strip().startswith("#"):
         first -= 1
@@ -272,24 +278,24 @@ def _line_range(node: Any, source: list[str]) -> range:
 
 
 def _is_left_out(node: Any) -> bool:
-    """Return whether a statement is a check of an argument or uses a name that is left out."""
+    """Return whether a statement checks an argument or uses a LEFT_OUT name."""
     if isinstance(node, ast.If):
-        return isinstance(node.body[-1], ast.Raise) or _mentions(node.test)
+        return isinstance(node.body[-1], ast.Raise) or _uses_left_out_name(node.test)
     if hasattr(node, "body"):
-        return bool(LEFT_OUT.fullmatch(_name(node)))
-    return _mentions(node)
+        return bool(LEFT_OUT.fullmatch(_defined_name(node)))
+    return _uses_left_out_name(node)
 
 
-def _mentions(node: ast.AST) -> bool:
+def _uses_left_out_name(node: ast.AST) -> bool:
     if isinstance(node, ast.keyword) and LEFT_OUT.fullmatch(node.arg or ""):
-        return False  # the argument alone is left out
+        return False  # only the argument is left out, not the statement
     words = [getattr(node, key, None) for key in ("id", "attr", "value")]
     is_left_out = any(isinstance(word, str) and LEFT_OUT.fullmatch(word) for word in words)
-    return is_left_out or any(map(_mentions, ast.iter_child_nodes(node)))
+    return is_left_out or any(map(_uses_left_out_name, ast.iter_child_nodes(node)))
 
 
 def _shorten_docstring(node: Any, lines: dict[int, str]) -> None:
-    """Replace a docstring by its text before the sections: their arguments may be left out."""
+    """Remove the sections of a docstring: an argument in a section may be left out."""
     full_text, first = ast.get_docstring(node) or "", node.body[0]
     text = SECTIONS.sub("", full_text)
     if "\n" not in text and first.col_offset + len(text) + 6 > WIDTH:  # no room for the quotes

@@ -1,10 +1,10 @@
-"""The networks of cell architectures, trained from scratch, by the rules of ENAS, DARTS and NASNet.
+"""Networks of cell architectures for training from scratch, by the rules of ENAS, DARTS and NASNet.
 
-The rules for one cell are in ``cell_rules``. Shapes: ``(N, C, H, W)`` images, ``(N, K)`` logits.
+``cell_rules`` contains the rules for one cell. Shapes: ``(N, C, H, W)`` images, ``(N, K)`` logits.
 
-Source: Pham et al., 2018, and the final network of the authors' code, which concatenates the
-outputs of a cell where the shared weights of the search add them. For NASNet and DARTS see
-``cell_rules``.
+Source: Pham et al., 2018, and the final network of the authors' code. The final network
+concatenates the outputs of a cell; the supernet adds these outputs. ``cell_rules`` names the
+sources for NASNet and DARTS.
 """
 
 from collections.abc import Callable
@@ -28,7 +28,7 @@ from lightning_nas.networks.initialization import initialize, initialize_fan_out
 
 
 def cell_widths(cells: int, filters: int, stem_cells: int) -> list[tuple[bool, int]]:
-    """Return for each cell of a network whether it is a reduction cell, and its filters.
+    """Return one pair for each cell of a network: whether the cell reduces, and its filters.
 
     >>> cell_widths(1, 8, stem_cells=2)[:5]
     [(True, 2), (True, 4), (False, 8), (True, 16), (False, 16)]
@@ -41,31 +41,32 @@ def cell_widths(cells: int, filters: int, stem_cells: int) -> list[tuple[bool, i
 
 
 class CellNetwork(nn.Module):
-    """Three stacks of normal cells with a reduction cell between two stacks, by the rules of ENAS.
+    """Network of a cell architecture by the rules of ENAS.
 
-    The stem for large images has two more reduction cells.
+    The network has three stacks of normal cells, with a reduction cell between two stacks. With the
+    stem for large images, two more reduction cells follow the stem.
 
     Args:
-        architecture: Normal and reduction cell.
+        architecture: Normal cell and reduction cell.
         num_classes: Number of classes.
         channels: Number of channels of the images.
-        image_size: Side of the images in pixels; an auxiliary head needs a minimum.
-        cells: Number of normal cells in a stack, the papers' N, at least 1.
-        filters: Filters of the first stack, the papers' F, even.
-        stem: ``cifar`` or ``imagenet``, see ``heads.Stem``.
-        stem_filters: Filters of the stem's convolution.
-        skip_reduction_input: Whether the normal cell after a reduction cell reads, as its older
-            input, the last but one cell before the reduction cell, not the last one.
+        image_size: Side of the images in pixels, at least 4, or 32 with ``stem="imagenet"``.
+        cells: Number of normal cells in a stack (N in the papers), at least 1.
+        filters: Filters of the first stack (F in the papers), even.
+        stem: Kind of the stem, ``cifar`` or ``imagenet``, as in ``heads.Stem``.
+        stem_filters: Filters of the convolution of the stem.
+        skip_reduction_input: Older input of a normal cell after a reduction cell. True: the last
+            cell but one before the reduction cell. False: the last cell before the reduction cell.
         auxiliary: Whether to add the auxiliary head.
         dropout: Dropout rate before the classifier, in [0, 1).
         drop_path: Drop path rate of the last cell at the end of training, in [0, 1).
 
     Attributes:
-        progress: Completed share of the training, a scalar tensor in [0, 1]. Training sets it, and
-            the rate of drop path is proportional to it.
+        progress: Completed share of the training, a scalar tensor in [0, 1]. The training updates
+            ``progress``; the rate of drop path is proportional to ``progress``.
     """
 
-    auxiliary_at = 1  # index of the cell that the auxiliary head reads, from the second reduction
+    auxiliary_at = 1  # the auxiliary head reads the first cell after the second reduction cell
     padded = True  # whether the last convolution of the auxiliary head has SAME padding
     bias = False  # whether linear layers have a bias
     build_cell: Callable[..., CellLayer] = staticmethod(enas_cell)
@@ -99,7 +100,7 @@ class CellNetwork(nn.Module):
         self.register_buffer("progress", torch.zeros(()), persistent=False)
         self.stem = Stem(channels, stem_filters, nn.BatchNorm2d, stem)
         self.cells = nn.ModuleList()
-        self.halves: list[bool] = []  # whether each cell is a reduction cell
+        self.halves: list[bool] = []  # for each cell, whether the cell is a reduction cell
         outputs = [(stem_filters, 0)] * CELL_INPUTS  # (channels, number of halvings) of each output
         for index, (reduces, width) in enumerate(cell_widths(cells, filters, first)):
             (older, older_scale), (newer, scale) = outputs[self.older_of(index)], outputs[-1]
@@ -120,9 +121,9 @@ class CellNetwork(nn.Module):
         self.auxiliary_index = self.reductions[-1] + self.auxiliary_at
         self.auxiliary: nn.Module | None = None
         if auxiliary:
-            read, halvings = outputs[self.auxiliary_index + CELL_INPUTS]
+            map_channels, halvings = outputs[self.auxiliary_index + CELL_INPUTS]
             self.auxiliary = auxiliary_head(
-                read,
+                map_channels,
                 image_size,
                 num_classes,
                 nn.BatchNorm2d,
@@ -134,11 +135,11 @@ class CellNetwork(nn.Module):
         self.initialize(self)
 
     def older_of(self, index: int) -> int:
-        """Return the index of a cell's older input in the list of outputs, counted from the end."""
+        """Return the index, from the end of the list of outputs, of the older input of a cell."""
         return -3 if self.skip_reduction_input and index - 1 in self.reductions else -2
 
     def _drop_rate(self, index: int) -> Tensor | None:
-        """Return the rate of drop path of a cell; None outside of training."""
+        """Return the drop path rate of a cell; None if drop path is off."""
         if not self.training or self.drop_path == 0:
             return None
         return layer_rate(self.progress, index, len(self.cells), self.drop_path)
@@ -166,7 +167,7 @@ class CellNetwork(nn.Module):
                 drop_rate=self._drop_rate(index),
             )
             outputs.append(State(output))
-            outputs = outputs[-3:]  # all that later cells read
+            outputs = outputs[-3:]  # later cells read no older output
             auxiliary = self.auxiliary if index == self.auxiliary_index else None
             if auxiliary_logits is not None and auxiliary is not None:
                 auxiliary_logits.append(auxiliary(outputs[-1].x))
@@ -176,7 +177,7 @@ class CellNetwork(nn.Module):
         """Return logits.
 
         Returns:
-            Logits ``(N, K)``; in training, with an auxiliary head, logits and auxiliary logits.
+            Logits ``(N, K)``. In training with an auxiliary head: logits and auxiliary logits.
         """
         auxiliary_logits: list[Tensor] | None = [] if self.training else None
         maps = self._run(
@@ -193,7 +194,7 @@ class CellNetwork(nn.Module):
 
     @property
     def stages(self) -> list[list[nn.Module]]:
-        """The stem with its reduction cells, then the cells of each of the three stacks."""
+        """Four stages: the stem with its reduction cells, then the cells of each stack."""
         first, second = self.reductions
         start = first - (second - first - 1)  # index of the first cell after the stem
         cells = list(self.cells)
@@ -204,8 +205,8 @@ class CellNetwork(nn.Module):
 class NASNetCellNetwork(CellNetwork):
     """Network of a cell architecture by the rules of NASNet.
 
-    The first cell reads the stem twice, as input 0 without a layer. See ``CellNetwork`` for the
-    arguments.
+    The first cell reads the stem as both inputs; input 0 passes no layer. ``CellNetwork`` describes
+    the arguments.
     """
 
     auxiliary_at = -1  # the last cell before the second reduction cell
@@ -216,12 +217,12 @@ class NASNetCellNetwork(CellNetwork):
 
 
 class DARTSCellNetwork(CellNetwork):
-    """Network of a cell architecture by the rules of DARTS, as many papers build NASNet's cells.
+    """Network of a cell architecture by the rules of DARTS.
 
-    See ``CellNetwork`` for the arguments.
+    Many papers build the cells of NASNet by these rules. ``CellNetwork`` describes the arguments.
     """
 
-    # The rate of drop path grows with the depth of the cell; DARTS has one rate for all cells.
+    # Unlike in DARTS, the drop path rate grows with the depth of the cell; DARTS has one rate.
     auxiliary_at = 0  # the second reduction cell
     padded = False
     bias = True

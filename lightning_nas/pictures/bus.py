@@ -1,11 +1,11 @@
-"""Layout of networks that are given layer by layer: a column of rows, and a bus for the skips.
+"""Layout of a layered network: a column with one row per layer, and a bus for the skips.
 
-Every output that a distant row reads has a vertical lane to the right of the column; every row that
-reads has a horizontal rail to the farthest lane that it needs. A dot connects a lane and a rail;
-without a dot they are not connected.
+A lane is a vertical line to the right of the column, for an output that a later row reads as a
+skip. A rail is a horizontal line from a row to the farthest lane that the row reads. A dot connects
+a lane and a rail. A lane and a rail that cross without a dot are not connected.
 
-In the picture of a search space, rows hold menus, and there is a lane or rail for everything that
-could be read: a ring marks a possible connection, a red dot a chosen one.
+In the picture of a search space, rows hold menus, and every output that a row could read has a
+lane. A ring marks a possible connection; a red dot marks a chosen connection.
 """
 
 from collections.abc import Iterator, Sequence
@@ -24,16 +24,16 @@ from lightning_nas.pictures.palette import DARK, FAINT, QUIET, RED
 from lightning_nas.pictures.picture import Box, Dot, Label, Line, Picture, Point, text_width
 
 T = TypeVar("T")
-BOX = (62.0, 19.0)  # minimum size: a box is as wide as its text needs
-PITCH = 30.0  # from one row to the next
-LANE = 13.0  # from one lane to the next
-FIRST_LANE = 30.0  # from the column to the nearest lane
-NUMBERS, STAGES = 24.0, 72.0  # space to the left of the column
-PORT = 4.0  # rails enter a box this far above its middle, lanes leave it below
-BETWEEN = 8.0  # between the menus of a row
+BOX = (62.0, 19.0)  # minimum width and height of a box; a long text makes the box wider
+PITCH = 30.0  # distance between two rows
+LANE = 13.0  # distance between two lanes
+FIRST_LANE = 30.0  # distance between the column and the nearest lane
+NUMBER_SPACE, STAGE_SPACE = 24.0, 72.0  # widths to the left of the column
+PORT = 4.0  # distance of a rail above the middle of its box, and of a lane below the middle
+MENU_GAP = 8.0  # distance between two menus of a row
 HEADING = 14.0  # height of the headings of menus
-PLAIN = {"end", "pooling", "frame", "number"}  # kinds of boxes that need no legend
-# Colour-blind readers can distinguish neighbouring lanes. After Paul Tol's "bright" and "muted".
+WITHOUT_LEGEND = {"end", "pooling", "frame", "number"}  # kinds of boxes without a legend
+# Colour-blind readers can distinguish neighbouring lanes. Source: "bright" and "muted" by Paul Tol.
 LANE_COLOURS = ("#4477AA", "#CC6677", "#117733", "#AA7700", "#882255", "#008B99")
 
 
@@ -43,15 +43,17 @@ class Row:
 
     Args:
         name: Name of the box.
-        kind: Kind of the box: an operation, or one of ``PLAIN``.
+        kind: Kind of the box: an operation, or one of ``WITHOUT_LEGEND``.
         text: Text in the box.
-        key: Part of the names of the rail and of the dots. A number stands beside the box.
-        source: Number of the row's output; None if no other row can read the output.
+        key: Part of the names of the rail and of the dots. A key that is a number is also printed
+            to the left of the box.
+        source: Number of the output of the row; None if no row can read the output from the bus.
         reads: Numbers of the outputs that the row reads from the bus.
-        follows: Whether the row reads the row above.
-        stage: Heading to the left of the box, and a line below the heading.
-        menus: Menus in the box instead of a text, for a search space.
-        may_read: Numbers of the outputs that the row could read from the bus, for a search space.
+        follows: Whether the row reads the output of the row above.
+        stage: Heading to the left of the box, and a second line below the heading.
+        menus: Menus in the box, in place of the text. Only for a search space.
+        may_read: Numbers of the outputs that the row could read from the bus. Only for a search
+            space.
     """
 
     name: str
@@ -67,19 +69,19 @@ class Row:
 
     @property
     def readable(self) -> tuple[int, ...]:
-        """Numbers of the outputs that need a lane."""
+        """Numbers of the outputs that need a lane for this row."""
         return self.may_read or self.reads
 
 
 class Bus:
-    """Column of rows with a bus: positions of rows and lanes, and the shapes that follow from them.
+    """Column of rows with a bus. The constructor places rows and lanes; ``layout`` adds the lines.
 
     Args:
         rows: Rows from top to bottom.
         hints: Lines of text below the column.
-        dot_hint: Meaning of a dot; shown if there are dots.
-        is_space: Whether the picture is that of a search space.
-        headings: Headings above the menus of a row.
+        dot_hint: Meaning of a dot, for the legend; omitted if there are no dots.
+        is_space: Whether the picture shows a search space.
+        headings: One heading for each menu of a row.
     """
 
     def __init__(
@@ -94,14 +96,14 @@ class Bus:
         sources = sorted({source for row in rows for source in row.readable}, reverse=True)
         self.hints = [CHOICE_HINT] * is_space + [*hints] + [dot_hint] * bool(sources)
         texts = max(text_width(row.text, 9) for row in rows)
-        menus = max(sum(menu.size[0] + BETWEEN for menu in row.menus) for row in rows) - BETWEEN
+        menus = max(sum(menu.size[0] + MENU_GAP for menu in row.menus) for row in rows) - MENU_GAP
         self.column_width = max(BOX[0], texts + 12, menus)
-        self.margin = NUMBERS + STAGES * any(row.stage for row in rows)
-        bus = FIRST_LANE + LANE * (len(sources) - 1) + 10 if sources else NUMBERS
+        self.margin = NUMBER_SPACE + STAGE_SPACE * any(row.stage for row in rows)
+        bus = FIRST_LANE + LANE * (len(sources) - 1) + 10 if sources else NUMBER_SPACE
         shapes = self.margin + self.column_width + bus
         self.width = max(shapes, hints_width(self.hints))
         self.left = self.margin + (self.width - shapes) / 2
-        # The first output has the outermost lane: no lane crosses an earlier output on its way out.
+        # The first output has the outermost lane, so that no lane crosses an earlier lane.
         first = self.left + self.column_width + FIRST_LANE
         self.lanes = {source: first + LANE * i for i, source in enumerate(sources)}
         self.boxes: dict[str, Box] = {}
@@ -124,17 +126,18 @@ class Bus:
         )
         kinds = {option.kind for row in self.rows for menu in row.menus for option in menu.options}
         kinds |= {row.kind for row in self.rows}
-        return add_legend(network, kinds - PLAIN, self.hints)
+        return add_legend(network, kinds - WITHOUT_LEGEND, self.hints)
 
-    def _menu_centres(self, row: Row) -> Iterator[tuple[Menu, float]]:
+    def _place_menus(self, row: Row) -> Iterator[tuple[Menu, float]]:
+        """Yield each menu of a row with the x coordinate of its middle."""
         x = self.left
         for menu in row.menus:
             yield menu, x + menu.size[0] / 2
-            x += menu.size[0] + BETWEEN
+            x += menu.size[0] + MENU_GAP
 
     def _options(self) -> Iterator[Box]:
         for row in self.rows:
-            for menu, x in self._menu_centres(row):
+            for menu, x in self._place_menus(row):
                 _, *options = menu.boxes(x, self.boxes[row.name].y)
                 yield from options
 
@@ -165,7 +168,7 @@ class Bus:
                 yield Label(row.stage[1], x, y - 11, 7.5, colour=QUIET)
         if self.headings:
             row = next(row for row in self.rows if row.menus)
-            for heading, (_, x) in zip(self.headings, self._menu_centres(row), strict=True):
+            for heading, (_, x) in zip(self.headings, self._place_menus(row), strict=True):
                 yield Label(heading, x, self.top + HEADING / 2 + 2, 7.5, "center", QUIET)
 
     def _rail_y(self, row: Row) -> float:
@@ -174,7 +177,7 @@ class Bus:
     def _rails(self) -> Iterator[Line]:
         for row in self.rows:
             y, right = self._rail_y(row), self.boxes[row.name].extent.right
-            for suffix, sources in self._variants(row.may_read, row.reads):
+            for suffix, sources in self._list_line_parts(row.may_read, row.reads):
                 points = (max(self.lanes[source] for source in sources), y), (right, y)
                 name = f"rail-{row.key}{suffix}"
                 yield self._line(name, points, bool(suffix), "#8A8A8A", has_arrow=True)
@@ -185,7 +188,7 @@ class Bus:
             y, right = self.boxes[row.name].y - PORT, self.boxes[row.name].extent.right
             possible = [row for row in self.rows if source in row.may_read]
             chosen = [row for row in self.rows if source in row.reads]
-            for suffix, readers in self._variants(possible, chosen):
+            for suffix, readers in self._list_line_parts(possible, chosen):
                 points = (right, y), (x, y), (x, self._rail_y(readers[-1]))
                 line = self._line(
                     f"lane-{source}{suffix}", points, bool(suffix), _lane_colour(source)
@@ -202,10 +205,10 @@ class Bus:
                 place = self.lanes[source], self._rail_y(row)
                 yield Dot(f"skip-{source}-{row.key}", *place, colour, is_hollow=not is_chosen)
 
-    def _variants(
+    def _list_line_parts(
         self, possible: Sequence[T], chosen: Sequence[T]
     ) -> Iterator[tuple[str, Sequence[T]]]:
-        """Yield for each line to draw the end of its name, and the outputs or rows it connects."""
+        """Yield a suffix for the name of a line, and the outputs or rows on this line."""
         if self.is_space and possible:
             yield "", possible
         if chosen:

@@ -1,4 +1,4 @@
-"""The space of NAS: networks of convolutions with searched sizes, strides and inputs.
+"""The space of NAS. The search chooses kernels, strides, filters and inputs of convolutions.
 
 Source: Zoph and Le, 2017, https://arxiv.org/abs/1611.01578, Sections 3.1, 3.3 and 4.1.
 """
@@ -13,21 +13,22 @@ FIELDS = ("height", "width", "vertical stride", "horizontal stride", "filters")
 
 
 class ChainSpace(Space):
-    """Networks of convolutions. A layer reads any subset of the earlier layers.
+    """Space of networks of convolutions. A layer reads any subset of the earlier layers.
 
-    The tokens of layer ``i`` choose, in order: height and width of the kernel, vertical and
-    horizontal stride if there is more than one stride, and filters. ``i`` bits follow: bit ``j``
-    is 1 if the layer reads layer ``j``.
+    The tokens of layer ``i`` are, in this order: height and width of the kernel, vertical and
+    horizontal stride (only if there is more than one stride to choose from), number of filters, and
+    ``i`` bits. Bit ``j`` is 1 if the layer reads layer ``j``.
 
     Args:
-        layers: Number of layers to decide, at least 1.
+        layers: Number of layers, at least 1.
         kernels: Heights and widths of kernels to choose from, odd, in pixels.
-        strides: Strides to choose from, in pixels. A single stride is fixed and takes no token.
-            The paper has 1, or 1, 2 and 3.
+        strides: Strides to choose from, in pixels. A single stride needs no token. Strides of the
+            paper: only 1, or 1, 2 and 3.
         filters: Numbers of filters to choose from.
-        repeats: Number of copies of each layer in a row (3 in the paper's pooling variant), written
-            into decoded architectures.
-        pools: Layers after which the resolution is halved, written into decoded architectures.
+        repeats: Number of copies of each layer in a row, at least 1; 3 in the pooling variant of
+            the paper. The number is a part of every architecture.
+        pools: Indices of the layers after which the resolution is halved, ascending. The indices
+            are a part of every architecture.
 
     Raises:
         InputError: If a setting is out of range.
@@ -52,19 +53,24 @@ class ChainSpace(Space):
         if any(kernel % 2 == 0 for kernel in kernels):
             raise InputError(f"space.kernels must be odd, got {list(kernels)}")
         if min(layers, repeats) < 1:
-            raise InputError(f"layers and repeats must be at least 1, got {layers} and {repeats}")
+            raise InputError(
+                f"space.layers and space.repeats must be at least 1, got {layers} and {repeats}"
+            )
         if list(pools) != sorted({pool for pool in pools if 0 <= pool < layers}):
-            raise InputError(f"space.pools must be ascending, 0 to {layers - 1}, got {list(pools)}")
+            raise InputError(
+                "space.pools must be ascending layer indices from 0 to "
+                f"{layers - 1}, got {list(pools)}"
+            )
         self.layers = layers
         self.kernels = tuple(kernels)
         self.strides = tuple(strides)
         self.filters = tuple(filters)
         self.repeats = repeats
         self.pools = tuple(pools)
-        decided = (self.kernels, self.kernels, self.strides, self.strides, self.filters)
+        options_of_fields = (self.kernels, self.kernels, self.strides, self.strides, self.filters)
         self._fields = {
             name: values
-            for name, values in zip(FIELDS, decided, strict=True)
+            for name, values in zip(FIELDS, options_of_fields, strict=True)
             if len(values) > 1 or "stride" not in name
         }
         self.decisions = tuple(self._decisions())
@@ -86,21 +92,21 @@ class ChainSpace(Space):
             yield Skips(layer)
 
     def decode(self, tokens: Sequence[int]) -> ChainArchitecture:
-        """Return the network that ``tokens`` describe."""
+        """Return the architecture of the given tokens."""
         remaining = iter(tokens)
         layers = tuple(self._decode_layer(index, remaining) for index in range(self.layers))
         return ChainArchitecture(layers, self.repeats, self.pools)
 
     def _decode_layer(self, index: int, tokens: Iterator[int]) -> ChainLayer:
-        chosen = {name: values[next(tokens)] for name, values in self._fields.items()}
+        numbers = {name: values[next(tokens)] for name, values in self._fields.items()}
         height, width, down, across, filters = (
-            chosen.get(name, self.strides[0]) for name in FIELDS
+            numbers.get(name, self.strides[0]) for name in FIELDS
         )
         inputs = tuple(source for source in range(index) if next(tokens))
         return ChainLayer((height, width), (down, across), filters, inputs)
 
     def encode(self, architecture: Architecture) -> tuple[int, ...]:
-        """Return the tokens of a network."""
+        """Return the tokens of an architecture."""
         if not isinstance(architecture, ChainArchitecture):
             raise InputError(f"a {architecture.kind} architecture is not in the chain space")
         if len(architecture.layers) != self.layers:

@@ -147,7 +147,7 @@ def test_a_child_whose_worker_was_killed_is_begun_again(executor_of, tmp_path):
 @pytest.mark.slow
 def test_one_whose_workers_keep_dying_has_the_penalty_and_the_others_go_on(executor_of, tmp_path):
     outcomes = ended(executor_of(Behaves(tmp_path, penalty=0.1), retries=1), "dies", "works")
-    assert outcomes["dies"].error == "its worker died, 2 times"
+    assert outcomes["dies"].error == "workers that died during this child: 2"
     assert outcomes["dies"].reward == 0.1
     assert len(begun(tmp_path, "dies")) == 2
     assert outcomes["works"].reward == 0.01
