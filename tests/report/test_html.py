@@ -218,7 +218,8 @@ def test_random_search_is_not_compared_with_its_random_arm(tmp_path):
     folder = trial_search(tmp_path / "run", control=0.0)
     summary = json.loads((folder / "summary.json").read_text())
     (folder / "summary.json").write_text(json.dumps({**summary, "method": "random_search"}))
-    assert "This is random search: all architectures are sampled uniformly" in parse_report(folder).words
+    words = parse_report(folder).words
+    assert "This is random search: all architectures are sampled uniformly" in words
 
 
 def test_a_uniform_controller_is_not_compared_with_its_random_arm(tmp_path):
