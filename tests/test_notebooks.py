@@ -62,13 +62,13 @@ def test_a_notebook_is_valid_and_has_no_outputs(path):
 
 
 @BY_NAME
-def test_its_code_compiles_and_it_opens_with_what_the_reader_will_have(path):
+def test_its_code_compiles_and_it_opens_with_what_the_reader_does(path):
     notebook = read(path)
     for cell in code_cells(notebook):
         ast.parse(TransformerManager().transform_cell(cell.source))
     first = notebook.cells[0]
     assert first.cell_type == "markdown"
-    assert "At the end of this notebook you will have" in first.source
+    assert "In this notebook you" in first.source
 
 
 @pytest.mark.slow

@@ -20,7 +20,7 @@ def test_its_own_module_takes_it():
 @pytest.mark.parametrize(
     ("module", "classes", "said"),
     [
-        (nn.Linear(2, 3), 4, "classes: 3; this run's: 4"),
+        (nn.Linear(2, 3), 4, "classes: 3; this run has classes: 4"),
         (nn.Linear(2, 4), 3, r"weight is \[3, 2\] there and \[4, 2\] here"),
         (nn.Linear(2, 3, bias=False), 3, "this run's network has no bias"),
         (nn.Sequential(nn.Linear(2, 3)), 3, "the checkpoint has no 0.bias"),
