@@ -223,7 +223,8 @@ def test_what_goes_wrong_with_the_record_takes_nothing_from_the_run(tmp_path, ca
     assert not caplog.records
     (tmp_path / "summary.json").write_text("{}")  # has no status
     told = (
-        "import pathlib, sys, wandb; from lightning_nas.callbacks.wandb_upload import finish_record;"
+        "import pathlib, sys, wandb; "
+        "from lightning_nas.callbacks.wandb_upload import finish_record;"
         "wandb.init(dir=sys.argv[1], mode='offline', settings=wandb.Settings(silent=True));"
         "finish_record(pathlib.Path(sys.argv[1])); print('ended', wandb.run)"
     )
