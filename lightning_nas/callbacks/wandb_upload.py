@@ -56,8 +56,8 @@ def finish_record(folder: Path | None) -> None:
 def upload(folder: Path) -> None:
     """Add the results of a run folder to the open record, if there is one.
 
-    An interrupted run adds only its summary: a resume would replace the files, and an upload would
-    delay the end of the run.
+    If the run was interrupted, only the summary is added: a resumed run replaces the files, and an
+    upload would delay the end of the run.
 
     Args:
         folder: Run folder with a ``summary.json``.

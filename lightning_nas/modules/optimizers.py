@@ -22,9 +22,11 @@ class SharedSGD(Optimizer):
         momentum: Momentum, in [0, 1].
         weight_decay: Weight decay; twice the factor of an L2 term in the loss.
         nesterov: Whether to use Nesterov momentum.
-        clip_norm: Upper bound of the global gradient norm, without weight decay; None = no bound.
-        sparse_updates: Whether a step leaves unused weights unchanged. If false, weight decay and
-            momentum also change unused weights, as in the released code of ENAS.
+        clip_norm: Upper bound of the global norm of the gradients before weight decay; None = no
+            bound.
+        sparse_updates: Whether a step changes only the weights that have a gradient. If false,
+            weight decay and momentum also change the other weights, as in the released code of
+            ENAS.
     """
 
     def __init__(

@@ -93,7 +93,7 @@ class Journal(Records):
                     f"{self.task}: {expected}; {self.advice}"
                 )
 
-    # ---- write ---------------------------------------------------------------------------------
+    # ---- write -----------------------------------------------------------------------------------
 
     def propose(self, proposals: Sequence[Proposal], architectures: Sequence[str | None]) -> None:
         """Write proposals in one transaction.

@@ -37,7 +37,7 @@ PREFIXES = ("network.", "supernet.network.")  # of the names of tensors in a che
 
 @dataclass(frozen=True)
 class Weights:
-    """Tensors by name, and the blueprint of the network of the tensors.
+    """Named tensors of a network, and the blueprint of the network.
 
     Args:
         source: Value of the setting ``weights``, for messages.
