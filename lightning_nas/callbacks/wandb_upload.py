@@ -1,6 +1,7 @@
-"""Architectures as a W&B table, and files as W&B artifacts.
+"""Upload of results to Weights & Biases: a table of architectures, and files as artifacts.
 
-The files are copied into the folder of the record, so that ``wandb sync`` finds them later.
+The folder of the W&B record gets hard links to the files, so that ``wandb sync`` can upload the
+files of an offline record later.
 """
 
 import os
@@ -24,15 +25,14 @@ from lightning_nas.search.result import RankedArchitecture
 from lightning_nas.storage.run_folder import RunFolder
 
 TABLE = "top"
-DATA_DIR = "WANDB_DATA_DIR"  # W&B stores files of artifacts there until they are uploaded
+DATA_DIR = "WANDB_DATA_DIR"  # folder in which W&B keeps files of artifacts until the upload
 FIGURES = COLUMNS[:-1]
-Row = tuple[
-    Sequence[Any], Architecture, Path | None
-]  # figures, architecture, and its picture if there is one
+# Figures, architecture, and the picture of the architecture; None = draw a picture.
+Row = tuple[Sequence[Any], Architecture, Path | None]
 
 
 def log_ranked(ranked: Sequence[RankedArchitecture]) -> None:
-    """Log the best architectures so far, with pictures, as a table in the open record."""
+    """Log the best architectures so far as a table with pictures in the open record."""
     run = wandb.run
     if run is None or run.disabled or not ranked:
         return
@@ -41,13 +41,13 @@ def log_ranked(ranked: Sequence[RankedArchitecture]) -> None:
 
 
 def finish_record(folder: Path | None) -> None:
-    """Upload the results of the run folder and end the record. Errors of W&B are only logged.
+    """Upload the results of a run folder and end the record. Errors of W&B are only logged.
 
     Args:
         folder: Run folder with a ``summary.json``; None = only end the record.
     """
     if folder is not None:
-        with log_and_continue(f"W&B does not have all results of this run; {folder} has them"):
+        with log_and_continue(f"W&B did not receive all results of this run; they are in {folder}"):
             upload(folder)
     with log_and_continue("W&B could not end the record"):
         finish()
@@ -56,8 +56,8 @@ def finish_record(folder: Path | None) -> None:
 def upload(folder: Path) -> None:
     """Add the results of a run folder to the open record, if there is one.
 
-    For an interrupted run only the summary is added: a resumed run replaces the files, and the user
-    who stops a run does not want to wait.
+    If the run was interrupted, only the summary is added: a resumed run replaces the files, and an
+    upload would delay the end of the run.
 
     Args:
         folder: Run folder with a ``summary.json``.
@@ -75,7 +75,7 @@ def upload(folder: Path) -> None:
 
 
 def _log_results(run: Any, folder: Path, staging: Path) -> None:
-    """Log the chosen or trained architecture and the weights."""
+    """Log the table, picture and file of the architecture, and the checkpoint."""
     found = RunFolder(folder)
     if found.top.exists():
         _log_table(run, _read_top(found))
@@ -88,7 +88,7 @@ def _log_results(run: Any, folder: Path, staging: Path) -> None:
 
 
 def _read_top(folder: RunFolder) -> Iterator[Row]:
-    """Yield the rows of ``top.csv``. The first row is the architecture of the run folder."""
+    """Yield the rows of ``top.csv``. The first row is the chosen architecture, with its picture."""
     for place, row in enumerate(read_csv(folder.top)):
         values = [float(row[name]) if row[name] else None for name in FIGURES]
         picture = folder.picture if place == 0 else None
@@ -117,7 +117,7 @@ def _log_artifact(run: Any, name: str, kind: str, paths: Iterable[Path], staging
 
 
 def _link(path: Path, staging: Path) -> Path:
-    """Return a link to the file, which keeps its content when the file itself is replaced."""
+    """Return a hard link to a file: the link keeps the content if the file is replaced later."""
     link = staging / path.name
     try:
         os.link(path, link)
@@ -128,7 +128,7 @@ def _link(path: Path, staging: Path) -> Path:
 
 @contextmanager
 def _stage_in_record(run: Any) -> Iterator[Path]:
-    """Let W&B store files of artifacts beside the record, unless the user chose a folder."""
+    """Let W&B keep files of artifacts in the record's folder, unless the user set a folder."""
     folder = Path(run.dir).parent
     staging = folder / "artifacts" / "staging"
     staging.mkdir(parents=True, exist_ok=True)

@@ -242,7 +242,7 @@ class ImageLoader:
                 remaining = remaining[self.batch_size :]
 
     def _share(self, pass_number: int = 0) -> Tensor:
-        """Return the ordered indices of this rank for a pass of an epoch, counted from 0."""
+        """Return the indices of this rank in order. Passes of an epoch have numbers from 0."""
         if not self.shuffle:
             return self.indices[self.rank :: self.world_size]
         generator = seeded_generator("order", self.seed, self.epoch, pass_number)

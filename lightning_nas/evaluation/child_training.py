@@ -29,10 +29,8 @@ from lightning_nas.modules.child import ChildModule
 from lightning_nas.networks.build import build_network
 from lightning_nas.storage.trial import Outcome
 
-OUT_OF_MEMORY_TEXTS = (
-    "DefaultCPUAllocator",
-    "ALLOC_FAILED",
-)  # in messages of torch on a CPU, of cuBLAS
+# Texts in the messages of torch on a CPU and of cuBLAS.
+OUT_OF_MEMORY_TEXTS = ("DefaultCPUAllocator", "ALLOC_FAILED")
 
 
 class ChildTraining:
@@ -145,7 +143,7 @@ class ChildTraining:
         return longer
 
     def steps_of(self, architecture: Architecture, batches: int = 3) -> ChildSteps:
-        """Time the steps of a child in a short epoch. An equal epoch before it is the warm-up."""
+        """Time the steps of a child in a short epoch, after a warm-up epoch of the same length."""
         timed = copy.copy(self)
         timed.epochs, timed.time_limit = 2, None
         limits = {"limit_train_batches": batches, "limit_val_batches": batches}

@@ -28,10 +28,9 @@ class Executor(Protocol):
     """Evaluates architectures, one or several at once.
 
     Attributes:
-        slots: Number of architectures at once. The caller submits at most as many.
-        threads: torch threads per evaluation if the evaluator does not set them; None = those of
-            this
-            process.
+        slots: Maximum number of submitted architectures that have not ended, at least 1.
+        threads: Number of torch threads per evaluation, if the evaluator sets no number; None = the
+            number of this process.
     """
 
     slots: int

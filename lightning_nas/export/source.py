@@ -88,7 +88,7 @@ class ModuleSource:
             raise refuse(f"the Python source of {name} is missing") from None
         self.lines = text.splitlines()
         self.definitions: dict[str, Any] = {}
-        self.imports: dict[str, tuple[str, str | None]] = {}  # (module, name in it or None)
+        self.imports: dict[str, tuple[str, str | None]] = {}  # None = the module
         for node in ast.parse(text).body:
             if isinstance(node, ast.ClassDef | ast.FunctionDef | ast.Assign | ast.AnnAssign):
                 self.definitions[_defined_name(node)] = node
@@ -169,7 +169,7 @@ class SourceCollector:
         return "\n\n".join("\n".join(group) for group in groups)
 
     def _order_modules(self, module: str, seen: set[str]) -> Iterator[str]:
-        """Yield a module and the modules that it uses, each after the modules that it uses."""
+        """Yield the modules that a module uses, then the module itself."""
         seen.add(module)
         for used in self.used_modules[module]:
             if used not in seen:
@@ -222,11 +222,8 @@ class SourceCollector:
         used = self.attributes - (set(vars(self.root)) if is_base else set())
         is_data = bool(node.decorator_list)  # a dataclass needs all its fields
         members = [item for item in node.body if not is_data or "ClassVar" in ast.unparse(item)]
-        return (
-            frozenset(name for name in map(_defined_name, members) if name[:2] != "__")
-            - used
-            - {""}
-        )
+        names = {name for name in map(_defined_name, members) if name[:2] != "__"}
+        return frozenset(names - used - {""})
 
 
 @cache

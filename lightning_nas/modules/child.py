@@ -28,12 +28,10 @@ class ChildModule(LightningModule):
         scheduler: Function from the optimiser to the schedule, which steps once per epoch.
         auxiliary_weight: Weight of the loss of the auxiliary head.
         label_smoothing: Label smoothing of the training loss, in [0, 1).
-        frozen_stages: Number of stages, counted from the image, that are not trained; their batch
-            norm
-            statistics do not change either. See ``network.stages``.
+        frozen_stages: Number of stages, counted from the image, that are not trained. The
+            batch norm statistics of these stages do not change either. See ``network.stages``.
         stage_factor: Learning rate of a stage divided by that of the next stage, in (0, 1]. The
-            heads
-            use the rate of the optimiser.
+            heads use the learning rate of the optimiser.
         blueprint: Blueprint of the network, stored in checkpoints.
 
     Raises:

@@ -1,4 +1,4 @@
-"""Momentum SGD for shared weights: thousands of tensors, of which a step uses a few hundred."""
+"""SGD for shared weights, which are thousands of tensors; a step uses a few hundred of them."""
 
 from collections.abc import Callable, Iterable
 from typing import Any
@@ -11,20 +11,22 @@ from torch.optim import Optimizer
 class SharedSGD(Optimizer):
     """SGD with Nesterov momentum, weight decay and clipping on one flat buffer.
 
-    The weights are moved into one buffer; the parameters become views of it. A step then costs a
-    few operations on one vector instead of a few operations on each of five thousand tensors. A
-    step with gradients that are not finite changes nothing; the device decides this without a
-    read-back.
+    The optimiser moves all weights into one buffer and makes the parameters views of this buffer.
+    A step then takes a few operations on one vector, instead of a few operations on each of five
+    thousand tensors. If the gradients are not finite, the step does not change the weights. This
+    decision is made on the device, without a transfer to the CPU.
 
     Args:
-        params: Parameters, all on one device, in float32 or float64.
+        params: Parameters on one device, in float32 or float64.
         lr: Learning rate.
         momentum: Momentum, in [0, 1].
-        weight_decay: L2 decay (twice the factor of an L2 loss term).
+        weight_decay: Weight decay; twice the factor of an L2 term in the loss.
         nesterov: Whether to use Nesterov momentum.
-        clip_norm: Upper bound of the global gradient norm, before decay is added; None = no bound.
-        sparse_updates: Whether weights that a step does not use stay unchanged. If false, decay and
-            momentum also apply to unused weights, as in the released code of ENAS.
+        clip_norm: Upper bound of the global norm of the gradients before weight decay; None = no
+            bound.
+        sparse_updates: Whether a step changes only the weights that have a gradient. If false,
+            weight decay and momentum also change the other weights, as in the released code of
+            ENAS.
     """
 
     def __init__(
@@ -44,7 +46,7 @@ class SharedSGD(Optimizer):
         self.clip_norm = clip_norm
         self.sparse_updates = sparse_updates
         self.parameters: list[nn.Parameter] = [p for g in self.param_groups for p in g["params"]]
-        self.flat = torch.cat([_storage_order(p.detach()) for p in self.parameters])
+        self.flat = torch.cat([_flatten_in_memory_order(p.detach()) for p in self.parameters])
         self.gradient = torch.zeros_like(self.flat)
         self.used = torch.zeros_like(self.flat) if sparse_updates else None
         self._views = _make_views(self.gradient, self.parameters)
@@ -62,27 +64,27 @@ class SharedSGD(Optimizer):
 
     @property
     def counters(self) -> dict[str, Tensor]:
-        """Number of ``skipped`` steps and the ``longest_row`` of them, as tensors on the device."""
+        """Tensors ``skipped`` (skipped steps) and ``longest_row`` (most skipped steps in a row)."""
         state = self.state[self.parameters[0]]
         return {"skipped": state["skipped"], "longest_row": state["longest_row"]}
 
     @torch.no_grad()
     def step(self, closure: Callable[[], Any] | None = None) -> Any:
-        """Take one step. A gradient that is None counts as zero."""
+        """Take one step. A gradient of None counts as zero."""
         result = None
         if closure is not None:
             with torch.enable_grad():
                 result = closure()
         self._gather()
         norm = self.gradient.norm()
-        finite = norm.isfinite()
-        self._count(finite)
+        is_finite = norm.isfinite()
+        self._count_skipped(is_finite)
         scale = torch.ones_like(norm)
         if self.clip_norm is not None:
             scale = (self.clip_norm / (norm + 1e-6)).clamp(max=1.0)
         self.gradient.nan_to_num_(0.0, 0.0, 0.0)  # because 0 * inf is not 0
-        self.gradient *= torch.where(finite, scale, 0.0)
-        self._update(finite.to(self.flat.dtype))
+        self.gradient *= torch.where(is_finite, scale, 0.0)
+        self._update(is_finite.to(self.flat.dtype))
         return result
 
     def _gather(self) -> None:
@@ -94,23 +96,23 @@ class SharedSGD(Optimizer):
             self.used.zero_()
             torch._foreach_add_([self._used_views[i] for i in grads], 1.0)
 
-    def _count(self, finite: Tensor) -> None:
+    def _count_skipped(self, is_finite: Tensor) -> None:
         state = self.state[self.parameters[0]]
-        failed = 1.0 - finite.to(self.flat.dtype)
-        state["skipped"] += failed
-        state["in_a_row"].copy_((state["in_a_row"] + 1) * failed)
+        is_skipped = 1.0 - is_finite.to(self.flat.dtype)
+        state["skipped"] += is_skipped
+        state["in_a_row"].copy_((state["in_a_row"] + 1) * is_skipped)
         torch.maximum(state["longest_row"], state["in_a_row"], out=state["longest_row"])
 
-    def _update(self, finite: Tensor) -> None:
+    def _update(self, is_finite: Tensor) -> None:
         """Update in place, without a temporary tensor of the size of the weights.
 
         Args:
-            finite: Scalar: 1 takes the step; 0, with gradients of zero, changes nothing. The update
-                multiplies by it, because ``torch.where`` is five times slower.
+            is_finite: Scalar 1 or 0. With 0 and gradients of zero, the update changes nothing. The
+                update multiplies by this scalar, because ``torch.where`` is five times slower.
         """
         buffer, gradient = self.state[self.parameters[0]]["momentum_buffer"], self.gradient
         lr = self.param_groups[0]["lr"]
-        applies = finite if self.used is None else self.used.mul_(finite)
+        applies = is_finite if self.used is None else self.used.mul_(is_finite)
         gradient.addcmul_(self.flat, applies, value=self.weight_decay)
         buffer *= 1.0 - (1.0 - self.momentum) * applies
         buffer += gradient
@@ -121,15 +123,15 @@ class SharedSGD(Optimizer):
             self.flat.addcmul_(buffer, applies, value=-lr)
 
 
-def _storage_order(tensor: Tensor) -> Tensor:
-    """Return the elements of a dense tensor in the order of the memory."""
+def _flatten_in_memory_order(tensor: Tensor) -> Tensor:
+    """Return the elements of a dense tensor in memory order, as a view."""
     return tensor.as_strided((tensor.numel(),), (1,))
 
 
-def _make_views(flat: Tensor, like: list[nn.Parameter]) -> list[Tensor]:
-    """Return views of consecutive parts of ``flat`` with the shapes and strides of parameters."""
+def _make_views(flat: Tensor, parameters: list[nn.Parameter]) -> list[Tensor]:
+    """Return consecutive views of ``flat`` with the shapes and strides of the parameters."""
     views, start = [], 0
-    for parameter in like:
+    for parameter in parameters:
         views.append(flat.as_strided(parameter.shape, parameter.stride(), start))
         start += parameter.numel()
     return views

@@ -1,8 +1,8 @@
 """Writing ``trials.sqlite``, the journal of a search.
 
-A proposal is on the disk before it is evaluated, and its outcome is on the disk before the
-controller learns from it. SQLite's write-ahead log with full synchronisation survives a kill and a
-power failure. One process writes; any number of processes may read.
+The journal stores a proposal before the evaluation starts, and an outcome before the controller
+learns from the outcome. The write-ahead log of SQLite with full synchronisation survives a kill and
+a power failure. One process writes; any number of processes may read.
 """
 
 import fcntl
@@ -23,41 +23,40 @@ ADVICE = "start a new run, or use the settings that this run started with"
 SCHEMA = """
 CREATE TABLE about (name TEXT PRIMARY KEY, value TEXT NOT NULL);
 CREATE TABLE trials (
-    number INTEGER PRIMARY KEY,  -- place in the order of proposals, from 0
+    number INTEGER PRIMARY KEY,  -- number of the proposal, from 0
     arm TEXT NOT NULL,           -- policy, control, derived, finalist
-    step INTEGER NOT NULL,       -- updates of the controller before it was sampled
-    tokens TEXT NOT NULL,        -- its decisions, JSON
-    log_probs TEXT NOT NULL,     -- log-probability of each, JSON
-    architecture TEXT,           -- JSON, where it was evaluated by itself
-    proposed REAL NOT NULL,      -- seconds since 1970
-    ended INTEGER UNIQUE,        -- place in the order of endings, from 1
-    reward REAL,                 -- what the controller learns from
-    accuracy_reward REAL,        -- the same before a budget
-    accuracies TEXT,             -- on validation images, one for each epoch, JSON
+    step INTEGER NOT NULL,       -- updates of the controller before the sample
+    tokens TEXT NOT NULL,        -- decisions of the architecture, JSON
+    log_probs TEXT NOT NULL,     -- log-probability of each decision, JSON
+    architecture TEXT,           -- JSON; NULL with shared weights
+    proposed REAL NOT NULL,      -- time of the proposal, seconds since 1970
+    ended INTEGER UNIQUE,        -- position in the order of outcomes, from 1
+    reward REAL,                 -- reward that the controller learns from
+    accuracy_reward REAL,        -- reward before the budget
+    accuracies TEXT,             -- validation accuracy of each epoch, JSON
     parameters INTEGER,
     multiply_adds INTEGER,
-    latency REAL,                -- seconds
-    seconds REAL,                -- of the evaluation
+    latency REAL,                -- seconds for one batch
+    seconds REAL,                -- duration of the evaluation
     error TEXT,
-    same_as INTEGER              -- the earlier trial whose outcome it shares
+    same_as INTEGER              -- earlier trial whose outcome was copied
 ) STRICT;
 """
 
 
 class Journal(Records):
-    """The journal of one search.
+    """Journal of one search, for writing.
 
     Args:
-        path: The file. It is created if it is missing.
-        space: Description of the search space. A journal of another space is refused.
-        task: Name of the writing task in messages.
-        advice: Advice in the message if the journal belongs to something else.
-        about: Further facts that must agree with the existing journal, by name.
+        path: Path of the file. A missing file is created.
+        space: Description of the search space; must agree with an existing journal.
+        task: Name of the task that writes, for messages: ``search`` or ``judge``.
+        advice: Advice in the message if an existing journal does not agree.
+        about: Further facts by name; must agree with an existing journal.
 
     Raises:
-        InputError: If another process writes the journal, if it belongs to another space or
-            version,
-            or if the disk refuses to write.
+        InputError: If another process writes the journal, if an existing journal does not agree, or
+            if the disk cannot be written.
     """
 
     def __init__(
@@ -87,21 +86,21 @@ class Journal(Records):
                     self._database.execute(statement)
                 self._database.executemany("INSERT INTO about VALUES (?, ?)", about.items())
         found = dict(self._database.execute("SELECT name, value FROM about"))
-        for name, here in about.items():
-            if found.get(name) != here:
+        for name, expected in about.items():
+            if found.get(name) != expected:
                 raise InputError(
-                    f"{self.path} is of another {name}: {found.get(name)}; this {self.task}'s: "
-                    f"{here}; {self.advice}"
+                    f"{self.path} belongs to another {name}: {found.get(name)}; the {name} of this "
+                    f"{self.task}: {expected}; {self.advice}"
                 )
 
-    # ---- writing ---------------------------------------------------------------------------------
+    # ---- write -----------------------------------------------------------------------------------
 
     def propose(self, proposals: Sequence[Proposal], architectures: Sequence[str | None]) -> None:
         """Write proposals in one transaction.
 
         Args:
-            proposals: Proposals whose numbers continue those in the journal.
-            architectures: JSON of each architecture, or None.
+            proposals: Proposals. The first number follows the last number in the journal.
+            architectures: JSON of each architecture; None = not stored.
         """
         with self._explained(), self._transaction():
             self._insert(proposals, architectures)
@@ -145,13 +144,14 @@ class Journal(Records):
                 number,
             ),
         ).rowcount
-        assert updated == 1, f"trial {number} was not proposed, or has ended before"
+        assert updated == 1, f"trial {number} was not proposed, or already has an outcome"
 
     def record(self, trials: Sequence[Trial]) -> None:
-        """Write ended trials in one transaction, in place of all trials from their first number on.
+        """Write ended trials in one transaction.
 
-        If a resumed search repeats the same architectures under the same numbers, nothing changes,
-        and later trials are kept.
+        The trials replace all trials in the journal from the first given number on. If the journal
+        already has the same architectures under the same numbers, as after a resume, nothing
+        changes, and later trials are kept.
 
         Args:
             trials: Trials with consecutive numbers.
@@ -189,9 +189,9 @@ class Journal(Records):
 
 
 def _lock(path: Path, task: str) -> Any:
-    """Lock ``path`` for the lifetime of this process.
+    """Lock ``path`` until the returned file is closed.
 
-    Uses ``lockf``: forked workers would inherit a lock by ``flock``.
+    The lock uses ``lockf``, because forked workers would inherit a lock of ``flock``.
     """
     try:
         file = path.open("a")
@@ -199,7 +199,8 @@ def _lock(path: Path, task: str) -> Any:
     except OSError as error:
         if isinstance(error, BlockingIOError | PermissionError) and path.exists():
             raise InputError(
-                f"{path.parent}: another {task} writes into this folder; wait for it, or stop it"
+                f"{path.parent}: another {task} writes into this folder; wait for the end of the "
+                f"other {task}, or stop the other {task}"
             ) from None
         raise InputError(f"{path}: {error.strerror}") from None
     return file

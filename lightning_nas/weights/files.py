@@ -1,6 +1,6 @@
-"""Reading weights from files: checkpoints, ``.safetensors`` files, and downloads.
+"""Reading weights from checkpoints, ``.safetensors`` files and downloads.
 
-Files are read with ``weights_only=True`` or as safetensors: they cannot run code.
+A file cannot run code: torch reads with ``weights_only=True``, and safetensors holds only tensors.
 """
 
 import hashlib
@@ -32,17 +32,17 @@ from lightning_nas.weights.imagenet import (
 )
 from lightning_nas.weights.inherit import are_shared
 
-OWNERS = ("network.", "supernet.network.")  # prefixes of the tensors of a network in a checkpoint
+PREFIXES = ("network.", "supernet.network.")  # of the names of tensors in a checkpoint
 
 
 @dataclass(frozen=True)
 class Weights:
-    """Tensors by name, and the blueprint of their network.
+    """Named tensors of a network, and the blueprint of the network.
 
     Args:
-        source: Where the weights come from, for messages.
+        source: Value of the setting ``weights``, for messages.
         state: Tensors by their names in a network or in a supernet.
-        blueprint: Blueprint of the network; None for shared weights and files without a blueprint.
+        blueprint: Blueprint of the network; None for shared weights or a file without a blueprint.
     """
 
     source: str
@@ -51,20 +51,20 @@ class Weights:
 
     @property
     def shared(self) -> bool:
-        """Whether these are the shared weights of a search."""
+        """Whether the weights are the shared weights of a search."""
         return are_shared(self.state)
 
     def known(self) -> Blueprint:
         """Return the blueprint.
 
         Raises:
-            InputError: If there is none.
+            InputError: If the weights have no blueprint.
         """
         if self.blueprint is None:
             what = "are shared by all architectures" if self.shared else "have no blueprint"
             raise InputError(
-                f"weights={self.source} {what}; give those of a training: its run folder, one of "
-                f"its checkpoints, an exported .safetensors file, or {' or '.join(URLS)}"
+                f"weights={self.source} {what}; give the run folder of a training, one of its "
+                f"checkpoints, an exported .safetensors file, or {' or '.join(URLS)}"
             )
         return self.blueprint
 
@@ -77,7 +77,7 @@ def read_weights(source: str, downloads: Path) -> Weights:
         downloads: Folder that keeps downloaded files.
 
     Raises:
-        InputError: If there are no weights, or the format of the file is unknown.
+        InputError: If the source has no weights, or the format of the file is unknown.
     """
     if source in URLS or urlsplit(source).scheme in ("http", "https"):
         path = _download(URLS.get(source, source), downloads)
@@ -89,11 +89,11 @@ def read_weights(source: str, downloads: Path) -> Weights:
 
 
 def read_checkpoint(path: Path, name: str | None = None) -> Any:
-    """Return the content of a file that torch has written, on the CPU.
+    """Return the content of a file written by torch, with the tensors on the CPU.
 
     Args:
-        path: The file.
-        name: Name of the file in error messages; None = its path.
+        path: Path of the file.
+        name: Name of the file in error messages; None = ``path``.
 
     Raises:
         InputError: If the file is damaged or contains Python objects.
@@ -102,7 +102,7 @@ def read_checkpoint(path: Path, name: str | None = None) -> Any:
         return torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # torch raises many types of exceptions for damaged files
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        if isinstance(error, pickle.UnpicklingError):  # torch's text suggests to run the content
+        if isinstance(error, pickle.UnpicklingError):  # torch's message suggests weights_only=False
             reason = "another format, or it contains Python objects, which are not loaded"
         raise InputError(f"{name or path}: not a readable file of tensors ({reason})") from None
 
@@ -116,9 +116,10 @@ def _parse_content(source: str, content: Any) -> Weights:
         content = content["state_dict"]
     if not (isinstance(content, dict) and content and all(map(_is_named_tensor, content.items()))):
         raise InputError(f"weights={source}: the file contains no tensors with names")
-    for owner in OWNERS:
-        if any(name.startswith(owner) for name in content):
-            content = {n.removeprefix(owner): t for n, t in content.items() if n.startswith(owner)}
+    for prefix in PREFIXES:
+        if any(name.startswith(prefix) for name in content):
+            names = [name for name in content if name.startswith(prefix)]
+            content = {name.removeprefix(prefix): content[name] for name in names}
             break
     if is_imagenet_format(content):
         blueprint = imagenet_blueprint(content)
@@ -141,7 +142,7 @@ def _read_safetensors(source: str, path: Path) -> Weights:
 
 
 def _find_file(path: Path) -> Path:
-    """Return the file itself, or the checkpoint of a run folder."""
+    """Return the path itself if it is a file, or the checkpoint of a run folder."""
     if path.is_file():
         return path
     if not path.is_dir():
@@ -150,14 +151,14 @@ def _find_file(path: Path) -> Path:
 
 
 def _download(url: str, folder: Path) -> Path:
-    digest = hashlib.sha256(url.encode()).hexdigest()[:8]  # files of other URLs may share the name
+    digest = hashlib.sha256(url.encode()).hexdigest()[:8]  # two URLs may have one file name
     path = folder / digest / Path(urlsplit(url).path).name
     if not path.exists():
         try:
             replace_file(path, lambda part: _fetch(url, part))
         except (HTTPException, OSError) as error:
             raise InputError(
-                f"{url} could not be downloaded ({error}); download it elsewhere and give "
+                f"{url} could not be downloaded ({error}); download the file elsewhere and set "
                 "weights=FILE"
             ) from None
     return path
@@ -166,8 +167,8 @@ def _download(url: str, folder: Path) -> Path:
 def _fetch(url: str, path: Path) -> None:
     with tqdm(desc=path.name, unit="B", unit_scale=True, disable=None, file=sys.stderr) as bar:
 
-        def show(blocks: int, size: int, total: int) -> None:
+        def show_progress(blocks: int, size: int, total: int) -> None:
             bar.total = max(total, 0) or None
             bar.update(blocks * size - bar.n)
 
-        urlretrieve(url, path, show)  # raises an error if the download is incomplete
+        urlretrieve(url, path, show_progress)  # raises an error if the download is incomplete

@@ -223,10 +223,11 @@ def test_what_goes_wrong_with_the_record_takes_nothing_from_the_run(tmp_path, ca
     assert not caplog.records
     (tmp_path / "summary.json").write_text("{}")  # has no status
     told = (
-        "import pathlib, sys, wandb; from lightning_nas.callbacks.wandb_upload import end;"
+        "import pathlib, sys, wandb; "
+        "from lightning_nas.callbacks.wandb_upload import finish_record;"
         "wandb.init(dir=sys.argv[1], mode='offline', settings=wandb.Settings(silent=True));"
-        "end(pathlib.Path(sys.argv[1])); print('ended', wandb.run)"
+        "finish_record(pathlib.Path(sys.argv[1])); print('ended', wandb.run)"
     )
     output = search(tmp_path, script=str(tmp_path), python=["-c", told])
-    assert f"W&B does not have all results of this run; {tmp_path} has them" in output
+    assert f"W&B did not receive all results of this run; they are in {tmp_path}" in output
     assert "ended None" in output

@@ -323,7 +323,7 @@ def test_missing_data_is_an_error_of_one_line(searched, tmp_path, error_of):
 
 def test_trainings_with_other_epochs_are_not_mixed(judged, error_of):
     line = error_of(judged[0], "--epochs", 2, *SMALL[6:])
-    assert "judged.sqlite is of another training: 1 epochs" in line
+    assert "judged.sqlite belongs to another training: 1 epochs" in line
     assert "2 epochs" in line
     assert "move judged.sqlite away" in line
 

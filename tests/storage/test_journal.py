@@ -87,7 +87,7 @@ def test_a_journal_of_another_space_is_refused_and_stays_as_it_is(tmp_path):
     journal.propose([Proposal(0, (1,))], [None])
     journal.close()
     before = (tmp_path / "trials.sqlite").read_bytes()
-    with pytest.raises(InputError, match="of another space: a space; this search's: another"):
+    with pytest.raises(InputError, match=r"another space: a space; .* this search: another"):
         opened(tmp_path, "another")
     assert (tmp_path / "trials.sqlite").read_bytes() == before
 

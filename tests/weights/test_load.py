@@ -180,7 +180,7 @@ def test_tensors_by_name_alone_are_weights_of_a_network_that_they_do_not_name(tm
     network = as_in_training(blueprint_of().build())
     torch.save(network.state_dict(), tmp_path / "plain.pt")
     weights = read_weights(str(tmp_path / "plain.pt"), tmp_path)
-    with pytest.raises(InputError, match=r"plain.pt have no blueprint; give those of a training"):
+    with pytest.raises(InputError, match=r"plain.pt have no blueprint; give the run folder"):
         weights.known()
     taking = blueprint_of().build()
     load_weights(taking, weights)
