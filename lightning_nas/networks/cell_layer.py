@@ -1,6 +1,6 @@
-"""The parts of a cell: its states, the layers that fit its inputs, and the cell itself.
+"""Layers of a cell: the states, the layers that adapt the inputs, and the whole cell.
 
-Shapes: ``(N, C, H, W)`` maps in, ``(N, channels of all outputs, H', W')`` out.
+Shapes: input ``(N, C, H, W)``, output ``(N, channels of all cell outputs, H', W')``.
 """
 
 from collections.abc import Callable, Mapping
@@ -15,10 +15,10 @@ from lightning_nas.layers.drop_path import drop_path
 
 
 class State:
-    """A map and its ReLU, which is computed at most once for all layers that read it.
+    """Feature map with its ReLU. The ReLU is computed at most once, and all layers share it.
 
     Args:
-        x: The map, ``(N, C, H, W)``.
+        x: Feature map, ``(N, C, H, W)``.
     """
 
     def __init__(self, x: Tensor) -> None:
@@ -27,24 +27,24 @@ class State:
 
     @property
     def relu(self) -> Tensor:
-        """The map after its ReLU."""
+        """Feature map after the ReLU."""
         if self._relu is None:
             self._relu = F.relu(self.x)
         return self._relu
 
     def apply(self, layer: nn.Module) -> Tensor:
-        """Return the result of a layer, which reads the ReLU if its ``reads_relu`` is true."""
+        """Return the output of a layer for the ReLU (if ``layer.reads_relu``) or for the map."""
         return layer(self.relu if getattr(layer, "reads_relu", False) else self.x)
 
     def fit(self, layer: nn.Module) -> "State":
-        """Return the state after a layer; the same state after an identity keeps its ReLU."""
+        """Return the state after a layer; an identity returns this state with the computed ReLU."""
         return self if isinstance(layer, nn.Identity) else State(self.apply(layer))
 
 
 class Halving(nn.Sequential):
-    """Factorized reduction of a map after its ReLU.
+    """Factorized reduction of a feature map after the ReLU.
 
-    The identity at index 0 keeps the parameter names of earlier checkpoints.
+    With the identity at index 0, the parameter names agree with earlier checkpoints.
     """
 
     reads_relu = True
@@ -54,7 +54,7 @@ class Halving(nn.Sequential):
 
 
 def fit_input(in_channels: int, channels: int, halve: bool, norm: Norm) -> nn.Module:
-    """Return the layer that gives an input of a cell the channels and resolution of the cell."""
+    """Return the layer that adapts an input to the channels and the resolution of the cell."""
     if halve:
         return Halving(in_channels, channels, norm)
     return nn.Identity() if in_channels == channels else ConvNorm(in_channels, channels, 1, norm)
@@ -65,12 +65,12 @@ class CellLayer(nn.Module):
 
     Args:
         cell: Blocks and outputs of the cell.
-        older: Layer that fits input 0.
-        newer: Layer that fits input 1.
-        base: Layer that follows ``newer``.
-        make_operation: Factory of an operation from its name and the state that it reads.
-        fit_outputs: Layers that fit outputs to the other outputs, by the number of the state.
-        out_channels: Channels of the concatenated outputs.
+        older: Layer that adapts input 0 to the cell.
+        newer: Layer that adapts input 1 to the cell.
+        base: Layer for input 1 after ``newer``.
+        make_operation: Function from operation name and number of the input state to the operation.
+        fit_outputs: Layers that adapt outputs to the shape of the others, by number of the state.
+        out_channels: Number of channels of the concatenated outputs.
     """
 
     def __init__(

@@ -1,7 +1,7 @@
 """Pictures of cell architectures: the normal and the reduction cell side by side.
 
-Graphviz's ``dot`` places the blocks and finds ways around them; the rest is geometry. In the graph
-a block is one node with one port for each of its two operations.
+Graphviz (``dot``) places the blocks and routes the arrows around the blocks. This module computes
+all other coordinates. In the graph a block is one node with two ports, one per operation.
 """
 
 from collections.abc import Iterator, Sequence
@@ -15,7 +15,7 @@ from lightning_nas.pictures.menu import add_legend
 from lightning_nas.pictures.palette import DARK, NEWER, OLDER, short_name
 from lightning_nas.pictures.picture import Box, Label, Line, Picture, Point
 
-BETWEEN = 44.0  # between the two cells
+BETWEEN = 44.0  # space between the two cells
 TITLE = 24.0  # space above a cell
 END, CONCAT, OPERATION = (80.0, 28.0), (56.0, 19.0), (33.0, 27.0)
 COMBINATIONS = {"add": (34.0, 17.0), "concat": (46.0, 17.0)}
@@ -25,7 +25,7 @@ PORTS = (
     '<TD PORT="{}" WIDTH="{width:.0f}" HEIGHT="{height:.0f}"></TD>'
     '<TD PORT="{}" WIDTH="{width:.0f}" HEIGHT="{height:.0f}"></TD></TR></TABLE>>'
 )
-LIFT = 14.0  # inputs lie this much higher than Graphviz puts them: many arrows leave them
+LIFT = 14.0  # distance that inputs move up from Graphviz's position, for their many arrows
 SIDES = ("left", "right")
 INPUTS = (("h[i-1]", "cell before last"), ("h[i]", "last cell"))
 COLOURS = {"input0": OLDER, "input1": NEWER}
@@ -37,7 +37,8 @@ def layout_cells(architecture: CellArchitecture) -> Picture:
 
     Names of shapes: ``normal-input0`` (the older input), ``normal-input1``, ``normal-block3-left``,
     ``-right``, ``-add`` (or ``-concat``), ``normal-concat``, ``normal-output``, and for arrows
-    ``normal-edge-input0-block3-left``; likewise ``reduction-``.
+    ``normal-edge-input0-block3-left``; names of the reduction cell
+    begin with ``reduction-``.
     """
     cells = {"normal": architecture.normal, "reduction": architecture.reduction}
     operations = {o for cell in cells.values() for block in cell.blocks for o in block.operations}
@@ -48,22 +49,22 @@ def layout_cells(architecture: CellArchitecture) -> Picture:
 def _layout_cell(cell: Cell, prefix: str) -> Picture:
     """Return the picture of one cell.
 
-    The first pass finds the side from which the input of each operation comes; the second pass
-    orders the two operations of a block by that side, which avoids crossings.
+    The first layout shows from which side the arrow of each operation arrives. The second layout
+    sorts the two operations of a block by these sides, to avoid crossings.
     """
     sides = [SIDES] * len(cell.blocks)
-    graph = _graph(cell, sides)
+    graph = _layout_graph(cell, sides)
     for index, block in enumerate(cell.blocks):
         left, right = (
-            _arrival(graph, state_name(state), f"block{index}", side)
+            _find_arrival(graph, state_name(state), f"block{index}", side)
             for side, state in zip(SIDES, block.inputs, strict=True)
         )
         sides[index] = SIDES if left <= right else ("right", "left")
-    graph = _graph(cell, sides)
-    centres = {str(node): _points(node.attr["pos"])[0] for node in graph.nodes()}
-    boxes = {box.name: box for box in _boxes(cell, sides, centres)}
-    width, height = _points(graph.graph_attr["bb"])[-1][0], boxes["input0"].extent.top
-    lines = (*_arrows(cell, graph, boxes), *_inner_arrows(cell, boxes))
+    graph = _layout_graph(cell, sides)
+    centres = {str(node): _parse_points(node.attr["pos"])[0] for node in graph.nodes()}
+    boxes = {box.name: box for box in _place_boxes(cell, sides, centres)}
+    width, height = _parse_points(graph.graph_attr["bb"])[-1][0], boxes["input0"].extent.top
+    lines = (*_draw_arrows(cell, graph, boxes), *_draw_inner_arrows(cell, boxes))
     return Picture(
         width,
         height + TITLE,
@@ -78,19 +79,19 @@ def title_label(text: str, x: float, height: float) -> Label:
     return Label(text, x, height + 18, 11, "center", is_bold=True)
 
 
-def _arrival(graph: pygraphviz.AGraph, source: str, target: str, port: str) -> float:
-    """Return the horizontal position of an arrow a little above the block that it enters."""
-    spline = _points(graph.get_edge(source, target, port).attr["pos"])
+def _find_arrival(graph: pygraphviz.AGraph, source: str, target: str, port: str) -> float:
+    """Return the horizontal position of an arrow just above the target block."""
+    spline = _parse_points(graph.get_edge(source, target, port).attr["pos"])
     return x_at(spline, spline[-1][1] + BEND)
 
 
 def state_name(state: int) -> str:
-    """Return the name of an input or of a block by its number as a state of the cell."""
+    """Return the name of a state of a cell: an input or a block."""
     return f"input{state}" if state < CELL_INPUTS else f"block{state - CELL_INPUTS}"
 
 
-def _edges(cell: Cell) -> Iterator[tuple[str, str, str]]:
-    """Yield for each arrow the node that it leaves, the node that it enters, and the port there."""
+def _list_edges(cell: Cell) -> Iterator[tuple[str, str, str]]:
+    """Yield the source node, the target node and the target port of each arrow."""
     for index, block in enumerate(cell.blocks):
         for side, state in zip(SIDES, block.inputs, strict=True):
             yield state_name(state), f"block{index}", side
@@ -99,7 +100,9 @@ def _edges(cell: Cell) -> Iterator[tuple[str, str, str]]:
     yield "concat", "output", ""
 
 
-def _boxes(cell: Cell, sides: Sequence[Sequence[str]], centres: dict[str, Point]) -> Iterator[Box]:
+def _place_boxes(
+    cell: Cell, sides: Sequence[Sequence[str]], centres: dict[str, Point]
+) -> Iterator[Box]:
     for state, (text, note) in enumerate(INPUTS):
         x, y = centres[f"input{state}"]
         yield Box(f"input{state}", f"input{state}", text, x, y + LIFT, *END, note)
@@ -117,20 +120,22 @@ def _boxes(cell: Cell, sides: Sequence[Sequence[str]], centres: dict[str, Point]
     yield Box("output", "end", "h[i+1]", *centres["output"], *END, "this cell")
 
 
-def _arrows(cell: Cell, graph: pygraphviz.AGraph, boxes: dict[str, Box]) -> Iterator[Line]:
+def _draw_arrows(cell: Cell, graph: pygraphviz.AGraph, boxes: dict[str, Box]) -> Iterator[Line]:
     """Yield the arrows between inputs, blocks and output."""
-    feet = {f"block{i}": f"block{i}-{b.combination}" for i, b in enumerate(cell.blocks)}
+    combination_names = {
+        f"block{i}": f"block{i}-{b.combination}" for i, b in enumerate(cell.blocks)
+    }
     splines = {}
-    for source, target, port in _edges(cell):
+    for source, target, port in _list_edges(cell):
         end = f"{target}-{port}" if port else target
         pos = graph.get_edge(source, target, port).attr["pos"]
-        splines[feet.get(source, source), end] = _points(pos)
+        splines[combination_names.get(source, source), end] = _parse_points(pos)
     for (start, end), points in curves_around(boxes, splines).items():
         colour, dash = COLOURS.get(start, DARK), DASHES.get(start)
         yield Line(f"{start}-{end}", points, colour, is_curved=True, has_arrow=True, dash=dash)
 
 
-def _inner_arrows(cell: Cell, boxes: dict[str, Box]) -> Iterator[Line]:
+def _draw_inner_arrows(cell: Cell, boxes: dict[str, Box]) -> Iterator[Line]:
     """Yield the arrows from operations to the combination of their block."""
     for index, block in enumerate(cell.blocks):
         join = boxes[f"block{index}-{block.combination}"]
@@ -144,10 +149,10 @@ def _inner_arrows(cell: Cell, boxes: dict[str, Box]) -> Iterator[Line]:
 # ---- Graphviz -----------------------------------------------------------------------------------
 
 
-def _graph(cell: Cell, sides: Sequence[Sequence[str]]) -> pygraphviz.AGraph:
-    """Return the graph of a cell with coordinates; ``sides`` is the order of each block's ports."""
+def _layout_graph(cell: Cell, sides: Sequence[Sequence[str]]) -> pygraphviz.AGraph:
+    """Return the graph of a cell after layout; ``sides`` is the order of ports in each block."""
     graph = pygraphviz.AGraph(directed=True, strict=False, nodesep=0.17, ranksep=0.5)
-    # With a text Graphviz would look for a font, and fontconfig may write warnings to stderr.
+    # No labels: for a text Graphviz looks for a font, and fontconfig may write warnings to stderr.
     graph.node_attr.update(shape="box", fixedsize="true", label="")
     graph.edge_attr.update(dir="none", tailport="s", headport="n")
     for name, size in (("input0", END), ("input1", END), ("concat", CONCAT), ("output", END)):
@@ -156,13 +161,13 @@ def _graph(cell: Cell, sides: Sequence[Sequence[str]]) -> pygraphviz.AGraph:
         label = PORTS.format(left, right, width=BLOCK[0] / 2, height=BLOCK[1])
         graph.add_node(f"block{index}", shape="plain", fixedsize="false", label=label)
     graph.add_subgraph(["input0", "input1"], rank="source")
-    graph.add_edge("input0", "input1", style="invis")  # puts the older input to the left
-    for source, target, port in _edges(cell):
+    graph.add_edge("input0", "input1", style="invis")  # keeps the older input on the left
+    for source, target, port in _list_edges(cell):
         graph.add_edge(source, target, key=port, headport=f"{port}:n" if port else "n")
     graph.layout("dot")
     return graph
 
 
-def _points(text: str) -> tuple[Point, ...]:
+def _parse_points(text: str) -> tuple[Point, ...]:
     numbers = [float(number) for number in text.replace("\\\n", "").replace(",", " ").split()]
     return tuple(zip(numbers[::2], numbers[1::2], strict=True))

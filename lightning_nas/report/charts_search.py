@@ -21,8 +21,8 @@ from lightning_nas.report.shares import DECODED, trace_shares
 from lightning_nas.report.statistics import MIN_EVALUATIONS, compare_means
 from lightning_nas.storage.trial import FINALIST, POLICY, RANDOM, Trial
 
-CURVE_POINTS = 20  # of a curve of means
-MOST_DIFFERENCES = 24  # of epochs, in one chart
+CURVE_POINTS = 20  # at most, on a curve of means
+MOST_DIFFERENCES = 24  # at most, in the chart of epochs
 COST_NAMES = {
     "parameters": "parameters",
     "multiply_adds": "multiply-adds",
@@ -38,7 +38,7 @@ CHOICE_TITLES = {
 
 
 def chart_rewards(record: RunRecord) -> Iterator[Chart]:
-    """Yield the reward over the search, and the distributions or weights that explain it."""
+    """Yield the charts of the reward, of the shared weights, and of the reward distributions."""
     yield _chart_reward(record)
     curves = {
         name: record.read_curve(metric)
@@ -50,7 +50,8 @@ def chart_rewards(record: RunRecord) -> Iterator[Chart]:
             "weights",
             "Shared weights",
             "Accuracy of sampled architectures with the shared weights, on training batches and "
-            "on validation data. While it rises, early and late rewards cannot be compared.",
+            "on validation data. While this accuracy rises, early and late rewards cannot be "
+            "compared.",
             charts.draw_lines("epoch", "accuracy", logged),
         )
     late, random_arm = list_second_half(record)
@@ -79,7 +80,7 @@ def _chart_reward(record: RunRecord) -> Chart:
         charts.add_dots(axes, points, POLICY_COLOUR)
         charts.add_band(axes, _average_parts(policy, places), POLICY_COLOUR, "search")
     if random_arm and (record.shares_weights or record.has_growing_space):
-        # rewards rise with the shared weights or the space, so one mean would mislead
+        # rewards rise while the weights are trained or the space grows: one mean would mislead
         band = _average_parts(random_arm, places)
         charts.add_band(axes, band, RANDOM_COLOUR, "random arm")
     elif random_arm:
@@ -94,15 +95,15 @@ def _chart_reward(record: RunRecord) -> Chart:
         "reward",
         "Reward over the search",
         f"A dot is an architecture of the search{thinned}. Lines are means over parts of the "
-        "search, bands their 95 % intervals. A search that learns rises above its random arm.",
+        "search, bands are their 95 % intervals. A search that learns rises above its random arm.",
         figure,
     )
 
 
 def _number_trials(record: RunRecord, random_arm: Sequence[Trial]) -> dict[int, int]:
-    """Return the place, from 1, of each trial of the search and its random arm, by its number.
+    """Return the x coordinate (from 1) of each trial of the search and random arm, by trial number.
 
-    Trials with shared weights are ordered by number, all others by the order of ending.
+    Trials with shared weights are sorted by number, other trials by the time of their end.
     """
     numbers = {trial.number for trial in random_arm}
     trials = [t for t in record.trials if t.proposal.arm == POLICY or t.number in numbers]
@@ -118,7 +119,7 @@ def _average_parts(trials: Sequence[Trial], places: Mapping[int, int]) -> charts
 
 
 def chart_arms(record: RunRecord) -> Iterator[Chart]:
-    """Yield, for shared weights, the controller minus the random arm, and the final ranking."""
+    """Yield the charts of controller and random arm: by epoch, and in the final ranking."""
     pairs = join_epochs(pair_epochs(record))
     if pairs:
         steps = [fmean(trial.proposal.step for trial in policy) for policy, _ in pairs]
@@ -142,13 +143,14 @@ def chart_arms(record: RunRecord) -> Iterator[Chart]:
             "ranking",
             "The ranking at the end",
             "Accuracy on the whole validation split with the final weights. Vertical lines are "
-            "means: the further right the controller's line is, the more it has learned.",
+            "means: the further right the line of the controller, the more the controller has "
+            "learned.",
             charts.draw_histograms("accuracy", arms, (POLICY_COLOUR, RANDOM_COLOUR)),
         )
 
 
 def join_epochs(pairs: Sequence[Pair]) -> list[Pair]:
-    """Join epochs until both arms have ``MIN_EVALUATIONS``; the last pair may have fewer.
+    """Join epochs until both arms have ``MIN_EVALUATIONS`` evaluations; the last may have fewer.
 
     Returns:
         At most ``MOST_DIFFERENCES`` pairs.
@@ -170,15 +172,16 @@ def join_epochs(pairs: Sequence[Pair]) -> list[Pair]:
 
 
 def chart_controller(record: RunRecord) -> Iterator[Chart]:
-    """Yield entropy and baseline of the controller, as far as they were logged."""
+    """Yield the charts of entropy and baseline of the controller, if the metrics were logged."""
     x_label = "epoch" if record.shares_weights else "update of the controller"
     entropy = record.read_curve("controller/entropy")
     if entropy[0]:
         yield Chart(
             "entropy",
             "Entropy of the controller",
-            "How undecided the controller is about an architecture, in nats. It falls as the "
-            "controller settles; near 0 the controller samples the same architecture every time.",
+            "Uncertainty of the controller about the architecture, in nats. The entropy falls when "
+            "the controller converges; near 0 the controller samples the same architecture every "
+            "time.",
             charts.draw_lines(x_label, "entropy (nats)", {"entropy": entropy}),
         )
     baseline = record.read_curve("controller/baseline")
@@ -187,14 +190,14 @@ def chart_controller(record: RunRecord) -> Iterator[Chart]:
         yield Chart(
             "baseline",
             "Reward and baseline",
-            "The baseline is a moving average of rewards. Architectures with a reward above it "
-            "become more likely, those below it less likely.",
+            "The baseline is a moving average of rewards. Architectures with a reward above "
+            "the baseline become more likely, the others less likely.",
             charts.draw_lines(x_label, "reward", {"reward": reward, "baseline": baseline}),
         )
 
 
 def chart_choices(record: RunRecord) -> Iterator[Chart]:
-    """Yield the shares of options over the search, one chart for each kind of decision."""
+    """Yield a chart for each kind of decision: the shares of the options over the search."""
     parts = split_into_parts(record.select_arms(POLICY))
     ends = [0, *accumulate(len(part) for part in parts)]
     x = [(first + last) / 2 for first, last in pairwise(ends)]
@@ -205,14 +208,14 @@ def chart_choices(record: RunRecord) -> Iterator[Chart]:
             f"choice-{kind}",
             CHOICE_TITLES[kind],
             "From left to right: the parts of the search. The height of a colour is the share of "
-            f"that option in its part{sample}. A colour that displaces the others is what the "
-            "search settles on.",
+            f"that option in its part{sample}. If one colour displaces the others, the search "
+            "converges to that option.",
             charts.draw_shares(x, options),
         )
 
 
 def chart_front(record: RunRecord) -> Chart | None:
-    """Return accuracy against cost with the Pareto front; None if no costs are known."""
+    """Return the chart of accuracy against cost, with the Pareto front; None without costs."""
     if not record.front:
         return None
     measured = [
@@ -238,7 +241,7 @@ def chart_front(record: RunRecord) -> Chart | None:
 
 
 def sum_seconds(record: RunRecord) -> dict[str, float]:
-    """Return the seconds of each phase of a search; for a table, those of its trainings."""
+    """Return the seconds of each phase of a search; a benchmark table gives training times."""
     finalists = sum(t.outcome.seconds for t in record.select_arms(FINALIST) if t.same_as is None)
     if record.shares_weights:
         phases = {"shared weights": "weights", "random arm": "control", "controller": "controller"}
@@ -258,14 +261,14 @@ def sum_seconds(record: RunRecord) -> dict[str, float]:
 
 
 def chart_seconds(record: RunRecord) -> Chart | None:
-    """Return the time of each phase; None if no time was measured."""
+    """Return the chart of the time of each phase; None if no time was measured."""
     seconds = sum_seconds(record)
     if not seconds:
         return None
     title = "Where the time went"
     caption = (
-        "Minutes of each phase; children that are trained in parallel are added up. The random "
-        "arm is the price of knowing whether the search beats random search."
+        "Minutes of each phase; times of children that are trained in parallel are added. The time "
+        "of the random arm is the cost of the comparison with random search."
     )
     if record.reads_table:
         title = "Training time that the table saved"

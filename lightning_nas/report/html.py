@@ -1,4 +1,4 @@
-"""``report.html``: a search on one page that needs no network, no script and no other file."""
+"""``report.html``: a search on one page, without internet access, scripts or other files."""
 
 from collections import Counter
 from collections.abc import Iterable
@@ -33,7 +33,7 @@ from lightning_nas.search.result import RankedArchitecture
 from lightning_nas.storage.run_folder import RunFolder, shell_path
 from lightning_nas.storage.trial import DERIVED, FINALIST, POLICY, RANDOM, Trial
 
-SECTIONS = {  # by key of the page's content
+SECTIONS = {  # titles, by key of the content of the page
     "summary": "Summary",
     "reward": "Reward",
     "arms": "Controller and random arm",
@@ -45,16 +45,16 @@ SECTIONS = {  # by key of the page's content
     "sharing": "Weight sharing",
     "configuration": "Configuration",
 }
-IDS = {"arms": "arms-beside"}  # id of a section whose key is the id of a chart
+IDS = {"arms": "arms-beside"}  # HTML id of a section; the key is already the id of a chart
 
 
 def write_report(folder: Path) -> Path:
-    """Write the report of a search into its run folder, in one step, and return its path.
+    """Write ``report.html`` atomically into the run folder of a search; return its path.
 
-    The same run folder gives the same bytes, from the same working directory.
+    The content depends only on the run folder and the working directory.
 
     Raises:
-        InputError: If the folder is not that of a search, or no trial has ended yet.
+        InputError: If the folder is not the run folder of a search, or no trial has ended yet.
     """
     record = read_run(folder)
     path = RunFolder(folder).report
@@ -75,7 +75,7 @@ def render_page(template: str, content: dict[str, Any]) -> str:
 
 
 def build_page(record: RunRecord) -> dict[str, Any]:
-    """Return the content of the page of a search, by the names in ``run.html``."""
+    """Return the values of the variables in the template ``run.html``."""
     has_arms = record.shares_weights and not record.is_random_search
     front, seconds = chart_front(record), chart_seconds(record)
     failed = [trial for trial in record.trials if trial.outcome.error and trial.same_as is None]
@@ -176,7 +176,7 @@ def _explain_comparison(record: RunRecord) -> str:
 
 
 def _list_facts(record: RunRecord) -> list[tuple[str, str, str]]:
-    """Return the figures of the summary: name, value, note."""
+    """Return the facts in the section Summary, each as name, value and note."""
     facts = []
     if record.best:
         trial = record.best[0].trial

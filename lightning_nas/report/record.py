@@ -1,7 +1,7 @@
 """A search as plain data, read from its run folder.
 
-The journal is opened read-only, so a search that is still running can be reported too. Figures are
-computed and drawn elsewhere. No Hydra here.
+The journal is opened read-only, so that a running search can have a report too. Other modules
+compute the statistics and draw the charts. This module must not import Hydra.
 """
 
 from collections.abc import Mapping, Sequence
@@ -26,14 +26,14 @@ from lightning_nas.storage.run_folder import COMPLETE, INTERRUPTED, RunFolder, s
 from lightning_nas.storage.trial import DERIVED, FINALIST, POLICY, RANDOM, Proposal, Trial, best_of
 
 TOP = 10
-# Class paths in the configurations of run folders; older runs name these two in no other way.
+# Class paths in configurations. The run folders of older versions have no other mark of these two.
 UNIFORM_CONTROLLER = "lightning_nas.controllers.uniform.UniformController"
 TABULAR_BENCHMARK = "lightning_nas.evaluation.tabular.TabularBenchmark"
 Tokens = tuple[int, ...]
 
 
 class NoTrialsError(InputError):
-    """The error for a search in which no trial has ended."""
+    """Error of a search in which no trial has ended."""
 
     def __init__(self, folder: Path) -> None:
         super().__init__(f"{folder}: a search without trials; there is nothing to report yet")
@@ -46,16 +46,16 @@ class RunRecord:
     Args:
         folder: The run folder.
         configuration: The whole configuration as YAML text.
-        config: The configuration as settings, those of the last resume included. References to
-            other settings are not resolved.
-        summary: Content of ``summary.json``; empty if there is none yet.
+        config: The configuration as a dictionary, with the settings of the last resume. References
+            such as ``${layers}`` are not resolved.
+        summary: Content of ``summary.json``; empty if the file does not exist yet.
         space: The search space.
-        trials: The trials that ended, in the order of ending.
-        texts: JSON of the architectures that were evaluated one by one, by their tokens.
-        metrics: Rows of ``metrics.csv``; a value that is empty there is missing.
+        trials: Trials that ended, sorted by the time of their end.
+        texts: JSON text, by tokens, of each architecture that was evaluated individually.
+        metrics: Rows of ``metrics.csv`` without their empty values.
         shares_weights: Whether the architectures share weights, as in ENAS.
-        chosen: Trial numbers of the best architectures as the method ranked them at the end, the
-            best first; None before the end.
+        chosen: Trial numbers of the best architectures in the final ranking of the method, best
+            first; None before the end of the search.
     """
 
     folder: Path
@@ -86,7 +86,7 @@ class RunRecord:
 
     @property
     def evaluation_count(self) -> int:
-        """Number of evaluations of all arms; copied outcomes are not counted."""
+        """Number of evaluations in all arms, without the trials that copied an outcome."""
         return sum(trial.same_as is None for trial in self.trials)
 
     @property
@@ -98,14 +98,14 @@ class RunRecord:
     def is_random_search(self) -> bool:
         """Whether the search itself samples architectures uniformly."""
         controller = (self.config["method"].get("controller") or {}).get("controller")
-        if isinstance(controller, str):  # the reference ${controller}
+        if isinstance(controller, str):  # the unresolved reference ${controller}
             controller = self.config.get("controller")
         target = (controller or {}).get("_target_")
         return self.method == "random_search" or target == UNIFORM_CONTROLLER
 
     @property
     def reads_table(self) -> bool:
-        """Whether outcomes come from a table; their seconds are then those of its trainings."""
+        """Whether outcomes, including training times, come from the table of a benchmark."""
         return (self.config.get("evaluation") or {}).get("_target_") == TABULAR_BENCHMARK
 
     @property
@@ -115,7 +115,7 @@ class RunRecord:
 
     @property
     def partial_reason(self) -> str:
-        """Why the record does not hold the whole search; empty if it does."""
+        """Reason why the search is incomplete; empty if the search is complete."""
         if self.summary.get("status") == INTERRUPTED:
             return "the search was interrupted"
         if not self.summary:
@@ -137,9 +137,9 @@ class RunRecord:
         return tuple(trial for trial in self.trials if trial.proposal.arm in arms)
 
     def read_curve(self, metric: str) -> tuple[list[float], list[float]]:
-        """Return the epochs, from 1, and the values of a metric; two empty lists if never logged.
+        """Return the epochs (from 1) and values of a metric; empty lists for an unlogged metric.
 
-        The column ``METRIC_epoch`` is preferred: it has one value an epoch.
+        The column ``METRIC_epoch`` is preferred, because that column has one value per epoch.
         """
         for column in (f"{metric}_epoch", metric):
             rows = [row for row in self.metrics if column in row and "epoch" in row]
@@ -150,7 +150,7 @@ class RunRecord:
     def decode(self, proposal: Proposal) -> Architecture:
         """Return the architecture of a proposal.
 
-        Decoded on demand: a search may have hundreds of thousands of trials.
+        Architectures are decoded on demand: a search may have hundreds of thousands of trials.
         """
         text = self.texts.get(proposal.tokens)
         if text is None:
@@ -159,12 +159,12 @@ class RunRecord:
 
     @property
     def cost(self) -> str:
-        """Cost of the Pareto front: ``parameters``, ``multiply_adds`` or ``latency``."""
+        """Cost in the Pareto front: ``parameters``, ``multiply_adds`` or ``latency``."""
         return (self.config["method"].get("budget") or {}).get("cost") or COSTS[0]
 
     @cached_property
     def front(self) -> tuple[RankedArchitecture, ...]:
-        """Pareto front of accuracy and cost, the cheapest first; empty for shared weights."""
+        """Pareto front of accuracy and cost, by rising cost; empty for shared weights."""
         if self.shares_weights:
             return ()
         trials = [trial for trial in self.trials if trial.proposal.arm != FINALIST]
@@ -172,10 +172,11 @@ class RunRecord:
 
     @cached_property
     def best(self) -> tuple[RankedArchitecture, ...]:
-        """At most ten best architectures as the method ranks them, the chosen ones first.
+        """The best architectures, at most ten: the final ranking of the method, then other trials.
 
-        Before the end of a search the chosen ones are its finalists. The others are the derived
-        architectures if there are any; they never include uniform samples of shared weights.
+        Before the end of a search, the finalists replace the final ranking. The other trials are
+        the derived architectures. Without derived architectures, the other trials are the trials of
+        the search and (unless weights are shared) of the random arm.
         """
         valid = [t for t in self.trials if t.outcome.error is None and t.same_as is None]
         if self.chosen is None:
@@ -196,14 +197,14 @@ def read_run(folder: Path) -> RunRecord:
     """Read the run folder of a search.
 
     Raises:
-        InputError: If the folder holds no run or a training, or if a file in it is damaged.
+        InputError: If the folder is not the run folder of a search, or if a file is damaged.
         NoTrialsError: If no trial has ended yet.
     """
     run = RunFolder(folder)
     configuration, config = _read_settings(run)
     if "space" not in config:
         raise InputError(f"{folder}: the folder of a training; only a search has a report")
-    register_operations(config.get("operations"))  # before the space reads their names
+    register_operations(config.get("operations"))  # before the space looks up operation names
     space = _build_space(config, run.config)
     trials, written = _read_trials(run)
     summary = run.read_summary()
@@ -232,7 +233,7 @@ def read_run(folder: Path) -> RunRecord:
 
 
 def _read_settings(run: RunFolder) -> tuple[str, dict[str, Any]]:
-    """Return the configuration as text and as settings, those of the last resume included."""
+    """Return the configuration, with the settings of the last resume, as text and dictionary."""
     text, config = run.read_config()
     resume_settings = run.read_resume_settings()
     if not resume_settings:
@@ -247,10 +248,10 @@ def _read_settings(run: RunFolder) -> tuple[str, dict[str, Any]]:
 
 
 def _build_space(config: Mapping[str, Any], path: Path) -> Space:
-    """Build the search space that a configuration describes, as Hydra would.
+    """Build the search space of a configuration in the same way as Hydra.
 
-    This is the only place that resolves references such as ``${layers}``. Keys that begin with an
-    underscore, such as ``_convert_``, are Hydra's own.
+    Only this function resolves references such as ``${layers}``. Keys that begin with an
+    underscore, such as ``_convert_``, are instructions for Hydra, not arguments of the space.
     """
     try:
         settings: Any = OmegaConf.to_container(OmegaConf.create(dict(config)).space, resolve=True)
@@ -275,9 +276,10 @@ def _read_trials(run: RunFolder) -> tuple[list[Trial], list[str | None]]:
 
 
 def _read_chosen(run: RunFolder, summary: Mapping[str, Any]) -> list[int] | None:
-    """Return the trial numbers in ``top.csv``, the best first; None before the search has ended.
+    """Return the trial numbers in ``top.csv``, best first; None before the end of the search.
 
-    The journal is not enough: a search that was extended leaves its earlier finalists there too.
+    The journal cannot replace ``top.csv``: after a search was extended, the journal also holds
+    the finalists of before the extension.
     """
     if summary.get("status") != COMPLETE or not run.top.exists():
         return None

@@ -49,10 +49,10 @@ log = logging.getLogger(__name__)
 
 
 def train(cfg: DictConfig) -> None:
-    """Do what ``mode`` says: train and test, test, predict or export.
+    """Run the command ``mode``: ``fit`` (train and test), ``test``, ``predict`` or ``export``.
 
     Raises:
-        InputError: If ``mode`` or ``export`` has no legal value, or the weights are missing.
+        InputError: If ``mode`` or ``export`` is not legal, or ``weights`` is missing.
     """
     modes: dict[str, Callable[[DictConfig, RunSession], dict[str, Any]]] = {
         "fit": fit,
@@ -64,14 +64,14 @@ def train(cfg: DictConfig) -> None:
         if cfg.mode not in modes:
             raise InputError(f"mode must be {', '.join(modes)}, got {cfg.mode!r}")
         if cfg.mode != "fit" and not cfg.weights:
-            raise InputError(f"mode={cfg.mode} needs weights=RUN, of a training, or a file")
+            raise InputError(f"mode={cfg.mode} needs weights=RUN (a training) or weights=FILE")
         check_formats(_list_formats(cfg))
         session.add_facts(**modes[cfg.mode](cfg, session))
     print_facts(session.folder, session.facts)
 
 
 def fit(cfg: DictConfig, session: RunSession) -> dict[str, Any]:
-    """Train one architecture, from scratch or from weights; test it; return the facts."""
+    """Train one architecture from scratch or from weights, test the network, return the facts."""
     checkpoint = find_checkpoint(cfg)
     weights = _read_initial_weights(cfg, checkpoint)
     architecture = choose_architecture(cfg, weights)
@@ -87,7 +87,7 @@ def fit(cfg: DictConfig, session: RunSession) -> dict[str, Any]:
         log.info(loaded)
     source = cfg.architecture or cfg.weights or DEFAULT_ARCHITECTURE
     size = _describe_network(blueprint, network, source)
-    session.add_facts(**size)  # the summary of an interrupted training has the size too
+    session.add_facts(**size)  # so that the summary of an interrupted training has the size
     log.info("training %s, %s parameters", source, f"{size['parameters']:,}")
     module = _build_module(cfg, network, blueprint)
     trainer = build_trainer(cfg)
@@ -109,7 +109,7 @@ def _fit_and_test(
     folder: RunFolder,
     checkpoint: str | None,
 ) -> dict[str, Any]:
-    """Train, from ``checkpoint`` if there is one; test the chosen checkpoint; return the facts."""
+    """Train (a resume starts at ``checkpoint``), test the chosen checkpoint, return the facts."""
     start = time.monotonic()
     with interruptible(trainer):
         trainer.fit(module, datamodule=data, ckpt_path=checkpoint, weights_only=True)
@@ -124,7 +124,7 @@ def _fit_and_test(
         "epochs": trainer.current_epoch,
         "checkpoint": chosen,
     }
-    if checkpoint is None:  # after a resume, the seconds are not those of all epochs
+    if checkpoint is None:  # a resume measures the time of the last epochs only
         batches = trainer.current_epoch * int(trainer.num_training_batches)
         images = batches * data.batch_size * trainer.world_size
         facts["images_per_second"] = round(images / seconds, 1)
@@ -132,7 +132,7 @@ def _fit_and_test(
 
 
 def test(cfg: DictConfig, session: RunSession) -> dict[str, Any]:
-    """Test trained weights, on the data of their training or on others; return the facts."""
+    """Test trained weights on the data set of the training or another one; return the facts."""
     weights, blueprint, network = _read_trained(cfg)
     data_name = choose_data_of_weights(cfg, blueprint) or session.find_choice("data")
     data = build_data(cfg)
@@ -153,7 +153,7 @@ def test(cfg: DictConfig, session: RunSession) -> dict[str, Any]:
 def predict(cfg: DictConfig, session: RunSession) -> dict[str, Any]:
     """Predict the classes of the images in a folder, write them as CSV, and return the facts."""
     if not cfg.images:
-        raise InputError("mode=predict needs images=DIR, a folder of images, or one image")
+        raise InputError("mode=predict needs images=DIR (a folder of images) or images=FILE")
     _, blueprint, network = _read_trained(cfg)
     trainer = build_trainer(cfg)
     images = UnlabelledImages(
@@ -185,7 +185,7 @@ def write_predictions(
     Args:
         path: File to write.
         batches: Pairs of image files and their class probabilities, shape ``(B, K)``.
-        classes: Names of the K classes; if empty, the number of the class is written.
+        classes: Names of the K classes; if empty, the column ``class`` has class numbers.
     """
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
@@ -200,7 +200,9 @@ def write_predictions(
 def export_weights(cfg: DictConfig, session: RunSession) -> dict[str, Any]:
     """Write trained weights in other formats and return the facts."""
     if not cfg.export:
-        raise InputError(f"mode=export needs export=FORMAT, out of {', '.join(FORMATS)}, or a list")
+        raise InputError(
+            f"mode=export needs export=FORMAT or a list; formats: {', '.join(FORMATS)}"
+        )
     _, blueprint, network = _read_trained(cfg)
     return {
         **_describe_network(blueprint, network, cfg.weights),
@@ -209,7 +211,7 @@ def export_weights(cfg: DictConfig, session: RunSession) -> dict[str, Any]:
 
 
 def compile_network(network: nn.Module, device: torch.device) -> None:
-    """Let torch compile the network when it first runs.
+    """Make torch compile the network at its first forward pass.
 
     Raises:
         InputError: If torch finds no compiler that works on this machine.
@@ -223,10 +225,10 @@ def compile_network(network: nn.Module, device: torch.device) -> None:
 
 
 def _read_initial_weights(cfg: DictConfig, checkpoint: str | None) -> Weights | None:
-    """Return the weights to begin with: those of the checkpoint in a resumed training."""
+    """Return the initial weights; a resume takes the weights of the checkpoint."""
     source = checkpoint or cfg.weights
     if cfg.new_head and not source:
-        raise InputError("recipe=finetune and new_head=true need weights=RUN, or a file")
+        raise InputError("recipe=finetune and new_head=true need weights=RUN or weights=FILE")
     return read_weights(str(source), Path(cfg.paths.data) / "weights") if source else None
 
 
@@ -241,7 +243,7 @@ def _read_trained(cfg: DictConfig) -> tuple[Weights, Blueprint, nn.Module]:
 
 def _build_module(cfg: DictConfig, network: nn.Module, blueprint: Blueprint) -> ChildModule:
     module = instantiate(cfg.module, network=network, num_classes=blueprint.num_classes)
-    module.blueprint = blueprint  # as an argument, Hydra would turn it into a configuration
+    module.blueprint = blueprint  # Hydra would turn an argument into a configuration
     return module
 
 

@@ -175,7 +175,8 @@ def test_shared_weights_of_a_search_are_inherited(tmp_path):
         slow(["mode=predict", "weights=RUN"], "mode=predict needs images=DIR"),
         (["mode=predict", "weights=RUN", "images=/no/such"], "/no/such"),
         slow(
-            ["mode=export", "weights=RUN"], "mode=export needs export=FORMAT, out of python, onnx"
+            ["mode=export", "weights=RUN"],
+            "mode=export needs export=FORMAT or a list; formats: python, onnx",
         ),
         (["mode=export", "weights=RUN", "export=xml"], "export must be out of python, onnx"),
         slow(["export=xml"], "export must be out of python, onnx"),
