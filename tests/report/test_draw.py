@@ -11,11 +11,10 @@ import pytest
 
 from lightning_nas.architecture import (
     CELL_OPERATIONS,
-    CELL_RULES,
+    OPERATION_NAMES,
     Block,
     Cell,
     CellArchitecture,
-    CellRules,
     ChainArchitecture,
     ChainLayer,
     EdgeCellArchitecture,
@@ -252,8 +251,7 @@ def test_operation_that_a_user_adds_gets_the_default_colours(is_space, monkeypat
     names = ("swish", "ghost_module_3x3_with_attention")
     block = Block((0, 1), names)
     cell = CellArchitecture(Cell((block,), (2,)), Cell((block,), (2,)))
-    rules = CellRules((*CELL_OPERATIONS, *names), ("add",))
-    monkeypatch.setitem(CELL_RULES, "enas", rules)
+    monkeypatch.setitem(OPERATION_NAMES, "enas", [*CELL_OPERATIONS, *names])
     picture = layout_architecture(cell, is_space)
     boxes = [box for box in picture.boxes if box.kind in names]
     assert len(boxes) == 6  # two in each cell and two in the legend

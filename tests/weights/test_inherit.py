@@ -198,7 +198,7 @@ def test_what_lies_between_operations_stays_as_it_began(kind):
 def test_nothing_fits_a_network_of_cells_of_other_filters(filters):
     network = own_cells(random_cells(0), filters=filters)
     before = values(network)
-    with pytest.raises(InputError, match="build it at the search's size"):
+    with pytest.raises(InputError, match="build it with the size of the supernet"):
         inherit(network, shared_cells().state_dict())
     after = values(network)
     assert all(torch.equal(before[name], after[name]) for name in before)
@@ -214,7 +214,7 @@ def test_of_half_the_filters_the_second_stage_is_as_wide_as_the_search():
 
 
 def test_nothing_fits_a_network_of_layers_of_other_filters():
-    with pytest.raises(InputError, match="build it at the search's size"):
+    with pytest.raises(InputError, match="build it with the size of the supernet"):
         inherit(own_layers(random_layers(0), filters=6), shared_layers().state_dict())
 
 
@@ -285,7 +285,9 @@ def test_a_network_of_fewer_or_more_layers_takes_its_first_ones():
 )
 @pytest.mark.parametrize("make", [shared_cells, shared_layers])
 def test_a_network_of_another_search_is_refused(architecture, make):
-    with pytest.raises(InputError, match="of a search by ENAS; this architecture is of another"):
+    with pytest.raises(
+        InputError, match="only architectures from an ENAS search have shared weights"
+    ):
         inherit(build_network(architecture, **SIZE), make().state_dict())
 
 

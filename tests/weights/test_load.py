@@ -344,7 +344,9 @@ def test_what_is_nowhere_is_said_with_the_names_that_there_are(source, tmp_path)
 
 def test_a_folder_without_a_checkpoint_is_no_training(tmp_path):
     (tmp_path / "summary.json").write_text('{"checkpoint": "gone/checkpoints/best.ckpt"}')
-    with pytest.raises(InputError, match="a folder without a checkpoint; was a network trained"):
+    with pytest.raises(
+        InputError, match="no checkpoint in this folder; give the run folder of a training"
+    ):
         read_weights(str(tmp_path), tmp_path)
 
 
@@ -535,7 +537,7 @@ def test_an_auxiliary_head_that_does_not_fit_begins_anew(there, here, new_head, 
 
 
 def test_an_auxiliary_head_of_other_classes_does_not_hide_that_the_classes_differ():
-    refused(auxiliary(), weights_of(auxiliary(num_classes=7)), "new_head=true begins a new head")
+    refused(auxiliary(), weights_of(auxiliary(num_classes=7)), "new_head=true creates a new head")
 
 
 # ---- grey and RGB -------------------------------------------------------------------------------
@@ -560,4 +562,6 @@ def test_a_grey_image_gives_the_same_in_grey_and_in_rgb(kind, there, here):
 @pytest.mark.parametrize(("there", "here"), [(1, 2), (2, 3), (3, 4)])
 def test_other_channels_are_another_network(there, here):
     networks = [blueprint_of(channels=channels).build() for channels in (there, here)]
-    refused(networks[1], weights_of(networks[0]), rf"\[6, {there}, 3, 3\] there and \[6, {here},")
+    refused(
+        networks[1], weights_of(networks[0]), rf"\[6, {there}, 3, 3\] in the weights, \[6, {here},"
+    )
