@@ -31,7 +31,7 @@ class Record:
         """Return the reward of an architecture and record the query."""
         if tokens not in self._known:
             architecture = self.search.space_of(tokens).decode(tokens)
-            seed = self.search.seed_of(len(self.tokens_Q))
+            seed = self.search.choose_seed(len(self.tokens_Q))
             self._known[tokens] = self.table(architecture, seed).reward
         self.tokens_Q.append(tokens)
         self.reward_Q.append(self._known[tokens])

@@ -13,7 +13,7 @@ from pytorch_lightning import LightningDataModule
 from lightning_nas.data.augmentation import Augmentation
 from lightning_nas.data.images import LabelledImages, Normalise, measure_channels
 from lightning_nas.data.loader import ImageLoader, MemorySource, Source, StreamSource
-from lightning_nas.data.seeding import seeded_generator
+from lightning_nas.data.seeding import make_generator
 from lightning_nas.data.splits import make_splits
 from lightning_nas.errors import InputError
 
@@ -203,7 +203,7 @@ class ImageData(LightningDataModule):
 
     def _sample_training(self, size: int) -> torch.Tensor:
         """Return up to ``size`` indices of training images, the same in every call."""
-        generator = seeded_generator("sample", self.seed)
+        generator = make_generator("sample", self.seed)
         return self._train[torch.randperm(len(self._train), generator=generator)[:size]]
 
     @property

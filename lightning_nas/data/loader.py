@@ -18,7 +18,7 @@ from torch.utils.data import DataLoader, Dataset
 
 from lightning_nas.data.augmentation import Augmentation
 from lightning_nas.data.images import ImageFiles, Normalise
-from lightning_nas.data.seeding import seeded_generator
+from lightning_nas.data.seeding import make_generator
 from lightning_nas.errors import InputError
 
 
@@ -79,7 +79,7 @@ class StreamSource:
             persistent_workers=num_workers > 0,
             pin_memory=device.type == "cuda",
             # Without a generator, iter() would change the global random state.
-            generator=seeded_generator("workers"),
+            generator=make_generator("workers"),
         )
 
     def batches(self, index_batches: Iterable[Tensor]) -> Iterator[tuple[Tensor, Tensor]]:
@@ -214,7 +214,7 @@ class ImageLoader:
 
         The epoch is read at the first batch, because Lightning calls ``iter`` before ``set_epoch``.
         """
-        generator = seeded_generator(
+        generator = make_generator(
             "augmentation", self.seed, self.epoch, self.rank, device=self.source.device
         )
         # ``closing`` matters after an interrupted pass: an open generator refers to this loader, so
@@ -245,6 +245,6 @@ class ImageLoader:
         """Return the indices of this rank in order. Passes of an epoch have numbers from 0."""
         if not self.shuffle:
             return self.indices[self.rank :: self.world_size]
-        generator = seeded_generator("order", self.seed, self.epoch, pass_number)
+        generator = make_generator("order", self.seed, self.epoch, pass_number)
         order = self.indices[torch.randperm(len(self.indices), generator=generator)]
         return order[self.rank :: self.world_size][: len(order) // self.world_size]

@@ -5,7 +5,7 @@ import hashlib
 import torch
 
 
-def seeded_generator(*key: object, device: torch.device | str = "cpu") -> torch.Generator:
+def make_generator(*key: object, device: torch.device | str = "cpu") -> torch.Generator:
     """Return a generator whose random numbers depend only on ``key``.
 
     The key is hashed: ("order", 0, 1) and ("order", 1, 0) give independent numbers, as a sum of
@@ -15,7 +15,7 @@ def seeded_generator(*key: object, device: torch.device | str = "cpu") -> torch.
         key: Purpose, then numbers, such as ("order", seed, epoch).
         device: Device of the generator. CPU and GPU give different numbers.
 
-    >>> numbers = [torch.rand(1, generator=seeded_generator("order", 0, 1)) for _ in range(2)]
+    >>> numbers = [torch.rand(1, generator=make_generator("order", 0, 1)) for _ in range(2)]
     >>> bool(numbers[0] == numbers[1])
     True
     """

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from lightning_nas.data.images import LabelledImages
-from lightning_nas.data.seeding import seeded_generator
+from lightning_nas.data.seeding import make_generator
 from lightning_nas.errors import InputError
 
 
@@ -48,10 +48,10 @@ def make_splits(
     test, held_out = data.test, data.validation
     if test is None:
         size = max(round(test_fraction * len(train)), len(data.classes))
-        train, test = hold_out(train, size, data, seeded_generator("test split"))
+        train, test = hold_out(train, size, data, make_generator("test split"))
     if held_out is None:
         size = count_held_out(validation, len(train))
-        train, held_out = hold_out(train, size, data, seeded_generator("validation split", seed))
+        train, held_out = hold_out(train, size, data, make_generator("validation split", seed))
     together = torch.cat([train, held_out, test])
     assert torch.equal(together.sort().values, torch.arange(len(data.labels)))
     return Splits(train, _shuffle(held_out), test)
@@ -119,7 +119,7 @@ def _class_shares(size: int, counts: list[int]) -> list[int]:
 
 
 def _shuffle(indices: Tensor) -> Tensor:
-    return indices[torch.randperm(len(indices), generator=seeded_generator("mixed"))]
+    return indices[torch.randperm(len(indices), generator=make_generator("mixed"))]
 
 
 def _remove(indices: Tensor, removed: Tensor) -> Tensor:

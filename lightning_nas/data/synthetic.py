@@ -7,7 +7,7 @@ from torch.nn import functional
 
 from lightning_nas.data.base import ImageData
 from lightning_nas.data.images import LabelledImages
-from lightning_nas.data.seeding import seeded_generator
+from lightning_nas.data.seeding import make_generator
 from lightning_nas.errors import InputError
 
 
@@ -53,7 +53,7 @@ class Synthetic(ImageData):
     def read(self) -> LabelledImages:
         """Generate the images."""
         number, channels, side, _ = self._shape
-        generator = seeded_generator("synthetic")
+        generator = make_generator("synthetic")
         coarse = torch.rand(len(self._classes), channels, 3, 3, generator=generator)
         patterns = functional.interpolate(coarse, size=(side, side), mode="bilinear")
         labels = torch.arange(number) % len(self._classes)

@@ -150,7 +150,7 @@ def _write_safetensors(network: nn.Module, blueprint: Blueprint, path: Path) -> 
 
 def _run_safetensors(path: Path, images: Tensor) -> Tensor:
     weights = read_weights(str(path), path.parent)
-    network = weights.known().build().eval()
+    network = weights.require_blueprint().build().eval()
     load_weights(network, weights)
     return network(images)
 

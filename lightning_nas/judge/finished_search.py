@@ -18,7 +18,7 @@ from tqdm import tqdm
 from lightning_nas.architecture import Architecture
 from lightning_nas.controllers.uniform import UniformController
 from lightning_nas.data.base import ImageData
-from lightning_nas.data.seeding import seeded_generator
+from lightning_nas.data.seeding import make_generator
 from lightning_nas.errors import InputError, list_some
 from lightning_nas.evaluation.executors import Poll
 from lightning_nas.layers.operations import register_operations
@@ -193,7 +193,7 @@ def sample_tokens(policy: Any, arm: str, seed: int, number: int) -> tuple[int, .
         seed: Seed of all samples.
         number: Number of the sample in its stream, from 0.
     """
-    generator = seeded_generator("judged", arm, seed, number)
+    generator = make_generator("judged", arm, seed, number)
     with torch.random.fork_rng(devices=[]), torch.no_grad():
         torch.default_generator.manual_seed(int(torch.randint(2**62, (), generator=generator)))
         return tuple(policy.sample(1).tokens_NT[0].tolist())

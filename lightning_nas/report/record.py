@@ -269,7 +269,7 @@ def _read_trials(run: RunFolder) -> tuple[list[Trial], list[str | None]]:
     """Return the trials that ended, and the JSON of their architectures."""
     if run.journal.exists():
         with closing(run.open_journal()) as journal:
-            trials = [] if journal.is_empty else journal.ended()
+            trials = [] if journal.is_empty else journal.list_ended()
             if trials:
                 return trials, list(journal.architectures())
     raise NoTrialsError(run.path)
@@ -279,7 +279,7 @@ def _read_chosen(run: RunFolder, summary: Mapping[str, Any]) -> list[int] | None
     """Return the trial numbers in ``top.csv``, best first; None before the end of the search.
 
     The journal cannot replace ``top.csv``: after a search was extended, the journal also holds
-    the finalists of before the extension.
+    the finalists that were trained before the extension.
     """
     if summary.get("status") != COMPLETE or not run.top.exists():
         return None

@@ -235,7 +235,7 @@ def _read_initial_weights(cfg: DictConfig, checkpoint: str | None) -> Weights | 
 def _read_trained(cfg: DictConfig) -> tuple[Weights, Blueprint, nn.Module]:
     """Return trained weights, their blueprint, and their network with the weights loaded."""
     weights = read_weights(str(cfg.weights), Path(cfg.paths.data) / "weights")
-    blueprint = weights.known()
+    blueprint = weights.require_blueprint()
     network = blueprint.build()
     load_weights(network, weights)
     return weights, blueprint, network

@@ -127,7 +127,7 @@ class Search(LightningModule, ABC):
 
     # ---- finalists -------------------------------------------------------------------------------
 
-    def seed_of(self, number: int) -> int:
+    def choose_seed(self, number: int) -> int:
         """Return the seed of a trial's evaluation."""
         return number
 
@@ -150,7 +150,7 @@ class Search(LightningModule, ABC):
             executor,
             self.journal,
             progress,
-            seed_of=self.seed_of,
+            choose_seed=self.choose_seed,
             budget=self.budget,
             poll=lambda: self.poll(),
         )

@@ -57,7 +57,7 @@ def evaluate_finalists(
     executor: Executor,
     journal: Journal,
     progress: Progress,
-    seed_of: Callable[[int], int],
+    choose_seed: Callable[[int], int],
     budget: Budget,
     poll: Poll,
 ) -> list[Trial]:
@@ -71,7 +71,7 @@ def evaluate_finalists(
         executor: Executor of the longer trainings; it is closed at the end.
         journal: Journal of the search.
         progress: Wrapper of the iteration over the finalists, for a progress bar.
-        seed_of: Function from a trial's number to the seed of its evaluation.
+        choose_seed: Function from a trial's number to the seed of its evaluation.
         budget: Budget that weighs the rewards.
         poll: Function to call while a finalist trains; it may raise an exception to stop.
 
@@ -81,7 +81,7 @@ def evaluate_finalists(
     Raises:
         InputError: If all finalists fail.
     """
-    ended = journal.ended()
+    ended = journal.list_ended()
     earlier = [trial for trial in ended if trial.proposal.arm == FINALIST]
     begun = [p for p in journal.open_proposals() if p.arm == FINALIST]
     known = {t.proposal.tokens: t for t in earlier if t.outcome.error is None}
@@ -105,7 +105,7 @@ def evaluate_finalists(
             executor,
             journal,
             Stream(samples, 1, arm=FINALIST, repeat=True, budget=budget, consumed=len(ended)),
-            seed_of=seed_of,
+            choose_seed=choose_seed,
             poll=poll,
         )
         while not stream.done:

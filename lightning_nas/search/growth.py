@@ -61,7 +61,7 @@ class GrowingSpace:
         self.samples = samples
         self._spaces = {space.length: space}
 
-    def at(self, number: int) -> Space:
+    def find_space(self, number: int) -> Space:
         """Return the space of a trial."""
         if self.growth.every is None:
             return self.first
@@ -69,7 +69,7 @@ class GrowingSpace:
         space = self.first.add_layers(number // self.growth.every * self.growth.by)
         return self._spaces.setdefault(space.length, space)
 
-    def of(self, tokens: Sequence[int]) -> Space:
+    def find_space_of(self, tokens: Sequence[int]) -> Space:
         """Return the space that tokens were sampled from; their number determines the depth.
 
         Raises:
@@ -77,7 +77,7 @@ class GrowingSpace:
         """
         if len(tokens) not in self._spaces:
             for number in range(0, self.samples, self.growth.every or self.samples):
-                self.at(number)
+                self.find_space(number)
         if len(tokens) not in self._spaces:
             raise InputError(
                 f"the journal has an architecture of {len(tokens)} decisions, but no space of this "

@@ -9,7 +9,7 @@ from torch import Tensor
 from lightning_nas.architecture import Architecture
 from lightning_nas.controllers.rollout import Rollout
 from lightning_nas.controllers.uniform import UniformController
-from lightning_nas.data.seeding import seeded_generator
+from lightning_nas.data.seeding import make_generator
 from lightning_nas.spaces.base import Space
 from lightning_nas.storage.trial import POLICY, Outcome, Proposal, Trial
 
@@ -56,7 +56,7 @@ class RandomArm:
 
     def sample(self, epoch: int, step: int, rank: int) -> tuple[Rollout, list[Architecture]]:
         """Return the architectures of one step."""
-        generator = seeded_generator("control", self.seed, epoch, step, rank)
+        generator = make_generator("control", self.seed, epoch, step, rank)
         rollout = self.uniform.sample(self.samples, generator=generator)
         space = self.uniform.space
         return rollout, [space.decode(tokens) for tokens in rollout.tokens_NT.tolist()]

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import torch
 
 from lightning_nas.controllers.rollout import Rollout
-from lightning_nas.data.seeding import seeded_generator
+from lightning_nas.data.seeding import make_generator
 from lightning_nas.errors import InputError
 from lightning_nas.evaluation.budget import Budget
 from lightning_nas.search.trial_stream import NO_BUDGET
@@ -55,13 +55,13 @@ class Sampling:
         Each trial has its own random numbers, so a resumed search samples what it would have
         sampled without the interruption.
         """
-        generator = seeded_generator("proposal", self.seed, number)
+        generator = make_generator("proposal", self.seed, number)
         is_random = torch.rand((), generator=generator) < self.random_share
         return RANDOM if is_random else POLICY, int(torch.randint(2**62, (), generator=generator))
 
     def choose_evaluation_seed(self, number: int) -> int:
         """Return the seed of a trial's evaluation."""
-        generator = seeded_generator("evaluation", self.seed, number)
+        generator = make_generator("evaluation", self.seed, number)
         return int(torch.randint(2**31, (), generator=generator))
 
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import torch
 
-from lightning_nas.data.seeding import seeded_generator
+from lightning_nas.data.seeding import make_generator
 from lightning_nas.evaluation.executors import Executor, Poll
 from lightning_nas.search.trial_stream import Decode, Stream, TrialStream
 from lightning_nas.storage.journal import Journal
@@ -66,7 +66,7 @@ class Trainings:
             for place, candidate in enumerate(wanted)
             if turn < candidate.seeds
         ]
-        ended = journal.ended()
+        ended = journal.list_ended()
         self.ended = len(ended)
         known = [trial.proposal for trial in ended] + journal.open_proposals()
         self._keys = [_get_key(proposal) for proposal in sorted(known, key=lambda p: p.number)]
@@ -110,7 +110,7 @@ class Trainings:
                 executor,
                 self.journal,
                 Stream(len(self), 1, repeat=True),
-                seed_of=self.seed_of,
+                choose_seed=self.choose_seed,
                 observe=observe,
                 poll=poll,
             )
@@ -120,16 +120,16 @@ class Trainings:
             executor.close()
         return self._group_by_candidate()
 
-    def seed_of(self, number: int) -> int:
+    def choose_seed(self, number: int) -> int:
         """Return the seed of a training."""
         arm, tokens = key = self._keys[number]
         turn = self._keys[:number].count(key)
-        generator = seeded_generator("alone", self.seed, arm, *tokens, turn)
+        generator = make_generator("alone", self.seed, arm, *tokens, turn)
         return int(torch.randint(2**31, (), generator=generator))
 
     def _group_by_candidate(self) -> list[list[Trial]]:
         trials: dict[Key, deque[Trial]] = defaultdict(deque)
-        for trial in sorted(self.journal.ended(), key=lambda t: (_has_failed(t), t.number)):
+        for trial in sorted(self.journal.list_ended(), key=lambda t: (_has_failed(t), t.number)):
             trials[_get_key(trial.proposal)].append(trial)
         places: dict[int, list[Trial]] = defaultdict(list)
         for place, key in self._plan:  # equal candidates must not share a training

@@ -107,11 +107,11 @@ class TrialSearch(Search):
 
     def space_at(self, number: int) -> Space:
         """Return the space of a trial. If the space grows, later trials have a deeper space."""
-        return self.growing.at(number)
+        return self.growing.find_space(number)
 
     def space_of(self, tokens: Sequence[int]) -> Space:
         """Return the space of the given tokens."""
-        return self.growing.of(tokens)
+        return self.growing.find_space_of(tokens)
 
     # ---- the stream of trials --------------------------------------------------------------------
 
@@ -154,7 +154,7 @@ class TrialSearch(Search):
                 repeat=self.sampling.repeat,
                 consumed=self._consumed,
             ),
-            seed_of=self.seed_of,
+            choose_seed=self.choose_seed,
             observe=self._observe,
             poll=lambda: self.poll(),
         )
@@ -190,7 +190,7 @@ class TrialSearch(Search):
         """Return the architecture of a proposal."""
         return self.space_of(proposal.tokens).decode(proposal.tokens)
 
-    def seed_of(self, number: int) -> int:
+    def choose_seed(self, number: int) -> int:
         """Return the seed of a trial's evaluation."""
         return self.sampling.choose_evaluation_seed(number)
 
@@ -247,7 +247,7 @@ class TrialSearch(Search):
         The chosen trial may belong to the random arm.
         """
         assert self.journal is not None
-        ended = [t for t in self.journal.ended() if t.proposal.arm in ARMS]
+        ended = [t for t in self.journal.list_ended() if t.proposal.arm in ARMS]
         rewards = {arm: tuple(t.reward for t in ended if t.proposal.arm == arm) for arm in ARMS}
         best = self.list_best(max(self.finalists.count, LISTED))
         if not best:

@@ -74,7 +74,7 @@ class TrialStream:
         executor: Executor that evaluates architectures.
         journal: Journal of all proposals and trials. Trials in the journal are not evaluated again.
         stream: Settings of the stream.
-        seed_of: Function from a trial number to the seed of the evaluation.
+        choose_seed: Function from a trial number to the seed of the evaluation.
         observe: Function to call with each trial that ends; the trials in the journal come first.
         poll: Function to call while the stream waits; it may raise an exception to stop.
 
@@ -96,7 +96,7 @@ class TrialStream:
         executor: Executor,
         journal: Journal,
         stream: Stream,
-        seed_of: Callable[[int], int] = lambda number: number,
+        choose_seed: Callable[[int], int] = lambda number: number,
         observe: Callable[[Trial], None] = lambda trial: None,
         poll: Poll = lambda: None,
     ) -> None:
@@ -105,7 +105,7 @@ class TrialStream:
         self.executor = executor
         self.journal = journal
         self.stream = stream
-        self.seed_of = seed_of
+        self.choose_seed = choose_seed
         self.observe = observe
         self.poll = poll
         self.consumed = stream.consumed
@@ -118,7 +118,7 @@ class TrialStream:
         self._read_journal()
 
     def _read_journal(self) -> None:
-        ended, open_proposals = self.journal.ended(), self.journal.open_proposals()
+        ended, open_proposals = self.journal.list_ended(), self.journal.open_proposals()
         if len(ended) < self.consumed:
             raise InputError(
                 f"{self.journal.path} has {len(ended)} ended trials, but the checkpoint was saved "
@@ -207,7 +207,7 @@ class TrialStream:
         else:
             self._running_jobs[proposal.number] = job
             self._copies.setdefault(key, [])
-            self.executor.submit(proposal.number, architecture, self.seed_of(proposal.number))
+            self.executor.submit(proposal.number, architecture, self.choose_seed(proposal.number))
 
     def _wait(self) -> None:
         """Wait for an outcome. Record it for all open proposals of the same architecture."""

@@ -72,7 +72,7 @@ class Journal(Records):
         self.advice = advice
         self.path.parent.mkdir(parents=True, exist_ok=True)
         self._lock = _lock(self.path.with_suffix(".lock"), task)
-        with self._explained():
+        with self._explain_errors():
             self._database = sqlite3.connect(self.path, isolation_level=None)
             self._database.execute("PRAGMA journal_mode=WAL")
             self._database.execute("PRAGMA synchronous=FULL")
@@ -102,7 +102,7 @@ class Journal(Records):
             proposals: Proposals. The first number follows the last number in the journal.
             architectures: JSON of each architecture; None = not stored.
         """
-        with self._explained(), self._transaction():
+        with self._explain_errors(), self._transaction():
             self._insert(proposals, architectures)
 
     def _insert(self, proposals: Sequence[Proposal], architectures: Sequence[str | None]) -> None:
@@ -120,7 +120,7 @@ class Journal(Records):
         self, number: int, outcome: Outcome, reward: float, same_as: int | None = None
     ) -> Trial:
         """Write the outcome of a proposal and return the trial."""
-        with self._explained(), self._transaction():
+        with self._explain_errors(), self._transaction():
             self._end(number, outcome, reward, same_as)
         (trial,) = self._trials("number = ?", number)
         return trial
@@ -157,7 +157,7 @@ class Journal(Records):
             trials: Trials with consecutive numbers.
         """
         first = trials[0].number
-        with self._explained(), self._transaction():
+        with self._explain_errors(), self._transaction():
             existing = self._database.execute(
                 "SELECT tokens FROM trials WHERE number >= ? ORDER BY number LIMIT ?",
                 (first, len(trials)),

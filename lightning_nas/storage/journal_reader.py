@@ -25,16 +25,16 @@ class Records:
 
     def __len__(self) -> int:
         """Return the number of proposals."""
-        with self._explained():
+        with self._explain_errors():
             return int(self._database.execute("SELECT count(*) FROM trials").fetchone()[0])
 
-    def ended(self, after: int = 0) -> list[Trial]:
+    def list_ended(self, after: int = 0) -> list[Trial]:
         """Return the ended trials in the order of ending, without the first ``after``."""
         return self._trials("ended > ? ORDER BY ended", after)
 
     def architectures(self) -> list[str]:
-        """Return the JSON of the architectures of ended trials, in the order of ``ended``."""
-        with self._explained():
+        """Return the JSON of the architectures of ended trials, in the order of ``list_ended``."""
+        with self._explain_errors():
             rows = self._database.execute(
                 "SELECT architecture FROM trials WHERE ended IS NOT NULL ORDER BY ended"
             ).fetchall()
@@ -52,7 +52,7 @@ class Records:
 
     def open_proposals(self) -> list[Proposal]:
         """Return the proposals that have not ended, by number."""
-        with self._explained():
+        with self._explain_errors():
             rows = self._database.execute(
                 "SELECT number, tokens, log_probs, step, arm FROM trials "
                 "WHERE ended IS NULL ORDER BY number"
@@ -60,14 +60,14 @@ class Records:
         return [_proposal(row) for row in rows]
 
     def _trials(self, where: str, *values: Any) -> list[Trial]:
-        with self._explained():
+        with self._explain_errors():
             rows = self._database.execute(
                 f"SELECT {self._columns} FROM trials WHERE {where}", values
             ).fetchall()
         return [_trial(row) for row in rows]
 
     @contextmanager
-    def _explained(self) -> Iterator[None]:
+    def _explain_errors(self) -> Iterator[None]:
         """Convert errors of the disk and of the file into an InputError."""
         try:
             yield
@@ -102,7 +102,7 @@ class JournalReader(Records):
         how = (
             "mode=ro&immutable=1" if alone else "mode=ro"
         )  # without a -wal file: SQLite creates no files
-        with self._explained():
+        with self._explain_errors():
             self._database = sqlite3.connect(
                 f"{self.path.resolve().as_uri()}?{how}", uri=True, isolation_level=None
             )
@@ -115,7 +115,7 @@ class JournalReader(Records):
     @property
     def is_empty(self) -> bool:
         """Whether the search has not written anything yet."""
-        with self._explained():
+        with self._explain_errors():
             query = "SELECT count(*) FROM sqlite_master"
             return not self._database.execute(query).fetchone()[0]
 

@@ -54,7 +54,7 @@ class Weights:
         """Whether the weights are the shared weights of a search."""
         return are_shared(self.state)
 
-    def known(self) -> Blueprint:
+    def require_blueprint(self) -> Blueprint:
         """Return the blueprint.
 
         Raises:

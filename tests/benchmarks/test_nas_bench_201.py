@@ -42,7 +42,7 @@ def test_a_search_in_lockstep_is_the_search_itself(name, table, tmp_path):
     search = method(cfg, 12, table, journal=tmp_path / "trials.sqlite", samples=queries)
     search.teardown = lambda stage: None
     fit(search, str(tmp_path))
-    ended = search.journal.ended()
+    ended = search.journal.list_ended()
     search.journal.close()
     assert [trial.proposal.tokens for trial in ended] == record.tokens_Q
     assert [trial.reward for trial in ended] == record.reward_Q

@@ -105,7 +105,7 @@ def run_search(folder, epochs=2, checkpoint=None, **settings):
 
 def test_the_journal_holds_all_sampled_architectures(tmp_path):
     module, result = run_search(tmp_path)
-    trials = module.journal.ended()
+    trials = module.journal.list_ended()
     arms = [trial.proposal.arm for trial in trials]
     epoch = [RANDOM] * 2 + [POLICY] * 6
     assert arms == 2 * epoch + [DERIVED] * 5 + [RANDOM] * 5
@@ -126,7 +126,7 @@ def test_the_random_arm_does_not_change_the_search(tmp_path):
     for name, value in with_arm.state_dict().items():
         assert torch.equal(value, without.state_dict()[name]), name
     assert result == renumber(alone, result)
-    ended = [m.journal.ended() for m in (with_arm, without)]
+    ended = [m.journal.list_ended() for m in (with_arm, without)]
     policy = [[t for t in trials if t.proposal.arm == POLICY] for trials in ended]
     assert [t.proposal.tokens for t in policy[0]] == [t.proposal.tokens for t in policy[1]]
     assert [t.reward for t in policy[0]] == [t.reward for t in policy[1]]
@@ -174,7 +174,7 @@ def test_a_resumed_search_equals_an_uninterrupted_one(tmp_path):
         tmp_path / "interrupted", epochs=2, checkpoint=tmp_path / "interrupted" / "last.ckpt"
     )
     uninterrupted, whole = run_search(tmp_path / "uninterrupted", epochs=2)
-    assert resumed.journal.ended() == uninterrupted.journal.ended()
+    assert resumed.journal.list_ended() == uninterrupted.journal.list_ended()
     assert result == whole
 
 
@@ -188,7 +188,7 @@ def test_finalists_are_trained_from_scratch_and_the_best_finalist_is_chosen(tmp_
     )
     assert evaluator.trained == [7, 7]
     finalists = module.journal.best((FINALIST,), 9)
-    best = {trial.proposal.tokens for trial in best_of(module.journal.ended()[16:21], 2)}
+    best = {trial.proposal.tokens for trial in best_of(module.journal.list_ended()[16:21], 2)}
     assert {trial.proposal.tokens for trial in finalists} == best
     assert result.reward == max(trial.reward for trial in finalists)
     assert result.top[0].architecture == result.architecture

@@ -87,9 +87,9 @@ def test_a_journal_is_read_at_one_state_while_a_search_writes_it(tmp_path):
     journal = Journal(folder / "trials.sqlite", str(EdgeCellSpace()))
     journal.propose([Proposal(120, (0,) * 6)], ["{}"])
     reader = JournalReader(folder / "trials.sqlite")
-    assert len(reader.ended()) == 120
+    assert len(reader.list_ended()) == 120
     journal.end(120, Outcome(0.5), 0.5)
-    assert len(reader.ended()) == 120  # the state at opening
+    assert len(reader.list_ended()) == 120  # the state at opening
     reader.close()
     journal.close()
 

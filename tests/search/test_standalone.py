@@ -1,7 +1,7 @@
 """Trainings of given architectures: each once, after interruptions and additions too."""
 
 import pytest
-from test_rollouts import SPACE, Evaluations, Shuffling
+from test_trial_stream import SPACE, Evaluations, Shuffling
 
 from lightning_nas.evaluation.executors import SerialExecutor
 from lightning_nas.search.standalone import Candidate, Trainings

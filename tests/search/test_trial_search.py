@@ -108,7 +108,7 @@ METHODS = ["nas", "nasnet", "random_search", "evolution"]
 @pytest.mark.parametrize("name", METHODS)
 def test_a_search_evaluates_all_samples_and_returns_the_best(name, tmp_path):
     search, result = run_search(name, tmp_path, samples=35)
-    ended = search.journal.ended()
+    ended = search.journal.list_ended()
     assert [trial.number for trial in ended] == list(range(35))
     assert search.updates == 4
     assert result.reward == max(trial.reward for trial in ended)
@@ -128,7 +128,7 @@ def test_a_controller_without_parameters_searches_and_learns_nothing(name, tmp_p
     )  # fmt: skip
     assert search.configure_optimizers() is None
     assert search.updates == 4
-    ended = search.journal.ended()
+    ended = search.journal.list_ended()
     assert [len(search.decode(t.proposal).layers) for t in ended] == [2] * 20 + [3] * 20
     for trial in ended:
         options = search.space_of(trial.proposal.tokens).count_token_options()
@@ -146,7 +146,7 @@ def test_rewards_rise_during_a_search_that_learns(name, tmp_path):
 def test_the_proposals_depend_on_the_seed(tmp_path):
     tokens = [
         [t.proposal for t in run_search("nasnet", tmp_path / f"{i}", seed=seed, samples=30)[0]
-         .journal.ended()]
+         .journal.list_ended()]
         for i, seed in enumerate((1, 1, 2))
     ]  # fmt: skip
     assert tokens[0] == tokens[1] != tokens[2]
@@ -162,10 +162,10 @@ def test_proposals_hold_the_log_probabilities_of_their_samples(tmp_path):
 
 def test_the_random_arm_is_uniform_and_the_method_does_not_learn_from_it(tmp_path):
     search, result = run_search("nasnet", tmp_path, samples=300, random_share=0.3)
-    arms = [trial.proposal.arm for trial in search.journal.ended()]
+    arms = [trial.proposal.arm for trial in search.journal.list_ended()]
     assert 60 < arms.count(RANDOM) < 120
     assert arms.count(POLICY) + arms.count(RANDOM) == 300
-    uniform = [t for t in search.journal.ended() if t.proposal.arm == RANDOM]
+    uniform = [t for t in search.journal.list_ended() if t.proposal.arm == RANDOM]
     assert all(t.proposal.log_probs == pytest.approx([-1.6094] * 6, abs=1e-3) for t in uniform)
     assert statistics.fmean(result.sampled) > statistics.fmean(result.uniform) + 0.1
 
@@ -221,7 +221,7 @@ def test_a_search_extended_after_its_finalists_has_new_finalists(tmp_path):
     again._consumed = 20  # as in the checkpoint of the first search
     trainer(tmp_path, -1, log_every_n_steps=1).fit(again)
     result = again.derive(1, lambda items, total: items)
-    trials = again.journal.ended()
+    trials = again.journal.list_ended()
     assert sum(trial.proposal.arm == POLICY for trial in trials) == 150
     best = {trial.proposal.tokens for trial in again.journal.best((POLICY,), 2)}
     assert {again.space.encode(ranked.architecture) for ranked in result.top} == best
@@ -251,9 +251,9 @@ def test_nas_learns_from_a_batch_of_networks_of_several_depths(tmp_path):
     search, _ = run_search(
         "nas", tmp_path, space=space, evaluator=Depth(), samples=30, growth=Growth(7, 1)
     )
-    layers = [len(search.decode(t.proposal).layers) for t in search.journal.ended()]
+    layers = [len(search.decode(t.proposal).layers) for t in search.journal.list_ended()]
     assert layers == [2 + number // 7 for number in range(30)]
-    trials = search.journal.ended()[:20]
+    trials = search.journal.list_ended()[:20]
     rollout = search.controller.score(
         [t.proposal.tokens for t in trials], [search.space_of(t.proposal.tokens) for t in trials]
     )
@@ -269,7 +269,7 @@ def test_evolution_adds_new_layers_to_a_parent_from_a_smaller_space(tmp_path):
         "evolution", tmp_path, space=ChainSpace(layers=1), evaluator=Depth(), samples=60,
         growth=Growth(30, 2),
     )  # fmt: skip
-    tokens = [trial.proposal.tokens for trial in search.journal.ended()]
+    tokens = [trial.proposal.tokens for trial in search.journal.list_ended()]
     assert [len(search.space_of(t).decode(t).layers) for t in tokens] == [1] * 30 + [3] * 30
     one = len(tokens[0])
     inherited = tokens[30][:one]
@@ -297,7 +297,7 @@ def test_tokens_of_a_deeper_network_than_the_search_has_are_refused(tmp_path):
 
 def test_evolution_changes_one_decision_of_a_living_architecture(tmp_path):
     search, _ = run_search("evolution", tmp_path, samples=80)
-    tokens = [trial.proposal.tokens for trial in search.journal.ended()]
+    tokens = [trial.proposal.tokens for trial in search.journal.list_ended()]
     for number in range(20, 80):
         living = tokens[number - 20 : number]
         assert 1 in [distance(tokens[number], other) for other in living]
@@ -310,7 +310,7 @@ def test_redraws_avoid_all_repetitions_after_resuming_too(tmp_path):
     again.teardown = lambda stage: None
     again._consumed = 30
     trainer(tmp_path, -1, log_every_n_steps=1).fit(again)
-    tokens = [trial.proposal.tokens for trial in again.journal.ended()]
+    tokens = [trial.proposal.tokens for trial in again.journal.list_ended()]
     assert len(set(tokens)) == len(tokens) == 120
     assert again.seen == set(tokens)
 

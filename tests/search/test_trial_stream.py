@@ -127,7 +127,7 @@ def test_the_random_arm_is_evaluated_and_never_yielded(tmp_path):
 
     stream = rollouts(tmp_path, propose=with_random_arm)
     assert epochs(stream) == [[1, 2, 4, 5], [7, 8]]
-    assert len(stream.journal.ended()) == 10
+    assert len(stream.journal.list_ended()) == 10
 
 
 def test_an_evaluated_architecture_is_not_evaluated_again(tmp_path):
@@ -136,7 +136,7 @@ def test_an_evaluated_architecture_is_not_evaluated_again(tmp_path):
     stream = rollouts(tmp_path, evaluate, propose=same)
     epochs(stream)
     assert len(evaluate.seen) == 3
-    ended = {trial.number: trial for trial in stream.journal.ended()}
+    ended = {trial.number: trial for trial in stream.journal.list_ended()}
     assert [ended[n].same_as for n in range(6)] == [None, None, None, 0, 1, 2]
     assert ended[5].outcome == ended[2].outcome
 
@@ -202,7 +202,7 @@ def test_an_architecture_is_decoded_once_and_recognised_from_the_journal(tmp_pat
     second = rollouts(tmp_path, evaluate, propose=same)
     assert decoded == []
     epochs(second)
-    assert [trial.same_as for trial in second.journal.ended(after=5)] == list(range(5))
+    assert [trial.same_as for trial in second.journal.list_ended(after=5)] == list(range(5))
     assert evaluate.seen == []
 
 
@@ -235,12 +235,12 @@ def test_a_reward_outside_0_to_1_is_an_error_that_names_the_trial(reward, tmp_pa
     stream = rollouts(tmp_path, lambda architecture, seed, poll: Outcome(reward))
     with pytest.raises(InputError, match="trial 0"):
         epochs(stream)
-    assert stream.journal.ended() == []
+    assert stream.journal.list_ended() == []
 
 
 def test_a_budget_weighs_the_rewards(tmp_path):
     stream = rollouts(tmp_path, budget=Budget("parameters", target=4000, exponent=-0.5))
     epochs(stream)
-    by_number = {trial.number: trial for trial in stream.journal.ended()}
+    by_number = {trial.number: trial for trial in stream.journal.list_ended()}
     assert by_number[1].reward == pytest.approx(1 / 24 * (2000 / 4000) ** -0.5)
     assert by_number[1].outcome.reward == pytest.approx(1 / 24)

@@ -29,7 +29,7 @@ def test_what_is_written_is_read_back(tmp_path):
     journal.close()
     assert (trial.proposal, trial.outcome, trial.reward, trial.order) == (proposal, GOOD, 0.25, 1)
     again = opened(tmp_path)
-    assert again.ended() == [trial]
+    assert again.list_ended() == [trial]
     assert again.open_proposals() == []
 
 
@@ -38,8 +38,8 @@ def test_trials_come_in_the_order_of_their_endings(tmp_path):
     journal.propose([Proposal(n, (n,)) for n in range(4)], [None] * 4)
     for number in (2, 0, 3):
         journal.end(number, GOOD, 0.5)
-    assert [trial.number for trial in journal.ended()] == [2, 0, 3]
-    assert [trial.number for trial in journal.ended(after=2)] == [3]
+    assert [trial.number for trial in journal.list_ended()] == [2, 0, 3]
+    assert [trial.number for trial in journal.list_ended(after=2)] == [3]
     assert [proposal.number for proposal in journal.open_proposals()] == [1]
 
 
@@ -63,23 +63,23 @@ def test_trials_that_have_ended_are_written_at_once(tmp_path):
     journal = opened(tmp_path)
     recorded(journal, range(3))
     recorded(journal, range(3, 5), reward=0.75)
-    assert [trial.number for trial in journal.ended()] == [0, 1, 2, 3, 4]
-    assert [trial.order for trial in journal.ended()] == [1, 2, 3, 4, 5]
-    assert journal.ended()[4].reward == 0.75
+    assert [trial.number for trial in journal.list_ended()] == [0, 1, 2, 3, 4]
+    assert [trial.order for trial in journal.list_ended()] == [1, 2, 3, 4, 5]
+    assert journal.list_ended()[4].reward == 0.75
 
 
 def test_what_is_found_again_stays_with_all_that_follows(tmp_path):
     journal = opened(tmp_path)
     recorded(journal, range(4))
     recorded(journal, range(2), reward=0.9)
-    assert [trial.reward for trial in journal.ended()] == [0.5] * 4
+    assert [trial.reward for trial in journal.list_ended()] == [0.5] * 4
 
 
 def test_what_is_found_otherwise_replaces_all_that_follows(tmp_path):
     journal = opened(tmp_path)
     recorded(journal, range(4))
     journal.record([Trial(Proposal(1, (7, 7)), GOOD, 0.9, 2)])
-    assert [trial.proposal.tokens for trial in journal.ended()] == [(0, 1), (7, 7)]
+    assert [trial.proposal.tokens for trial in journal.list_ended()] == [(0, 1), (7, 7)]
 
 
 def test_a_journal_of_another_space_is_refused_and_stays_as_it_is(tmp_path):
@@ -152,4 +152,4 @@ def test_what_was_written_outlives_a_kill(tmp_path):
     process.wait()
     journal = opened(tmp_path)
     assert len(journal) >= seen[-1] + 1
-    assert len(journal.ended()) >= seen[-1]
+    assert len(journal.list_ended()) >= seen[-1]

@@ -121,8 +121,8 @@ def test_exported_weights_are_read_with_their_network(kind, tmp_path):
     network = as_in_training(blueprint.build())
     path = export(network, blueprint, ["safetensors"], tmp_path)["safetensors"]
     weights = read_weights(str(path), tmp_path)
-    assert weights.known() == blueprint
-    again = weights.known().build()
+    assert weights.require_blueprint() == blueprint
+    again = weights.require_blueprint().build()
     load_weights(again, weights)
     assert same(copied(again), copied(network))
 
@@ -158,7 +158,7 @@ def test_a_run_folder_stands_for_the_checkpoint_that_was_tested(run, tmp_path, s
     other = {"best.ckpt": "last.ckpt", "last.ckpt": "best.ckpt"}[taken]
     assert holds(weights, folder / "checkpoints" / taken)
     assert not holds(weights, folder / "checkpoints" / other)
-    assert weights.known() == blueprint_of()
+    assert weights.require_blueprint() == blueprint_of()
 
 
 def test_a_run_that_was_stopped_early_has_its_last_checkpoint(run, tmp_path):
@@ -171,7 +171,7 @@ def test_a_checkpoint_may_be_named_itself(run, tmp_path):
     path = run / "checkpoints" / "best.ckpt"
     weights = read_weights(str(path), tmp_path)
     assert holds(weights, path)
-    network = weights.known().build()
+    network = weights.require_blueprint().build()
     load_weights(network, weights)
     assert same(copied(network), weights.state)
 
@@ -181,7 +181,7 @@ def test_tensors_by_name_alone_are_weights_of_a_network_that_they_do_not_name(tm
     torch.save(network.state_dict(), tmp_path / "plain.pt")
     weights = read_weights(str(tmp_path / "plain.pt"), tmp_path)
     with pytest.raises(InputError, match=r"plain.pt have no blueprint; give the run folder"):
-        weights.known()
+        weights.require_blueprint()
     taking = blueprint_of().build()
     load_weights(taking, weights)
     assert same(copied(taking), copied(network))
@@ -195,7 +195,7 @@ def test_the_checkpoint_of_a_search_has_shared_weights(kind, tmp_path):
     assert weights.shared
     assert same(weights.state, method.supernet.network.state_dict())
     with pytest.raises(InputError, match=r"search.ckpt are shared by all architectures"):
-        weights.known()
+        weights.require_blueprint()
 
 
 def test_the_published_format_is_recognised_and_says_what_it_is_of(tmp_path):
@@ -205,7 +205,7 @@ def test_the_published_format_is_recognised_and_says_what_it_is_of(tmp_path):
     state = {n: t for n, t in reference.state_dict().items() if not n.endswith(COUNTER)}
     torch.save(state, tmp_path / "mobile.pth")  # as old as the published files, without counters
     weights = read_weights(str(tmp_path / "mobile.pth"), tmp_path)
-    blueprint = weights.known()
+    blueprint = weights.require_blueprint()
     assert blueprint.architecture == load_architecture("nasnet_a")
     assert (blueprint.num_classes, blueprint.channels, blueprint.image_size) == (1000, 3, 224)
     assert (blueprint.mean, blueprint.std, blueprint.crop) == ((0.5,) * 3, (0.5,) * 3, 0.875)
@@ -225,7 +225,7 @@ def test_the_background_class_of_the_published_large_network_is_left_out(tmp_pat
     reference = NASNetAMobile(1001, stem_filters=32, penultimate_filters=24 * 8)
     torch.save(reference.state_dict(), tmp_path / "large.pth")
     weights = read_weights(str(tmp_path / "large.pth"), tmp_path)
-    network = weights.known().build()
+    network = weights.require_blueprint().build()
     load_weights(network, weights)
     assert torch.equal(network.classifier.linear.weight, reference.last_linear.weight[1:])
     assert torch.equal(network.classifier.linear.bias, reference.last_linear.bias[1:])
@@ -236,7 +236,7 @@ def test_the_published_format_may_be_of_other_classes_and_sizes(classes, filters
     reference = NASNetAMobile(classes, stem_filters=16, penultimate_filters=24 * filters)
     torch.save(reference.state_dict(), tmp_path / "other.pth")
     weights = read_weights(str(tmp_path / "other.pth"), tmp_path)
-    blueprint = weights.known()
+    blueprint = weights.require_blueprint()
     assert blueprint.num_classes == classes
     assert blueprint.settings["filters"] == filters
     load_weights(blueprint.build(), weights)
