@@ -1,4 +1,4 @@
-"""The protocol of controllers. Shapes: N = architectures, T = tokens of one."""
+"""The protocol of controllers. Shapes: N = architectures, T = tokens of one architecture."""
 
 from abc import ABC, abstractmethod
 
@@ -12,9 +12,9 @@ from lightning_nas.spaces.base import Space
 class Controller(nn.Module, ABC):
     """A policy over the decisions of a space. It may have no parameters: then nothing is learned.
 
-    A subclass needs nothing else than ``sample`` and ``score`` to work with every method. Both
-    accept a space that has more layers than the controller's own and the same kinds of decisions:
-    networks of NAS may grow during a search.
+    A subclass with ``sample`` and ``score`` works with every method. Networks of NAS may grow
+    during a search. Therefore ``sample`` and ``score`` must also accept a space with more layers
+    than the controller's space and with the same kinds of decisions.
 
     Args:
         space: Space whose decisions the controller takes.
@@ -34,12 +34,12 @@ class Controller(nn.Module, ABC):
             n: Number of architectures, at least 1.
             space: Space to sample from; None = the controller's own.
             generator: Source of random numbers, on the controller's device; None = torch's global
-                generator. A search with trials seeds the global one for each trial.
+                generator. ``TrialSearch`` seeds the global generator for each trial.
         """
 
     @abstractmethod
     def score(self, tokens_NT: Tensor, space: Space | None = None) -> Rollout:
-        """Return the log-probabilities and entropies of given architectures, with their graph.
+        """Return the log-probabilities and entropies of architectures, as differentiable tensors.
 
         Args:
             tokens_NT: Valid tokens, int64.

@@ -143,7 +143,7 @@ class ChildTraining:
         return longer
 
     def steps_of(self, architecture: Architecture, batches: int = 3) -> ChildSteps:
-        """Time the steps of a child in a short epoch, after a warm-up epoch of the same length."""
+        """Measure step times of a child in a short epoch, after an equally long warm-up epoch."""
         timed = copy.copy(self)
         timed.epochs, timed.time_limit = 2, None
         limits = {"limit_train_batches": batches, "limit_val_batches": batches}
@@ -212,7 +212,10 @@ class ChildTraining:
 
 
 class _TimeLimitError(Exception):
-    """Error of a child that exceeds the time limit. File systems raise TimeoutError, too."""
+    """Error of a child that exceeds the time limit.
+
+    TimeoutError would be ambiguous: file systems raise it, too.
+    """
 
 
 class _EpochRecorder(Callback):

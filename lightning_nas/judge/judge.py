@@ -82,10 +82,10 @@ def judge_run(
         )
     if sampled < 0 or min(seeds, derived_seeds, batches, 1 if epochs is None else epochs) < 1:
         raise InputError(
-            "--sampled must be at least 0, --seeds, --derived-seeds, --epochs and --batches at "
-            f"least 1, got {sampled}, {seeds}, {derived_seeds}, {epochs} and {batches}"
+            "--sampled must be at least 0; --seeds, --derived-seeds, --epochs and --batches must "
+            f"be at least 1; got {sampled}, {seeds}, {derived_seeds}, {epochs} and {batches}"
         )
-    # the given time limit is meant for the given number of epochs, so both are set together
+    # final() scales the time limit by epochs / evaluation.epochs: set both, so the factor is 1
     has_time_limit = epochs is not None and any(one.startswith(TIME_LIMIT) for one in settings)
     all_settings = [*settings, f"{EPOCHS}{epochs}"] if has_time_limit else settings
     search = open_search(Path(run), all_settings)
@@ -136,7 +136,10 @@ def _split_epochs(option: int | None, settings: Sequence[str]) -> tuple[int | No
 def choose_candidates(
     search: FinishedSearch, architectures: int, sampled: int, seeds: int, derived_seeds: int
 ) -> list[Candidate]:
-    """Return the architectures to judge. Larger numbers add architectures and keep the others."""
+    """Return the architectures to judge.
+
+    A larger ``architectures`` or ``sampled`` only adds architectures; the others stay the same.
+    """
     controller = search.method.controller
     policies = (
         (RANDOM, UniformController(controller.space), architectures),
@@ -197,7 +200,7 @@ def _build_executor(search: FinishedSearch, epochs: int) -> Executor:
         if isinstance(evaluator, ChildTraining):
             evaluator.cost(search.load_derived())  # the network checks its settings
         return method.make_executor(evaluator)
-    except (TypeError, ValueError) as error:  # from classes with _partial_
+    except (TypeError, ValueError) as error:  # Hydra builds _partial_ classes only at this call
         raise InputError(" ".join(str(error).split())) from error
 
 

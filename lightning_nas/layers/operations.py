@@ -52,19 +52,19 @@ class Zero(nn.Module):
 
 
 class StridedIdentity(FactorizedReduction):
-    """Identity with stride 2 of ENAS: a factorized reduction of the map before the ReLU."""
+    """Identity of ENAS for stride 2: a factorized reduction that reads the map before the ReLU."""
 
     reads_relu = False
 
 
 class ReluReduction(FactorizedReduction):
-    """Identity with stride 2 of DARTS: a factorized reduction of the map after the ReLU."""
+    """Identity of DARTS for stride 2: a factorized reduction that reads the map after the ReLU."""
 
     reads_relu = True
 
 
 class ProjectedPool(nn.Sequential):
-    """Pooling of the map before the ReLU, then a 1x1 convolution and batch norm, without ReLU."""
+    """Pooling, 1x1 convolution and batch norm. The pooling reads the map before the ReLU."""
 
     reads_relu = False
 
@@ -188,7 +188,7 @@ def make_operation(
 
 
 ADDED: dict[str, dict[str, OperationFactory]] = {}  # operations from register_operation
-_CHECKS = {  # (channels in, stride) for which the networks of a rule set build operations
+_CHECKS = {  # pairs (channels in, stride) that the networks of a rule set use
     "enas": ((8, 1), (8, 2)),
     "darts": ((8, 1), (8, 2)),
     "nasnet": ((8, 1), (8, 2), (16, 1), (16, 2)),
@@ -202,8 +202,8 @@ def register_operations(operations: Mapping[str, Mapping[str, object]] | None) -
 
     Args:
         operations: For each rule set, the factory of each operation, by name. A factory is a
-            callable, or its dotted name, such as
-            ``{"enas": {"my_conv": "my_module.make_my_conv"}}``. None = no operations.
+            callable or the dotted name of a callable; None = no operations. Example:
+            ``{"enas": {"my_conv": "my_module.make_my_conv"}}``.
 
     Raises:
         InputError: If a factory cannot be imported, or ``register_operation`` refuses the factory.

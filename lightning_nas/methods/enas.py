@@ -10,7 +10,7 @@ Each epoch has three phases:
 At the end: sample architectures, rank them on the whole validation split, and choose the best one.
 
 Source: Pham et al., 2018, https://arxiv.org/abs/1802.03268. ``enas.md`` has the details.
-``search/shared_search.py``, the base class, has data, journal, checks and checkpoints.
+The base class in ``search/shared_search.py`` provides data, journal, checks and checkpoints.
 """
 
 from collections import deque
@@ -60,7 +60,7 @@ class ENAS(SharedSearch):
         return metrics
 
     def _sample_architecture(self) -> Architecture:
-        if not self._next_architectures:  # sample many: the controller does not change here
+        if not self._next_architectures:  # the controller is constant in this phase: sample many
             with torch.no_grad():
                 self._next_architectures.extend(self.controller.sample(SAMPLES_PER_TRANSFER)[1])
         return self._next_architectures.popleft()
@@ -93,9 +93,9 @@ class ENAS(SharedSearch):
         If there are finalists: train them from scratch and choose the best finalist.
 
         Args:
-            samples: Number of architectures to sample, at least 1, from the controller. The random
-                arm has the same number.
-            progress: Wrapper of the iteration over all architectures, for a progress bar.
+            samples: Number of architectures to sample from the controller, at least 1. The random
+                arm gets the same number.
+            progress: Function that shows a progress bar for the loop over all architectures.
         """
         controller_rollout, _ = self.controller.sample(samples)
         random_rollout = UniformController(self.space).sample(samples)

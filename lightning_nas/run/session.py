@@ -41,7 +41,8 @@ class RunSession:
     """One execution of a command in its run folder.
 
     Args:
-        cfg: The composed configuration. If SLURM has restarted the job, ``cfg.resume`` is set.
+        cfg: The composed configuration. The constructor sets ``cfg.resume`` if SLURM has
+            restarted the job.
 
     Attributes:
         folder: The run folder.
@@ -72,7 +73,8 @@ class RunSession:
             self.facts["data"] = cfg.evaluation.dataset  # the data set of a table
         elif cfg.get("mode") != "export":
             self.facts["data"] = self.find_choice("data")
-        if self.earlier_summary and self.writes_results:  # correct even if this run is killed
+        # write the status now: a killed run cannot write its summary at the end
+        if self.earlier_summary and self.writes_results:
             self.folder.write_summary(self.earlier_summary | {"status": INTERRUPTED})
 
     def find_choice(self, group: str) -> str:
@@ -89,7 +91,7 @@ class RunSession:
         return str({"fit": "train"}.get(self.cfg.mode, self.cfg.mode))
 
     def add_facts(self, **facts: Any) -> None:
-        """Add facts to the summary. If the run is interrupted, earlier facts are still written."""
+        """Add facts to the summary. ``finish`` writes the facts, also after an interruption."""
         self.facts |= facts
 
     def note_error(self, error: BaseException) -> None:
@@ -111,8 +113,9 @@ class RunSession:
     def finish(self, write_report: Callable[[Path], None] | None) -> None:
         """Write the summary and the report, end the W&B record, and remove an empty folder.
 
-        After a complete run the report comes before the end of the W&B record, which uploads the
-        report. After an interruption the report comes last: the process may be killed at any time.
+        After a complete run, write the report first, because the last step of the W&B record
+        uploads the report. After an interruption, write the report last: the process may be killed
+        at any time.
 
         Args:
             write_report: Function that writes the report into the run folder; None = no report.
@@ -195,7 +198,7 @@ def check_experiment(cfg: DictConfig) -> None:
 
 def _has_method_settings(cfg: DictConfig) -> bool:
     try:
-        OmegaConf.select(cfg, "method.supernet.network")  # ENAS: a reference to cfg.supernet
+        OmegaConf.select(cfg, "method.supernet.network")  # ENAS: fails without cfg.supernet
     except InterpolationKeyError:
         return False
     return not OmegaConf.is_missing(cfg.method, "samples")

@@ -45,7 +45,7 @@ class TrialSearch(Search):
         executor: Function that builds the executor from the evaluator.
         journal: Path of ``trials.sqlite``.
         sampling: Number of architectures, share of the random arm, and seeds.
-        finalists: Number of architectures to evaluate again before the choice, and their epochs.
+        finalists: Number of architectures to evaluate again at the end, and their epochs.
         growth: Schedule of the depth of the networks; for the chain space only.
 
     Raises:
@@ -68,7 +68,8 @@ class TrialSearch(Search):
         growth: Growth = CONSTANT_DEPTH,
     ) -> None:
         super().__init__(space, data, evaluation, executor, journal, finalists)
-        assert self.evaluator is not None  # build it now: wrong settings must fail before the fit
+        # reading the property builds the evaluator: wrong settings must fail before the fit
+        assert self.evaluator is not None
         self.sampling = sampling
         self.budget = sampling.budget
         self.growing = GrowingSpace(space, growth, sampling.samples)
@@ -168,7 +169,7 @@ class TrialSearch(Search):
         arm, seed = self.sampling.choose_arm(number)
         devices = [self.device] if self.device.type == "cuda" else []
         with torch.random.fork_rng(devices), torch.no_grad():
-            # torch.manual_seed is slow if CUDA is not in use: each call formats the stack
+            # torch.manual_seed is slow if CUDA is not in use: each call formats a stack trace
             torch.default_generator.manual_seed(seed)
             if devices:
                 torch.cuda.manual_seed(seed)
@@ -237,7 +238,7 @@ class TrialSearch(Search):
     # ---- the end ---------------------------------------------------------------------------------
 
     def list_best(self, count: int) -> list[Trial]:
-        """Return at most ``count`` trials, the best so far, the random arm included."""
+        """Return the best trials of both arms so far, at most ``count``."""
         assert self.journal is not None
         return self.journal.best(ARMS, count)
 
@@ -271,9 +272,10 @@ class TrialSearch(Search):
         )
 
     def estimate_cost(self, make_trainer: Callable[[], pl.Trainer], samples: int) -> dict[str, str]:
-        """Time a few children, from the beginning, the middle and the end of the search.
+        """Measure the training time of a few children and estimate the cost of the search.
 
-        The children differ in size if the space grows.
+        The children come from the beginning, the middle and the end of the search, because a
+        growing space has larger children at the end.
         """
         total = self.sampling.samples
         lines = {
@@ -281,7 +283,7 @@ class TrialSearch(Search):
             "architectures": f"{total:,}",
         }
         if self.evaluator is None or not hasattr(self.evaluator, "steps_of"):
-            return lines | {"whole search": "seconds: the evaluator reads outcomes from a table"}
+            return lines | {"whole search": "a few seconds: the evaluator reads a table"}
         executor = self.make_executor(self.evaluator)
         distance = max(1, total // TIMED_CHILDREN)
         numbers = range(distance // 2, total, distance)[:TIMED_CHILDREN]

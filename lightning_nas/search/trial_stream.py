@@ -1,4 +1,4 @@
-"""The data loader of searches by trials: a stream of trials, in batches.
+"""The data loader of a ``TrialSearch``: a stream of trials, in batches.
 
 The stream keeps the executor busy and writes each proposal and each outcome into the journal. It
 yields a batch when enough trials have ended, in the order in which they ended. A slow child
@@ -31,12 +31,13 @@ class Stream:
         batch: Number of trials in a batch, at least 1.
         arm: Arm whose trials the stream yields.
         at_once: Maximum number of open proposals (proposals without an outcome), at least 1; None =
-            ``batch``, because a controller does not change within a batch. If the executor has
-            more slots, the number of slots is the maximum.
-        budget: Budget that weighs the rewards.
+            ``batch``: the controller does not change within a batch. An executor with more slots
+            raises the maximum to its number of slots.
+        budget: Budget that changes each reward according to the cost of the network.
         repeat: Whether to evaluate equal architectures again. If false, the stream copies the
             outcome of the earlier trial.
-        consumed: Number of ended trials in the journal that an earlier stream took, at least 0.
+        consumed: Number of ended trials that the search used before a resume, at least 0. The
+            stream does not yield these trials again.
 
     Raises:
         InputError: If a number is out of range.
@@ -82,8 +83,8 @@ class TrialStream:
         InputError: If the journal has fewer ended trials than ``stream.consumed``.
 
     Attributes:
-        consumed: Number of ended trials that the stream has taken. The stream yields the trials of
-            its own arm and skips the others. A resumed search continues after this number.
+        consumed: Number of ended trials that the stream has yielded or skipped. The stream skips
+            the trials of other arms. A resumed search continues after this number.
         ended: Number of trials of this stream that have ended, copied outcomes included.
     """
 
@@ -112,7 +113,7 @@ class TrialStream:
         self.ended = 0
         self._queue: deque[_Job] = deque()  # jobs that have not started
         self._running_jobs: dict[int, _Job] = {}  # jobs in the executor, by trial number
-        self._copies: dict[str, list[Proposal]] = {}  # proposals of an architecture in the executor
+        self._copies: dict[str, list[Proposal]] = {}  # proposals that wait for an equal job
         self._successful_trials: dict[str, Trial] = {}  # by the key of the architecture
         self._trials_to_yield: deque[Trial] = deque()  # in the order in which they ended
         self._read_journal()

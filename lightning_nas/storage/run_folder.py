@@ -122,9 +122,9 @@ class RunFolder:
         return dict(config["hydra"])
 
     def read_choices(self) -> dict[str, str]:
-        """Return the name of the file that the run uses of each config group, such as data: digits.
+        """Return the option of each config group that the run uses, such as "digits" for "data".
 
-        A group without a file is left out. The result is empty if Hydra recorded nothing.
+        A group without an option is left out. The result is empty if Hydra recorded nothing.
         """
         if not self.hydra_config.is_file():
             return {}
@@ -153,7 +153,7 @@ class RunFolder:
         return read_json(self.summary) if self.summary.exists() else {}
 
     def read_metrics(self) -> list[dict[str, float]]:
-        """Return the rows of ``metrics.csv``, by column, without empty cells.
+        """Return each row of ``metrics.csv`` as column -> value, without empty cells.
 
         Raises:
             InputError: If the file is damaged.
@@ -192,18 +192,18 @@ class RunFolder:
     # ---- writing ---------------------------------------------------------------------------------
 
     def write_summary(self, facts: dict[str, Any]) -> None:
-        """Write ``summary.json`` in one step."""
+        """Write ``summary.json``. A killed process leaves no partial file."""
         write_json(self.summary, facts)
 
     def write_resume_settings(self, settings: Sequence[str]) -> None:
-        """Write the arguments of a resume in place of those of an earlier one."""
+        """Write the arguments of a resume and delete the arguments of the earlier resume."""
         self.resume_settings.unlink(missing_ok=True)
         if settings:
             write_yaml(self.resume_settings, list(settings))
 
 
 def display_path(path: str | Path) -> Path:
-    """Return a path for messages: relative to the working directory if it is inside.
+    """Return a path for messages: relative if the path is inside the working directory.
 
     >>> display_path("/usr/lib")
     PosixPath('/usr/lib')

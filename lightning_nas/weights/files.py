@@ -32,7 +32,7 @@ from lightning_nas.weights.imagenet import (
 )
 from lightning_nas.weights.inherit import are_shared
 
-PREFIXES = ("network.", "supernet.network.")  # of the names of tensors in a checkpoint
+PREFIXES = ("network.", "supernet.network.")  # prefixes of the tensor names in a checkpoint
 
 
 @dataclass(frozen=True)
@@ -103,7 +103,7 @@ def read_checkpoint(path: Path, name: str | None = None) -> Any:
     except Exception as error:  # torch raises many types of exceptions for damaged files
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         if isinstance(error, pickle.UnpicklingError):  # torch's message suggests weights_only=False
-            reason = "another format, or it contains Python objects, which are not loaded"
+            reason = "unknown format, or the file contains Python objects, which are never loaded"
         raise InputError(f"{name or path}: not a readable file of tensors ({reason})") from None
 
 
@@ -146,7 +146,9 @@ def _find_file(path: Path) -> Path:
     if path.is_file():
         return path
     if not path.is_dir():
-        raise InputError(f"weights={path}: no such file or run folder, nor {' or '.join(URLS)}")
+        raise InputError(
+            f"weights={path}: no such file or run folder; legal names: {', '.join(URLS)}"
+        )
     return RunFolder(path).find_trained_checkpoint()
 
 

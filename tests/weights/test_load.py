@@ -387,7 +387,7 @@ def test_code_in_a_file_is_not_run(tmp_path):
     torch.save({"state_dict": {"network.a": Runs(tmp_path / "made")}}, tmp_path / "evil.ckpt")
     with pytest.raises(
         InputError,
-        match=r"evil.ckpt: not a readable file .* contains Python objects, which are not loaded",
+        match=r"evil.ckpt: not a readable file .* contains Python objects, which are never loaded",
     ):
         read_weights(str(tmp_path / "evil.ckpt"), tmp_path)
     assert not (tmp_path / "made").exists()
