@@ -142,7 +142,7 @@ def test_the_example_of_a_sweep_aims_at_one_of_them(searched):
 def test_the_methods_pages_name_all_of_it(searched, method):
     (record,) = records_of(searched)
     page = (ROOT / "lightning_nas" / "methods" / f"{method}.md").read_text()
-    named = page.split("| there | what it is |")[1].split("\n\n")[0]
+    named = page.split("| item | meaning |")[1].split("\n\n")[0]
     logged = {re.split("[/_]", name)[0] for row in record.logged for name in row if name[0] != "_"}
     for name in logged - {"trials", "controller", "epoch", "trainer"}:  # in the other table
         assert f"\n| {name}" in named
