@@ -18,9 +18,8 @@ from lightning_nas.errors import InputError
 from lightning_nas.layers.operations import OPERATIONS
 
 WIDTH = 100
-# Names of code that an exported network does not need: code for training, checks of arguments, fast
-# paths for CPUs. The lines of all statements, parameters and keyword arguments with these names are
-# left out.
+# Names in code for training, checks of arguments and fast paths for CPUs. An exported file leaves
+# out the lines of all statements, parameters and keyword arguments with these names.
 LEFT_OUT = re.compile(
     r"auxiliary\w*|_?drop_(path|rate)|progress|initialize\w*|image_size|check_\w+|cpu"
 )
@@ -113,13 +112,12 @@ class SourceCollector:
     """Collector of the definitions that a class needs.
 
     Args:
-        root: The class. Its base classes are written without the members that ``root`` overrides.
-        operations: Names of the rule set and of the operations that the network uses. The registry
-            of operations is written without all other entries.
+        root: The class. Its base classes lose the members that ``root`` overrides.
+        operations: Names of the rule set and of the operations to keep in the registry.
 
     Raises:
-        InputError: If a registered operation imports a package other than torch and the standard
-            library, or is not defined at the top level of a module with Python source.
+        InputError: If a registered operation imports more than torch and the standard library, or
+            is not defined at the top level of a module with Python source.
     """
 
     def __init__(self, root: type, operations: Collection[str]) -> None:
@@ -135,8 +133,7 @@ class SourceCollector:
             if not getattr(factory, "__qualname__", "").isidentifier():
                 raise refuse(f"{factory} is not defined at the top level of a module")
             self.factories[factory.__name__] = factory.__module__
-        # A member is kept if kept code uses its name. The loop ends when no new name is found.
-        self.attributes = {"forward"}
+        self.attributes = {"forward"}  # names in kept code; members with other names are dropped
         count = 0
         while count < len(self.attributes):
             count = len(self.attributes)

@@ -1,7 +1,6 @@
 """The base class of searches with shared weights: all of ENAS except the algorithm.
 
-The class has data, checks of the Trainer, journal, costs, ranking, optimisers and checkpoints.
-The gradient steps are in ``methods/enas.py``.
+Data, checks, journal, costs, ranking, optimisers and checkpoints. The steps: ``methods/enas.py``.
 """
 
 import time
@@ -46,15 +45,12 @@ class SharedSearch(Search):
     Args:
         supernet: Module of the shared weights.
         controller: Module of the controller. The search uses the space of the controller.
-        data: Images. The weights learn from the training split, the controller from the validation
-            split.
+        data: Images: the training split for the weights, the validation split for the controller.
         epoch: Numbers of steps and images in an epoch.
-        journal: Path of ``trials.sqlite``, the journal of all sampled architectures; None = no
-            journal.
+        journal: Path of ``trials.sqlite``, the journal of the search; None = no journal.
         evaluation: Function that builds the evaluator of finalists from ``data``.
         executor: Function that builds the executor of finalists from the evaluator.
-        finalists: Number of architectures to train from scratch before the choice, and their
-            epochs.
+        finalists: Number of finalists, which are trained from scratch, and their epochs.
     """
 
     data: ImageData
@@ -211,9 +207,8 @@ class SharedSearch(Search):
             self.log("weights/skipped", optimizer.counters["skipped"].float(), batch_size=1)
             if optimizer.counters["longest_row"] >= LONGEST_ROW:
                 raise InputError(
-                    f"the gradients of {LONGEST_ROW} consecutive steps on the shared weights were "
-                    "not finite; start a new run with a lower method.supernet.optimizer.lr (the "
-                    "last checkpoint was saved before this error)"
+                    f"the gradients of {LONGEST_ROW} consecutive weights steps were not finite: "
+                    "start a new run with a lower method.supernet.optimizer.lr"
                 )
 
     # ---- the end ---------------------------------------------------------------------------------
@@ -227,8 +222,7 @@ class SharedSearch(Search):
     ) -> tuple[list[tuple[int, ...]], list[float]]:
         """Score architectures on the whole validation split.
 
-        All processes score the architectures of the first process. Each process uses its share of
-        the images.
+        Every process scores the architectures of the first process on its share of the images.
 
         Args:
             tokens_NT: Tokens of the architectures.
@@ -246,10 +240,7 @@ class SharedSearch(Search):
         return tokens, average_accuracies(torch.stack(scores), images, self.trainer)
 
     def measure_costs(self, trials: Sequence[Trial]) -> list[Trial]:
-        """Return the trials, and add the costs of the networks to the best trials.
-
-        Nothing is added if ``evaluation`` does not train children.
-        """
+        """Return the trials, the best with the costs of their networks if children are trained."""
         if not isinstance(self.evaluator, ChildTraining):
             return list(trials)
         return add_costs(trials, self.decode, self.evaluator)
@@ -271,14 +262,12 @@ class SharedSearch(Search):
             steps = list_steps(self.supernet, self.controller, self.random_arm, *batches)
             timings = time_steps(steps, counts, device)
         assert trainer.max_epochs is not None
-        parameters = sum(parameter.numel() for parameter in self.parameters())
+        parameters = sum(one.numel() for one in self.parameters())
         return {
             "space": format_size(self.space.size),
             "parameters": f"{parameters:,} to train, of the shared weights and the controller",
             **estimate_epochs(timings, trainer.max_epochs, samples, device),
         }
-
-    # ---- housekeeping ----------------------------------------------------------------------------
 
     def configure_optimizers(self) -> Any:
         """Return the optimiser and schedule of the weights, and the optimiser of the controller."""

@@ -83,13 +83,7 @@ class TrialSearch(Search):
 
     @abstractmethod
     def sample(self, number: int) -> Sample:
-        """Return the tokens of an architecture, and the log-probability of each token.
-
-        The log-probabilities are empty if the method has none.
-
-        Args:
-            number: Number of the trial.
-        """
+        """Return the tokens for trial ``number``, and their log-probabilities or ()."""
 
     def learn(self, trials: Sequence[Trial]) -> dict[str, Tensor]:
         """Learn from a batch of trials and return the metrics to log."""
@@ -201,8 +195,6 @@ class TrialSearch(Search):
             self.observe(trial)
         self.watch(trial)
 
-    # ---- one batch -------------------------------------------------------------------------------
-
     def transfer_batch_to_device(self, batch: Any, device: Any, dataloader_idx: int) -> Any:
         """Return the trials unchanged: trials hold no tensors."""
         return batch
@@ -290,8 +282,6 @@ class TrialSearch(Search):
         proposals = self.propose(numbers)
         children = [self.decode(proposal) for proposal in proposals]
         return lines | estimate_children(self.evaluator, executor, children, total, self.finalists)
-
-    # ---- housekeeping ----------------------------------------------------------------------------
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Save the number of trials taken from the stream and the number of updates."""
