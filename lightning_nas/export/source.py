@@ -1,7 +1,4 @@
-"""Source code of a network: the classes and functions that the network uses, and no other code.
-
-This module reads source code only. It does not build or run a network.
-"""
+"""The source code that a network uses. Nothing here builds or runs a network."""
 
 import ast
 import importlib
