@@ -4,6 +4,7 @@ BIN := .venv/bin
 EXPERIMENTS := $(basename $(notdir $(wildcard configs/experiment/*.yaml)))
 export OMP_WAIT_POLICY ?= PASSIVE # waiting threads that spin slow down a shared machine
 JUPYTER := jupyterlab==4.6.6
+PARALLEL ?= -n auto --maxprocesses 4 --dist worksteal # tests side by side, one thread each
 
 .PHONY: help setup search test slow smoke lint notebooks
 
@@ -21,10 +22,10 @@ search: setup ## Search for a cell on handwritten digits
 	$(BIN)/python search.py
 
 test: setup ## Run the fast tests
-	$(BIN)/python -m pytest -m "not slow"
+	$(BIN)/python -m pytest $(PARALLEL) -m "not slow"
 
 slow: setup ## Run the slow tests
-	$(BIN)/python -m pytest -m slow
+	$(BIN)/python -m pytest $(PARALLEL) -m slow
 
 smoke: setup ## Run every experiment for a moment on generated images, and train its result
 	set -e; for experiment in $(EXPERIMENTS); do \

@@ -5,6 +5,8 @@ from pathlib import Path
 from hydra import compose, initialize_config_dir
 from omegaconf import DictConfig, open_dict
 
+from lightning_nas.storage.run_folder import RunFolder
+
 CONFIGS = Path(__file__).parents[1] / "configs"
 
 
@@ -18,5 +20,5 @@ def experiment(arguments: list[str], folder: str | Path = "") -> DictConfig:
     with initialize_config_dir(str(CONFIGS), version_base="1.3"):
         cfg = compose("search", arguments)
     with open_dict(cfg):
-        cfg.method.journal = str(Path(folder) / "trials.sqlite")
+        cfg.method.journal = str(RunFolder(folder).journal)
     return cfg

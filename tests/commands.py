@@ -42,3 +42,10 @@ def run(script, *arguments):
         os.killpg(process.pid, signal.SIGKILL)  # also the processes that it started
         raise
     return process.returncode, output, errors
+
+
+def succeed(script, *arguments):
+    """Run a script, check that it succeeds, and return what it printed to stdout."""
+    status, output, errors = run(script, *arguments)
+    assert status == 0, errors
+    return output

@@ -1,12 +1,14 @@
 """What all tests share. One thread for each test process: they are small, and would only spin."""
 
 import os
+import shutil
 from pathlib import Path
 
 import pytest
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
-ENAS_PAGE = Path(__file__).parents[1] / "lightning_nas" / "methods" / "enas.md"
+TESTS = Path(__file__).parent
+ENAS_PAGE = TESTS.parent / "lightning_nas" / "methods" / "enas.md"
 
 
 @pytest.fixture(scope="session")
@@ -14,3 +16,13 @@ def glossary():
     """The names of all metrics that the method's page explains."""
     lines = ENAS_PAGE.read_text().splitlines()
     return {line.split("`")[1] for line in lines if line.startswith("| `")}
+
+
+@pytest.fixture(scope="module")
+def configs(tmp_path_factory):
+    """Return a folder of configurations outside of the project. PYTHONPATH has its parent."""
+    folder = tmp_path_factory.mktemp("my own")
+    shutil.copytree(TESTS / "outside", folder, dirs_exist_ok=True)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PYTHONPATH", str(folder))
+        yield folder / "configs"

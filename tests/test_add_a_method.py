@@ -1,11 +1,10 @@
 """A method, a space and images of one's own: files outside of the project, none in it altered."""
 
 import json
-import shutil
 import sqlite3
 
 import pytest
-from commands import ROOT, run, status_of
+from commands import status_of, succeed
 
 from lightning_nas import load_architecture
 
@@ -17,23 +16,12 @@ REST = {"architecture.json", "architecture.svg", "architecture.png", "top.csv", 
 REST |= {"trials.sqlite", "metrics.csv", "summary.json", "checkpoints", ".hydra"}
 
 
-@pytest.fixture(scope="module", autouse=True)
-def configs(tmp_path_factory):
-    """The folder of configurations, in a place that has nothing to do with the project."""
-    folder = tmp_path_factory.mktemp("my own")
-    shutil.copytree(ROOT / "tests" / "outside", folder, dirs_exist_ok=True)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("PYTHONPATH", str(folder))
-        yield folder / "configs"
-
-
 @pytest.fixture(scope="module")
 def searched(configs, tmp_path_factory):
     folder = tmp_path_factory.mktemp("run")
-    status, output, errors = run(
+    output = succeed(
         "search.py", "--config-dir", configs, *TABLE, *QUIET, f"hydra.run.dir={folder}"
     )
-    assert status == 0, errors
     return folder, output
 
 
@@ -77,10 +65,8 @@ def test_it_moves_to_better_neighbours_and_begins_anew_where_there_are_none(sear
 @pytest.mark.slow
 def test_it_goes_on_as_if_it_had_not_stopped(searched, configs, tmp_path):
     half = ["method.samples=33", *QUIET, f"hydra.run.dir={tmp_path}"]
-    status, _, errors = run("search.py", "--config-dir", configs, *TABLE, *half)
-    assert status == 0, errors
-    status, _, errors = run("search.py", f"resume={tmp_path}", "method.samples=60")
-    assert status == 0, errors
+    succeed("search.py", "--config-dir", configs, *TABLE, *half)
+    succeed("search.py", f"resume={tmp_path}", "method.samples=60")
     assert trials(tmp_path) == trials(searched[0])
 
 
@@ -88,11 +74,9 @@ def test_it_goes_on_as_if_it_had_not_stopped(searched, configs, tmp_path):
 def test_it_trains_children_and_says_what_they_would_need(configs, tmp_path):
     own = ["--config-dir", configs, "experiment=nas_digits", "method=local_search", "debug=smoke"]
     arguments = [*own, *QUIET, f"hydra.run.dir={tmp_path}"]
-    status, output, errors = run("search.py", *arguments, "dry_run=true")
-    assert status == 0, errors
+    output = succeed("search.py", *arguments, "dry_run=true")
     assert "a child" in output
-    status, _, errors = run("search.py", *arguments)
-    assert status == 0, errors
+    succeed("search.py", *arguments)
     assert status_of(tmp_path) == "complete"
     assert load_architecture(str(tmp_path)).kind == "chain"
 
@@ -100,19 +84,17 @@ def test_it_trains_children_and_says_what_they_would_need(configs, tmp_path):
 @pytest.mark.slow
 def test_a_space_and_images_of_ones_own_are_searched_and_trained_on(configs, tmp_path):
     search, train = tmp_path / "search", tmp_path / "train"
-    status, _, errors = run(
+    succeed(
         "search.py", "--config-dir", configs, "space=twin", "data=stripes", *QUIET,
         "trainer.max_epochs=2", "method.controller_steps=4", "callbacks.derive.samples=4",
         f"hydra.run.dir={search}",
     )  # fmt: skip
-    assert status == 0, errors
     found = load_architecture(str(search))
     assert found.normal == found.reduction
-    status, _, errors = run(
+    succeed(
         "train.py", f"architecture={search}", "trainer.max_epochs=4", "network.filters=4", *QUIET,
         f"hydra.run.dir={train}",
     )  # fmt: skip
-    assert status == 0, errors
     summary = json.loads((train / "summary.json").read_text())
     assert summary["data"] == "stripes"
     assert summary["test_accuracy"] > 0.9  # two classes
@@ -123,9 +105,6 @@ def test_a_space_and_images_of_ones_own_are_searched_and_trained_on(configs, tmp
 def test_a_controller_from_outside_learns_with_every_method(configs, tmp_path, experiment):
     arguments = [f"experiment={experiment}", "controller=logits", "debug=smoke", *QUIET]
     arguments += ["method.grow_every=2"] if experiment == "nas_digits" else []
-    status, _, errors = run(
-        "search.py", "--config-dir", configs, *arguments, f"hydra.run.dir={tmp_path}"
-    )
-    assert status == 0, errors
+    succeed("search.py", "--config-dir", configs, *arguments, f"hydra.run.dir={tmp_path}")
     assert status_of(tmp_path) == "complete"
     assert load_architecture(str(tmp_path)).kind == {"nas_digits": "chain"}.get(experiment, "cell")

@@ -1,9 +1,7 @@
 """An operation from outside of the project: searched, trained, drawn, exported and resumed."""
 
-import shutil
-
 import pytest
-from commands import ROOT, run, status_of
+from commands import run, status_of, succeed
 
 from lightning_nas.files import read_json
 
@@ -17,22 +15,6 @@ SEARCHES = {
     ],
 }
 QUIET = ["logger=csv", "callbacks.progress=null", "debug=smoke"]
-
-
-@pytest.fixture(scope="module", autouse=True)
-def configs(tmp_path_factory):
-    """Return a folder of configurations outside of the project; the operation lies beside it."""
-    folder = tmp_path_factory.mktemp("own operation")
-    shutil.copytree(ROOT / "tests" / "outside", folder, dirs_exist_ok=True)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("PYTHONPATH", str(folder))
-        yield folder / "configs"
-
-
-def succeed(script, *arguments):
-    status, output, errors = run(script, *arguments)
-    assert status == 0, errors
-    return output + errors
 
 
 @pytest.mark.slow

@@ -4,7 +4,7 @@ import itertools
 
 import pytest
 import yaml
-from commands import ROOT, run
+from commands import ROOT, succeed
 from wandb.sdk.launch.sweeps.utils import (
     create_sweep_command,
     create_sweep_command_args,
@@ -42,8 +42,7 @@ def select(config, name):
 def test_commands_of_a_sweep_set_the_given_values(path, place):
     chosen, (python, script, *arguments) = build_command(load_sweep_config(str(path)), place)
     assert python == "python"
-    status, output, errors = run(script, *arguments, "--cfg", "job")
-    assert status == 0, errors
+    output = succeed(script, *arguments, "--cfg", "job")
     config = yaml.safe_load(output)
     assert config["name"] == path.stem
     for name, value in chosen.items():

@@ -8,7 +8,6 @@ from typing import Any
 from pytorch_lightning import Callback, LightningModule, Trainer
 from tqdm import tqdm
 
-from lightning_nas.callbacks.interrupt import StopAtStep
 from lightning_nas.errors import InputError
 from lightning_nas.report.draw import write_with_pictures
 from lightning_nas.report.table import write_tables
@@ -40,14 +39,12 @@ class DeriveArchitecture(Callback):
         epoch was already over comes here without having trained.
         """
         assert isinstance(pl_module, Search)
-        stops = [call for call in trainer.callbacks if isinstance(call, StopAtStep)]  # type: ignore[attr-defined]
 
         def progress(items: Iterator[Any], total: int) -> Iterator[Any]:
             has_bar = trainer.is_global_zero and trainer.progress_bar_callback is not None
             for item in tqdm(items, "Ranking", total, disable=not has_bar, file=sys.stderr):
                 yield item
-                for stop in stops:
-                    stop.stop_if_asked(trainer)
+                pl_module.poll()
 
         pl_module.to(trainer.strategy.root_device)  # Lightning has already moved it to the CPU
         pl_module.result = pl_module.derive(self.samples, progress)

@@ -13,9 +13,10 @@ import wandb
 from pytorch_lightning.loggers import WandbLogger
 from pytorch_lightning.utilities.rank_zero import rank_zero_only
 
+from lightning_nas.storage.run_folder import RunFolder
+
 log = logging.getLogger(__name__)
 PROBE_SECONDS = 2.0
-ID_FILE = "wandb_id.txt"
 
 
 def wandb_logger(
@@ -34,7 +35,7 @@ def wandb_logger(
     logger = WandbLogger(
         project=project,
         save_dir=folder,
-        id=_run_id(folder / ID_FILE, resume is not None),
+        id=_run_id(RunFolder(folder).wandb_id, resume is not None),
         mode=_mode(folder, offline),
         settings=wandb.Settings(silent=True, console="off"),
     )

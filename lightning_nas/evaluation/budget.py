@@ -56,6 +56,9 @@ class Budget:
         return outcome.reward * float(value / self.target) ** self.exponent
 
 
+NO_BUDGET = Budget()
+
+
 def pareto_front(trials: Iterable[Trial], cost: str) -> list[Trial]:
     """Return the Pareto front: trials that no other beats in accuracy and cost, cheapest first.
 

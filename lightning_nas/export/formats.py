@@ -6,6 +6,7 @@ import sys
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -51,7 +52,7 @@ def export(
     """
     check_formats(formats)
     settings = {name: v for name, v in blueprint.settings.items() if name not in TRAINING_ONLY}
-    plain = Blueprint(**{**blueprint.__dict__, "settings": settings})
+    plain = replace(blueprint, settings=settings)
     copy = plain.build().eval()
     names = copy.state_dict().keys()
     copy.load_state_dict({n: t.cpu() for n, t in network.state_dict().items() if n in names})

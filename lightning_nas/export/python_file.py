@@ -77,8 +77,9 @@ def write_python(
         for name, tensor in network.state_dict().items()
         if not name.startswith("auxiliary.")
     }
-    _check_shapes(weights, _build_without_memory(architecture, settings))
-    source = python_source(architecture, settings)
+    plain = _build_without_memory(architecture, settings)
+    _check_shapes(weights, plain)
+    source = _write_source(plain, architecture, settings)
     weights_path = path.with_name(f"{path.stem}_weights.pt")
     try:
         replace_file(weights_path, lambda part: torch.save(weights, part))
@@ -102,7 +103,12 @@ def python_source(architecture: Architecture, settings: Mapping[str, Any]) -> st
         InputError: If a setting is out of range or does not apply to this kind of architecture, or
             if an operation cannot be written as Python.
     """
-    network = _build_without_memory(architecture, settings)
+    return _write_source(_build_without_memory(architecture, settings), architecture, settings)
+
+
+def _write_source(
+    network: nn.Module, architecture: Architecture, settings: Mapping[str, Any]
+) -> str:
     sizes: dict[str, Any] = dict(network.sizes)  # type: ignore[arg-type]
     names = set(re.findall(r"\w+", repr(architecture))) | {architecture.kind.removesuffix("_cell")}
     collector = SourceCollector(type(network), names)

@@ -1,6 +1,5 @@
 """A finished ENAS search, opened from its run folder: its weights, its samples and their scores."""
 
-import logging
 import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -33,7 +32,7 @@ from lightning_nas.modules.supernet import SupernetModule
 from lightning_nas.published import load_architecture
 from lightning_nas.run.arguments import read_run_configuration
 from lightning_nas.run.build import build_search
-from lightning_nas.run.session import build_data
+from lightning_nas.run.session import build_data, prepare_process
 from lightning_nas.storage.run_folder import COMPLETE, RunFolder, display_path
 from lightning_nas.weights.files import read_checkpoint
 
@@ -99,9 +98,7 @@ def open_search(folder: Path, settings: Sequence[str] = ()) -> FinishedSearch:
     register_operations(cfg.get("operations"))  # before any code reads their names
     summary = _read_finished_summary(run)
     replace_settings(cfg, settings)
-    if cfg.threads:
-        torch.set_num_threads(cfg.threads)
-    logging.getLogger("pytorch_lightning.utilities.rank_zero").setLevel(logging.WARNING)
+    prepare_process(cfg)
     data = build_data(cfg)
     trainer = instantiate(
         {**cfg.trainer, "devices": 1, "num_nodes": 1, "strategy": "auto"},

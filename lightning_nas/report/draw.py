@@ -26,6 +26,7 @@ from lightning_nas.pictures.paint import save_picture
 from lightning_nas.pictures.picture import Picture
 from lightning_nas.pictures.svg import to_svg
 from lightning_nas.published import PUBLISHED, load_architecture
+from lightning_nas.storage.run_folder import RunFolder
 
 FORMATS = (".svg", ".png", ".pdf")
 
@@ -96,7 +97,7 @@ def write_picture(picture: Picture, title: str, path: Path) -> None:
 
 def write_with_pictures(architecture: Architecture, folder: Path) -> None:
     """Write the ``architecture.json`` of a run folder, and its pictures as SVG and PNG."""
-    path = folder / "architecture.json"
+    path = RunFolder(folder).architecture
     write_architecture(architecture, path)
     for suffix in (".svg", ".png"):
         draw(architecture, path.with_suffix(suffix))

@@ -8,6 +8,7 @@ from pathlib import Path
 from lightning_nas.architecture import write_architecture
 from lightning_nas.files import write_csv
 from lightning_nas.search.result import RankedArchitecture, SearchResult
+from lightning_nas.storage.run_folder import RunFolder
 
 MOST_LINES = 10
 COLUMNS = ("trial", "reward", "accuracy", "parameters", "multiply_adds", "latency", "architecture")
@@ -53,16 +54,17 @@ def write_tables(result: SearchResult, folder: Path) -> None:
     the one after the last epoch. The front weighs the reward before a budget against the cost of
     the budget, or against the number of parameters if there is no budget.
     """
-    for name, ranked in (("top", result.top), ("pareto", result.front)):
-        shutil.rmtree(folder / name, ignore_errors=True)  # from before the run was resumed
+    run = RunFolder(folder)
+    for table, ranked in ((run.top, result.top), (run.pareto, result.front)):
+        shutil.rmtree(table.with_suffix(""), ignore_errors=True)  # from before the run was resumed
         if not ranked:
             continue
         rows = []
         for place, one in enumerate(ranked, start=1):
-            file = Path(name) / f"{place}.json"
+            file = Path(table.stem) / f"{place}.json"
             write_architecture(one.architecture, folder / file)
             rows.append(dict(zip(COLUMNS, [*list_figures(one), file], strict=True)))
-        write_csv(folder / f"{name}.csv", COLUMNS, rows)
+        write_csv(table, COLUMNS, rows)
 
 
 def list_figures(one: RankedArchitecture) -> list[float | None]:

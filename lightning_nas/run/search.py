@@ -69,11 +69,10 @@ def format_dry_run(module: Search, cfg: DictConfig) -> str:
 
 def print_result(folder: Path, result: SearchResult) -> None:
     """Print the result of a search, the paths of its files and the next command."""
-    run = display_path(folder)
-    report = RunFolder(run).report
-    report_line = f"\nreport        {report}" if report.exists() else ""
+    run = RunFolder(display_path(folder))
+    report_line = f"\nreport        {run.report}" if run.report.exists() else ""
     print(
         f"\n{result}\n\n{format_best(result.top)}\n"
-        f"\nrun folder    {run}\npicture       {run}/architecture.png"
+        f"\nrun folder    {run}\npicture       {run.picture}"
         f"{report_line}\ntrain it      python train.py architecture={run}"
     )

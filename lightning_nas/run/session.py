@@ -6,19 +6,16 @@ The commands are in ``search.py`` and ``train.py``.
 import logging
 import shutil
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytorch_lightning as pl
 import torch
-from hydra import compose
-from hydra.core.global_hydra import GlobalHydra
 from hydra.core.hydra_config import HydraConfig
 from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
-from omegaconf.errors import InterpolationKeyError
 from pytorch_lightning.callbacks import ProgressBar
 
 from lightning_nas.callbacks.interrupt import Interrupted
@@ -28,6 +25,7 @@ from lightning_nas.errors import InputError, as_user_error, log_and_continue
 from lightning_nas.layers.operations import register_operations
 from lightning_nas.report.html import write_report
 from lightning_nas.run.arguments import is_restarted_job
+from lightning_nas.run.checks import check_settings
 from lightning_nas.storage.run_folder import COMPLETE, INTERRUPTED, RunFolder, display_path
 
 log = logging.getLogger(__name__)
@@ -82,7 +80,9 @@ class RunSession:
 
         A resumed run has the options only in its run folder, where Hydra recorded them.
         """
-        choices = self.folder.read_choices() or HydraConfig.get().runtime.choices
+        choices: Mapping[str, Any] = HydraConfig.get().runtime.choices
+        if group not in choices:
+            choices = self.folder.read_choices()
         return str(choices.get(group, "unknown"))
 
     def _name_method(self) -> str:
@@ -151,18 +151,12 @@ def run_session(
             the first process calls the function.
 
     Raises:
-        InputError: If the seed is not a whole number, or the experiment has no settings for the
-            method.
+        InputError: If a setting is not legal.
     """
     session = RunSession(cfg)
-    # without this, each Trainer (one for each child) logs its hardware and advertisements
-    logging.getLogger("pytorch_lightning.utilities.rank_zero").setLevel(logging.WARNING)
-    if cfg.threads:
-        torch.set_num_threads(cfg.threads)
+    prepare_process(cfg)
     try:
-        if not isinstance(cfg.seed, int):
-            raise InputError(f"seed must be a whole number, got {cfg.seed}")
-        check_experiment(cfg)
+        check_settings(cfg)
         register_operations(cfg.get("operations"))  # before a space checks operation names
         pl.seed_everything(cfg.seed, verbose=False)
         yield session
@@ -174,34 +168,12 @@ def run_session(
         session.finish(write_report)
 
 
-def check_experiment(cfg: DictConfig) -> None:
-    """Check that the experiment has settings for the search method.
-
-    Raises:
-        InputError: If the experiment has none. The message lists experiments for the method.
-    """
-    if "method" not in cfg or _has_method_settings(cfg):
-        return
-    choices = HydraConfig.get().runtime.choices
-    method, config_name = choices.get("method"), HydraConfig.get().job.config_name
-    experiments = GlobalHydra.instance().config_loader().get_group_options("experiment")
-    legal_experiments = [
-        name
-        for name in experiments
-        if _has_method_settings(compose(config_name, [f"experiment={name}", f"method={method}"]))
-    ]
-    raise InputError(
-        f"experiment={choices.get('experiment')} has no settings for method={method}; legal "
-        f"experiments: {', '.join(legal_experiments)}"
-    )
-
-
-def _has_method_settings(cfg: DictConfig) -> bool:
-    try:
-        OmegaConf.select(cfg, "method.supernet.network")  # ENAS: fails without cfg.supernet
-    except InterpolationKeyError:
-        return False
-    return not OmegaConf.is_missing(cfg.method, "samples")
+def prepare_process(cfg: DictConfig) -> None:
+    """Set the number of torch threads, and let Lightning log only warnings and errors."""
+    # without this, each Trainer (one for each child) logs its hardware and advertisements
+    logging.getLogger("pytorch_lightning.utilities.rank_zero").setLevel(logging.WARNING)
+    if cfg.threads:
+        torch.set_num_threads(cfg.threads)
 
 
 def is_first_process() -> bool:
@@ -243,17 +215,7 @@ def build_data(cfg: DictConfig) -> ImageData:
 
 
 def build_trainer(cfg: DictConfig) -> pl.Trainer:
-    """Return Lightning's Trainer with the callbacks and loggers of the configuration.
-
-    Raises:
-        InputError: If ``trainer.max_epochs`` is neither a positive whole number nor -1.
-    """
-    epochs = cfg.trainer.max_epochs
-    if not isinstance(epochs, int) or (epochs != -1 and epochs < 1):
-        raise InputError(
-            "trainer.max_epochs must be a whole number, at least 1, or -1 for no limit, "
-            f"got {epochs}"
-        )
+    """Return Lightning's Trainer with the callbacks and loggers of the configuration."""
     loggers = [logger for logger in instantiate(cfg.logger).values() if logger is not None]
     callbacks = [call for call in instantiate(cfg.callbacks).values() if call is not None]
     trainer: pl.Trainer = instantiate(

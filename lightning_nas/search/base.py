@@ -14,7 +14,7 @@ from pytorch_lightning import LightningModule
 
 from lightning_nas.architecture import Architecture
 from lightning_nas.data.base import ImageData
-from lightning_nas.evaluation.budget import Budget
+from lightning_nas.evaluation.budget import NO_BUDGET
 from lightning_nas.evaluation.executors import Evaluator, Executor
 from lightning_nas.search.finalists import Finalists, Progress, evaluate_finalists
 from lightning_nas.search.result import SearchResult
@@ -61,7 +61,7 @@ class Search(LightningModule, ABC):
         self.make_executor = executor
         self.journal_path = None if journal is None else Path(journal)
         self.finalists = finalists
-        self.budget = Budget()
+        self.budget = NO_BUDGET
         self.result: SearchResult | None = None
         self.journal: Journal | None = None
         self.scored = 0

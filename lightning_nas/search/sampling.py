@@ -7,8 +7,7 @@ import torch
 from lightning_nas.controllers.rollout import Rollout
 from lightning_nas.data.seeding import make_generator
 from lightning_nas.errors import InputError
-from lightning_nas.evaluation.budget import Budget
-from lightning_nas.search.trial_stream import NO_BUDGET
+from lightning_nas.evaluation.budget import NO_BUDGET, Budget
 from lightning_nas.storage.trial import POLICY, RANDOM
 
 Sample = tuple[tuple[int, ...], tuple[float, ...]]  # tokens, log-probability of each (or none)

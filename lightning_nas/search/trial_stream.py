@@ -12,14 +12,13 @@ from typing import NamedTuple
 
 from lightning_nas.architecture import Architecture, to_json
 from lightning_nas.errors import InputError
-from lightning_nas.evaluation.budget import Budget
+from lightning_nas.evaluation.budget import NO_BUDGET, Budget
 from lightning_nas.evaluation.executors import Executor, Poll
 from lightning_nas.storage.journal import Journal
 from lightning_nas.storage.trial import FINALIST, POLICY, Proposal, Trial
 
 Propose = Callable[[range], Sequence[Proposal]]  # from trial numbers to proposals
 Decode = Callable[[Proposal], Architecture]
-NO_BUDGET = Budget()
 
 
 @dataclass(frozen=True)

@@ -15,6 +15,7 @@ from lightning_nas.files import read_csv, read_json, read_yaml, write_json, writ
 from lightning_nas.storage.journal_reader import JournalReader
 
 INTERRUPTED, COMPLETE = "interrupted", "complete"  # values of ``status`` in summary.json
+LAST_CHECKPOINT = "last.ckpt"
 
 
 class RunFolder:
@@ -37,7 +38,7 @@ class RunFolder:
         self.metrics = self.path / "metrics.csv"
         self.journal = self.path / "trials.sqlite"
         self.checkpoints = self.path / "checkpoints"
-        self.last_checkpoint = self.checkpoints / "last.ckpt"
+        self.last_checkpoint = self.checkpoints / LAST_CHECKPOINT
         self.best_checkpoint = self.checkpoints / "best.ckpt"
         self.architecture = self.path / "architecture.json"
         self.picture = self.path / "architecture.png"

@@ -147,7 +147,7 @@ def _find_file(path: Path) -> Path:
         return path
     if not path.is_dir():
         raise InputError(
-            f"weights={path}: no such file or run folder; legal names: {', '.join(URLS)}"
+            f"weights={path}: no such file or run folder; published weights are {' or '.join(URLS)}"
         )
     return RunFolder(path).find_trained_checkpoint()
 

@@ -14,7 +14,7 @@ from contextlib import closing, redirect_stderr, redirect_stdout
 
 import pytest
 import torch
-from commands import run, start
+from commands import start, succeed
 
 from lightning_nas.callbacks.interrupt import Interrupted
 from lightning_nas.judge.__main__ import main
@@ -37,8 +37,7 @@ OWN = NAMES | {"judged.sqlite", "judged.lock"}
 @pytest.fixture(scope="module")
 def searched(tmp_path_factory):
     folder = tmp_path_factory.mktemp("searched")
-    status, _, errors = run("search.py", *SEARCH, f"hydra.run.dir={folder}")
-    assert status == 0, errors
+    succeed("search.py", *SEARCH, f"hydra.run.dir={folder}")
     return folder
 
 
@@ -181,8 +180,7 @@ def test_more_architectures_begin_with_the_same_ones(judged, tmp_path):
 def test_tracked_running_statistics_are_not_gathered_again(tmp_path):
     folder = tmp_path / "run"
     search = [*SEARCH, "supernet.batch_norm=running", f"hydra.run.dir={folder}"]
-    status, _, errors = run("search.py", *search)
-    assert status == 0, errors
+    succeed("search.py", *search)
     assert judge(folder, *SMALL) == 0
     facts = read_facts(folder)
     assert facts["running_statistics"] == "tracked"

@@ -7,7 +7,7 @@ import subprocess
 import time
 
 import pytest
-from commands import run, start, status_of
+from commands import run, start, status_of, succeed
 from test_trial_commands import SMALL, read_trials, wait_for_trials
 
 RAY = [*SMALL, "executor=ray", "executor.slots=2", "threads=1"]
@@ -34,15 +34,13 @@ def list_training_workers(search):
 @pytest.fixture(scope="module")
 def uninterrupted(tmp_path_factory):
     folder = tmp_path_factory.mktemp("uninterrupted")
-    status, _, errors = run("search.py", *RAY, f"hydra.run.dir={folder}")
-    assert status == 0, errors
+    succeed("search.py", *RAY, f"hydra.run.dir={folder}")
     return folder
 
 
 @pytest.mark.slow
 def test_ray_trains_the_same_children_as_one_process(uninterrupted, tmp_path):
-    status, _, errors = run("search.py", *SMALL, "threads=1", f"hydra.run.dir={tmp_path}")
-    assert status == 0, errors
+    succeed("search.py", *SMALL, "threads=1", f"hydra.run.dir={tmp_path}")
     assert len(read_trials(uninterrupted, "ended IS NOT NULL")) == 14
     children = [  # the seed of a child depends on its number, so the number is part of the key
         {(row[0], row[1]): row[5] for row in read_trials(folder, "same_as IS NULL")}
@@ -84,8 +82,7 @@ def test_killed_search_ends_its_workers_and_can_be_resumed(tmp_path):
     while any(os.path.exists(f"/proc/{process}") for process in training):
         assert time.monotonic() < deadline
         time.sleep(0.1)
-    status, _, errors = run("search.py", f"resume={tmp_path}")
-    assert status == 0, errors
+    succeed("search.py", f"resume={tmp_path}")
     assert [row for row in read_trials(tmp_path) if row in before] == before
     assert len(read_trials(tmp_path, "ended IS NOT NULL")) == 14
 
@@ -105,8 +102,7 @@ def test_ctrl_c_ends_the_workers_and_saves_the_search(tmp_path):
 @pytest.mark.slow
 def test_finalists_train_on_workers(tmp_path):
     more = ["method.finalists=2", "method.finalist_epochs=2"]
-    status, _, errors = run("search.py", *RAY, *more, f"hydra.run.dir={tmp_path}")
-    assert status == 0, errors
+    succeed("search.py", *RAY, *more, f"hydra.run.dir={tmp_path}")
     assert len(read_trials(tmp_path, "arm = 'finalist' AND ended IS NOT NULL")) == 2
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from commands import ROOT, run, start, status_of, wait_for
+from commands import ROOT, run, start, status_of, succeed, wait_for
 from hydra import compose, initialize_config_dir
 
 EXPERIMENTS = sorted(path.stem for path in (ROOT / "configs" / "experiment").glob("*.yaml"))
@@ -31,8 +31,7 @@ def load_state(run):
 @pytest.fixture(scope="module")
 def search_run(tmp_path_factory):
     folder = tmp_path_factory.mktemp("run")
-    status, output, errors = run("search.py", *SMALL, f"hydra.run.dir={folder}")
-    assert status == 0, errors
+    output = succeed("search.py", *SMALL, f"hydra.run.dir={folder}")
     return folder, output
 
 
@@ -84,11 +83,10 @@ def test_metrics_are_those_of_the_method_page(search_run, glossary):
 
 
 def test_derived_architecture_is_trained_and_tested(search_run, tmp_path):
-    status, output, errors = run(
+    output = succeed(
         "train.py", f"architecture={search_run[0]}", "callbacks.progress=null",
         "trainer.max_epochs=8", f"hydra.run.dir={tmp_path}",
     )  # fmt: skip
-    assert status == 0, errors
     summary = json.loads((tmp_path / "summary.json").read_text())
     assert summary["test_accuracy"] > 0.4  # four classes
     assert Path(summary["checkpoint"]).exists()
@@ -105,11 +103,9 @@ def test_resumed_search_equals_an_uninterrupted_search(more, search_run, tmp_pat
     whole, half = tmp_path / "whole", tmp_path / "half"
     for folder, epochs in ((whole, 2), (half, 1)) if more else ((half, 1),):
         arguments = [*SMALL, f"trainer.max_epochs={epochs}", f"hydra.run.dir={folder}", *more]
-        status, _, errors = run("search.py", *arguments)
-        assert status == 0, errors
+        succeed("search.py", *arguments)
     config = (half / ".hydra" / "config.yaml").read_text()
-    status, _, errors = run("search.py", f"resume={half}", "trainer.max_epochs=2")
-    assert status == 0, errors
+    succeed("search.py", f"resume={half}", "trainer.max_epochs=2")
     assert (half / ".hydra" / "config.yaml").read_text() == config
     uninterrupted, resumed = load_state(whole if more else search_run[0]), load_state(half)
     assert all(torch.equal(uninterrupted[name], resumed[name]) for name in uninterrupted)
@@ -157,13 +153,9 @@ def test_resume_derives_after_ctrl_c_while_deriving(tmp_path):
     assert process.returncode == 130, errors
     assert status_of(broken) == "interrupted"
     assert not (broken / "architecture.json").exists()
-    status, _, errors = run("search.py", f"resume={broken}", "callbacks.derive.samples=3")
-    assert status == 0, errors
+    succeed("search.py", f"resume={broken}", "callbacks.derive.samples=3")
     assert status_of(broken) == "complete"
-    status, _, errors = run(
-        "search.py", *SMALL, "trainer.max_epochs=1", f"hydra.run.dir={uninterrupted}"
-    )
-    assert status == 0, errors
+    succeed("search.py", *SMALL, "trainer.max_epochs=1", f"hydra.run.dir={uninterrupted}")
     architectures = [
         (folder / "architecture.json").read_text() for folder in (broken, uninterrupted)
     ]
@@ -263,8 +255,7 @@ def test_users_error_is_one_line(script, arguments, message, tmp_path):
 def test_dry_run_prints_the_cost_and_leaves_no_folder(more, tmp_path):
     folder = tmp_path / "run"
     arguments = [*SMALL, "dry_run=true", f"hydra.run.dir={folder}", *more]
-    status, output, errors = run("search.py", *arguments)
-    assert status == 0, errors
+    output = succeed("search.py", *arguments)
     for word in ("space", "weights step", "controller step", "memory", "whole search", "advice"):
         assert any(line.startswith(word) for line in output.splitlines())
     assert not folder.exists()
@@ -273,6 +264,5 @@ def test_dry_run_prints_the_cost_and_leaves_no_folder(more, tmp_path):
 def test_dry_run_keeps_a_folder_with_results(tmp_path):
     result = tmp_path / "summary.json"
     result.write_text("{}")
-    status, _, errors = run("search.py", *SMALL, "dry_run=true", f"hydra.run.dir={tmp_path}")
-    assert status == 0, errors
+    succeed("search.py", *SMALL, "dry_run=true", f"hydra.run.dir={tmp_path}")
     assert result.read_text() == "{}"

@@ -12,7 +12,7 @@ from itertools import product
 import onnxruntime
 import pytest
 import torch
-from commands import run, start, wait_for
+from commands import run, start, succeed, wait_for
 from hydra import compose, initialize_config_dir
 from PIL import Image
 from torch._dynamo.utils import counters
@@ -153,10 +153,7 @@ def test_finetuning_on_other_classes_image_size_and_channels(training_run, tmp_p
 
 def test_shared_weights_of_a_search_are_inherited(tmp_path):
     search_run, folder = tmp_path / "search", tmp_path / "train"
-    status, _, errors = run(
-        "search.py", *QUIET, "debug=smoke", "space.blocks=2", f"hydra.run.dir={search_run}"
-    )
-    assert status == 0, errors
+    succeed("search.py", *QUIET, "debug=smoke", "space.blocks=2", f"hydra.run.dir={search_run}")
     summary, output, _ = train(
         folder, f"weights={search_run}", "recipe=finetune", "trainer.max_epochs=1"
     )
@@ -255,8 +252,7 @@ def test_two_processes_train_average_and_resume(tmp_path):
     assert summary["status"] == "complete"
     assert output.count("run folder") == 1  # only the first process prints
     train(half, *settings, "module.scheduler.epochs=2", "trainer.max_epochs=1")
-    status, _, errors = run("train.py", f"resume={half}", "trainer.max_epochs=2")
-    assert status == 0, errors
+    succeed("train.py", f"resume={half}", "trainer.max_epochs=2")
     weights = [
         torch.load(folder / "checkpoints" / "last.ckpt", weights_only=True)
         for folder in (whole, half)

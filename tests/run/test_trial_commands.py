@@ -6,7 +6,7 @@ import sqlite3
 import time
 
 import pytest
-from commands import run, start, status_of
+from commands import run, start, status_of, succeed
 
 SMALL = [
     "experiment=nas_digits",
@@ -42,8 +42,7 @@ def wait_for_trials(folder, ended):
 @pytest.fixture(scope="module")
 def uninterrupted(tmp_path_factory):
     folder = tmp_path_factory.mktemp("uninterrupted")
-    status, output, errors = run("search.py", *SMALL, f"hydra.run.dir={folder}")
-    assert status == 0, errors
+    output = succeed("search.py", *SMALL, f"hydra.run.dir={folder}")
     assert f"python train.py architecture={folder}" in output
     return folder
 
@@ -64,8 +63,7 @@ def test_killed_search_resumes_with_equal_results(ended, uninterrupted, tmp_path
     process.communicate()
     before = read_trials(tmp_path, "ended IS NOT NULL")
     assert ended <= len(before) < 14
-    status, _, errors = run("search.py", f"resume={tmp_path}")
-    assert status == 0, errors
+    succeed("search.py", f"resume={tmp_path}")
     assert read_trials(tmp_path)[: len(before)] == before
     assert read_trials(tmp_path) == read_trials(uninterrupted)  # equal children, equal controller
     architectures = [(f / "architecture.json").read_text() for f in (tmp_path, uninterrupted)]
@@ -107,8 +105,7 @@ def test_each_method_searches_the_table(method, tmp_path):
 def test_dry_run_prints_the_cost_and_leaves_no_folder(experiment, tmp_path):
     folder = tmp_path / "run"
     arguments = [f"experiment={experiment}", "dry_run=true", "logger=csv"]
-    status, output, errors = run("search.py", *arguments, f"hydra.run.dir={folder}")
-    assert status == 0, errors
+    output = succeed("search.py", *arguments, f"hydra.run.dir={folder}")
     for word in ("space", "architectures", "whole search"):
         assert any(line.startswith(word) for line in output.splitlines())
     assert not folder.exists()
