@@ -7,13 +7,19 @@ import csv
 import io
 import json
 import os
+import stat
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import yaml
+from yaml.composer import ComposerError
+from yaml.constructor import ConstructorError
 
 from lightning_nas.errors import InputError
+
+LARGEST_TEXT = 256 * 2**20  # bytes of a JSON, YAML or CSV file
+DEEPEST = 50  # levels of a YAML file
 
 
 def replace_file(path: Path, write: Callable[[Path], object]) -> None:
@@ -67,6 +73,38 @@ def write_csv(path: Path, names: Sequence[str], rows: Iterable[Mapping[str, Any]
     replace_text(path, text.getvalue())
 
 
+def read_text(path: Path) -> str:
+    """Return the text of a regular file in UTF-8.
+
+    Raises:
+        InputError: If the path is not a regular file (a pipe would block for ever), or the file is
+            too large or not UTF-8.
+        OSError: If the file does not exist or cannot be read.
+    """
+    status = path.stat()
+    if not stat.S_ISREG(status.st_mode):
+        raise InputError(f"{path}: not a regular file")
+    if status.st_size > LARGEST_TEXT:
+        raise InputError(f"{path}: damaged: {status.st_size:,} bytes are too many")
+    try:
+        return path.read_text(encoding="utf-8")
+    except UnicodeDecodeError as error:
+        raise InputError(f"{path}: damaged: not UTF-8 ({error.reason})") from None
+
+
+def parse_json(text: str) -> Any:
+    """Return the content of JSON text.
+
+    Raises:
+        ValueError: If the text is no JSON, is nested too deeply, or has a number with thousands of
+            digits.
+    """
+    try:
+        return json.loads(text)
+    except RecursionError:
+        raise ValueError("nested too deeply") from None
+
+
 def read_json(path: Path) -> dict[str, Any]:
     """Return the object in a JSON file.
 
@@ -74,7 +112,9 @@ def read_json(path: Path) -> dict[str, Any]:
         InputError: If the file is damaged or does not hold an object.
     """
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
+        content = parse_json(read_text(path))
+    except InputError:
+        raise
     except ValueError as error:
         raise InputError(f"{path}: damaged: {error}") from None
     if not isinstance(content, dict):
@@ -82,16 +122,49 @@ def read_json(path: Path) -> dict[str, Any]:
     return content
 
 
+class _StrictLoader(yaml.SafeLoader):
+    """Loader of YAML without tags of Python, aliases, duplicate keys and deep nesting.
+
+    A few lines of aliases can stand for more values than fit into memory.
+    """
+
+    depth = 0
+
+    def compose_node(self, parent: Any, index: Any) -> Any:
+        if self.check_event(yaml.AliasEvent):
+            event = self.get_event()
+            raise ComposerError(None, None, "aliases are not legal here", event.start_mark)
+        self.depth += 1
+        if self.depth > DEEPEST:
+            raise ComposerError(None, None, "nested too deeply", self.peek_event().start_mark)
+        node = super().compose_node(parent, index)
+        self.depth -= 1
+        return node
+
+    def construct_mapping(self, node: Any, deep: bool = False) -> Any:
+        names = set()
+        for key, _ in node.value:
+            if key.value in names:
+                raise ConstructorError(None, None, f"{key.value!r} stands twice", key.start_mark)
+            if isinstance(key, yaml.ScalarNode):
+                names.add(key.value)
+        return super().construct_mapping(node, deep)
+
+
 def read_yaml(path: Path) -> tuple[str, Any]:
-    """Return the text of a YAML file and its content. Tags that could run code are refused.
+    """Return the text of a YAML file and its content.
 
     Raises:
-        InputError: If the file is damaged.
+        InputError: If the file is damaged. The message names the line.
     """
+    text = read_text(path)
     try:
-        text = path.read_text(encoding="utf-8")
-        return text, yaml.safe_load(text)
-    except (UnicodeDecodeError, yaml.YAMLError) as error:
+        return text, yaml.load(text, _StrictLoader)
+    except yaml.MarkedYAMLError as error:
+        mark = error.problem_mark or error.context_mark
+        line = f"line {mark.line + 1}: " if mark else ""
+        raise InputError(f"{path}: damaged: {line}{error.problem or error.context}") from None
+    except (yaml.YAMLError, ValueError, RecursionError) as error:  # such as a number or a date
         raise InputError(f"{path}: damaged: {' '.join(str(error).split())}") from None
 
 
@@ -99,10 +172,13 @@ def read_csv(path: Path) -> list[dict[str, str]]:
     """Return the rows of a CSV file: text by column, with the names of the first line.
 
     Raises:
-        InputError: If the file is damaged.
+        InputError: If the file is damaged or a row has more cells than the first line.
     """
     try:
-        with path.open(newline="", encoding="utf-8") as file:
-            return list(csv.DictReader(file))
-    except (UnicodeDecodeError, csv.Error) as error:
+        rows = list(csv.DictReader(io.StringIO(read_text(path), newline="")))
+    except csv.Error as error:
         raise InputError(f"{path}: damaged: {error}") from None
+    for number, row in enumerate(rows, start=2):
+        if None in row:
+            raise InputError(f"{path}: damaged: line {number} has too many cells")
+    return rows

@@ -22,9 +22,11 @@ from lightning_nas.architecture.kinds import (
 )
 from lightning_nas.architecture.operation_names import CELL_RULES, OPERATION_NAMES, CellRules
 from lightning_nas.errors import InputError
-from lightning_nas.files import replace_text
+from lightning_nas.files import parse_json, read_text, replace_text
 
 VERSION = 1
+# A file from a stranger must not ask for a network that fills the memory of any machine.
+MOST_FILTERS, MOST_CELLS, MOST_LAYERS, MOST_PIXELS = 65_536, 1_000, 1_000, 1_024
 T = TypeVar("T")
 
 
@@ -45,12 +47,14 @@ def from_json(text: str, source: str = "architecture") -> Architecture:
         InputError: If the text is no valid architecture. The message names the first bad field.
     """
     try:
-        content = json.loads(text)
+        content = parse_json(text)
     except json.JSONDecodeError as error:
         raise InputError(
             f"{source}: not a whole JSON file (line {error.lineno}: {error.msg}); "
             "was it cut off? Write it again with search.py"
         ) from None
+    except ValueError as error:
+        raise InputError(f"{source}: damaged: {error}") from None
     return _Reader(source).architecture(content)
 
 
@@ -66,10 +70,10 @@ def read_architecture(path: Path) -> Architecture:
         InputError: If the file cannot be read or is not valid.
     """
     try:
-        text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        reason = getattr(error, "strerror", None) or "not a text file"
-        raise InputError(f"{path}: cannot be read ({reason.lower()})") from None
+        text = read_text(path)
+    except OSError as error:
+        reason = (error.strerror or str(error)).lower()
+        raise InputError(f"{path}: cannot be read ({reason})") from None
     return from_json(text, str(path))
 
 
@@ -102,8 +106,8 @@ class _Reader:
         return CellArchitecture(
             normal=self.cell(content.get("normal"), "normal", CELL_RULES[rules]),
             reduction=self.cell(content.get("reduction"), "reduction", CELL_RULES[rules]),
-            cells=self.integer(content.get("cells"), "cells", 1),
-            filters=self.integer(content.get("filters"), "filters", 1),
+            cells=self.integer(content.get("cells"), "cells", 1, MOST_CELLS),
+            filters=self.integer(content.get("filters"), "filters", 1, MOST_FILTERS),
             rules=rules,
         )
 
@@ -138,8 +142,10 @@ class _Reader:
 
     def macro_architecture(self, content: Mapping[str, Any]) -> MacroArchitecture:
         self.only(content, "", ("version", "kind", "layers", "filters"))
-        layers = self.each(content.get("layers"), "layers", self.layer, least=1)
-        return MacroArchitecture(layers, self.integer(content.get("filters"), "filters", 1))
+        layers = self.each(content.get("layers"), "layers", self.layer, 1, MOST_LAYERS)
+        return MacroArchitecture(
+            layers, self.integer(content.get("filters"), "filters", 1, MOST_FILTERS)
+        )
 
     def layer(self, content: object, where: str, index: int) -> MacroLayer:
         fields = self.mapping(content, where, ("operation", "skips"))
@@ -150,8 +156,8 @@ class _Reader:
 
     def chain_architecture(self, content: Mapping[str, Any]) -> ChainArchitecture:
         self.only(content, "", ("version", "kind", "layers", "repeats", "pools"))
-        layers = self.each(content.get("layers"), "layers", self.chain_layer, least=1)
-        repeats = self.integer(content.get("repeats", 1), "repeats", 1)
+        layers = self.each(content.get("layers"), "layers", self.chain_layer, 1, MOST_LAYERS)
+        repeats = self.integer(content.get("repeats", 1), "repeats", 1, MOST_CELLS)
         pools = self.states(content.get("pools", []), "pools", len(layers) - 1)
         return ChainArchitecture(layers, repeats, pools)
 
@@ -160,7 +166,7 @@ class _Reader:
         return ChainLayer(
             self.pair(fields.get("kernel"), f"{where}.kernel"),
             self.pair(fields.get("stride"), f"{where}.stride"),
-            self.integer(fields.get("filters"), f"{where}.filters", 1),
+            self.integer(fields.get("filters"), f"{where}.filters", 1, MOST_FILTERS),
             self.states(fields.get("inputs"), f"{where}.inputs", index - 1),
         )
 
@@ -173,15 +179,15 @@ class _Reader:
         edges = len(EDGES)
         return EdgeCellArchitecture(
             self.each(content.get("operations"), "operations", operation, edges, edges),
-            self.integer(content.get("filters"), "filters", 1),
-            self.integer(content.get("cells"), "cells", 1),
+            self.integer(content.get("filters"), "filters", 1, MOST_FILTERS),
+            self.integer(content.get("cells"), "cells", 1, MOST_CELLS),
         )
 
     def pair(self, value: object, where: str) -> tuple[int, int]:
         """Return two whole numbers of at least 1, the vertical one first."""
 
         def size(value: object, where: str, _: int) -> int:
-            return self.integer(value, where, 1)
+            return self.integer(value, where, 1, MOST_PIXELS)
 
         vertical, horizontal = self.each(value, where, size, 2, 2)
         return vertical, horizontal

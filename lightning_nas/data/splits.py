@@ -15,10 +15,10 @@ from lightning_nas.errors import InputError
 
 @dataclass(frozen=True)
 class Splits:
-    """Indices of the images of each split: validation in random order, the others ascending.
+    """Indices of the images of each split. The validation split is shuffled.
 
-    Many data sets are sorted by class. Shared weights are scored with the statistics of each batch,
-    and a batch of one class has misleading statistics.
+    Many data sets are sorted by class. ENAS scores with the batch norm statistics of each batch,
+    which a batch of a single class would distort.
     """
 
     train: Tensor
@@ -41,7 +41,8 @@ def make_splits(
         test_fraction: Fraction of the images held out for testing without an official test split.
 
     Raises:
-        InputError: If ``validation`` is out of range, or a split lacks an image of some class.
+        InputError: If ``validation`` is out of range, or a split that is made here would lack an
+            image of some class. Official splits are not checked.
     """
     given = [part for part in (data.validation, data.test) if part is not None]
     train = _remove(torch.arange(len(data.labels)), torch.cat([*given, torch.arange(0)]))
@@ -75,7 +76,7 @@ def count_held_out(validation: int | float, available: int) -> int:
 def hold_out(
     indices: Tensor, size: int, data: LabelledImages, generator: torch.Generator
 ) -> tuple[Tensor, Tensor]:
-    """Divide ``indices`` into the rest and ``size`` held-out images with equal class proportions.
+    """Divide ``indices`` into the rest and ``size`` held-out images, with equal class proportions.
 
     Raises:
         InputError: If one of the two parts would lack images of a class.
@@ -103,7 +104,9 @@ def _check_counts(size: int, counts: list[int], classes: list[str]) -> None:
 
 
 def _class_shares(size: int, counts: list[int]) -> list[int]:
-    """Return the number of images to hold out of each class: in proportion, at least 1 in a part.
+    """Return the number of images to hold out of each class, in proportion to the class sizes.
+
+    Each of the two parts gets at least one image of each class.
 
     >>> _class_shares(5, [10, 10, 2])
     [2, 2, 1]

@@ -1,7 +1,7 @@
 """Executor that evaluates architectures on Ray's workers, on this machine or on a cluster.
 
 A worker is a process that evaluates many children, so a worker imports torch and loads the images
-only once. If a worker dies, only the child of this worker is lost.
+only once. If a worker dies, only its child is affected: the child starts again in another worker.
 """
 
 import math
@@ -71,9 +71,9 @@ class RayExecutor:
         retries: Number of restarts of a child whose worker died, at least 0.
 
     Raises:
-        InputError: If Ray is not installed, if the cluster does not answer within 5 seconds, if the
-            cluster cannot be joined within 15 seconds, or if the resources are too small for one
-            child.
+        InputError: If Ray is not installed, if a number is out of its range, if the cluster does
+            not answer within 5 seconds or cannot be joined within 15 seconds, or if ``slots`` is
+            None and the resources are too small for one child.
     """
 
     def __init__(
@@ -93,7 +93,7 @@ class RayExecutor:
                 f"got {slots}, {cpus}, {gpus} and {retries}"
             )
         self.retries = retries
-        self.threads = max(1, int(cpus))  # torch threads of a worker
+        self.threads = max(1, int(cpus))  # of torch in a worker, to estimate the cost
         self.penalty = getattr(evaluate, "penalty", 0.0)
         self.time_limit: float | None = getattr(evaluate, "time_limit", None)
         self._idle: list[Any] = []  # workers
@@ -227,9 +227,9 @@ def _start_ray(address: str, cpus: float | None) -> None:
 
 
 def _find_address(address: str) -> str:
-    """Return HOST:PORT of the head.
+    """Return the address HOST:PORT of the head node of the cluster.
 
-    The function checks first that the head answers, because Ray would wait for minutes.
+    The function first checks that the head node answers: Ray itself would wait for minutes.
     """
     head = address
     if address == "auto":

@@ -167,8 +167,6 @@ def _docstring(architecture: Architecture, network: nn.Module, settings: Mapping
             figure = [] if set(given) & SIZES else [published.figure]
             source = ". ".join([published.paper, *figure, published.link])  # a link ends its line
             paragraphs = [f"The published architecture {name}.", source]
-    if given:
-        paragraphs.append(f"Built with {', '.join(f'{n}={v!r}' for n, v in given.items())}.")
     channels = settings.get("in_channels", 3)
     size = settings.get("image_size") or IMAGE_SIZE[settings.get("stem", "cifar")]
     cost = measure(network, channels, size)

@@ -27,9 +27,11 @@ def _run_judge(options: argparse.Namespace) -> None:
     from lightning_nas.callbacks.interrupt import Interrupted  # imports torch: too slow for --help
     from lightning_nas.judge.judge import judge_run
 
+    arguments = vars(options)
+    del arguments["config_dir"]  # read where the configuration of the run is checked
     try:
         with print_user_errors():
-            judge_run(**vars(options))
+            judge_run(**arguments)
     except Interrupted as interrupted:
         print(f"interrupted by {interrupted}; to resume: the same command", file=sys.stderr)
         sys.exit(interrupted.exit_code)
@@ -50,6 +52,11 @@ def _make_parser() -> argparse.ArgumentParser:
     ):
         help_text = text if default is None else f"{text} (default: {default})"
         parser.add_argument(f"--{name}", type=int, default=default, help=help_text, metavar="N")
+    parser.add_argument(
+        "--config-dir",
+        metavar="DIR",
+        help="folder of your own configurations, if the search used code of your own",
+    )
     parser.add_argument(
         "settings",
         nargs="*",

@@ -5,7 +5,8 @@ Each epoch has three phases:
 1. For each batch of the training split: sample an architecture and take a step on its weights.
 2. Score the random arm on validation images. Nothing learns from the random arm.
 3. For each controller step: sample a few architectures, score them on validation images, and take
-   a REINFORCE step on the controller. The reward is the accuracy.
+   a REINFORCE step on the controller. The reward is the accuracy on a share of the batch, and the
+   controller adds an entropy bonus.
 
 At the end: sample architectures, rank them on the whole validation split, and choose the best one.
 

@@ -2,13 +2,14 @@
 
 import argparse
 import sys
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 
 from lightning_nas.errors import InputError
 from lightning_nas.report.html import write_report
 from lightning_nas.report.several import write_common_report
 from lightning_nas.storage.run_folder import RunFolder, find_common_parent
+from lightning_nas.trust import find_named
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -26,9 +27,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
         type=Path,
         help="file of the page for several runs (default: report.html beside them)",
     )
+    parser.add_argument(
+        "--config-dir",
+        action="append",
+        default=[],
+        type=Path,
+        help="folder of your own configurations, if the search used a space or an operation of "
+        "your own; repeat it for several",
+    )
     options = parser.parse_args(arguments)
     try:
-        print(_write_reports(options.run, options.output))
+        named = find_named((), options.config_dir)
+        print(_write_reports(options.run, options.output, named))
     except InputError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
@@ -38,16 +48,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return 0
 
 
-def _write_reports(given: Sequence[Path], output: Path | None) -> Path:
+def _write_reports(given: Sequence[Path], output: Path | None, named: Collection[str]) -> Path:
     folders = [folder for path in given for folder in _find_runs(path)]
     if len(folders) == 1:
         if output is not None:
             raise InputError(
                 f"-o {output}: only for several runs; the report of one run is in its folder"
             )
-        return write_report(folders[0])
+        return write_report(folders[0], named)
     path = output or RunFolder(find_common_parent(folders)).report
-    return write_common_report(folders, path, found=set(folders) - set(given))
+    return write_common_report(folders, path, found=set(folders) - set(given), named=named)
 
 
 def _find_runs(path: Path) -> list[Path]:

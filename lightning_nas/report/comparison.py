@@ -48,8 +48,9 @@ class Comparison:
         when: Name of the compared part of the search, for a table.
         search: Mean reward of the architectures that the method sampled.
         random_arm: Mean reward of the random arm.
-        difference: ``search`` minus ``random_arm``, with the verdict.
-        unit: Name of the values that are too few if the verdict is ``NOT_ENOUGH``.
+        difference: Difference of the two, with the verdict. For ENAS it is the mean of the
+            differences of the epochs.
+        unit: What was counted, for the message that there are too few.
     """
 
     when: str
@@ -70,7 +71,10 @@ def list_rewards(trials: Sequence[Trial]) -> list[float]:
 
 
 def mean_reward(trials: Sequence[Trial]) -> Mean:
-    """Return the mean reward of trials. A trial and its copies count as one evaluation."""
+    """Return the mean reward of trials, with its interval.
+
+    Copies count in the mean. For the interval, a trial and its copies are one evaluation.
+    """
     roots = [trial.number if trial.same_as is None else trial.same_as for trial in trials]
     return estimate_mean(list_rewards(trials), roots)
 
@@ -224,7 +228,8 @@ def describe_verdict(record: RunRecord) -> dict[str, str]:
     """Return the verdict: whether the search beat random search.
 
     Returns:
-        ``answer``: a word or two. ``tone``: a CSS class. ``words``: one or two sentences.
+        ``answer``: a short answer, possibly empty. ``words``: text that continues the answer.
+        ``tone``: a CSS class.
     """
     if record.is_random_search:
         words = "all architectures are sampled uniformly, so there is no comparison."

@@ -1,7 +1,7 @@
 """``report.html``: a search on one page, without internet access, scripts or other files."""
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -48,7 +48,7 @@ SECTIONS = {  # titles, by key of the content of the page
 IDS = {"arms": "arms-beside"}  # HTML id of a section; the key is already the id of a chart
 
 
-def write_report(folder: Path) -> Path:
+def write_report(folder: Path, named: Collection[str] = ()) -> Path:
     """Write ``report.html`` atomically into the run folder of a search; return its path.
 
     The content depends only on the run folder and the working directory.
@@ -56,7 +56,7 @@ def write_report(folder: Path) -> Path:
     Raises:
         InputError: If the folder is not the run folder of a search, or no trial has ended yet.
     """
-    record = read_run(folder)
+    record = read_run(folder, named)
     path = RunFolder(folder).report
     replace_text(path, render_page("run.html", build_page(record)))
     return path

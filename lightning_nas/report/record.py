@@ -4,7 +4,7 @@ The journal is opened read-only, so that a running search can have a report too.
 compute the statistics and draw the charts. This module must not import Hydra.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from functools import cached_property
@@ -24,6 +24,7 @@ from lightning_nas.search.result import RankedArchitecture, decode_trials
 from lightning_nas.spaces.base import Space
 from lightning_nas.storage.run_folder import COMPLETE, INTERRUPTED, RunFolder, shell_path
 from lightning_nas.storage.trial import DERIVED, FINALIST, POLICY, RANDOM, Proposal, Trial, best_of
+from lightning_nas.trust import check_recorded
 
 TOP = 10
 # Class paths in configurations. The run folders of older versions have no other mark of these two.
@@ -193,17 +194,24 @@ class RunRecord:
         return decode_trials([*first, *rest][:TOP], self.decode)
 
 
-def read_run(folder: Path) -> RunRecord:
+def read_run(folder: Path, named: Collection[str] = ()) -> RunRecord:
     """Read the run folder of a search.
 
+    Args:
+        folder: The run folder.
+        named: Classes outside of this package that the configuration may name (``trust.py``).
+
     Raises:
-        InputError: If the folder is not the run folder of a search, or if a file is damaged.
+        InputError: If the folder is not the run folder of a search, if a file is damaged, or if its
+            space or an operation is not trusted.
         NoTrialsError: If no trial has ended yet.
     """
     run = RunFolder(folder)
     configuration, config = _read_settings(run)
     if "space" not in config:
         raise InputError(f"{folder}: the folder of a training; only a search has a report")
+    for group in ("operations", "space"):
+        check_recorded(config, run.config, named, group)
     register_operations(config.get("operations"))  # before the space looks up operation names
     space = _build_space(config, run.config)
     trials, written = _read_trials(run)
@@ -256,8 +264,8 @@ def _build_space(config: Mapping[str, Any], path: Path) -> Space:
     try:
         settings: Any = OmegaConf.to_container(OmegaConf.create(dict(config)).space, resolve=True)
         kind: Any = locate(settings["_target_"])
-        if kind is None:
-            raise InputError(f"{path}: its space {settings['_target_']} cannot be imported here")
+        if not (isinstance(kind, type) and issubclass(kind, Space)):
+            raise InputError(f"{path}: its space {settings['_target_']} is no space, or not here")
         space: Space = kind(**{k: v for k, v in settings.items() if not k.startswith("_")})
     except (ErrorDuringImport, OmegaConfBaseException, KeyError, TypeError) as error:
         reason = " ".join(str(error).split())

@@ -40,7 +40,10 @@ Curve = tuple[list[float], list[float]]
 
 
 def write_common_report(
-    folders: Sequence[Path], path: Path, found: Collection[Path] = frozenset()
+    folders: Sequence[Path],
+    path: Path,
+    found: Collection[Path] = frozenset(),
+    named: Collection[str] = (),
 ) -> Path:
     """Write one page for several searches, in one step, and return its path.
 
@@ -49,6 +52,7 @@ def write_common_report(
         path: File to write.
         found: Those of ``folders`` that the user did not name. They are left out if they have no
             trials yet.
+        named: Classes outside of this package that a run may name (``trust.py``).
 
     Raises:
         InputError: If a folder is not that of a search, is given twice, or has no trials.
@@ -58,7 +62,7 @@ def write_common_report(
     records, empty = [], []
     for folder in folders:
         try:
-            records.append(read_run(folder))
+            records.append(read_run(folder, named))
         except NoTrialsError:
             if folder not in found:
                 raise

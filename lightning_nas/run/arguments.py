@@ -4,25 +4,35 @@
 module adds. The module must not import torch, because ``--help`` has to be fast.
 """
 
-import json
 import os
 import re
 import shutil
 import sys
+from collections.abc import Mapping
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, OmegaConf
 
 from lightning_nas.errors import InputError
 from lightning_nas.storage.run_folder import RunFolder
+from lightning_nas.trust import check_recorded, find_named
 
+CONFIGS = Path(__file__).parents[2] / "configs"
 PROCESS_COUNTS = ("WORLD_SIZE", "SLURM_STEP_NUM_TASKS")  # set by torchrun and by srun
 OPTIMIZER_GROUPS = ("module.frozen_stages", "module.stage_factor")  # settings of parameter groups
 IMAGE_SIZES = ("data.image_size", "data.crop")
 SEARCH_ONLY = ("data.batch_size",)  # data settings of a search that a training does not take
-PROJECT_PROVIDERS = ("hydra", "main", "schema")  # Hydra's names of the sources of every run
+PROJECT_PROVIDERS = ("hydra", "main", "schema")  # Hydra's names for what the project provides
+CONFIG_FLAGS = ("--config-dir", "-cd")
+VALUE_FLAGS = (*CONFIG_FLAGS, "--config-name", "-cn", "--package", "-p", "--cfg", "-c")
+# Settings that a run folder may pass on to a training. Others, such as Hydra's, could run code.
+RECORDED = re.compile(
+    r"\+{0,2}((recipe|debug|data)=[\w/-]+|threads=\d+|(network|module|trainer|data)(\.[a-z]\w*)+=.*)",
+    re.DOTALL,
+)
 LAUNCHER_PACKAGE = "hydra_plugins.hydra_submitit_launcher"
 INSTALL_LAUNCHER = "pip install hydra-submitit-launcher==1.2.0"
 HYDRA_REFERENCE = re.compile(r"\$\{hydra:([^${}]+)\}")
@@ -32,14 +42,15 @@ LAUNCHERS = ("slurm", "submitit_slurm", "submitit_local")
 def complete_arguments(arguments: list[str]) -> list[str]:
     """Add the arguments that ``resume=RUN``, ``architecture=RUN`` or ``weights=RUN`` implies.
 
-    Complete arguments do not change. Lightning passes complete arguments to its other processes.
+    Arguments with ``--config-path`` are returned unchanged: Lightning starts its other processes
+    with arguments that are already complete.
 
     Raises:
         InputError: If RUN of ``resume`` is not a run folder; if a resumed run cannot take an
             argument; if several processes have no common run folder; if the run folder already
             holds a run; or if ``hydra/launcher`` cannot work on this machine.
     """
-    if "--config-path" in arguments:  # complete
+    if "--config-path" in arguments:
         return arguments
     check_launcher(_get_value(arguments, "hydra/launcher"))
     if _get_value(arguments, "resume") not in (None, "", "null"):
@@ -52,8 +63,7 @@ def complete_arguments(arguments: list[str]) -> list[str]:
             "hydra.run.dir=RUN"
         )
     # only the first process checks: the other processes may find the results of the first
-    is_first = os.environ.get("LOCAL_RANK", "0") == "0"
-    if folder and is_first and RunFolder(folder).has_begun and not is_restarted_job():
+    if folder and is_first_of_launcher() and RunFolder(folder).has_begun and not is_restarted_job():
         raise InputError(
             f"hydra.run.dir={folder} holds a run; continue it with resume={folder}, or choose "
             "another folder"
@@ -65,24 +75,28 @@ def add_resume_arguments(arguments: list[str]) -> list[str]:
     """Replace ``resume=RUN`` by arguments with which Hydra reads the configuration of RUN.
 
     Raises:
-        InputError: If RUN is not a run folder, or if an argument is a setting without a dot or a
-            setting that the checkpoint holds.
+        InputError: If RUN is not a run folder or names code that is not trusted, or if an argument
+            is a setting without a dot or a setting that the checkpoint holds.
     """
     resume_path = str(_get_value(arguments, "resume"))
     RunFolder(resume_path).check_is_run("resume")
     rest = [argument for argument in arguments if _get_name(argument) != "resume"]
-    for argument in rest:
+    for argument in list_settings(rest):
         name = _get_name(argument)
         if any(part in name for part in (".optimizer.", ".scheduler.", *OPTIMIZER_GROUPS)):
             raise InputError(
                 f"{argument}: the checkpoint holds this setting, so a resume cannot change it; "
                 "begin a new run"
             )
-        if not argument.startswith("-") and "." not in name:
+        if "." not in name:
             raise InputError(
                 f"{argument}: a resume takes only settings with a dot, such as method.samples=300"
             )
     run = RunFolder(Path(resume_path).resolve())
+    _, config = run.read_config()
+    for name in {"hydra", "defaults"} & set(config):  # Hydra would obey it before any check
+        raise InputError(f"{run.config}: {name} is no setting of a run")
+    check_recorded(config, run.config, find_trusted_names(arguments))
     return [
         *("--config-path", str(run.hydra), "--config-name", run.config.stem),
         f"hydra.run.dir={run}",
@@ -97,8 +111,13 @@ def add_run_arguments(arguments: list[str]) -> list[str]:
 
     The arguments of the user come last and replace added arguments. If the user chooses ``data``,
     no argument about data is added. ``recipe=finetune`` is the default for weights. If RUN used
-    configurations or operations from outside of the project, the arguments for them are added. In a
-    mode other than ``fit``, only the arguments for operations are added.
+    operations from outside of the project, the arguments for them are added. If ``mode`` is not
+    ``fit``, only the arguments for operations are added. If the user chooses ``recipe``, the
+    recommended settings are left out; with ``debug``, the data too.
+
+    Raises:
+        InputError: If RUN names code that is not trusted, recommends a setting other than those of
+            ``RECORDED``, or used data whose configuration is neither here nor in ``--config-dir``.
     """
     weights = _get_value(arguments, "weights")
     runs = [RunFolder.find(_get_value(arguments, "architecture")), RunFolder.find(weights)]
@@ -111,22 +130,24 @@ def add_run_arguments(arguments: list[str]) -> list[str]:
     run = runs[0] or runs[1]
     if run is None:
         return arguments
-    config, hydra = load_raw_configuration(run), run.read_hydra_config()
+    config, hydra = load_configuration(run, "data"), run.read_hydra_config()
     recommended = str(OmegaConf.select(config, "train_with", default="")).split()
     data = _list_data_arguments(config, hydra)
+    for setting in (*recommended, *data):
+        _check_recommended(setting, run)
     names = set(map(_get_name, arguments))
     if names & {"recipe", "debug"}:  # recommended settings fit only the recommended recipe
         recommended = []
     if "debug" in names | set(map(_get_name, recommended)):  # debug chooses the data
         data = []
-    search_path = _list_search_path_arguments(hydra["runtime"])
     added = [
         argument
-        for argument in (*search_path, *operations, *recommended, *data)
+        for argument in (*operations, *recommended, *data)
         if _get_name(argument) not in names
         and _get_name(argument) not in SEARCH_ONLY
         and not ("data" in names and _get_name(argument).split(".")[0] == "data")
     ]
+    _check_data_is_known(added, arguments, run)
     if added:
         _print_added(str(run), added, arguments)
     return _insert_settings(arguments, added)
@@ -145,10 +166,14 @@ def _list_operation_arguments(arguments: list[str], runs: list[RunFolder]) -> li
     added = dict.fromkeys(
         f"++operations.{rules}.{name}={factory}"
         for run in runs
-        for rules, factories in (run.read_config()[1].get("operations") or {}).items()
+        for rules, factories in _read_operations(run).items()
         for name, factory in factories.items()
     )
     return [argument for argument in added if _get_name(argument) not in names]
+
+
+def _read_operations(run: RunFolder) -> Mapping[str, Mapping[str, str]]:
+    return load_configuration(run, "operations").get("operations") or {}
 
 
 def _list_data_arguments(config: DictConfig, hydra: dict[str, Any]) -> list[str]:
@@ -164,14 +189,22 @@ def _list_data_arguments(config: DictConfig, hydra: dict[str, Any]) -> list[str]
     return data
 
 
-def _list_search_path_arguments(runtime: dict[str, Any]) -> list[str]:
-    """Return the argument for configurations outside of the project; empty without any."""
-    paths = [
-        f"{source['schema']}://{source['path']}"
-        for source in runtime["config_sources"]
-        if source["provider"] not in PROJECT_PROVIDERS
-    ]
-    return [f"hydra.searchpath={json.dumps(paths)}"] if paths else []
+def _check_recommended(setting: str, run: RunFolder) -> None:
+    """Raise InputError for a recorded setting that could do more than set a number or a name."""
+    if not RECORDED.fullmatch(setting) or "_target_" in setting:
+        raise InputError(f"{run}: recommends {setting!r}, which a run folder may not set")
+    check_recorded({"value": setting}, run.config)
+
+
+def _check_data_is_known(added: list[str], arguments: list[str], run: RunFolder) -> None:
+    """Raise InputError if the data of a run are a configuration that this command cannot find."""
+    for name in (one.partition("=")[2] for one in added if one.startswith("data=")):
+        folders = [CONFIGS, *find_config_folders(arguments)]
+        if not any((folder / "data" / f"{name}.yaml").exists() for folder in folders):
+            raise InputError(
+                f"{run}: its data={name} is a configuration from outside of this project; if you "
+                "trust it, give its folder: --config-dir DIR, or choose other data: data=NAME"
+            )
 
 
 def _print_added(source: str, added: list[str], arguments: list[str]) -> None:
@@ -179,6 +212,41 @@ def _print_added(source: str, added: list[str], arguments: list[str]) -> None:
     shows_configuration = any(argument.startswith(("--cfg", "-c")) for argument in arguments)
     text = f"added for {source}: {' '.join(added)}"
     print(text, file=sys.stderr if shows_configuration else sys.stdout)
+
+
+def list_settings(arguments: list[str]) -> list[str]:
+    """Return the arguments without flags such as ``-m`` or ``--config-dir DIR``."""
+    values = {i + 1 for i, word in enumerate(arguments) if word in VALUE_FLAGS}
+    return [a for i, a in enumerate(arguments) if i not in values and not a.startswith("-")]
+
+
+def find_config_folders(arguments: list[str]) -> list[Path]:
+    """Return the folders of configurations that the user gives on the command line."""
+    pairs = zip(arguments, [*arguments[1:], ""], strict=True)
+    folders = [following for word, following in pairs if word in CONFIG_FLAGS]
+    folders += [a.partition("=")[2] for a in arguments if a.startswith("--config-dir=")]
+    search_path = _get_value(arguments, "hydra.searchpath") or ""
+    folders += re.findall(r"file://([^,\]\"']+)", search_path)
+    return [Path(folder) for folder in folders if folder]
+
+
+def find_trusted_names(arguments: list[str] | None = None) -> set[str]:
+    """Return the classes and functions that the user's own command and configurations name.
+
+    Args:
+        arguments: Arguments of the command; None = those of the running command.
+    """
+    if arguments is not None:
+        return find_named(list_settings(arguments), find_config_folders(arguments))
+    if not HydraConfig.initialized():  # the command judges or prepares a run
+        return find_trusted_names(sys.argv[1:])
+    hydra = HydraConfig.get()  # a job of submitit has other words in sys.argv
+    folders = [
+        source.path
+        for source in hydra.runtime.config_sources
+        if source.schema == "file" and source.provider not in PROJECT_PROVIDERS
+    ]
+    return find_named(hydra.overrides.task, folders)
 
 
 def _get_name(argument: str) -> str:
@@ -193,26 +261,34 @@ def _get_value(arguments: list[str], name: str) -> str | None:
 # ---- configurations of earlier runs --------------------------------------------------------------
 
 
-def load_raw_configuration(run: RunFolder) -> DictConfig:
+def load_configuration(run: RunFolder, group: str | None = None) -> Any:
     """Return the configuration of a run as written: references are not resolved.
 
+    Args:
+        run: The run folder.
+        group: The group of settings that will be used: only this group, and those that it refers
+            to, are checked. None = all groups.
+
     Raises:
-        InputError: If the folder holds no run, or the file is damaged.
+        InputError: If the folder holds no run, the file is damaged, or the checked groups name code
+            that is not trusted (``trust.py``).
     """
-    config: Any = OmegaConf.create(run.read_config()[0])
-    return config
+    text, content = run.read_config()
+    check_recorded(content, run.config, find_trusted_names(), group)
+    return OmegaConf.create(text)
 
 
 def read_run_configuration(run: Path) -> DictConfig:
-    """Return the configuration of an earlier run, with the current path of the run folder.
+    """Return the configuration of an earlier run, with its references to Hydra replaced.
 
-    References to the configuration of Hydra (``${hydra:...}``) are replaced by their values.
+    References to the configuration of Hydra (``${hydra:...}``) are replaced by their values. The
+    folder may have been moved: paths into it are replaced by its current path.
 
     Raises:
         InputError: If ``run`` is not a run folder.
     """
     folder = RunFolder(run)
-    config = load_raw_configuration(folder)
+    config = load_configuration(folder)
     hydra = OmegaConf.create(folder.read_hydra_config())
     hydra.runtime.output_dir = str(run.resolve())  # the folder may have been moved
 
@@ -225,11 +301,13 @@ def read_run_configuration(run: Path) -> DictConfig:
             return HYDRA_REFERENCE.sub(lambda match: str(OmegaConf.select(hydra, match[1])), value)
         return value
 
-    return OmegaConf.create(replace_references(OmegaConf.to_container(config)))
+    replaced = replace_references(OmegaConf.to_container(config))
+    check_recorded(replaced, folder.config, find_trusted_names())
+    return OmegaConf.create(replaced)
 
 
 # ---- jobs of a SLURM cluster ---------------------------------------------------------------------
-# ``hydra/launcher=slurm`` submits each run of ``-m`` to SLURM through submitit. SLURM queues a job
+# ``hydra/launcher=slurm`` submits each run of ``-m`` to SLURM through submitit, which queues a job
 # again after its time limit or a preemption. The job then continues after its last complete epoch.
 
 
@@ -248,6 +326,12 @@ def check_launcher(name: str | None) -> None:
             f"hydra/launcher={name}: srun not found; start the command on a machine with SLURM, or "
             "use hydra/launcher=submitit_local"
         )
+
+
+def is_first_of_launcher() -> bool:
+    """Return whether this is the first process of torchrun or srun, or the only one."""
+    rank = os.environ.get("LOCAL_RANK", os.environ.get("SLURM_LOCALID", "0"))
+    return rank == "0"
 
 
 def is_restarted_job() -> bool:

@@ -12,7 +12,7 @@ from hydra.errors import HydraException, InstantiationException
 from omegaconf.errors import OmegaConfBaseException
 
 from lightning_nas.errors import as_user_error
-from lightning_nas.run.arguments import complete_arguments
+from lightning_nas.run.arguments import complete_arguments, is_first_of_launcher
 
 INPUT_ERROR_STATUS = 2
 CONFIGURATION_ERRORS = (HydraException, OmegaConfBaseException)
@@ -42,7 +42,9 @@ def run_command(main: Callable[[], None]) -> None:
         code = getattr(error, "exit_code", None)
         if code is None:
             raise
-        if not _is_first_process():  # on status > 0 Lightning kills the first, which may be saving
+        if (
+            not is_first_of_launcher()
+        ):  # on status > 0 Lightning kills the first, which may be saving
             sys.exit(0)
         command = f"python {sys.argv[0]} resume={error.run}"  # type: ignore[attr-defined]
         print(f"interrupted by {error}; to continue: {command}", file=sys.stderr)
@@ -74,15 +76,10 @@ def exit_with_error(error: BaseException) -> None:
 
     Hydra's lists of search paths are left out.
     """
-    if _is_first_process():
+    if is_first_of_launcher():
         text = re.split("(?:Config s|S)earch path:", str(error))[0]
         text = text.removeprefix("In 'search': ").removeprefix("In 'train': ")
         text = text.replace("\n\nAvailable options", "; available options")
         text = re.sub(r"To append to your config use \S+", "All settings: --cfg job", text)
         print(f"error: {' '.join(text.split())}", file=sys.stderr)
     sys.exit(INPUT_ERROR_STATUS)
-
-
-def _is_first_process() -> bool:
-    rank = os.environ.get("LOCAL_RANK", os.environ.get("SLURM_LOCALID", "0"))
-    return rank == "0"

@@ -13,7 +13,7 @@ from lightning_nas.architecture import Architecture
 from lightning_nas.data.base import ImageData
 from lightning_nas.errors import InputError, list_some
 from lightning_nas.published import load_architecture
-from lightning_nas.run.arguments import load_raw_configuration
+from lightning_nas.run.arguments import load_configuration
 from lightning_nas.storage.run_folder import RunFolder
 from lightning_nas.weights.blueprint import Blueprint
 from lightning_nas.weights.load import Weights
@@ -95,7 +95,7 @@ def _read_weights_settings(weights: Weights, source: str) -> dict[str, Any]:
     if weights.blueprint is not None:
         return dict(weights.blueprint.settings)
     run = RunFolder.find(source)
-    supernet = OmegaConf.select(load_raw_configuration(run), "supernet") if run else None
+    supernet = OmegaConf.select(load_configuration(run, "supernet"), "supernet") if run else None
     if not supernet:
         return {}
     return {"filters": supernet.get("filters"), "cells": supernet.get("cells"), "stem": "cifar"}
@@ -116,7 +116,7 @@ def choose_data_of_weights(cfg: DictConfig, blueprint: Blueprint) -> str | None:
     arguments = HydraConfig.get().overrides.task
     run = RunFolder.find(str(cfg.weights))
     if run is not None and not any(argument.startswith("data=") for argument in arguments):
-        cfg.data = load_raw_configuration(run).data
+        cfg.data = load_configuration(run, "data").data
         dotted = [argument for argument in arguments if argument.startswith("data.")]
         cfg.data = OmegaConf.merge(cfg.data, OmegaConf.from_dotlist(dotted).get("data", {}))
         name = run.read_choices().get("data")

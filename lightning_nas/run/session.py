@@ -24,7 +24,8 @@ from lightning_nas.data.base import ImageData
 from lightning_nas.errors import InputError, as_user_error, log_and_continue
 from lightning_nas.layers.operations import register_operations
 from lightning_nas.report.html import write_report
-from lightning_nas.run.arguments import is_restarted_job
+from lightning_nas.report.record import NoTrialsError
+from lightning_nas.run.arguments import find_trusted_names, is_restarted_job
 from lightning_nas.run.checks import check_settings
 from lightning_nas.storage.run_folder import COMPLETE, INTERRUPTED, RunFolder, display_path
 
@@ -40,12 +41,13 @@ class RunSession:
 
     Args:
         cfg: The composed configuration. The constructor sets ``cfg.resume`` if SLURM has
-            restarted the job.
+            restarted the job and the folder holds a run.
 
     Attributes:
         folder: The run folder.
         facts: Content of ``summary.json`` so far.
-        status: ``INTERRUPTED`` until the command has ended, then ``COMPLETE``.
+        status: ``COMPLETE`` if the command has succeeded; ``INTERRUPTED`` before, and after an
+            error.
         writes_results: Whether ``finish`` writes summary and report; false in a dry run.
         removes_empty_folder: Whether ``finish`` removes a folder without results; true in a dry
             run.
@@ -188,10 +190,12 @@ def write_report_safely(folder: Path) -> None:
         f"the report failed, all results are saved; to write the report: {command}"
     ):
         try:
-            write_report(folder)
-        except InputError as error:  # the search stopped before its first trial
+            write_report(folder, find_trusted_names())
+        except NoTrialsError as error:
             log.info("no report: %s", error)
-        except KeyboardInterrupt:  # a second Ctrl-C while the report is written
+        except InputError as error:
+            log.warning("no report: %s; to write it: %s", error, command)
+        except KeyboardInterrupt:
             log.warning("no report; to write the report: %s", command)
 
 

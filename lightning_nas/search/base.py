@@ -37,11 +37,12 @@ class Search(LightningModule, ABC):
     Attributes:
         result: Result of the search; None before the end of the search.
         journal: Open journal; None before the fit.
-        scored: Number of evaluated architectures.
+        scored: Number of trials in the journal; ``TrialSearch`` sets it at the end.
         poll: Function to call while the search waits; it may raise an exception to stop the search.
         watch: Function that ``TrialSearch`` calls with each trial that ends.
         budget: Budget that weighs the rewards of trials.
-        new_trials: Trials of the latest update that ``take_new_trials`` has not returned yet.
+        new_trials: Trials of the latest batch (ENAS: of the latest epoch) that
+            ``take_new_trials`` has not returned yet.
     """
 
     def __init__(
@@ -101,10 +102,13 @@ class Search(LightningModule, ABC):
 
     @abstractmethod
     def list_best(self, count: int) -> list[Trial]:
-        """Return at most ``count`` trials, the best so far, by falling reward."""
+        """Return at most ``count`` trials, the best so far, in descending order of reward.
+
+        With shared weights, these are the best trials of the last epoch.
+        """
 
     def take_new_trials(self) -> list[Trial]:
-        """Return the trials of the latest update and forget them.
+        """Return the trials of the latest batch (ENAS: of the latest epoch) and forget them.
 
         A second call before the next update returns an empty list. The random arm and the
         finalists are left out.
@@ -135,7 +139,7 @@ class Search(LightningModule, ABC):
         """Evaluate the best trials again, with longer trainings, as finalists.
 
         Returns:
-            The finalists by falling reward.
+            The finalists in descending order of reward.
 
         Raises:
             InputError: If all finalists fail.

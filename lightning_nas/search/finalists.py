@@ -76,7 +76,7 @@ def evaluate_finalists(
         poll: Function to call while a finalist trains; it may raise an exception to stop.
 
     Returns:
-        The finalists by falling reward, without those that failed.
+        The finalists in descending order of reward, without those that failed.
 
     Raises:
         InputError: If all finalists fail.

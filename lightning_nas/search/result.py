@@ -23,7 +23,8 @@ class SearchResult:
     """The chosen architecture, and the rewards of the search and of its random arm.
 
     Args:
-        top: Best architectures by falling reward, the chosen one first; the finalists, if any.
+        top: Best architectures (the finalists, if any) in descending order of reward. The first one
+            is the chosen one.
         sampled: Rewards of the architectures that the method sampled.
         uniform: Rewards of the random arm, evaluated in the same way; may be empty.
         how: Description of the evaluation, for a console line.

@@ -1,8 +1,9 @@
 """The data loader of a ``TrialSearch``: a stream of trials, in batches.
 
 The stream keeps the executor busy and writes each proposal and each outcome into the journal. It
-yields a batch when enough trials have ended, in the order in which they ended. A slow child
-therefore delays no update. One batch is one epoch of Lightning and one update of the method.
+yields a batch when enough trials have ended, in the order in which they ended. With several slots,
+a slow child therefore does not delay the updates. One batch is one epoch of Lightning and one
+update of the method.
 """
 
 from collections import deque
@@ -31,7 +32,7 @@ class Stream:
         arm: Arm whose trials the stream yields.
         at_once: Maximum number of open proposals (proposals without an outcome), at least 1; None =
             ``batch``: the controller does not change within a batch. An executor with more slots
-            raises the maximum to its number of slots.
+            raises the maximum to its number of slots. Copies of a running architecture count too.
         budget: Budget that changes each reward according to the cost of the network.
         repeat: Whether to evaluate equal architectures again. If false, the stream copies the
             outcome of the earlier trial.
@@ -51,10 +52,12 @@ class Stream:
     consumed: int = 0
 
     def __post_init__(self) -> None:
-        if self.samples < 1 or self.batch < 1:
-            raise InputError(
-                f"samples and batch must be at least 1, got {self.samples} and {self.batch}"
-            )
+        numbers = {"samples": self.samples, "batch": self.batch, "at_once": self.at_once}
+        for name, number in numbers.items():
+            if number is not None and number < 1:
+                raise InputError(f"{name} must be at least 1, got {number}")
+        if self.consumed < 0:
+            raise InputError(f"consumed must be at least 0, got {self.consumed}")
 
 
 class _Job(NamedTuple):
@@ -84,10 +87,11 @@ class TrialStream:
     Attributes:
         consumed: Number of ended trials that the stream has yielded or skipped. The stream skips
             the trials of other arms. A resumed search continues after this number.
-        ended: Number of trials of this stream that have ended, copied outcomes included.
+        ended: Number of ended trials of the search and its random arm, or of the finalists; copied
+            outcomes are included.
     """
 
-    batch_sampler = None  # Lightning reads this attribute if a loader has a sampler
+    batch_sampler = None  # Lightning reads this attribute
 
     def __init__(
         self,
@@ -183,9 +187,11 @@ class TrialStream:
             self._start(self._queue.popleft())
 
     def _propose(self, missing: int) -> None:
+        most = self.stream.at_once or self.stream.batch
         free = self.executor.slots - len(self._running_jobs)
-        ahead = min(missing, self.stream.at_once or self.stream.batch) - self._open_count
-        count = min(max(free, ahead), self.stream.samples - self._proposal_count)
+        room = max(most, self.executor.slots) - self._open_count  # copies take no slot, but room
+        ahead = min(missing, most) - self._open_count
+        count = min(max(free, ahead), room, self.stream.samples - self._proposal_count)
         if count > 0:
             proposals = self.propose(range(self._next_number, self._next_number + count))
             jobs = [self._make_job(proposal) for proposal in proposals]

@@ -1,7 +1,8 @@
 """The layout of a run folder: which file holds what, and how each file is read.
 
-Only this module knows the names of the files in a run folder. It reads plain data; spaces and
-networks are built from the data elsewhere.
+Code finds the files of a run folder by the names in this module; configurations repeat the names of
+the journal and of the metrics. The module reads plain data; spaces and networks are built from the
+data elsewhere.
 """
 
 import os
@@ -176,14 +177,14 @@ class RunFolder:
         return JournalReader(self.journal)
 
     def find_trained_checkpoint(self) -> Path:
-        """Return the checkpoint that the summary names, or the best one, or the last one.
+        """Return the checkpoint that the summary names, else the best one, else the last one.
 
         Raises:
             InputError: If the folder has no checkpoint.
         """
         named = self.read_summary().get("checkpoint")
         kept = self.checkpoints / Path(str(named)).name if named else self.best_checkpoint
-        for checkpoint in (kept, self.last_checkpoint):
+        for checkpoint in (kept, self.best_checkpoint, self.last_checkpoint):
             if checkpoint.exists():
                 return checkpoint
         raise InputError(

@@ -1,14 +1,20 @@
-"""The blueprint of a network: the data needed to use its weights without the run folder."""
+"""The blueprint of a network: the data needed to use its weights without the run folder.
+
+A weights file may come from a stranger, so each field of its blueprint is checked when it is read.
+"""
 
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Annotated, Any, Literal
 
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from torch import nn
 
 from lightning_nas.architecture import Architecture, from_json, to_json
+from lightning_nas.architecture.file import MOST_CELLS, MOST_FILTERS
 from lightning_nas.errors import InputError
+from lightning_nas.files import parse_json
 from lightning_nas.networks.build import build_network
 
 
@@ -58,19 +64,85 @@ class Blueprint:
 
     @classmethod
     def from_json(cls, text: str, source: str) -> "Blueprint":
-        """Read a blueprint from the JSON of ``to_json``.
+        """Read a blueprint from the JSON of ``to_json``, and check all its fields.
 
         Args:
             text: The JSON.
             source: Name of the file, for the error message.
 
         Raises:
-            InputError: If the text is not a blueprint.
+            InputError: If the text is not a blueprint, or a field is of a wrong type or out of its
+                range. The message names the field.
         """
         try:
-            content = json.loads(text)
-            architecture = from_json(json.dumps(content.pop("architecture")), source)
-            content |= {name: tuple(content[name]) for name in ("classes", "mean", "std")}
-            return cls(architecture=architecture, **content)
-        except (AttributeError, KeyError, TypeError, json.JSONDecodeError):
-            raise InputError(f"{source}: the blueprint of the network is damaged") from None
+            fields = _Fields.model_validate(parse_json(text))
+        except ValidationError as error:
+            first = error.errors(include_url=False)[0]
+            field = ".".join(map(str, first["loc"])) or "the whole"
+            raise InputError(
+                f"{source}: the blueprint of the network is damaged: {field}: {first['msg']}"
+            ) from None
+        except (TypeError, ValueError) as error:
+            raise InputError(
+                f"{source}: the blueprint of the network is damaged: {error}"
+            ) from None
+        for name, given, number in (
+            ("classes", fields.classes, fields.num_classes),
+            ("mean", fields.mean, fields.channels),
+            ("std", fields.std, fields.channels),
+        ):
+            if len(given) != number and (given or name != "classes"):
+                raise InputError(
+                    f"{source}: the blueprint of the network is damaged: {len(given)} values of "
+                    f"{name}, expected {number}"
+                )
+        settings = fields.settings.model_dump(exclude_unset=True)
+        return cls(
+            architecture=from_json(json.dumps(fields.architecture), source),
+            settings=settings,
+            num_classes=fields.num_classes,
+            classes=tuple(fields.classes),
+            channels=fields.channels,
+            image_size=fields.image_size,
+            mean=tuple(fields.mean),
+            std=tuple(fields.std),
+            crop=fields.crop,
+        )
+
+
+# ---- types and ranges ----------------------------------------------------------------------------
+
+Filters = Annotated[int, Field(ge=1, le=MOST_FILTERS)]
+Rate = Annotated[float, Field(ge=0, lt=1)]
+Number = Annotated[float, Field(allow_inf_nan=False)]
+
+
+class _Model(BaseModel):
+    model_config = ConfigDict(strict=True, extra="forbid", allow_inf_nan=False)
+
+
+class _Settings(_Model):
+    """Arguments of ``build_network`` that do not come from the images."""
+
+    filters: Filters | None = None
+    cells: Annotated[int, Field(ge=1, le=MOST_CELLS)] | None = None
+    stem: Literal["cifar", "imagenet"] = "cifar"
+    stem_filters: Filters | None = None
+    skip_reduction_input: bool | None = None
+    auxiliary: bool = False
+    dropout: Rate = 0.0
+    drop_path: Rate = 0.0
+    norm_epsilon: Annotated[float, Field(gt=0, le=1)] | None = None
+    norm_momentum: Annotated[float, Field(gt=0, le=1)] = 0.1
+
+
+class _Fields(_Model):
+    architecture: dict[str, Any]
+    settings: _Settings
+    num_classes: Annotated[int, Field(ge=1, le=1_000_000)]
+    classes: list[str]
+    channels: Annotated[int, Field(ge=1, le=1_024)]
+    image_size: Annotated[int, Field(ge=1, le=65_536)]
+    mean: list[Number]
+    std: list[Annotated[float, Field(gt=0)]]
+    crop: Annotated[float, Field(gt=0, le=1)] = 1.0

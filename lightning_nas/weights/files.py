@@ -42,7 +42,8 @@ class Weights:
     Args:
         source: Value of the setting ``weights``, for messages.
         state: Tensors by their names in a network or in a supernet.
-        blueprint: Blueprint of the network; None for shared weights or a file without a blueprint.
+        blueprint: Description of the network and of its images (``weights/blueprint.py``); None for
+            shared weights or a file without a blueprint.
     """
 
     source: str

@@ -64,16 +64,17 @@ def test_other_data_replace_all_data_arguments(run):
     assert added_arguments(run, "data=digits") == ["recipe=cifar", "network.dropout=0.5"]
 
 
-def test_search_path_of_outside_configurations_is_added(run):
-    path = run / ".hydra" / "hydra.yaml"
-    own = "{path: '/my own/configs', schema: file, provider: command-line}"
-    path.write_text(path.read_text().replace("provider: main}", f"provider: main}}, {own}"))
-    found = 'hydra.searchpath=["file:///my own/configs"]'
-    assert added_arguments(run)[0] == found
-    assert added_arguments(run, "data=mine", "recipe=mine") == [found]
-    assert not any(
-        "searchpath" in a for a in added_arguments(run, "hydra.searchpath=[file:///other]")
-    )
+def test_outside_configurations_of_a_run_are_only_read_if_the_user_gives_their_folder(run):
+    path, own = run / ".hydra" / "hydra.yaml", run / "my own"
+    (own / "data").mkdir(parents=True)
+    (own / "data" / "mine.yaml").write_text("images: 3\n")
+    source = f"{{path: '{own}', schema: file, provider: command-line}}"
+    text = path.read_text().replace("provider: main}", f"provider: main}}, {source}")
+    path.write_text(text.replace("image_folder", "mine"))
+    with pytest.raises(InputError, match="data=mine is a configuration from outside"):
+        added_arguments(run)
+    assert "data=mine" in complete_arguments([f"architecture={run}", "--config-dir", str(own)])
+    assert added_arguments(run, "data=digits") == ["recipe=cifar", "network.dropout=0.5"]
 
 
 @pytest.mark.parametrize("architecture", ["enas_micro", "nowhere/architecture.json"])

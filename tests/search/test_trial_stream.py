@@ -101,6 +101,15 @@ def test_the_number_of_running_children_is_at_most_the_number_of_slots(tmp_path)
     assert most == 3
 
 
+def test_copies_of_a_running_child_do_not_use_up_the_samples(tmp_path):
+    def propose_one(numbers):
+        return [Proposal(number, tokens_of(0)) for number in numbers]
+
+    stream = rollouts(tmp_path, executor=Shuffling, propose=propose_one, samples=1000, repeat=False)
+    next(iter(stream))
+    assert stream._proposal_count <= 8  # one batch of 4, at most as many again open
+
+
 def test_with_one_slot_a_whole_batch_is_proposed_at_once(tmp_path):
     numbers = []
     stream = rollouts(tmp_path, propose=lambda n: numbers.append(list(n)) or propose(n))
