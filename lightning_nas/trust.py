@@ -119,8 +119,8 @@ def check_target(target: object, where: str, named: Collection[str] = ()) -> Non
     ):
         raise InputError(
             f"{where} names {_shorten(target)}, which is not a class of {PACKAGE} or of a kind "
-            "that a run needs, so it is not run; if you trust it, give the folder of the "
-            "configuration that names it: --config-dir DIR"
+            "that a run needs; if you trust it, name it in this command, or give the folder of "
+            "your configuration that names it: --config-dir DIR"
         )
 
 

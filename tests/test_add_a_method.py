@@ -4,7 +4,7 @@ import json
 import sqlite3
 
 import pytest
-from commands import status_of, succeed
+from commands import run, status_of, succeed
 
 from lightning_nas import load_architecture
 
@@ -66,7 +66,8 @@ def test_it_moves_to_better_neighbours_and_begins_anew_where_there_are_none(sear
 def test_it_goes_on_as_if_it_had_not_stopped(searched, configs, tmp_path):
     half = ["method.samples=33", *QUIET, f"hydra.run.dir={tmp_path}"]
     succeed("search.py", "--config-dir", configs, *TABLE, *half)
-    succeed("search.py", f"resume={tmp_path}", "method.samples=60")
+    assert run("search.py", f"resume={tmp_path}", "method.samples=60")[0] == 2
+    succeed("search.py", "--config-dir", configs, f"resume={tmp_path}", "method.samples=60")
     assert trials(tmp_path) == trials(searched[0])
 
 
@@ -92,8 +93,8 @@ def test_a_space_and_images_of_ones_own_are_searched_and_trained_on(configs, tmp
     found = load_architecture(str(search))
     assert found.normal == found.reduction
     succeed(
-        "train.py", f"architecture={search}", "trainer.max_epochs=4", "network.filters=4", *QUIET,
-        f"hydra.run.dir={train}",
+        "train.py", "--config-dir", configs, f"architecture={search}", "trainer.max_epochs=4",
+        "network.filters=4", *QUIET, f"hydra.run.dir={train}",
     )  # fmt: skip
     summary = json.loads((train / "summary.json").read_text())
     assert summary["data"] == "stripes"

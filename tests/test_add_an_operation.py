@@ -30,19 +30,24 @@ def test_an_added_operation_is_searched_trained_drawn_and_exported(search, confi
     assert OPERATION in (found / "report.html").read_text()
 
     train = [f"architecture={found}", *QUIET, "export=[python,onnx]", f"hydra.run.dir={trained}"]
-    succeed("train.py", *train)  # every export is compared with the network before it is kept
+    mine = ["--config-dir", configs]  # without it, no command would run the operation
+    assert run("train.py", *train)[0] == 2
+    succeed(
+        "train.py", *mine, *train
+    )  # every export is compared with the network before it is kept
     assert {path.suffix for path in (trained / "export").iterdir()} >= {".py", ".onnx"}
 
     again = ["mode=export", f"weights={trained}", "export=onnx", f"hydra.run.dir={exported}"]
-    succeed("train.py", *again, "logger=csv")
+    succeed("train.py", *mine, *again, "logger=csv")
     assert list((exported / "export").glob("*.onnx"))
 
     more = "trainer.max_epochs=3" if search == "ENAS micro" else "method.samples=6"
-    succeed("search.py", f"resume={found}", more)
+    succeed("search.py", *mine, f"resume={found}", more)
+    succeed("-m", "lightning_nas.report", *mine, found)
     assert status_of(found) == "complete"
     if search == "ENAS micro":
         few = ["--architectures=3", "--sampled=0", "--epochs=1", "--batches=2"]
-        succeed("-m", "lightning_nas.judge", found, *few)
+        succeed("-m", "lightning_nas.judge", *mine, found, *few)
 
 
 @pytest.mark.parametrize(

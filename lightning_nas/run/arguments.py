@@ -97,12 +97,15 @@ def add_resume_arguments(arguments: list[str]) -> list[str]:
     for name in {"hydra", "defaults"} & set(config):  # Hydra would obey it before any check
         raise InputError(f"{run.config}: {name} is no setting of a run")
     check_recorded(config, run.config, find_trusted_names(arguments))
-    return [
+    settings = list_settings(rest)
+    flags = [argument for argument in rest if argument not in settings]
+    return [  # Hydra needs all settings next to one another
+        *flags,
         *("--config-path", str(run.hydra), "--config-name", run.config.stem),
         f"hydra.run.dir={run}",
         "hydra.output_subdir=null",
         f"resume={run}",
-        *rest,
+        *settings,
     ]
 
 
@@ -130,7 +133,7 @@ def add_run_arguments(arguments: list[str]) -> list[str]:
     run = runs[0] or runs[1]
     if run is None:
         return arguments
-    config, hydra = load_configuration(run, "data"), run.read_hydra_config()
+    config, hydra = load_configuration(run, "data", arguments), run.read_hydra_config()
     recommended = str(OmegaConf.select(config, "train_with", default="")).split()
     data = _list_data_arguments(config, hydra)
     for setting in (*recommended, *data):
@@ -166,14 +169,14 @@ def _list_operation_arguments(arguments: list[str], runs: list[RunFolder]) -> li
     added = dict.fromkeys(
         f"++operations.{rules}.{name}={factory}"
         for run in runs
-        for rules, factories in _read_operations(run).items()
+        for rules, factories in _read_operations(run, arguments).items()
         for name, factory in factories.items()
     )
     return [argument for argument in added if _get_name(argument) not in names]
 
 
-def _read_operations(run: RunFolder) -> Mapping[str, Mapping[str, str]]:
-    return load_configuration(run, "operations").get("operations") or {}
+def _read_operations(run: RunFolder, arguments: list[str]) -> Mapping[str, Mapping[str, str]]:
+    return load_configuration(run, "operations", arguments).get("operations") or {}
 
 
 def _list_data_arguments(config: DictConfig, hydra: dict[str, Any]) -> list[str]:
@@ -261,20 +264,23 @@ def _get_value(arguments: list[str], name: str) -> str | None:
 # ---- configurations of earlier runs --------------------------------------------------------------
 
 
-def load_configuration(run: RunFolder, group: str | None = None) -> Any:
+def load_configuration(
+    run: RunFolder, group: str | None = None, arguments: list[str] | None = None
+) -> Any:
     """Return the configuration of a run as written: references are not resolved.
 
     Args:
         run: The run folder.
         group: The group of settings that will be used: only this group, and those that it refers
             to, are checked. None = all groups.
+        arguments: Arguments of the command; None = those of the running command.
 
     Raises:
         InputError: If the folder holds no run, the file is damaged, or the checked groups name code
             that is not trusted (``trust.py``).
     """
     text, content = run.read_config()
-    check_recorded(content, run.config, find_trusted_names(), group)
+    check_recorded(content, run.config, find_trusted_names(arguments), group)
     return OmegaConf.create(text)
 
 
