@@ -7,6 +7,7 @@ import csv
 import io
 import json
 import os
+import re
 import stat
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
@@ -19,6 +20,7 @@ from yaml.constructor import ConstructorError
 from lightning_nas.errors import InputError
 
 LARGEST_TEXT = 256 * 2**20  # bytes of a JSON, YAML or CSV file
+PART = re.compile(r"\.(\d+)\.part(\.\w+)?$")  # the number is that of the process that writes
 DEEPEST = 50  # levels of a YAML file
 
 
@@ -41,6 +43,14 @@ def replace_file(path: Path, write: Callable[[Path], object]) -> None:
         part.replace(path)
     finally:
         part.unlink(missing_ok=True)
+
+
+def remove_parts(folder: Path) -> None:
+    """Remove the temporary files that killed processes left in a folder and its sub-folders."""
+    for path in folder.rglob("*.part*"):
+        match = PART.search(path.name)
+        if match and not Path(f"/proc/{match[1]}").exists():
+            path.unlink(missing_ok=True)
 
 
 def replace_text(path: Path, text: str) -> None:

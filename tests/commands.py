@@ -37,7 +37,7 @@ def status_of(run):
 def run(script, *arguments):
     process = start(script, *arguments)
     try:
-        output, errors = process.communicate(timeout=300)
+        output, errors = process.communicate(timeout=900)
     except subprocess.TimeoutExpired:
         os.killpg(process.pid, signal.SIGKILL)  # also the processes that it started
         raise

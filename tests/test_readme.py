@@ -72,7 +72,7 @@ def shortened(command, run, trained, images, runs):
 
 def run(words):
     result = subprocess.run(
-        words, cwd=ROOT, env=os.environ | OUTSIDE, text=True, capture_output=True, timeout=300
+        words, cwd=ROOT, env=os.environ | OUTSIDE, text=True, capture_output=True, timeout=900
     )
     assert result.returncode == 0, result.stderr
     return result.stdout

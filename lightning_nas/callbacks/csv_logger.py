@@ -6,6 +6,7 @@ from typing import Any
 from pytorch_lightning.loggers.logger import Logger
 from pytorch_lightning.utilities.rank_zero import rank_zero_only
 
+from lightning_nas.errors import InputError
 from lightning_nas.files import read_csv, write_csv
 
 
@@ -25,6 +26,10 @@ class MetricsFile(Logger):
         self.path = Path(path)
         self.is_resumed = self.path.exists()
         self.rows: list[dict[str, Any]] = list(read_csv(self.path)) if self.is_resumed else []
+        try:
+            self._epochs = [float(row["epoch"] or 0) for row in self.rows]
+        except (KeyError, TypeError, ValueError):
+            raise InputError(f"{self.path}: damaged: a row has no epoch") from None
 
     @property
     def name(self) -> str:
@@ -43,8 +48,8 @@ class MetricsFile(Logger):
     def log_metrics(self, metrics: dict[str, float], step: int | None = None) -> None:
         """Add a row. The file is written by the next ``save``."""
         if self.is_resumed and "epoch" in metrics:
-            first = metrics["epoch"]
-            self.rows = [row for row in self.rows if float(row["epoch"] or 0) < first]
+            earlier = zip(self.rows, self._epochs, strict=True)
+            self.rows = [row for row, epoch in earlier if epoch < metrics["epoch"]]
             self.is_resumed = False
         self.rows.append({"step": step, **metrics})
 

@@ -1,6 +1,11 @@
 """Checkpoints that a kill cannot damage, and random states, so that resume is exact."""
 
+import io
+import os
 import random
+import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -10,24 +15,64 @@ from lightning_fabric.plugins.io.torch_io import TorchCheckpointIO
 from pytorch_lightning import Callback, LightningModule, Trainer
 from pytorch_lightning.callbacks import Checkpoint
 
+from lightning_nas.errors import InputError
 from lightning_nas.files import replace_file
 from lightning_nas.storage.run_folder import LAST_CHECKPOINT
+from lightning_nas.weights.files import read_checkpoint
+
+REQUIRED = {"state_dict", "loops", "callbacks", "epoch", "global_step"}  # of a checkpoint of a run
 
 
 class AtomicCheckpointIO(TorchCheckpointIO):
-    """Checkpoint writer that replaces a checkpoint in one step, so that a kill damages none."""
+    """Checkpoints that a kill cannot damage, and a reader that explains damaged ones."""
+
+    def load_checkpoint(self, path: Any, *args: Any, **kwargs: Any) -> dict[str, Any]:
+        """Return a checkpoint, with its tensors on the CPU.
+
+        Raises:
+            InputError: If the file is damaged, contains Python objects, or is no checkpoint.
+        """
+        content = read_checkpoint(Path(path))
+        if not isinstance(content, dict) or not content.keys() >= REQUIRED:
+            raise InputError(f"{path}: not the checkpoint of a run")
+        return content
 
     def save_checkpoint(
         self, checkpoint: dict[str, Any], path: Any, storage_options: Any | None = None
     ) -> None:
         """Write ``path`` in one step."""
-        replace_file(Path(path), lambda part: torch.save(checkpoint, part))
+        content = io.BytesIO()  # if the disk is full, torch's own writer does not say so
+        torch.save(checkpoint, content)
+        replace_file(Path(path), lambda part: part.write_bytes(content.getbuffer()))
+
+
+@contextmanager
+def explain_checkpoint(checkpoint: str | None) -> Iterator[None]:
+    """Turn errors of Lightning while it restores a checkpoint into an error of the user.
+
+    Args:
+        checkpoint: The checkpoint that is restored in this block; None = none.
+
+    Raises:
+        InputError: If the content of the checkpoint does not fit the run.
+    """
+    try:
+        yield
+    except (AttributeError, IndexError, KeyError, RuntimeError, TypeError, ValueError) as error:
+        frames = [frame.filename for frame in traceback.extract_tb(error.__traceback__)]
+        restores = any(name.endswith("checkpoint_connector.py") for name in frames)
+        if checkpoint is None or not restores or isinstance(error, InputError):
+            raise
+        reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
+        raise InputError(f"{checkpoint}: does not fit this run: {reason}") from error
 
 
 class SaveEpoch(Checkpoint):
     """Callback that saves ``last.ckpt`` at the end of every epoch.
 
     Derives from ``Checkpoint``, because Lightning calls checkpoint callbacks after all others.
+    Lightning writes the metrics of an epoch later still. The file therefore gets its name only when
+    they are written: after a kill in between, the epoch is repeated, and no row is lost.
 
     Args:
         folder: Folder of the checkpoint.
@@ -36,10 +81,24 @@ class SaveEpoch(Checkpoint):
     def __init__(self, folder: str | Path) -> None:
         super().__init__()
         self.path = Path(folder) / LAST_CHECKPOINT
+        self.pending = self.path.with_name(f"{LAST_CHECKPOINT}.{os.getpid()}.part")
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Save after all other callbacks of the epoch."""
-        trainer.save_checkpoint(self.path, weights_only=False)
+        trainer.save_checkpoint(self.pending, weights_only=False)
+
+    def on_train_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Give the checkpoint of the epoch before its name."""
+        if trainer.is_global_zero and self.pending.exists():
+            self.pending.replace(self.path)
+
+    def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Give the checkpoint of the last epoch its name."""
+        self.on_train_epoch_start(trainer, pl_module)
+
+    def on_exception(self, trainer: Trainer, pl_module: LightningModule, _: Any) -> None:
+        """Give the checkpoint of the last complete epoch its name."""
+        self.on_train_epoch_start(trainer, pl_module)
 
 
 class RandomStates(Callback):

@@ -1,4 +1,4 @@
-"""Arguments of the commands before Hydra reads them, and configurations of earlier runs.
+"""Arguments of the commands before Hydra reads them.
 
 ``resume=RUN``, ``architecture=RUN`` and ``weights=RUN`` are short for several arguments, which this
 module adds. The module must not import torch, because ``--help`` has to be fast.
@@ -8,26 +8,33 @@ import os
 import re
 import shutil
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, OmegaConf
 
-from lightning_nas.errors import InputError
+from lightning_nas.errors import InputError, list_some
+from lightning_nas.run.overrides import (
+    find_config_folders,
+    get_name,
+    get_value,
+    is_multirun,
+    list_settings,
+    make_argument,
+)
+from lightning_nas.run.recorded import find_trusted_names, load_configuration
+from lightning_nas.storage.lock import lock_folder
 from lightning_nas.storage.run_folder import RunFolder
-from lightning_nas.trust import check_recorded, find_named
+from lightning_nas.trust import check_recorded
 
 CONFIGS = Path(__file__).parents[2] / "configs"
 PROCESS_COUNTS = ("WORLD_SIZE", "SLURM_STEP_NUM_TASKS")  # set by torchrun and by srun
 OPTIMIZER_GROUPS = ("module.frozen_stages", "module.stage_factor")  # settings of parameter groups
 IMAGE_SIZES = ("data.image_size", "data.crop")
 SEARCH_ONLY = ("data.batch_size",)  # data settings of a search that a training does not take
-PROJECT_PROVIDERS = ("hydra", "main", "schema")  # Hydra's names for what the project provides
-CONFIG_FLAGS = ("--config-dir", "-cd")
-VALUE_FLAGS = (*CONFIG_FLAGS, "--config-name", "-cn", "--package", "-p", "--cfg", "-c")
 # Settings that a run folder may pass on to a training. Others, such as Hydra's, could run code.
 RECORDED = re.compile(
     r"\+{0,2}((recipe|debug|data)=[\w/-]+|threads=\d+|(network|module|trainer|data)(\.[a-z]\w*)+=.*)",
@@ -35,7 +42,9 @@ RECORDED = re.compile(
 )
 LAUNCHER_PACKAGE = "hydra_plugins.hydra_submitit_launcher"
 INSTALL_LAUNCHER = "pip install hydra-submitit-launcher==1.2.0"
-HYDRA_REFERENCE = re.compile(r"\$\{hydra:([^${}]+)\}")
+NOTHING = (None, "", "null")  # values of a setting that was not given
+RANKS = ("LOCAL_RANK", "GROUP_RANK", "NODE_RANK", "SLURM_PROCID")  # 0 in the first process of a run
+PRINTING_FLAGS = ("--cfg", "-c", "--help", "-h", "--hydra-help", "--info", "-i", "--version")
 LAUNCHERS = ("slurm", "submitit_slurm", "submitit_local")
 
 
@@ -52,10 +61,10 @@ def complete_arguments(arguments: list[str]) -> list[str]:
     """
     if "--config-path" in arguments:
         return arguments
-    check_launcher(_get_value(arguments, "hydra/launcher"))
-    if _get_value(arguments, "resume") not in (None, "", "null"):
+    check_launcher(get_value(arguments, "hydra/launcher"))
+    if get_value(arguments, "resume") not in NOTHING:
         return add_resume_arguments(arguments)
-    folder = _get_value(arguments, "hydra.run.dir")
+    folder = get_value(arguments, "hydra.run.dir")
     processes = max(int(os.environ.get(name, "1")) for name in PROCESS_COUNTS)
     if folder is None and processes > 1:
         raise InputError(
@@ -68,7 +77,43 @@ def complete_arguments(arguments: list[str]) -> list[str]:
             f"hydra.run.dir={folder} holds a run; continue it with resume={folder}, or choose "
             "another folder"
         )
+    _check_sweep_folder(arguments)
     return add_run_arguments(arguments)
+
+
+@contextmanager
+def lock_given_folder(arguments: list[str]) -> Iterator[None]:
+    """Lock the run folder that the arguments name, before Hydra writes a configuration into it.
+
+    Without a name, a run has a new folder. Only the first process of a run locks.
+
+    Raises:
+        InputError: If another command writes into the folder.
+    """
+    names = ("resume", "hydra.sweep.dir" if is_multirun(arguments) else "hydra.run.dir")
+    given = [value for name in names if (value := get_value(arguments, name)) not in NOTHING]
+    is_first = all(os.environ.get(name, "0") == "0" for name in RANKS)
+    only_prints = any(argument.split("=")[0] in PRINTING_FLAGS for argument in arguments)
+    if not given or not is_first or only_prints or "--config-path" in arguments:
+        yield
+        return
+    folder = Path(str(given[0]))
+    if get_value(arguments, "resume") not in NOTHING:
+        RunFolder(folder).check_is_run("resume")
+    with lock_folder(folder):
+        yield
+
+
+def _check_sweep_folder(arguments: list[str]) -> None:
+    """Raise InputError if the folder of a multirun holds runs: it would report them as its own."""
+    folder = get_value(arguments, "hydra.sweep.dir") if is_multirun(arguments) else None
+    if folder and Path(folder).is_dir() and is_first_of_launcher():
+        runs = [path for path in Path(folder).iterdir() if RunFolder(path).has_begun]
+        if runs:
+            raise InputError(
+                f"hydra.sweep.dir={folder} holds runs ({list_some(sorted(p.name for p in runs))}); "
+                "choose another folder"
+            )
 
 
 def add_resume_arguments(arguments: list[str]) -> list[str]:
@@ -78,11 +123,11 @@ def add_resume_arguments(arguments: list[str]) -> list[str]:
         InputError: If RUN is not a run folder or names code that is not trusted, or if an argument
             is a setting without a dot or a setting that the checkpoint holds.
     """
-    resume_path = str(_get_value(arguments, "resume"))
+    resume_path = str(get_value(arguments, "resume"))
     RunFolder(resume_path).check_is_run("resume")
-    rest = [argument for argument in arguments if _get_name(argument) != "resume"]
+    rest = [argument for argument in arguments if get_name(argument) != "resume"]
     for argument in list_settings(rest):
-        name = _get_name(argument)
+        name = get_name(argument)
         if any(part in name for part in (".optimizer.", ".scheduler.", *OPTIMIZER_GROUPS)):
             raise InputError(
                 f"{argument}: the checkpoint holds this setting, so a resume cannot change it; "
@@ -102,9 +147,9 @@ def add_resume_arguments(arguments: list[str]) -> list[str]:
     return [  # Hydra needs all settings next to one another
         *flags,
         *("--config-path", str(run.hydra), "--config-name", run.config.stem),
-        f"hydra.run.dir={run}",
+        make_argument("hydra.run.dir", run.path),
         "hydra.output_subdir=null",
-        f"resume={run}",
+        make_argument("resume", run.path),
         *settings,
     ]
 
@@ -122,12 +167,12 @@ def add_run_arguments(arguments: list[str]) -> list[str]:
         InputError: If RUN names code that is not trusted, recommends a setting other than those of
             ``RECORDED``, or used data whose configuration is neither here nor in ``--config-dir``.
     """
-    weights = _get_value(arguments, "weights")
-    runs = [RunFolder.find(_get_value(arguments, "architecture")), RunFolder.find(weights)]
+    weights = get_value(arguments, "weights")
+    runs = [RunFolder.find(get_value(arguments, "architecture")), RunFolder.find(weights)]
     operations = _list_operation_arguments(arguments, [run for run in runs if run])
-    if _get_value(arguments, "mode") not in (None, "fit"):
+    if get_value(arguments, "mode") not in (None, "fit"):
         return _insert_settings(arguments, operations)
-    if weights and not {"recipe", "debug"} & set(map(_get_name, arguments)):
+    if weights and not {"recipe", "debug"} & set(map(get_name, arguments)):
         _print_added("weights", ["recipe=finetune"], arguments)
         arguments = [*arguments, "recipe=finetune"]
     run = runs[0] or runs[1]
@@ -138,17 +183,17 @@ def add_run_arguments(arguments: list[str]) -> list[str]:
     data = _list_data_arguments(config, hydra)
     for setting in (*recommended, *data):
         _check_recommended(setting, run)
-    names = set(map(_get_name, arguments))
+    names = set(map(get_name, arguments))
     if names & {"recipe", "debug"}:  # recommended settings fit only the recommended recipe
         recommended = []
-    if "debug" in names | set(map(_get_name, recommended)):  # debug chooses the data
+    if "debug" in names | set(map(get_name, recommended)):  # debug chooses the data
         data = []
     added = [
         argument
         for argument in (*operations, *recommended, *data)
-        if _get_name(argument) not in names
-        and _get_name(argument) not in SEARCH_ONLY
-        and not ("data" in names and _get_name(argument).split(".")[0] == "data")
+        if get_name(argument) not in names
+        and get_name(argument) not in SEARCH_ONLY
+        and not ("data" in names and get_name(argument).split(".")[0] == "data")
     ]
     _check_data_is_known(added, arguments, run)
     if added:
@@ -165,14 +210,14 @@ def _insert_settings(arguments: list[str], settings: list[str]) -> list[str]:
 
 def _list_operation_arguments(arguments: list[str], runs: list[RunFolder]) -> list[str]:
     """Return the arguments that register the added operations of earlier runs."""
-    names = set(map(_get_name, arguments))
+    names = set(map(get_name, arguments))
     added = dict.fromkeys(
         f"++operations.{rules}.{name}={factory}"
         for run in runs
         for rules, factories in _read_operations(run, arguments).items()
         for name, factory in factories.items()
     )
-    return [argument for argument in added if _get_name(argument) not in names]
+    return [argument for argument in added if get_name(argument) not in names]
 
 
 def _read_operations(run: RunFolder, arguments: list[str]) -> Mapping[str, Mapping[str, str]]:
@@ -183,8 +228,8 @@ def _list_data_arguments(config: DictConfig, hydra: dict[str, Any]) -> list[str]
     """Return the arguments that choose the data of a run; empty if the run used a table."""
     name_of_data = hydra["runtime"]["choices"].get("data")
     data = [f"data={name_of_data}"] if name_of_data else []
-    data += [one for one in hydra["overrides"]["task"] if _get_name(one).startswith("data.")]
-    names = set(map(_get_name, data))
+    data += [one for one in hydra["overrides"]["task"] if get_name(one).startswith("data.")]
+    names = set(map(get_name, data))
     for name in IMAGE_SIZES:  # a recipe may have set the size, without an argument
         value = OmegaConf.select(config, name)
         if value is not None and name not in names:
@@ -215,101 +260,6 @@ def _print_added(source: str, added: list[str], arguments: list[str]) -> None:
     shows_configuration = any(argument.startswith(("--cfg", "-c")) for argument in arguments)
     text = f"added for {source}: {' '.join(added)}"
     print(text, file=sys.stderr if shows_configuration else sys.stdout)
-
-
-def list_settings(arguments: list[str]) -> list[str]:
-    """Return the arguments without flags such as ``-m`` or ``--config-dir DIR``."""
-    values = {i + 1 for i, word in enumerate(arguments) if word in VALUE_FLAGS}
-    return [a for i, a in enumerate(arguments) if i not in values and not a.startswith("-")]
-
-
-def find_config_folders(arguments: list[str]) -> list[Path]:
-    """Return the folders of configurations that the user gives on the command line."""
-    pairs = zip(arguments, [*arguments[1:], ""], strict=True)
-    folders = [following for word, following in pairs if word in CONFIG_FLAGS]
-    folders += [a.partition("=")[2] for a in arguments if a.startswith("--config-dir=")]
-    search_path = _get_value(arguments, "hydra.searchpath") or ""
-    folders += re.findall(r"file://([^,\]\"']+)", search_path)
-    return [Path(folder) for folder in folders if folder]
-
-
-def find_trusted_names(arguments: list[str] | None = None) -> set[str]:
-    """Return the classes and functions that the user's own command and configurations name.
-
-    Args:
-        arguments: Arguments of the command; None = those of the running command.
-    """
-    if arguments is not None:
-        return find_named(list_settings(arguments), find_config_folders(arguments))
-    if not HydraConfig.initialized():  # the command judges or prepares a run
-        return find_trusted_names(sys.argv[1:])
-    hydra = HydraConfig.get()  # a job of submitit has other words in sys.argv
-    folders = [
-        source.path
-        for source in hydra.runtime.config_sources
-        if source.schema == "file" and source.provider not in PROJECT_PROVIDERS
-    ]
-    return find_named(hydra.overrides.task, folders)
-
-
-def _get_name(argument: str) -> str:
-    return argument.lstrip("+~").split("=")[0]
-
-
-def _get_value(arguments: list[str], name: str) -> str | None:
-    values = [a.partition("=")[2] for a in arguments if _get_name(a) == name and "=" in a]
-    return values[-1] if values else None
-
-
-# ---- configurations of earlier runs --------------------------------------------------------------
-
-
-def load_configuration(
-    run: RunFolder, group: str | None = None, arguments: list[str] | None = None
-) -> Any:
-    """Return the configuration of a run as written: references are not resolved.
-
-    Args:
-        run: The run folder.
-        group: The group of settings that will be used: only this group, and those that it refers
-            to, are checked. None = all groups.
-        arguments: Arguments of the command; None = those of the running command.
-
-    Raises:
-        InputError: If the folder holds no run, the file is damaged, or the checked groups name code
-            that is not trusted (``trust.py``).
-    """
-    text, content = run.read_config()
-    check_recorded(content, run.config, find_trusted_names(arguments), group)
-    return OmegaConf.create(text)
-
-
-def read_run_configuration(run: Path) -> DictConfig:
-    """Return the configuration of an earlier run, with its references to Hydra replaced.
-
-    References to the configuration of Hydra (``${hydra:...}``) are replaced by their values. The
-    folder may have been moved: paths into it are replaced by its current path.
-
-    Raises:
-        InputError: If ``run`` is not a run folder.
-    """
-    folder = RunFolder(run)
-    config = load_configuration(folder)
-    hydra = OmegaConf.create(folder.read_hydra_config())
-    hydra.runtime.output_dir = str(run.resolve())  # the folder may have been moved
-
-    def replace_references(value: Any) -> Any:
-        if isinstance(value, dict):
-            return {name: replace_references(one) for name, one in value.items()}
-        if isinstance(value, list):
-            return [replace_references(one) for one in value]
-        if isinstance(value, str):
-            return HYDRA_REFERENCE.sub(lambda match: str(OmegaConf.select(hydra, match[1])), value)
-        return value
-
-    replaced = replace_references(OmegaConf.to_container(config))
-    check_recorded(replaced, folder.config, find_trusted_names())
-    return OmegaConf.create(replaced)
 
 
 # ---- jobs of a SLURM cluster ---------------------------------------------------------------------

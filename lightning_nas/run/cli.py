@@ -12,7 +12,7 @@ from hydra.errors import HydraException, InstantiationException
 from omegaconf.errors import OmegaConfBaseException
 
 from lightning_nas.errors import as_user_error
-from lightning_nas.run.arguments import complete_arguments, is_first_of_launcher
+from lightning_nas.run.arguments import complete_arguments, is_first_of_launcher, lock_given_folder
 
 INPUT_ERROR_STATUS = 2
 CONFIGURATION_ERRORS = (HydraException, OmegaConfBaseException)
@@ -30,9 +30,10 @@ def run_command(main: Callable[[], None]) -> None:
     warnings.filterwarnings("ignore", ".*LeafSpec.*", FutureWarning)  # Lightning 2.6, torch 2.14
     warnings.filterwarnings("ignore", ".*configure_optimizers. returned .None")  # random search
     warnings.filterwarnings("ignore", ".*smaller than the logging interval")  # small data
+    warnings.filterwarnings("ignore", "Checkpoint directory .* exists and is not empty")  # resume
     os.environ.setdefault("HYDRA_FULL_ERROR", "1")  # without it Hydra prints the error itself
     try:
-        with print_user_errors():
+        with print_user_errors(), lock_given_folder(sys.argv[1:]):
             sys.argv[1:] = complete_arguments(sys.argv[1:])
             main()
     except KeyboardInterrupt:  # before there was anything to save
@@ -42,9 +43,8 @@ def run_command(main: Callable[[], None]) -> None:
         code = getattr(error, "exit_code", None)
         if code is None:
             raise
-        if (
-            not is_first_of_launcher()
-        ):  # on status > 0 Lightning kills the first, which may be saving
+        # on status > 0, Lightning kills the first process, which may be saving
+        if not is_first_of_launcher():
             sys.exit(0)
         command = f"python {sys.argv[0]} resume={error.run}"  # type: ignore[attr-defined]
         print(f"interrupted by {error}; to continue: {command}", file=sys.stderr)

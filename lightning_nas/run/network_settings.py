@@ -13,7 +13,7 @@ from lightning_nas.architecture import Architecture
 from lightning_nas.data.base import ImageData
 from lightning_nas.errors import InputError, list_some
 from lightning_nas.published import load_architecture
-from lightning_nas.run.arguments import load_configuration
+from lightning_nas.run.recorded import load_configuration
 from lightning_nas.storage.run_folder import RunFolder
 from lightning_nas.weights.blueprint import Blueprint
 from lightning_nas.weights.load import Weights

@@ -8,6 +8,7 @@ from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
 
 from lightning_nas.callbacks.interrupt import interruptible
+from lightning_nas.callbacks.saving import explain_checkpoint
 from lightning_nas.report.table import format_best
 from lightning_nas.run.build import build_search
 from lightning_nas.run.session import (
@@ -15,7 +16,6 @@ from lightning_nas.run.session import (
     build_trainer,
     find_checkpoint,
     log_configuration,
-    note_resume_settings,
     run_session,
     write_report_safely,
 )
@@ -35,15 +35,14 @@ def search(cfg: DictConfig) -> None:
         if cfg.dry_run:
             print(format_dry_run(module, cfg))
             return
-        trainer = build_trainer(cfg)
+        trainer = build_trainer(cfg, session)
         # before Lightning starts one process for each device
         module.check_devices(trainer.num_devices * trainer.num_nodes)
         log_configuration(trainer, cfg)
-        if cfg.resume and trainer.is_global_zero:
-            note_resume_settings(folder)
         try:
-            with interruptible(trainer):
-                trainer.fit(module, ckpt_path=find_checkpoint(cfg), weights_only=True)
+            checkpoint = find_checkpoint(cfg)
+            with interruptible(trainer), explain_checkpoint(checkpoint):
+                trainer.fit(module, ckpt_path=checkpoint, weights_only=True)
         finally:
             module.teardown("fit")  # Lightning tears down only after a fit that succeeds
         assert module.result is not None, "callbacks.derive is missing"

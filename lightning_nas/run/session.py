@@ -22,11 +22,13 @@ from lightning_nas.callbacks.interrupt import Interrupted
 from lightning_nas.callbacks.saving import AtomicCheckpointIO
 from lightning_nas.data.base import ImageData
 from lightning_nas.errors import InputError, as_user_error, log_and_continue
+from lightning_nas.files import remove_parts
 from lightning_nas.layers.operations import register_operations
 from lightning_nas.report.html import write_report
 from lightning_nas.report.record import NoTrialsError
-from lightning_nas.run.arguments import find_trusted_names, is_restarted_job
+from lightning_nas.run.arguments import is_restarted_job
 from lightning_nas.run.checks import check_settings
+from lightning_nas.run.recorded import find_trusted_names
 from lightning_nas.storage.run_folder import COMPLETE, INTERRUPTED, RunFolder, display_path
 
 log = logging.getLogger(__name__)
@@ -51,6 +53,7 @@ class RunSession:
         writes_results: Whether ``finish`` writes summary and report; false in a dry run.
         removes_empty_folder: Whether ``finish`` removes a folder without results; true in a dry
             run.
+        has_begun: Whether the first step has succeeded.
         earlier_summary: Summary of the run that is resumed; empty for a new run.
     """
 
@@ -63,6 +66,9 @@ class RunSession:
         self.status = INTERRUPTED
         self.writes_results = not is_dry_run
         self.removes_empty_folder = is_dry_run
+        if self.writes_results and is_first_process():
+            remove_parts(self.folder.path)
+        self.has_begun = False
         self.earlier_summary = self.folder.read_summary() if cfg.resume else {}
         self.start = time.monotonic() - self.earlier_summary.get("seconds", 0.0)
         self.facts: dict[str, Any] = {
@@ -73,9 +79,6 @@ class RunSession:
             self.facts["data"] = cfg.evaluation.dataset  # the data set of a table
         elif cfg.get("mode") != "export":
             self.facts["data"] = self.find_choice("data")
-        # write the status now: a killed run cannot write its summary at the end
-        if self.earlier_summary and self.writes_results:
-            self.folder.write_summary(self.earlier_summary | {"status": INTERRUPTED})
 
     def find_choice(self, group: str) -> str:
         """Return the option of a config group that the run uses, such as "digits" for "data".
@@ -92,6 +95,19 @@ class RunSession:
             return str(self.cfg.get("method_name") or self.find_choice("method"))
         return str({"fit": "train"}.get(self.cfg.mode, self.cfg.mode))
 
+    def begin(self) -> None:
+        """Note that the first step has succeeded: from now on, the command changes the folder.
+
+        A resume that fails earlier leaves the folder as it was. The status is written now, because
+        a killed run cannot write its summary at the end.
+        """
+        if self.has_begun:
+            return
+        self.has_begun = True
+        if self.cfg.resume and is_first_process():
+            self.folder.write_summary(self.earlier_summary | {"status": INTERRUPTED})
+            self.folder.write_resume_settings(list_resume_settings())
+
     def add_facts(self, **facts: Any) -> None:
         """Add facts to the summary. ``finish`` writes the facts, also after an interruption."""
         self.facts |= facts
@@ -100,16 +116,17 @@ class RunSession:
         """Decide what ``finish`` does with the folder after an error.
 
         After an error of the user, ``finish`` removes the folder if the folder has no results. In a
-        resumed run, an error of the user restores the earlier summary instead.
+        resumed run, an error of the user restores the earlier summary instead; before the first
+        step, any error leaves the folder as it was.
         """
         if isinstance(error, Interrupted):
             error.run = str(display_path(self.folder.path))
-        if as_user_error(error) is None:
-            return
-        self.removes_empty_folder = not self.cfg.resume
-        if self.cfg.resume:
+        is_users = as_user_error(error) is not None
+        if not self.cfg.resume:
+            self.removes_empty_folder = is_users
+        elif is_users or not self.has_begun:
             self.writes_results = False
-            if self.earlier_summary and is_first_process():
+            if self.has_begun and self.earlier_summary and is_first_process():
                 self.folder.write_summary(self.earlier_summary)
 
     def finish(self, write_report: Callable[[Path], None] | None) -> None:
@@ -218,14 +235,33 @@ def build_data(cfg: DictConfig) -> ImageData:
     return data
 
 
-def build_trainer(cfg: DictConfig) -> pl.Trainer:
+class BeginSession(pl.Callback):
+    """Callback that calls ``RunSession.begin`` after the first step.
+
+    Args:
+        session: The session.
+    """
+
+    def __init__(self, session: RunSession) -> None:
+        self.session = session
+
+    def on_train_batch_end(self, *args: Any) -> None:
+        """Begin the session."""
+        self.session.begin()
+
+    def on_fit_end(self, *args: Any) -> None:
+        """Begin the session of a resume whose last epoch was already over: results follow."""
+        self.session.begin()
+
+
+def build_trainer(cfg: DictConfig, session: RunSession) -> pl.Trainer:
     """Return Lightning's Trainer with the callbacks and loggers of the configuration."""
     loggers = [logger for logger in instantiate(cfg.logger).values() if logger is not None]
     callbacks = [call for call in instantiate(cfg.callbacks).values() if call is not None]
     trainer: pl.Trainer = instantiate(
         cfg.trainer,
         logger=loggers,
-        callbacks=callbacks,
+        callbacks=[BeginSession(session), *callbacks],
         plugins=[AtomicCheckpointIO()],
         enable_progress_bar=any(isinstance(call, ProgressBar) for call in callbacks),
     )
@@ -258,8 +294,7 @@ def find_checkpoint(cfg: DictConfig) -> str | None:
     return None
 
 
-def note_resume_settings(folder: Path) -> None:
-    """Write the arguments of the current resume into the run folder, for the report."""
+def list_resume_settings() -> list[str]:
+    """Return the arguments of the current resume, for the report."""
     arguments = [argument.lstrip("+") for argument in HydraConfig.get().overrides.task]
-    settings = [one for one in arguments if not one.startswith(("resume=", "~"))]
-    RunFolder(folder).write_resume_settings(settings)
+    return [one for one in arguments if not one.startswith(("resume=", "~"))]

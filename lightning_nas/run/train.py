@@ -16,6 +16,7 @@ from pytorch_lightning.utilities import rank_zero_only
 from torch import Tensor, nn
 
 from lightning_nas.callbacks.interrupt import interruptible
+from lightning_nas.callbacks.saving import explain_checkpoint
 from lightning_nas.data.base import ImageData
 from lightning_nas.data.unlabelled import UnlabelledImages
 from lightning_nas.errors import InputError
@@ -90,7 +91,7 @@ def fit(cfg: DictConfig, session: RunSession) -> dict[str, Any]:
     session.add_facts(**size)  # so that the summary of an interrupted training has the size
     log.info("training %s, %s parameters", source, f"{size['parameters']:,}")
     module = _build_module(cfg, network, blueprint)
-    trainer = build_trainer(cfg)
+    trainer = build_trainer(cfg, session)
     log_configuration(trainer, cfg)
     if cfg.compile:
         compile_network(network, trainer.strategy.root_device)
@@ -111,7 +112,7 @@ def _fit_and_test(
 ) -> dict[str, Any]:
     """Train (a resume starts at ``checkpoint``), test the chosen checkpoint, return the facts."""
     start = time.monotonic()
-    with interruptible(trainer):
+    with interruptible(trainer), explain_checkpoint(checkpoint):
         trainer.fit(module, datamodule=data, ckpt_path=checkpoint, weights_only=True)
     seconds = time.monotonic() - start
     best = trainer.checkpoint_callback.best_model_path or None  # type: ignore[union-attr]
@@ -139,7 +140,7 @@ def test(cfg: DictConfig, session: RunSession) -> dict[str, Any]:
     check_image_shape(blueprint, data)
     check_classes(weights, data)
     data.pixel_mean, data.pixel_std = blueprint.mean, blueprint.std
-    trainer = build_trainer(cfg)
+    trainer = build_trainer(cfg, session)
     module = _build_module(cfg, network, blueprint)
     (result,) = trainer.test(module, datamodule=data, verbose=False)
     return {
@@ -155,7 +156,7 @@ def predict(cfg: DictConfig, session: RunSession) -> dict[str, Any]:
     if not cfg.images:
         raise InputError("mode=predict needs images=DIR (a folder of images) or images=FILE")
     _, blueprint, network = _read_trained(cfg)
-    trainer = build_trainer(cfg)
+    trainer = build_trainer(cfg, session)
     images = UnlabelledImages(
         cfg.images,
         image_size=blueprint.image_size,

@@ -153,6 +153,7 @@ class TrialSearch(Search):
             observe=self._observe,
             poll=lambda: self.poll(),
         )
+        self.trainer.should_stop = self.stream.done  # a resume after the last batch has no epoch
         return self.stream
 
     def propose(self, numbers: range) -> list[Proposal]:

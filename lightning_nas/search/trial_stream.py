@@ -146,7 +146,9 @@ class TrialStream:
     def done(self) -> bool:
         """Whether the stream has yielded all of its trials."""
         all_proposed = self._proposal_count >= self.stream.samples
-        return all_proposed and not (self._trials_to_yield or self._open_count)
+        # after the end of an earlier part of the search, the journal also has finalists
+        waits = any(self._is_own(trial.proposal) for trial in self._trials_to_yield)
+        return all_proposed and not (waits or self._open_count)
 
     def __len__(self) -> int:
         """Return the number of batches in an epoch: one."""

@@ -5,17 +5,16 @@ learns from the outcome. The write-ahead log of SQLite with full synchronisation
 a power failure. One process writes; any number of processes may read.
 """
 
-import fcntl
 import json
 import sqlite3
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 from lightning_nas.errors import InputError
 from lightning_nas.storage.journal_reader import Records
+from lightning_nas.storage.lock import lock_file
 from lightning_nas.storage.trial import Outcome, Proposal, Trial
 
 VERSION = 1
@@ -71,7 +70,7 @@ class Journal(Records):
         self.task = task
         self.advice = advice
         self.path.parent.mkdir(parents=True, exist_ok=True)
-        self._lock = _lock(self.path.with_suffix(".lock"), task)
+        self._lock = lock_file(self.path.with_suffix(".lock"), task)
         with self._explain_errors():
             self._database = sqlite3.connect(self.path, isolation_level=None)
             self._database.execute("PRAGMA journal_mode=WAL")
@@ -186,24 +185,6 @@ class Journal(Records):
                 self._database.execute("ROLLBACK")
             raise
         self._database.execute("COMMIT")
-
-
-def _lock(path: Path, task: str) -> Any:
-    """Lock ``path`` until the returned file is closed.
-
-    The lock uses ``lockf``, because forked workers would inherit a lock of ``flock``.
-    """
-    try:
-        file = path.open("a")
-        fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError as error:
-        if isinstance(error, BlockingIOError | PermissionError) and path.exists():
-            raise InputError(
-                f"{path.parent}: another {task} writes into this folder; wait for the end of the "
-                f"other {task}, or stop the other {task}"
-            ) from None
-        raise InputError(f"{path}: {error.strerror}") from None
-    return file
 
 
 def _dump(values: Sequence[float]) -> str:

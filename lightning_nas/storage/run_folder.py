@@ -69,8 +69,8 @@ class RunFolder:
 
     @property
     def is_bare(self) -> bool:
-        """Whether the folder holds only a configuration, logs, and a record of W&B."""
-        names = {path.name for path in self.path.iterdir() if path.suffix != ".log"}
+        """Whether the folder holds only a configuration, logs, a lock, and a record of W&B."""
+        names = {path.name for path in self.path.iterdir() if path.suffix not in (".log", ".lock")}
         return names <= {self.hydra.name, "wandb", self.wandb_id.name}
 
     @classmethod

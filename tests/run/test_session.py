@@ -7,7 +7,7 @@ from tests.report.folders import trial_search
 
 
 def test_failed_report_is_logged(tmp_path, monkeypatch, caplog):
-    def fail(folder):
+    def fail(folder, named):
         raise ZeroDivisionError("no room for a chart")
 
     monkeypatch.setattr(session, "write_report", fail)

@@ -8,8 +8,8 @@ import yaml
 from commands import run as run_command
 
 from lightning_nas.errors import InputError
-from lightning_nas.run.arguments import (
-    complete_arguments,
+from lightning_nas.run.arguments import complete_arguments
+from lightning_nas.run.recorded import (
     find_trusted_names,
     load_configuration,
     read_run_configuration,
