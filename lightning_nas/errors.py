@@ -4,7 +4,9 @@ The commands print an error of the user as one line that begins with ``error:``.
 exception is a defect and keeps its traceback.
 """
 
+import errno
 import logging
+import os
 import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -16,6 +18,12 @@ INSTANTIATION = "InstantiationException"
 MISSING_VALUE = "MissingMandatoryValue"
 MISCONFIGURATION = "MisconfigurationException"
 TARGET_NOT_FOUND = "Error locating target"  # how Hydra's message on a missing class begins
+
+# Errors of the system that a user can remove: they say nothing about the program
+MACHINE_ERRORS = {
+    *(errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EIO),  # the disk
+    *(errno.EACCES, errno.EPERM, errno.ENAMETOOLONG, errno.ENOTDIR, errno.EISDIR, errno.ELOOP),
+}
 
 
 class InputError(ValueError):
@@ -44,10 +52,13 @@ def as_user_error(error: BaseException) -> BaseException | None:
 
     Errors of the user are: ``InputError``; a misconfiguration that Lightning reports; a mandatory
     setting without a value; a class that Hydra cannot find; ``TypeError`` and ``ValueError`` of a
-    class that Hydra builds from settings.
+    class that Hydra builds from settings; a full disk, and other ``MACHINE_ERRORS``.
     """
     if isinstance(error, InputError) or type(error).__name__ == MISCONFIGURATION:
         return error
+    if isinstance(error, OSError) and error.errno in MACHINE_ERRORS:
+        where = error.filename if error.filename is not None else "this disk"
+        return InputError(f"{where}: {os.strerror(error.errno).lower()}")
     if type(error).__name__ == MISSING_VALUE:
         name = getattr(error, "full_key", None)
         return InputError(f"{name} has no value: {name}=VALUE")

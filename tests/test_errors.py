@@ -1,5 +1,8 @@
 """Errors of the user: how they are recognised, and their messages."""
 
+import errno
+import os
+
 import pytest
 from hydra.errors import InstantiationException
 from hydra.utils import instantiate
@@ -33,3 +36,13 @@ def test_message_names_the_setting_that_a_class_refuses(settings, message):
 
 def test_defect_is_not_a_users_error():
     assert as_user_error(KeyError("a defect")) is None
+
+
+@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EROFS, errno.EACCES, errno.ENAMETOOLONG])
+def test_an_error_of_the_machine_is_one_line_with_the_path(number):
+    text = str(as_user_error(OSError(number, "", "/full/x.ckpt")))
+    assert text == f"/full/x.ckpt: {os.strerror(number).lower()}"
+
+
+def test_a_missing_file_that_the_program_should_have_written_is_a_defect():
+    assert as_user_error(FileNotFoundError(errno.ENOENT, "", "x")) is None

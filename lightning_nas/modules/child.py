@@ -97,10 +97,12 @@ class ChildModule(LightningModule):
         images, labels = batch
         output = self.network(images)
         logits, auxiliary = output if isinstance(output, tuple) else (output, None)
-        cross_entropy = F.cross_entropy(logits, labels, label_smoothing=self.label_smoothing)
+        smoothing = self.label_smoothing
+        cross_entropy = F.cross_entropy(logits, labels, label_smoothing=smoothing)
         loss = cross_entropy
         if auxiliary is not None:
-            loss = loss + self.auxiliary_weight * F.cross_entropy(auxiliary, labels)
+            auxiliary_loss = F.cross_entropy(auxiliary, labels, label_smoothing=smoothing)
+            loss = loss + self.auxiliary_weight * auxiliary_loss
         accuracy: Any = self.accuracy["train_"]
         accuracy(logits, labels)
         self.log("train/loss", cross_entropy, on_step=True, on_epoch=True, prog_bar=True)

@@ -1,29 +1,52 @@
 """Checks of a configuration before anything is built from it."""
 
+from typing import Annotated, Any, Literal
+
 from hydra import compose
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import InterpolationKeyError
+from pydantic import Field, TypeAdapter, ValidationError
 
 from lightning_nas.errors import InputError
+
+Whole = Annotated[int, Field(ge=1)]
+# name: (type and range, their words). A setting that a command does not have is None.
+SETTINGS: dict[str, tuple[Any, str]] = {
+    "seed": (Annotated[int, Field(ge=0, lt=2**32)], f"a whole number from 0 to {2**32 - 1}"),
+    "threads": (Whole | None, "a whole number of at least 1, or null"),
+    "dry_run": (bool | None, "true or false"),
+    "new_head": (bool | None, "true or false"),
+    "compile": (bool | None, "true or false"),
+    "trainer.max_epochs": (
+        Whole | Literal[-1],
+        "a whole number, at least 1, or -1 for no limit",
+    ),
+    "data.batch_size": (Whole | None, "a whole number of at least 1"),
+    "data.image_size": (Whole | None, "a whole number of at least 1, or null"),
+    "data.num_workers": (Annotated[int, Field(ge=0)] | None, "a whole number of at least 0"),
+    "data.train_on_all": (bool | None, "true or false"),
+    "module.optimizer.lr": (
+        Annotated[float, Field(gt=0, allow_inf_nan=False)] | None,
+        "a number above 0",
+    ),
+}
 
 
 def check_settings(cfg: DictConfig) -> None:
     """Check the settings that all commands share.
 
     Raises:
-        InputError: If the seed is not a whole number, ``trainer.max_epochs`` is neither a positive
-            whole number nor -1, or the experiment has no settings for the method.
+        InputError: If a setting of ``SETTINGS`` is of a wrong type or out of its range, or the
+            experiment has no settings for the method.
     """
-    if not isinstance(cfg.seed, int):
-        raise InputError(f"seed must be a whole number, got {cfg.seed}")
-    epochs = cfg.trainer.max_epochs
-    if not isinstance(epochs, int) or (epochs != -1 and epochs < 1):
-        raise InputError(
-            "trainer.max_epochs must be a whole number, at least 1, or -1 for no limit, "
-            f"got {epochs}"
-        )
+    for name, (kind, legal) in SETTINGS.items():
+        value = OmegaConf.select(cfg, name)
+        try:
+            TypeAdapter(kind).validate_python(value, strict=True)
+        except ValidationError:
+            raise InputError(f"{name} must be {legal}, got {value}") from None
     check_experiment(cfg)
 
 

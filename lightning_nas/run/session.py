@@ -54,6 +54,7 @@ class RunSession:
         removes_empty_folder: Whether ``finish`` removes a folder without results; true in a dry
             run.
         has_begun: Whether the first step has succeeded.
+        has_failed: Whether the command has ended with an error.
         earlier_summary: Summary of the run that is resumed; empty for a new run.
     """
 
@@ -68,7 +69,7 @@ class RunSession:
         self.removes_empty_folder = is_dry_run
         if self.writes_results and is_first_process():
             remove_parts(self.folder.path)
-        self.has_begun = False
+        self.has_begun = self.has_failed = False
         self.earlier_summary = self.folder.read_summary() if cfg.resume else {}
         self.start = time.monotonic() - self.earlier_summary.get("seconds", 0.0)
         self.facts: dict[str, Any] = {
@@ -115,19 +116,16 @@ class RunSession:
     def note_error(self, error: BaseException) -> None:
         """Decide what ``finish`` does with the folder after an error.
 
-        After an error of the user, ``finish`` removes the folder if the folder has no results. In a
-        resumed run, an error of the user restores the earlier summary instead; before the first
-        step, any error leaves the folder as it was.
+        After an error of the user, ``finish`` removes the folder if the folder has no results. A
+        resume that fails before its first step leaves the folder as it was.
         """
+        self.has_failed = True
         if isinstance(error, Interrupted):
             error.run = str(display_path(self.folder.path))
-        is_users = as_user_error(error) is not None
         if not self.cfg.resume:
-            self.removes_empty_folder = is_users
-        elif is_users or not self.has_begun:
+            self.removes_empty_folder = as_user_error(error) is not None
+        elif not self.has_begun:
             self.writes_results = False
-            if self.has_begun and self.earlier_summary and is_first_process():
-                self.folder.write_summary(self.earlier_summary)
 
     def finish(self, write_report: Callable[[Path], None] | None) -> None:
         """Write the summary and the report, end the W&B record, and remove an empty folder.
@@ -144,7 +142,12 @@ class RunSession:
         if is_kept and is_first_process():
             seconds = round(time.monotonic() - self.start, 1)
             self.add_facts(status=self.status, seconds=seconds)
-            self.folder.write_summary(self.facts)
+            try:
+                self.folder.write_summary(self.facts)
+            except OSError as error:  # it must not hide the first error
+                if not self.has_failed:
+                    raise
+                log.warning("no summary: %s", as_user_error(error) or error)
         report = write_report if is_kept and is_first_process() else None
         if report and self.status == COMPLETE:
             report(self.folder.path)
@@ -173,9 +176,9 @@ def run_session(
         InputError: If a setting is not legal.
     """
     session = RunSession(cfg)
-    prepare_process(cfg)
     try:
         check_settings(cfg)
+        prepare_process(cfg)
         register_operations(cfg.get("operations"))  # before a space checks operation names
         pl.seed_everything(cfg.seed, verbose=False)
         yield session

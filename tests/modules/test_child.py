@@ -7,6 +7,7 @@ from functools import partial
 import pytest
 import pytorch_lightning as pl
 import torch
+import torch.nn.functional as F
 from torch import nn
 
 from lightning_nas.architecture import ChainArchitecture, ChainLayer, EdgeCellArchitecture
@@ -297,3 +298,18 @@ def test_steps_fall_at_shares_of_the_training(epochs, at, factor):
 def test_schedules_out_of_range_are_refused(settings, said):
     with pytest.raises(InputError, match=said):
         rates_of(partial(cosine, epochs=9, **settings), 1)
+
+
+def test_label_smoothing_applies_to_the_auxiliary_head_too():
+    network = network_of("cell", auxiliary=True, image_size=32).train()
+    images, labels = torch.randn(4, 3, 32, 32), torch.tensor([0, 1, 2, 3])
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        logits, auxiliary = network(images)
+    module = module_of(network, label_smoothing=0.1, auxiliary_weight=0.4)
+    module.log = lambda *args, **kwargs: None
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        loss = module.training_step((images, labels), 0)
+    smooth = [F.cross_entropy(x, labels, label_smoothing=0.1) for x in (logits, auxiliary)]
+    torch.testing.assert_close(loss, smooth[0] + 0.4 * smooth[1])
