@@ -146,6 +146,6 @@ def test_second_search_on_one_folder_is_refused(tmp_path):
     wait_for_trials(tmp_path, 1)
     status, _, errors = run("search.py", f"resume={tmp_path}")
     assert status == 2, errors
-    assert "another search writes into this folder" in errors
+    assert "another command writes into this folder" in errors
     os.killpg(first.pid, signal.SIGKILL)
     first.communicate()
