@@ -106,7 +106,8 @@ class RunSession:
             return
         self.has_begun = True
         if self.cfg.resume and is_first_process():
-            self.folder.write_summary(self.earlier_summary | {"status": INTERRUPTED})
+            if self.earlier_summary:
+                self.folder.write_summary(self.earlier_summary | {"status": INTERRUPTED})
             self.folder.write_resume_settings(list_resume_settings())
 
     def add_facts(self, **facts: Any) -> None:
