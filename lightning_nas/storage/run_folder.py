@@ -177,14 +177,14 @@ class RunFolder:
         return JournalReader(self.journal)
 
     def find_trained_checkpoint(self) -> Path:
-        """Return the checkpoint that the summary names, else the best one, else the last one.
+        """Return the checkpoint that the summary names (the best one if it names none), or the last.
 
         Raises:
             InputError: If the folder has no checkpoint.
         """
         named = self.read_summary().get("checkpoint")
         kept = self.checkpoints / Path(str(named)).name if named else self.best_checkpoint
-        for checkpoint in (kept, self.best_checkpoint, self.last_checkpoint):
+        for checkpoint in (kept, self.last_checkpoint):
             if checkpoint.exists():
                 return checkpoint
         raise InputError(
