@@ -6,7 +6,6 @@ exception is a defect and keeps its traceback.
 
 import errno
 import logging
-import os
 import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -31,6 +30,11 @@ class InputError(ValueError):
 
     The message is one line. It names the setting or the file, what is wrong, and what is legal.
     """
+
+
+def describe_os_error(error: OSError) -> str:
+    """Return what the system says of an error, without number and path, for a message."""
+    return (error.strerror or str(error)).lower()
 
 
 def list_some(names: Sequence[str], most: int = 5) -> str:
@@ -58,7 +62,7 @@ def as_user_error(error: BaseException) -> BaseException | None:
         return error
     if isinstance(error, OSError) and error.errno in MACHINE_ERRORS:
         where = error.filename if error.filename is not None else "this disk"
-        return InputError(f"{where}: {os.strerror(error.errno).lower()}")
+        return InputError(f"{where}: {describe_os_error(error)}")
     if type(error).__name__ == MISSING_VALUE:
         name = getattr(error, "full_key", None)
         return InputError(f"{name} has no value: {name}=VALUE")

@@ -34,8 +34,7 @@ def replace_file(path: Path, write: Callable[[Path], object]) -> None:
         write: Function that writes the content to the temporary path it is called with.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    # some writers choose the format by the suffix, so the temporary file has the same one
-    part = path.with_name(f"{path.stem}.{os.getpid()}.part{path.suffix}")
+    part = name_part(path)
     try:
         write(part)
         with part.open("rb") as file:
@@ -43,6 +42,14 @@ def replace_file(path: Path, write: Callable[[Path], object]) -> None:
         part.replace(path)
     finally:
         part.unlink(missing_ok=True)
+
+
+def name_part(path: Path) -> Path:
+    """Return the path of a temporary file of this process, which ``remove_parts`` recognises.
+
+    Some writers choose the format by the suffix, so the temporary file has the same suffix.
+    """
+    return path.with_name(f"{path.stem}.{os.getpid()}.part{path.suffix}")
 
 
 def remove_parts(folder: Path) -> None:
@@ -121,10 +128,9 @@ def read_json(path: Path) -> dict[str, Any]:
     Raises:
         InputError: If the file is damaged or does not hold an object.
     """
+    text = read_text(path)
     try:
-        content = parse_json(read_text(path))
-    except InputError:
-        raise
+        content = parse_json(text)
     except ValueError as error:
         raise InputError(f"{path}: damaged: {error}") from None
     if not isinstance(content, dict):

@@ -40,7 +40,7 @@ def test_defect_is_not_a_users_error():
 
 @pytest.mark.parametrize("number", [errno.ENOSPC, errno.EROFS, errno.EACCES, errno.ENAMETOOLONG])
 def test_an_error_of_the_machine_is_one_line_with_the_path(number):
-    text = str(as_user_error(OSError(number, "", "/full/x.ckpt")))
+    text = str(as_user_error(OSError(number, os.strerror(number), "/full/x.ckpt")))
     assert text == f"/full/x.ckpt: {os.strerror(number).lower()}"
 
 

@@ -21,7 +21,7 @@ from lightning_nas.architecture.kinds import (
     MacroLayer,
 )
 from lightning_nas.architecture.operation_names import CELL_RULES, OPERATION_NAMES, CellRules
-from lightning_nas.errors import InputError
+from lightning_nas.errors import InputError, describe_os_error
 from lightning_nas.files import parse_json, read_text, replace_text
 
 VERSION = 1
@@ -72,7 +72,7 @@ def read_architecture(path: Path) -> Architecture:
     try:
         text = read_text(path)
     except OSError as error:
-        reason = (error.strerror or str(error)).lower()
+        reason = describe_os_error(error)
         raise InputError(f"{path}: cannot be read ({reason})") from None
     return from_json(text, str(path))
 

@@ -1,7 +1,6 @@
 """Checkpoints that a kill cannot damage, and random states, so that resume is exact."""
 
 import io
-import os
 import random
 import traceback
 from collections.abc import Iterator
@@ -16,7 +15,7 @@ from pytorch_lightning import Callback, LightningModule, Trainer
 from pytorch_lightning.callbacks import Checkpoint
 
 from lightning_nas.errors import InputError
-from lightning_nas.files import replace_file
+from lightning_nas.files import name_part, replace_file
 from lightning_nas.storage.run_folder import LAST_CHECKPOINT
 from lightning_nas.weights.files import read_checkpoint
 
@@ -81,24 +80,23 @@ class SaveEpoch(Checkpoint):
     def __init__(self, folder: str | Path) -> None:
         super().__init__()
         self.path = Path(folder) / LAST_CHECKPOINT
-        self.pending = self.path.with_name(f"{LAST_CHECKPOINT}.{os.getpid()}.part")
+        self.pending = name_part(self.path)
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Save after all other callbacks of the epoch."""
         trainer.save_checkpoint(self.pending, weights_only=False)
 
-    def on_train_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Give the checkpoint of the epoch before its name."""
+    def publish(
+        self,
+        trainer: Trainer,
+        pl_module: LightningModule,
+        exception: BaseException | None = None,
+    ) -> None:
+        """Give the checkpoint of the last complete epoch its name, if it has none yet."""
         if trainer.is_global_zero and self.pending.exists():
             self.pending.replace(self.path)
 
-    def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Give the checkpoint of the last epoch its name."""
-        self.on_train_epoch_start(trainer, pl_module)
-
-    def on_exception(self, trainer: Trainer, pl_module: LightningModule, _: Any) -> None:
-        """Give the checkpoint of the last complete epoch its name."""
-        self.on_train_epoch_start(trainer, pl_module)
+    on_train_epoch_start = on_train_end = on_exception = publish
 
 
 class RandomStates(Callback):

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from lightning_nas.architecture import Architecture
-from lightning_nas.errors import InputError
+from lightning_nas.errors import InputError, describe_os_error
 from lightning_nas.evaluation.complexity import measure
 from lightning_nas.export.source import LEFT_OUT, WIDTH, SourceCollector, brackets, write_value
 from lightning_nas.files import replace_file, replace_text
@@ -85,7 +85,7 @@ def write_python(
         replace_file(weights_path, lambda part: torch.save(weights, part))
         replace_text(path, source)
     except OSError as error:
-        reason = (error.strerror or str(error)).lower()
+        reason = describe_os_error(error)
         raise InputError(f"{path}: cannot be written ({reason})") from None
 
 
@@ -159,12 +159,11 @@ def _check_shapes(weights: Mapping[str, Tensor], network: nn.Module) -> None:
 
 def _docstring(architecture: Architecture, network: nn.Module, settings: Mapping[str, Any]) -> str:
     """Return the docstring of the file: origin, costs and shapes of the network."""
-    others = {*TRAINING_ONLY, "num_classes", "image_size"}
-    given = {n: v for n, v in settings.items() if n not in others and v is not None}
+    is_resized = any(settings.get(name) is not None for name in SIZES)
     paragraphs = [f"An architecture of the {architecture.kind.replace('_', ' ')} space."]
     for name, published in PUBLISHED.items():
         if published.architecture == architecture:
-            figure = [] if set(given) & SIZES else [published.figure]
+            figure = [] if is_resized else [published.figure]
             source = ". ".join([published.paper, *figure, published.link])  # a link ends its line
             paragraphs = [f"The published architecture {name}.", source]
     channels = settings.get("in_channels", 3)

@@ -30,13 +30,14 @@ from lightning_nas.modules.scoring_modes import (
 )
 from lightning_nas.modules.supernet import SupernetModule
 from lightning_nas.published import load_architecture
+from lightning_nas.run.arguments import CONFIGS
 from lightning_nas.run.build import build_search
 from lightning_nas.run.recorded import read_run_configuration
 from lightning_nas.run.session import build_data, prepare_process
 from lightning_nas.storage.run_folder import COMPLETE, RunFolder, display_path
 from lightning_nas.weights.files import read_checkpoint
 
-EXECUTORS = Path(__file__).parents[2] / "configs" / "executor"
+EXECUTORS = CONFIGS / "executor"
 SETTABLE = ("evaluation.", "executor=", "executor.", "data.root=", "data.download=", "threads=")
 NETWORK = "evaluation.network."  # arguments of build_network, which checks their names
 

@@ -5,7 +5,7 @@ import sys
 from collections.abc import Collection, Sequence
 from pathlib import Path
 
-from lightning_nas.errors import InputError
+from lightning_nas.errors import InputError, describe_os_error
 from lightning_nas.report.html import write_report
 from lightning_nas.report.several import write_common_report
 from lightning_nas.storage.run_folder import RunFolder, find_common_parent
@@ -43,7 +43,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"error: {error}", file=sys.stderr)
         return 2
     except OSError as error:
-        print(f"error: {error.filename}: {(error.strerror or str(error)).lower()}", file=sys.stderr)
+        print(f"error: {error.filename}: {describe_os_error(error)}", file=sys.stderr)
         return 2
     return 0
 

@@ -16,7 +16,7 @@ from lightning_nas.architecture import (
     EdgeCellArchitecture,
     write_architecture,
 )
-from lightning_nas.errors import InputError
+from lightning_nas.errors import InputError, describe_os_error
 from lightning_nas.files import replace_file, replace_text
 from lightning_nas.pictures.cell import layout_cells
 from lightning_nas.pictures.cell_space import layout_cell_space
@@ -91,7 +91,7 @@ def write_picture(picture: Picture, title: str, path: Path) -> None:
         else:
             replace_file(path, lambda part: save_picture(picture, part, suffix[1:]))
     except OSError as error:
-        reason = (error.strerror or str(error)).lower()
+        reason = describe_os_error(error)
         raise InputError(f"{path}: cannot be written ({reason})") from None
 
 

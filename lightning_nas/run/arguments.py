@@ -22,10 +22,10 @@ from lightning_nas.run.overrides import (
     get_name,
     get_value,
     is_multirun,
-    list_settings,
     make_argument,
+    split_arguments,
 )
-from lightning_nas.run.recorded import find_trusted_names, load_configuration
+from lightning_nas.run.recorded import load_configuration
 from lightning_nas.storage.lock import lock_folder
 from lightning_nas.storage.run_folder import RunFolder
 from lightning_nas.trust import check_recorded
@@ -72,7 +72,7 @@ def complete_arguments(arguments: list[str]) -> list[str]:
             "hydra.run.dir=RUN"
         )
     # only the first process checks: the other processes may find the results of the first
-    if folder and is_first_of_launcher() and RunFolder(folder).has_begun and not is_restarted_job():
+    if folder and is_first_of_run() and RunFolder(folder).has_begun and not is_restarted_job():
         raise InputError(
             f"hydra.run.dir={folder} holds a run; continue it with resume={folder}, or choose "
             "another folder"
@@ -92,9 +92,8 @@ def lock_given_folder(arguments: list[str]) -> Iterator[None]:
     """
     names = ("resume", "hydra.sweep.dir" if is_multirun(arguments) else "hydra.run.dir")
     given = [value for name in names if (value := get_value(arguments, name)) not in NOTHING]
-    is_first = all(os.environ.get(name, "0") == "0" for name in RANKS)
     only_prints = any(argument.split("=")[0] in PRINTING_FLAGS for argument in arguments)
-    if not given or not is_first or only_prints or "--config-path" in arguments:
+    if not given or not is_first_of_run() or only_prints or "--config-path" in arguments:
         yield
         return
     folder = Path(str(given[0]))
@@ -107,7 +106,7 @@ def lock_given_folder(arguments: list[str]) -> Iterator[None]:
 def _check_sweep_folder(arguments: list[str]) -> None:
     """Raise InputError if the folder of a multirun holds runs: it would report them as its own."""
     folder = get_value(arguments, "hydra.sweep.dir") if is_multirun(arguments) else None
-    if folder and Path(folder).is_dir() and is_first_of_launcher():
+    if folder and Path(folder).is_dir() and is_first_of_run():
         runs = [path for path in Path(folder).iterdir() if RunFolder(path).has_begun]
         if runs:
             raise InputError(
@@ -126,7 +125,8 @@ def add_resume_arguments(arguments: list[str]) -> list[str]:
     resume_path = str(get_value(arguments, "resume"))
     RunFolder(resume_path).check_is_run("resume")
     rest = [argument for argument in arguments if get_name(argument) != "resume"]
-    for argument in list_settings(rest):
+    flags, settings = split_arguments(rest)
+    for argument in settings:
         name = get_name(argument)
         if any(part in name for part in (".optimizer.", ".scheduler.", *OPTIMIZER_GROUPS)):
             raise InputError(
@@ -138,12 +138,9 @@ def add_resume_arguments(arguments: list[str]) -> list[str]:
                 f"{argument}: a resume takes only settings with a dot, such as method.samples=300"
             )
     run = RunFolder(Path(resume_path).resolve())
-    _, config = run.read_config()
+    config = load_configuration(run, arguments=arguments)
     for name in {"hydra", "defaults"} & set(config):  # Hydra would obey it before any check
         raise InputError(f"{run.config}: {name} is no setting of a run")
-    check_recorded(config, run.config, find_trusted_names(arguments))
-    settings = list_settings(rest)
-    flags = [argument for argument in rest if argument not in settings]
     return [  # Hydra needs all settings next to one another
         *flags,
         *("--config-path", str(run.hydra), "--config-name", run.config.stem),
@@ -285,9 +282,14 @@ def check_launcher(name: str | None) -> None:
 
 
 def is_first_of_launcher() -> bool:
-    """Return whether this is the first process of torchrun or srun, or the only one."""
+    """Return whether this is the first process of torchrun or srun on this machine."""
     rank = os.environ.get("LOCAL_RANK", os.environ.get("SLURM_LOCALID", "0"))
     return rank == "0"
+
+
+def is_first_of_run() -> bool:
+    """Return whether this is the first process of the whole run, on all its machines."""
+    return all(os.environ.get(name, "0") == "0" for name in RANKS)
 
 
 def is_restarted_job() -> bool:

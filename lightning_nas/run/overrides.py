@@ -13,10 +13,14 @@ VALUE_FLAGS = (*CONFIG_FLAGS, "--config-name", "-cn", "--package", "-p", "--cfg"
 PLAIN_VALUE = re.compile(r"[A-Za-z0-9_./-]+")  # needs no quotes in Hydra's grammar
 
 
-def list_settings(arguments: list[str]) -> list[str]:
-    """Return the arguments without flags such as ``-m`` or ``--config-dir DIR``."""
-    values = {i + 1 for i, word in enumerate(arguments) if word in VALUE_FLAGS}
-    return [a for i, a in enumerate(arguments) if i not in values and not a.startswith("-")]
+def split_arguments(arguments: list[str]) -> tuple[list[str], list[str]]:
+    """Divide arguments into flags, such as ``-m`` or ``--config-dir DIR``, and settings."""
+    flags: list[str] = []
+    settings: list[str] = []
+    for before, word in pairwise(["", *arguments]):
+        is_flag = word.startswith("-") or before in VALUE_FLAGS
+        (flags if is_flag else settings).append(word)
+    return flags, settings
 
 
 def find_config_folders(arguments: list[str]) -> list[Path]:

@@ -8,7 +8,7 @@ from typing import Any
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, OmegaConf
 
-from lightning_nas.run.overrides import find_config_folders, list_settings
+from lightning_nas.run.overrides import find_config_folders, split_arguments
 from lightning_nas.storage.run_folder import RunFolder
 from lightning_nas.trust import check_recorded, find_named
 
@@ -23,7 +23,7 @@ def find_trusted_names(arguments: list[str] | None = None) -> set[str]:
         arguments: Arguments of the command; None = those of the running command.
     """
     if arguments is not None:
-        return find_named(list_settings(arguments), find_config_folders(arguments))
+        return find_named(split_arguments(arguments)[1], find_config_folders(arguments))
     if not HydraConfig.initialized():  # the command judges or prepares a run
         return find_trusted_names(sys.argv[1:])
     hydra = HydraConfig.get()  # a job of submitit has other words in sys.argv
@@ -50,9 +50,10 @@ def load_configuration(
         InputError: If the folder holds no run, the file is damaged, or the checked groups name code
             that is not trusted (``trust.py``).
     """
-    text, content = run.read_config()
+    config: Any = OmegaConf.create(run.read_config()[0])
+    content: Any = OmegaConf.to_container(config)  # OmegaConf reads numbers in its own way
     check_recorded(content, run.config, find_trusted_names(arguments), group)
-    return OmegaConf.create(text)
+    return config
 
 
 def read_run_configuration(run: Path) -> DictConfig:
@@ -62,10 +63,10 @@ def read_run_configuration(run: Path) -> DictConfig:
     folder may have been moved: paths into it are replaced by its current path.
 
     Raises:
-        InputError: If ``run`` is not a run folder.
+        InputError: If ``run`` is not a run folder, or names code that is not trusted.
     """
     folder = RunFolder(run)
-    config = load_configuration(folder)
+    config = OmegaConf.create(folder.read_config()[0])
     hydra = OmegaConf.create(folder.read_hydra_config())
     hydra.runtime.output_dir = str(run.resolve())  # the folder may have been moved
 

@@ -16,7 +16,7 @@ import torch
 from hydra.core.hydra_config import HydraConfig
 from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
-from pytorch_lightning.callbacks import ProgressBar
+from pytorch_lightning.callbacks import LambdaCallback, ProgressBar
 
 from lightning_nas.callbacks.interrupt import Interrupted
 from lightning_nas.callbacks.saving import AtomicCheckpointIO
@@ -239,33 +239,20 @@ def build_data(cfg: DictConfig) -> ImageData:
     return data
 
 
-class BeginSession(pl.Callback):
-    """Callback that calls ``RunSession.begin`` after the first step.
-
-    Args:
-        session: The session.
-    """
-
-    def __init__(self, session: RunSession) -> None:
-        self.session = session
-
-    def on_train_batch_end(self, *args: Any) -> None:
-        """Begin the session."""
-        self.session.begin()
-
-    def on_fit_end(self, *args: Any) -> None:
-        """Begin the session of a resume whose last epoch was already over: results follow."""
-        self.session.begin()
-
-
 def build_trainer(cfg: DictConfig, session: RunSession) -> pl.Trainer:
-    """Return Lightning's Trainer with the callbacks and loggers of the configuration."""
+    """Return Lightning's Trainer with the callbacks and loggers of the configuration.
+
+    The session begins after the first step, or at the end of a fit without steps.
+    """
+    begin = LambdaCallback(
+        on_train_batch_end=lambda *_: session.begin(), on_fit_end=lambda *_: session.begin()
+    )
     loggers = [logger for logger in instantiate(cfg.logger).values() if logger is not None]
     callbacks = [call for call in instantiate(cfg.callbacks).values() if call is not None]
     trainer: pl.Trainer = instantiate(
         cfg.trainer,
         logger=loggers,
-        callbacks=[BeginSession(session), *callbacks],
+        callbacks=[begin, *callbacks],
         plugins=[AtomicCheckpointIO()],
         enable_progress_bar=any(isinstance(call, ProgressBar) for call in callbacks),
     )

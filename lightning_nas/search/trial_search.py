@@ -206,8 +206,7 @@ class TrialSearch(Search):
         metrics = {f"controller/{name}": value for name, value in self._update(batch).items()}
         metrics["trials"] = torch.tensor(float(self.stream.ended))
         self.log_dict(metrics, on_step=False, on_epoch=True, batch_size=1)
-        if self.stream.done:
-            self.trainer.should_stop = True
+        self.trainer.should_stop |= self.stream.done
 
     def _update(self, batch: list[Trial]) -> dict[str, Tensor]:
         if not batch:

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from lightning_nas.errors import InputError
+from lightning_nas.errors import InputError, describe_os_error
 
 LOCK = "run.lock"
 
@@ -35,7 +35,7 @@ def lock_file(path: Path, task: str) -> Any:
                 f"{path.parent}: another {task} writes into this folder; wait for the end of the "
                 f"other {task}, or stop the other {task}"
             ) from None
-        raise InputError(f"{path}: {(error.strerror or str(error)).lower()}") from None
+        raise InputError(f"{path}: {describe_os_error(error)}") from None
     return file
 
 
@@ -62,7 +62,7 @@ def lock_folder(folder: Path) -> Iterator[None]:
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise InputError(f"{folder}: {(error.strerror or str(error)).lower()}") from None
+        raise InputError(f"{folder}: {describe_os_error(error)}") from None
     path = folder / LOCK
     file = lock_file(path, "command")
     while not _is_at(path, file):

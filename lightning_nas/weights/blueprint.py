@@ -6,9 +6,9 @@ A weights file may come from a stranger, so each field of its blueprint is check
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 from torch import nn
 
 from lightning_nas.architecture import Architecture, from_json, to_json
@@ -74,39 +74,21 @@ class Blueprint:
             InputError: If the text is not a blueprint, or a field is of a wrong type or out of its
                 range. The message names the field.
         """
+        damaged = f"{source}: the blueprint of the network is damaged"
         try:
             fields = _Fields.model_validate(parse_json(text))
         except ValidationError as error:
             first = error.errors(include_url=False)[0]
             field = ".".join(map(str, first["loc"])) or "the whole"
-            raise InputError(
-                f"{source}: the blueprint of the network is damaged: {field}: {first['msg']}"
-            ) from None
-        except (TypeError, ValueError) as error:
-            raise InputError(
-                f"{source}: the blueprint of the network is damaged: {error}"
-            ) from None
-        for name, given, number in (
-            ("classes", fields.classes, fields.num_classes),
-            ("mean", fields.mean, fields.channels),
-            ("std", fields.std, fields.channels),
-        ):
-            if len(given) != number and (given or name != "classes"):
-                raise InputError(
-                    f"{source}: the blueprint of the network is damaged: {len(given)} values of "
-                    f"{name}, expected {number}"
-                )
-        settings = fields.settings.model_dump(exclude_unset=True)
+            raise InputError(f"{damaged}: {field}: {first['msg']}") from None
+        except ValueError as error:
+            raise InputError(f"{damaged}: {error}") from None
+        content: dict[str, Any] = fields.model_dump(exclude={"architecture", "settings"})
+        content |= {name: tuple(content[name]) for name in ("classes", "mean", "std")}
         return cls(
             architecture=from_json(json.dumps(fields.architecture), source),
-            settings=settings,
-            num_classes=fields.num_classes,
-            classes=tuple(fields.classes),
-            channels=fields.channels,
-            image_size=fields.image_size,
-            mean=tuple(fields.mean),
-            std=tuple(fields.std),
-            crop=fields.crop,
+            settings=fields.settings.model_dump(exclude_unset=True),
+            **content,
         )
 
 
@@ -146,3 +128,12 @@ class _Fields(_Model):
     mean: list[Number]
     std: list[Annotated[float, Field(gt=0)]]
     crop: Annotated[float, Field(gt=0, le=1)] = 1.0
+
+    @model_validator(mode="after")
+    def check_lengths(self) -> Self:
+        numbers = {"classes": self.num_classes, "mean": self.channels, "std": self.channels}
+        for name, expected in numbers.items():
+            given = len(getattr(self, name))
+            if given != expected and (given or name != "classes"):
+                raise ValueError(f"{given} values of {name}, expected {expected}")
+        return self
