@@ -177,7 +177,9 @@ class RunFolder:
         return JournalReader(self.journal)
 
     def find_trained_checkpoint(self) -> Path:
-        """Return the checkpoint that the summary names (the best one if it names none), or the last.
+        """Return the checkpoint that the summary names, or the last one if it is not there.
+
+        If the summary names none, the best one takes its place.
 
         Raises:
             InputError: If the folder has no checkpoint.
