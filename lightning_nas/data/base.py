@@ -3,8 +3,10 @@
 A subclass only reads its images.
 """
 
+import copy
 from collections.abc import Sequence
-from typing import Any
+from dataclasses import replace
+from typing import Any, Self
 from weakref import WeakSet
 
 import torch
@@ -119,6 +121,12 @@ class ImageData(LightningDataModule):
         self._data = data
         self.pixel_mean, self.pixel_std = self._find_statistics()
         self._ready = True
+
+    def validate_on_test(self) -> Self:
+        """Return a copy whose validation split is the test split. Call ``setup`` before."""
+        other = copy.copy(self)
+        other.splits = replace(self.splits, validation=self.splits.test)
+        return other
 
     def teardown(self, stage: str) -> None:
         """End the processes that decode images; loaders can start new ones."""

@@ -142,6 +142,12 @@ class ChildTraining:
             longer.time_limit = self.time_limit * epochs / self.epochs
         return longer
 
+    def on_test_images(self) -> "ChildTraining":
+        """Return an evaluator that measures accuracies on the test split of the data."""
+        other = copy.copy(self)
+        other.data = self.data.validate_on_test()
+        return other
+
     def steps_of(self, architecture: Architecture, batches: int = 3) -> ChildSteps:
         """Measure step times of a child in a short epoch, after an equally long warm-up epoch."""
         timed = copy.copy(self)

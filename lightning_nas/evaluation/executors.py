@@ -23,6 +23,9 @@ class Evaluator(Protocol):
     def final(self, epochs: int) -> "Evaluator":
         """Return the evaluator for finalists: more precise, or with trainings of ``epochs``."""
 
+    def on_test_images(self) -> "Evaluator":
+        """Return the evaluator that measures accuracies on the test split."""
+
 
 class Executor(Protocol):
     """Evaluates architectures, one or several at once.

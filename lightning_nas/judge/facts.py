@@ -1,7 +1,8 @@
 """The facts about weight sharing in ``weight_sharing.json``, for a terminal and for a report.
 
 Do shared weights rank architectures as training from scratch does, and are the architectures that
-the search found better than its random arm? All accuracies are on the validation split, in [0, 1].
+the search found better than its random arm? Accuracies with the shared weights are on the
+validation split, accuracies after training from scratch on the test split; both are in [0, 1].
 """
 
 import math
@@ -11,15 +12,13 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from lightning_nas.errors import InputError
-from lightning_nas.files import read_json
 from lightning_nas.report.comparison import VERDICT_WORDS
 from lightning_nas.report.inline import inline
 from lightning_nas.report.statistics import compare_means, correlate_ranks, estimate_mean
 from lightning_nas.report.table import format_interval, format_number
-from lightning_nas.storage.run_folder import RunFolder
+from lightning_nas.storage.run_folder import RunFolder, describe_state
 from lightning_nas.storage.trial import DERIVED, POLICY, RANDOM
 
-STATE = ("status", "architectures", "best_reward")  # of summary.json: they change with a resume
 ARM_NAMES = {RANDOM: "random arm", POLICY: "controller", DERIVED: "derived"}
 
 
@@ -118,11 +117,6 @@ def _compare_policy(policy: Scores, random_means: Sequence[float]) -> dict[str, 
     }
 
 
-def describe_state(summary: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the values of ``summary.json`` that tell whether a search was resumed since."""
-    return {name: summary.get(name) for name in STATE}
-
-
 # ---- in words ------------------------------------------------------------------------------------
 
 
@@ -168,9 +162,9 @@ def describe_weight_sharing(run: RunFolder) -> dict[str, Any] | None:
     Raises:
         InputError: If ``weight_sharing.json`` is damaged.
     """
-    if not run.judgement.exists():
+    facts = run.read_judgement()
+    if not facts:
         return None
-    facts = read_json(run.judgement)
     try:
         section = _build_section(facts)
     except (AttributeError, KeyError, TypeError, ValueError) as error:

@@ -23,7 +23,6 @@ from lightning_nas.files import write_json
 from lightning_nas.judge.facts import (
     ArchitectureScores,
     collect_facts,
-    describe_state,
     format_facts,
 )
 from lightning_nas.judge.finished_search import (
@@ -33,11 +32,12 @@ from lightning_nas.judge.finished_search import (
     score_architectures,
 )
 from lightning_nas.judge.scatter import draw_scatter
+from lightning_nas.report.comparison import TEST_IMAGES
 from lightning_nas.report.statistics import MIN_ARCHITECTURES
 from lightning_nas.run.session import write_report_safely
 from lightning_nas.search.standalone import Candidate, Trainings
 from lightning_nas.storage.journal import Journal
-from lightning_nas.storage.run_folder import RunFolder, display_path
+from lightning_nas.storage.run_folder import RunFolder, describe_state, display_path
 from lightning_nas.storage.trial import DERIVED, POLICY, RANDOM, Trial
 
 EVALUATION = "evaluation."  # prefix of the settings that change outcomes
@@ -99,6 +99,7 @@ def judge_run(
     facts = {
         "run": str(display_path(search.run.path)),
         "epochs": epochs,
+        "images": TEST_IMAGES,
         "seed": search.cfg.seed,
         "settings": sorted(settings),
         "search": describe_state(search.summary),
@@ -164,7 +165,8 @@ def _train_candidates(
     """Train the candidates from scratch and return the trials of each candidate."""
     space = search.method.controller.space
     evaluation_settings = [one for one in settings if one.startswith(EVALUATION)]
-    training = " ".join([f"{epochs} epochs", *sorted(evaluation_settings)])
+    images = f"{TEST_IMAGES} images"  # the images of the rewards would favour the derived one
+    training = " ".join([f"{epochs} epochs", images, *sorted(evaluation_settings)])
     journal_arguments = (search.run.judge_journal, str(space), "judge")
     with (
         # before the journal: wrong settings must leave no file
@@ -196,7 +198,7 @@ def _build_executor(search: FinishedSearch, epochs: int) -> Executor:
     assert method.make_evaluator is not None
     assert method.make_executor is not None
     try:
-        evaluator = method.make_evaluator(data=search.data).final(epochs)
+        evaluator = method.make_evaluator(data=search.data).final(epochs).on_test_images()
         if isinstance(evaluator, ChildTraining):
             evaluator.cost(search.load_derived())  # the network checks its settings
         return method.make_executor(evaluator)

@@ -22,13 +22,14 @@ from lightning_nas.report.charts_search import (
 from lightning_nas.report.comparison import (
     HEAD,
     compare_arms,
+    compare_networks,
     describe_comparisons,
-    describe_verdict,
 )
 from lightning_nas.report.inline import inline_architecture, inline_figure
 from lightning_nas.report.record import RunRecord, read_run
 from lightning_nas.report.shares import COLLAPSE_RULE, find_collapse
 from lightning_nas.report.table import format_duration, format_number
+from lightning_nas.report.verdict import describe_verdict
 from lightning_nas.search.result import RankedArchitecture
 from lightning_nas.storage.run_folder import RunFolder, shell_path
 from lightning_nas.storage.trial import DERIVED, FINALIST, POLICY, RANDOM, Trial
@@ -88,9 +89,7 @@ def build_page(record: RunRecord) -> dict[str, Any]:
         "train_command": record.train_command,
         "verdict": describe_verdict(record),
         "comparison_head": HEAD,
-        "comparisons": []
-        if record.is_random_search
-        else describe_comparisons(compare_arms(record)),
+        "comparisons": _list_comparisons(record),
         "comparison_note": _explain_comparison(record),
         "facts": _list_facts(record),
         "reward": render_charts(chart_rewards(record)),
@@ -160,13 +159,23 @@ def _describe_run(record: RunRecord) -> str:
     return f"{record.method}{data}, seed {record.seed}, {evaluations}. Space: {record.space}."
 
 
+def _list_comparisons(record: RunRecord) -> list[list[str]]:
+    if record.is_random_search:
+        return []
+    networks = compare_networks(record) if record.shares_weights else None
+    return describe_comparisons([*([networks] if networks else []), *compare_arms(record)])
+
+
 def _explain_comparison(record: RunRecord) -> str:
     """Return the note below the table of comparisons."""
     note = "Mean rewards ± half of the 95 % interval. Random arm: uniformly sampled architectures,"
     if record.shares_weights:
         return (
-            f"{note} scored with the same weights. At the end both arms are ranked on the whole "
-            "validation split; during the search each epoch is compared with its own random arm."
+            f"{note} scored with the same shared weights. These weights were trained on samples of "
+            "the controller, so they favour what the controller prefers: only networks that are "
+            "trained from scratch answer the question. At the end both arms are ranked on the "
+            "whole validation split; during the search each epoch is compared with its own random "
+            "arm."
         )
     growing = " in the same period, because the space grows" if record.has_growing_space else ""
     return (

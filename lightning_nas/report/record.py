@@ -57,6 +57,7 @@ class RunRecord:
         shares_weights: Whether the architectures share weights, as in ENAS.
         chosen: Trial numbers of the best architectures in the final ranking of the method, best
             first; None before the end of the search.
+        judgement: Content of ``weight_sharing.json``; empty if the search was not judged.
     """
 
     folder: Path
@@ -69,6 +70,7 @@ class RunRecord:
     metrics: tuple[Mapping[str, float], ...]
     shares_weights: bool
     chosen: Sequence[int] | None
+    judgement: Mapping[str, Any]
 
     @property
     def name(self) -> str:
@@ -237,6 +239,7 @@ def read_run(folder: Path, named: Collection[str] = ()) -> RunRecord:
         metrics=tuple(run.read_metrics()),
         shares_weights=shares_weights,
         chosen=_read_chosen(run, summary),
+        judgement=run.read_judgement(),
     )
 
 

@@ -7,7 +7,7 @@ data elsewhere.
 
 import os
 import shlex
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +17,7 @@ from lightning_nas.storage.journal_reader import JournalReader
 
 INTERRUPTED, COMPLETE = "interrupted", "complete"  # values of ``status`` in summary.json
 LAST_CHECKPOINT = "last.ckpt"
+STATE = ("status", "architectures", "best_reward")  # values of summary.json that a resume changes
 
 
 class RunFolder:
@@ -154,6 +155,14 @@ class RunFolder:
         """
         return read_json(self.summary) if self.summary.exists() else {}
 
+    def read_judgement(self) -> dict[str, Any]:
+        """Return the content of ``weight_sharing.json``; empty if the search was not judged.
+
+        Raises:
+            InputError: If the file is damaged.
+        """
+        return read_json(self.judgement) if self.judgement.exists() else {}
+
     def read_metrics(self) -> list[dict[str, float]]:
         """Return each row of ``metrics.csv`` as column -> value, without empty cells.
 
@@ -204,6 +213,11 @@ class RunFolder:
         self.resume_settings.unlink(missing_ok=True)
         if settings:
             write_yaml(self.resume_settings, list(settings))
+
+
+def describe_state(summary: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the values of ``summary.json`` that change if a search is resumed."""
+    return {name: summary.get(name) for name in STATE}
 
 
 def display_path(path: str | Path) -> Path:
