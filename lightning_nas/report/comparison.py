@@ -165,6 +165,14 @@ def compare_arms(record: RunRecord) -> list[Comparison]:
     ]
 
 
+def list_comparisons(record: RunRecord) -> list[Comparison]:
+    """Return all comparisons of a search with random architectures, the strongest first."""
+    if record.is_random_search:
+        return []
+    networks = compare_networks(record) if record.shares_weights else None
+    return [*([networks] if networks else []), *compare_arms(record)]
+
+
 def compare_networks(record: RunRecord) -> Comparison | None:
     """Compare networks that the judge trained from scratch: the derived and random architectures.
 
@@ -230,7 +238,9 @@ def _compare_epochs(record: RunRecord) -> list[Comparison]:
         (f"{SHARED}second half of the search", pairs[len(pairs) // 2 :]),
         (f"{SHARED}whole search", pairs),
     ):
-        policy, random_arm = (mean_reward([t for pair in part for t in pair[arm]]) for arm in (0, 1))
+        policy, random_arm = (
+            mean_reward([t for pair in part for t in pair[arm]]) for arm in (0, 1)
+        )
         differences = [mean_reward(p).value - mean_reward(r).value for p, r in part]
         difference = compare_pairs(differences, random_arm.deviation)
         comparisons.append(Comparison(when, policy, random_arm, difference, UNIT_OF_EPOCHS))

@@ -21,9 +21,8 @@ from lightning_nas.report.charts_search import (
 )
 from lightning_nas.report.comparison import (
     HEAD,
-    compare_arms,
-    compare_networks,
     describe_comparisons,
+    list_comparisons,
 )
 from lightning_nas.report.inline import inline_architecture, inline_figure
 from lightning_nas.report.record import RunRecord, read_run
@@ -89,7 +88,7 @@ def build_page(record: RunRecord) -> dict[str, Any]:
         "train_command": record.train_command,
         "verdict": describe_verdict(record),
         "comparison_head": HEAD,
-        "comparisons": _list_comparisons(record),
+        "comparisons": describe_comparisons(list_comparisons(record)),
         "comparison_note": _explain_comparison(record),
         "facts": _list_facts(record),
         "reward": render_charts(chart_rewards(record)),
@@ -157,13 +156,6 @@ def _describe_run(record: RunRecord) -> str:
         evaluations += f", {format_number(record.repeat_count)} repeated proposals"
     data = f" on {record.summary['data']}" if "data" in record.summary else ""
     return f"{record.method}{data}, seed {record.seed}, {evaluations}. Space: {record.space}."
-
-
-def _list_comparisons(record: RunRecord) -> list[list[str]]:
-    if record.is_random_search:
-        return []
-    networks = compare_networks(record) if record.shares_weights else None
-    return describe_comparisons([*([networks] if networks else []), *compare_arms(record)])
 
 
 def _explain_comparison(record: RunRecord) -> str:

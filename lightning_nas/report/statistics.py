@@ -128,15 +128,20 @@ def estimate_mean(values: Sequence[float], roots: Sequence[Hashable] | None = No
     return Mean(mean, half, count, deviation, evaluations, effective)
 
 
-def compare_means(arm: Mean, random_arm: Mean) -> Difference:
+def compare_means(arm: Mean, random_arm: Mean, *, fewest: int = MIN_EVALUATIONS) -> Difference:
     """Compare the means of two independent arms of unequal variances (Welch's t interval).
 
     The smallest gain that counts is the standard deviation of the random arm: the best of three
     random architectures gains nearly as much (0.85 of it, if the rewards are normal).
+
+    Args:
+        arm: Mean of an arm.
+        random_arm: Mean of its random arm.
+        fewest: Number of evaluations of an arm below which the verdict is ``NOT_ENOUGH``.
     """
     means = (arm, random_arm)
     value = arm.value - random_arm.value
-    if min(mean.evaluations for mean in means) < MIN_EVALUATIONS:
+    if min(mean.evaluations for mean in means) < fewest:
         return Difference(value, math.inf, NOT_ENOUGH)
     parts = [mean.deviation**2 / mean.effective for mean in means]
     variance = sum(parts)

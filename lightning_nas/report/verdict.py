@@ -42,7 +42,7 @@ from lightning_nas.report.statistics import (
     estimate_mean,
 )
 from lightning_nas.storage.run_folder import shell_path
-from lightning_nas.storage.trial import DERIVED, POLICY, Trial
+from lightning_nas.storage.trial import DERIVED
 
 ANSWERS = {
     BETTER: "Yes.",
@@ -55,7 +55,6 @@ TONES = {BETTER: "good", WORSE: "bad"}  # CSS classes
 QUESTION = "Did the search beat random search?"
 RANDOM_SEARCH = "all architectures are sampled uniformly, so there is no comparison."
 BETTER_SHARE = 0.8  # of the random architectures, for a "Yes" of ENAS
-ENTROPY_SHARE = 0.1  # of the samples, for the entropy at the start and at the end
 
 
 @dataclass(frozen=True)
@@ -117,9 +116,7 @@ def _doubt_rank(record: RunRecord) -> str:
 
 
 def _doubt_accuracy(record: RunRecord) -> str:
-    trials = (
-        record.select_arms(DERIVED) if record.shares_weights else list_second_half(record)[0]
-    )
+    trials = record.select_arms(DERIVED) if record.shares_weights else list_second_half(record)[0]
     accuracies = [trial.outcome.accuracies[-1] for trial in trials if trial.outcome.accuracies]
     classes = record.summary.get("classes")  # unknown for older runs and for tables
     if not classes or not accuracies:
@@ -134,40 +131,20 @@ def _doubt_accuracy(record: RunRecord) -> str:
 
 
 def _doubt_entropy(record: RunRecord) -> str:
-    fall = measure_entropy_fall(record.select_arms(POLICY))
+    fall = measure_entropy_fall(record)
     if fall is None or fall.low > 0:
         return ""
     return f"the entropy of the controller has not fallen measurably ({-fall.value:+.2f} nats)"
 
 
-def measure_entropy_fall(trials: Sequence[Trial]) -> Difference | None:
-    """Return the entropy of a controller at the start minus the entropy at the end, in nats.
-
-    The negative log-probability of a sampled architecture is an unbiased estimate of the entropy.
-    If the space grows, only samples from spaces of the final size are compared.
-
-    Args:
-        trials: Architectures that the controller sampled.
+def measure_entropy_fall(record: RunRecord) -> Difference | None:
+    """Return the entropy of the controller at the start minus that at the end, in nats.
 
     Returns:
         None if the method has no controller.
     """
-    sampled = [trial for trial in sorted(trials, key=_get_number) if trial.proposal.log_probs]
-    if not sampled:
-        return None
-    decisions = len(sampled[-1].proposal.log_probs)
-    entropies = [
-        -one.proposal.log_prob for one in sampled if len(one.proposal.log_probs) == decisions
-    ]
-    part = max(MIN_EVALUATIONS, round(ENTROPY_SHARE * len(entropies)))
-    part = min(part, len(entropies) // 2)
-    return compare_means(
-        estimate_mean(entropies[:part]), estimate_mean(entropies[len(entropies) - part :])
-    )
-
-
-def _get_number(trial: Trial) -> int:
-    return trial.number
+    start, end = record.entropies
+    return compare_means(estimate_mean(start), estimate_mean(end)) if start else None
 
 
 # ---- sentences -----------------------------------------------------------------------------------
@@ -243,5 +220,3 @@ def describe_doubts(verdict: str, difference: Difference, doubts: Sequence[str])
     if verdict == NO_BETTER:
         return f" The interval excludes a gain of {gain}."
     return ""
-
-

@@ -1,6 +1,7 @@
 """Reading ``trials.sqlite``: for the search that writes it, and for other processes."""
 
 import json
+import math
 import sqlite3
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -14,6 +15,7 @@ COLUMNS = (
     "number, tokens, log_probs, step, arm, accuracy_reward, accuracies, parameters, "
     "multiply_adds, latency, seconds, error, reward, ended, same_as"
 )
+FEWEST_ENTROPIES = 5  # samples at the start and at the end
 
 
 class Records:
@@ -58,6 +60,36 @@ class Records:
                 "WHERE ended IS NULL ORDER BY number"
             ).fetchall()
         return [_proposal(row) for row in rows]
+
+    def sample_entropies(self, share: float) -> tuple[list[float], list[float]]:
+        """Return samples of the entropy of the controller, in nats, at the start and at the end.
+
+        A sample is the negative log-probability of an architecture: an unbiased estimate. If the
+        space grows, only architectures with as many decisions as the last one are compared.
+
+        Args:
+            share: Share of these architectures at the start, and at the end; above 0, at most 0.5.
+
+        Returns:
+            Two lists of equal length, both empty if the method has no controller.
+        """
+        where = (
+            "FROM trials WHERE arm = 'policy' AND json_array_length(log_probs) = "
+            "(SELECT json_array_length(log_probs) FROM trials WHERE arm = 'policy' "
+            "ORDER BY number DESC LIMIT 1) AND json_array_length(log_probs) > 0"
+        )
+        with self._explain_errors():
+            (count,) = self._database.execute(f"SELECT count(*) {where}").fetchone()
+            part = min(max(FEWEST_ENTROPIES, round(share * count)), count // 2)
+            start, end = (
+                self._database.execute(
+                    f"SELECT log_probs {where} ORDER BY number {order} LIMIT ?", (part,)
+                ).fetchall()
+                for order in ("ASC", "DESC")
+            )
+        return [-math.fsum(json.loads(text)) for (text,) in start], [
+            -math.fsum(json.loads(text)) for (text,) in end
+        ]
 
     def _trials(self, where: str, *values: Any) -> list[Trial]:
         with self._explain_errors():

@@ -18,9 +18,9 @@ from commands import start, succeed
 
 from lightning_nas.callbacks.interrupt import Interrupted
 from lightning_nas.judge.__main__ import main
-from lightning_nas.storage.run_folder import describe_state
 from lightning_nas.judge.finished_search import open_search, score_architectures
 from lightning_nas.judge.judge import choose_candidates, poll_signals
+from lightning_nas.storage.run_folder import describe_state
 
 pytestmark = pytest.mark.slow  # real searches, one after the other
 
