@@ -1,6 +1,7 @@
 """A search, from its configuration to a run folder."""
 
 import logging
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
@@ -9,8 +10,12 @@ from omegaconf import DictConfig, OmegaConf
 
 from lightning_nas.callbacks.interrupt import interruptible
 from lightning_nas.callbacks.saving import explain_checkpoint
+from lightning_nas.errors import InputError
+from lightning_nas.report.record import read_run
 from lightning_nas.report.table import format_best
+from lightning_nas.report.verdict import describe_verdict
 from lightning_nas.run.build import build_search
+from lightning_nas.run.recorded import find_trusted_names
 from lightning_nas.run.session import (
     build_data,
     build_trainer,
@@ -26,8 +31,14 @@ from lightning_nas.storage.run_folder import RunFolder, display_path
 log = logging.getLogger(__name__)
 
 
-def search(cfg: DictConfig) -> None:
-    """Search, derive an architecture, and print the result and the next commands."""
+def search(cfg: DictConfig, judge: Callable[[Path], None] | None = None) -> None:
+    """Search, derive an architecture, and print the result, the verdict and the next commands.
+
+    Args:
+        cfg: The composed configuration.
+        judge: Function that judges the shared weights of a complete run; it is called if the
+            setting ``judge`` asks for it.
+    """
     with run_session(cfg, write_report_safely) as session:
         folder = session.folder.path
         data = build_data(cfg) if cfg.get("data") else None  # a table needs no images
@@ -50,8 +61,13 @@ def search(cfg: DictConfig) -> None:
             architectures=module.scored,
             **module.result.summary(),
             architecture=str(session.folder.architecture),
+            **({"classes": data.num_classes} if data else {}),
         )
     if trainer.is_global_zero:
+        # the judge builds its own Trainer, which the processes of DDP would disturb
+        if judge and cfg.get("judge") and trainer.world_size == 1:
+            judge(folder)
+        print_verdict(folder)
         print_result(folder, module.result)
 
 
@@ -64,6 +80,14 @@ def format_dry_run(module: Search, cfg: DictConfig) -> str:
         make_trainer, OmegaConf.select(cfg, "callbacks.derive.samples", default=1)
     )
     return "\n".join(f"{name:<17}{line}" for name, line in lines.items())
+
+
+def print_verdict(folder: Path) -> None:
+    """Print in one line whether the search beat random search."""
+    try:
+        print(f"\n{describe_verdict(read_run(folder, find_trusted_names()))}")
+    except InputError as error:  # the search itself is complete
+        log.warning("no verdict: %s", error)
 
 
 def print_result(folder: Path, result: SearchResult) -> None:
