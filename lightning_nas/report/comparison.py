@@ -291,5 +291,7 @@ def describe_comparisons(comparisons: Sequence[Comparison]) -> list[list[str]]:
 def describe_difference(difference: Difference) -> str:
     """Return a difference with its interval and verdict."""
     ends = format_interval((difference.low, difference.high))
-    verdict = VERDICT_WORDS[difference.verdict]
-    return f"a difference of {difference.value:+.4f} (95 % interval {ends}), {verdict}."
+    words = f"a difference of {difference.value:+.4f} (95 % interval {ends})"
+    if difference.verdict == CANNOT_TELL:
+        return f"{words}."
+    return f"{words}, {VERDICT_WORDS[difference.verdict]}."
