@@ -24,6 +24,7 @@ GROUPS: dict[str, tuple[type, dict[str, str]]] = {
             "samples": "samples",
             "batch": "batch",
             "control": "random_share",
+            "stratify_control": "stratify",
             "budget": "budget",
             "repeat": "repeat",
             "redraws": "redraws",

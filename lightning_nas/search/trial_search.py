@@ -83,7 +83,7 @@ class TrialSearch(Search):
 
     @abstractmethod
     def sample(self, number: int) -> Sample:
-        """Return the tokens for trial ``number``, and their log-probabilities or ()."""
+        """Return tokens for trial ``number`` (without finalists), and log-probabilities or ()."""
 
     def learn(self, trials: Sequence[Trial]) -> dict[str, Tensor]:
         """Learn from a batch of trials and return the metrics to log."""
@@ -161,17 +161,16 @@ class TrialSearch(Search):
         return [self._propose(number) for number in numbers]
 
     def _propose(self, number: int) -> Proposal:
-        arm, seed = self.sampling.choose_arm(number)
+        place = number - (self.stream.others if self.stream else 0)
+        arm, seed = self.sampling.choose_arm(number, place)
         devices = [self.device] if self.device.type == "cuda" else []
         with torch.random.fork_rng(devices), torch.no_grad():
             # torch.manual_seed is slow if CUDA is not in use: each call formats a stack trace
             torch.default_generator.manual_seed(seed)
             if devices:
                 torch.cuda.manual_seed(seed)
-            if arm == RANDOM:
-                tokens, log_probs = self.sample_uniformly(number)
-            else:
-                tokens, log_probs = self._sample_new(number)
+            sample = self.sample_uniformly if arm == RANDOM else self._sample_new
+            tokens, log_probs = sample(place)
         return Proposal(number, tokens, log_probs, self.updates, arm)
 
     def _sample_new(self, number: int) -> Sample:

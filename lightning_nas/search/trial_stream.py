@@ -87,6 +87,7 @@ class TrialStream:
     Attributes:
         consumed: Number of ended trials that the stream has yielded or skipped. The stream skips
             the trials of other arms. A resumed search continues after this number.
+        others: Number of proposals of another stream in the journal: for a search, its finalists.
         ended: Number of ended trials of the search and its random arm, or of the finalists; copied
             outcomes are included.
     """
@@ -132,6 +133,7 @@ class TrialStream:
         self._next_number = len(self.journal)
         proposals = [trial.proposal for trial in ended] + open_proposals
         self._proposal_count = sum(map(self._is_own, proposals))
+        self.others = len(proposals) - self._proposal_count
         for trial, key in zip(ended, self.journal.architectures(), strict=True):
             self._note(trial, key)
         for _ in range(self.consumed):
