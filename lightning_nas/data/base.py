@@ -3,6 +3,7 @@
 A subclass only reads its images.
 """
 
+import math
 from collections.abc import Sequence
 from typing import Any
 from weakref import WeakSet
@@ -129,9 +130,20 @@ class ImageData(LightningDataModule):
         """Return shuffled, augmented, full batches of the training split."""
         return self._make_loader(self._train, self.batch_size, self.augmentation, shuffle=True)
 
-    def val_dataloader(self) -> ImageLoader:
-        """Return the validation split in a fixed order, without augmentation."""
-        return self._make_loader(self.splits.validation, self.batch_size)
+    def val_dataloader(self, smallest: int | None = None) -> ImageLoader:
+        """Return the validation split in a fixed order, without augmentation.
+
+        Args:
+            smallest: Lower bound of the size of every batch, which is at most twice this number; a
+                process with fewer images has one batch. None = batches of at most ``batch_size``.
+        """
+        batch_size = self.batch_size
+        if smallest is not None:
+            processes = self.trainer.world_size if self.trainer else 1
+            images = len(self.splits.validation)
+            batches = max(1, images // processes // smallest)
+            batch_size = math.ceil(math.ceil(images / processes) / batches)
+        return self._make_loader(self.splits.validation, batch_size)
 
     def test_dataloader(self) -> ImageLoader:
         """Return the test split in a fixed order, without augmentation."""

@@ -216,7 +216,7 @@ def score_architectures(
     architectures = [space.decode(given) for given in tokens]
     search.data.trainer = trainer
     validation = []
-    for batch in search.data.val_dataloader():
+    for batch in search.method.val_dataloader():
         validation.append(trainer.precision_plugin.convert_input(batch))
         poll()
     state = search.method.supernet.network.state_dict()

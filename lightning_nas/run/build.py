@@ -16,7 +16,8 @@ from lightning_nas.search.finalists import Finalists
 from lightning_nas.search.growth import Growth
 from lightning_nas.search.sampling import Sampling
 
-# argument of the constructor: (its class, {setting of the configuration: field of the class})
+# argument of the constructor: (its class, {setting of the configuration: field of the class}); a
+# search has the group if its configuration has the first of these settings
 GROUPS: dict[str, tuple[type, dict[str, str]]] = {
     "sampling": (
         Sampling,
@@ -38,6 +39,7 @@ GROUPS: dict[str, tuple[type, dict[str, str]]] = {
             "controller_batch": "controller_batch",
             "control_steps": "random_steps",
             "calibration_images": "calibration_images",
+            "seed": "seed",
         },
     ),
     "growth": (Growth, {"grow_every": "every", "grow_by": "by"}),
@@ -56,13 +58,15 @@ def build_search(cfg: DictConfig, data: ImageData | None, **changes: Any) -> Sea
     node = copy.deepcopy(cfg)  # a copy keeps its parent, so interpolations still resolve
     node._set_flag(["struct", "readonly", "allow_objects"], [False, False, True])
     for group, (kind, fields) in GROUPS.items():
+        first = next(iter(fields))
+        if first not in node and first not in changes and not OmegaConf.is_missing(node, first):
+            continue
         values = {}
         for setting, field in fields.items():
             if setting in changes:
                 node[setting] = changes.pop(setting)
             if setting in node or OmegaConf.is_missing(node, setting):
                 values[field] = node.pop(setting)
-        if values:
-            node[group] = {"_target_": f"{kind.__module__}.{kind.__qualname__}", **values}
+        node[group] = {"_target_": f"{kind.__module__}.{kind.__qualname__}", **values}
     search: Search = instantiate(node, data=data, **changes)
     return search

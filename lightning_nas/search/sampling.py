@@ -72,11 +72,6 @@ class Sampling:
         """Return how many of the first ``trials`` belong to a stratified random arm."""
         return round(trials * self.random_share)
 
-    def choose_evaluation_seed(self, number: int) -> int:
-        """Return the seed of a trial's evaluation."""
-        generator = make_generator("evaluation", self.seed, number)
-        return int(torch.randint(2**31, (), generator=generator))
-
 
 def first_sample(rollout: Rollout) -> Sample:
     """Return the first architecture of a rollout."""

@@ -71,6 +71,7 @@ class TrialSearch(Search):
         # reading the property builds the evaluator: wrong settings must fail before the fit
         assert self.evaluator is not None
         self.sampling = sampling
+        self.seed = sampling.seed
         self.budget = sampling.budget
         self.growing = GrowingSpace(space, growth, sampling.samples)
         self.seen: set[tuple[int, ...]] = set()  # tokens that the method has sampled
@@ -184,10 +185,6 @@ class TrialSearch(Search):
     def decode(self, proposal: Proposal) -> Architecture:
         """Return the architecture of a proposal."""
         return self.space_of(proposal.tokens).decode(proposal.tokens)
-
-    def choose_seed(self, number: int) -> int:
-        """Return the seed of a trial's evaluation."""
-        return self.sampling.choose_evaluation_seed(number)
 
     def _observe(self, trial: Trial) -> None:
         if trial.proposal.arm == POLICY:
