@@ -42,9 +42,10 @@ def describe_os_error(error: OSError) -> str:
 def printable(path: object) -> str:
     r"""Return a file name or path as text that every file and terminal can take.
 
-    Bytes of the name that are not UTF-8 become ``\xNN``.
+    Bytes that are not UTF-8, and control characters, become ``\xNN``.
     """
-    return os.fsencode(str(path)).decode(errors="backslashreplace")
+    text = os.fsencode(str(path)).decode(errors="backslashreplace")
+    return "".join(f"\\x{ord(c):02x}" if ord(c) < 32 or ord(c) == 127 else c for c in text)
 
 
 def list_some(names: Sequence[str], most: int = 5) -> str:

@@ -156,13 +156,13 @@ class ImageLoader:
     ``shuffle``, all shares have the same length, and all batches are full unless a share is shorter
     than a batch. Without ``shuffle``, the shares together contain each image once, all ranks have
     the same number of batches, and the batches of a rank differ by one image at most. An image that
-    would be alone in its batch joins another batch.
+    would be alone in its batch joins another one.
 
     Args:
         source: Source of the pixels.
         indices: Indices of the images of the split.
         batch_size: Number of images in a batch of one rank, at least 1. Without ``shuffle``, a
-            batch may be smaller, or larger by one image if ``batch_size`` is 2.
+            batch may be smaller, or have up to 4 images if ``batch_size`` is 2 or 3.
         normalise: Normalisation of the images.
         augmentation: Augmentation, which also normalises; None = only normalise.
         shuffle: Whether each epoch has a new random order.

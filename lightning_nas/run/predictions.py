@@ -11,7 +11,7 @@ from lightning_nas.errors import printable
 from lightning_nas.files import replace_text
 
 # A spreadsheet runs a cell that begins with one of these as a formula.
-FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
+FORMULA_STARTS = ("=", "+", "-", "@")  # control characters are replaced
 
 
 def write_predictions(
@@ -23,7 +23,8 @@ def write_predictions(
     r"""Write a CSV file in UTF-8 with the columns ``file``, ``class``, ``probability``, ``error``.
 
     An unreadable image has an error, but no class and no probability. Bytes of a file name that
-    are not UTF-8 become ``\xNN``. See ``make_safe_name`` for names that look like formulas.
+    are not UTF-8, and control characters, become ``\xNN``. See ``make_safe_name`` and
+    ``make_safe_path`` for names that look like formulas.
 
     Args:
         path: File to write.
