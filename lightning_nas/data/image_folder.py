@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from lightning_nas.data.base import ImageData
-from lightning_nas.data.decode import GREY_MODES, SKIP_HINT, UnreadableImageError
+from lightning_nas.data.decode import GREY_MODES, SKIP_HINT
 from lightning_nas.data.folders import (
     OTHER_FOLDERS,
     UNREADABLE,
@@ -125,8 +125,9 @@ def read_folder(
     """
     found = _find_files(root, _find_split_folders(root, test_only))
     files, unreadable = _open_files(root, found, image_size, channels, skip_unreadable)
+    is_small = files.shape[1] <= IN_MEMORY_SIDE
     return LabelledImages(
-        images=_decode_small(files, skip_unreadable),
+        images=files[torch.arange(len(found.paths))] if is_small else files,
         labels=torch.tensor(found.labels),
         classes=[printable(name) for name in found.classes],
         validation=found.ranges.get("val"),
@@ -222,39 +223,30 @@ def _open_files(
     known size and channels in memory, which are all decoded before the run anyway.
     """
     is_known = image_size is not None and channels is not None
+    hint = SKIP_HINT if skip_unreadable is False else ""
     if is_known and image_size <= IN_MEMORY_SIDE and not skip_unreadable:  # type: ignore[operator]
-        return ImageFiles(found.paths, image_size, channels), []  # type: ignore[arg-type]
+        return ImageFiles(found.paths, image_size, channels, hint=hint), []  # type: ignore[arg-type]
     headers = read_headers(found.paths, decode=bool(skip_unreadable))
-    _check_readable(headers, len(found.paths), skip_unreadable)
+    if not skip_unreadable or len(headers.unreadable) == len(found.paths):
+        _check_readable(headers, len(found.paths), hint)
     found.left_out[UNREADABLE] += len(headers.unreadable)
     if channels is None:
         channels = 1 if headers.modes <= GREY_MODES else 3
     if image_size is None:
         image_size = _find_common_side(root, headers.sizes)
-    files = ImageFiles(found.paths, image_size, channels, blank=headers.unreadable)
+    files = ImageFiles(found.paths, image_size, channels, blank=headers.unreadable, hint=hint)
     return files, list(headers.unreadable)
 
 
-def _check_readable(headers: Headers, number: int, skip_unreadable: bool | None) -> None:
-    """Raise the first error, unless unreadable images are left out."""
+def _check_readable(headers: Headers, number: int, hint: str) -> None:
+    """Raise the first error of the files, if there is one."""
     errors = list(headers.unreadable.values())
-    if not errors or (skip_unreadable and len(errors) < number):
+    if not errors:
         return
     more = f" ({len(errors) - 1:,} more of {number:,} images are unreadable)"
     errors[0].reason += more if len(errors) > 1 else ""
-    errors[0].hint = SKIP_HINT if skip_unreadable is False else ""
+    errors[0].hint = hint
     raise errors[0]
-
-
-def _decode_small(files: ImageFiles, skip_unreadable: bool | None) -> ImageFiles | Tensor:
-    """Return the pixels of small images, the files of large ones."""
-    if files.shape[1] > IN_MEMORY_SIDE:
-        return files
-    try:
-        return files[torch.arange(len(files.paths))]
-    except UnreadableImageError as error:
-        error.hint = SKIP_HINT if skip_unreadable is False else ""
-        raise
 
 
 def _find_common_side(root: Path, sizes: set[tuple[int, int]]) -> int:

@@ -16,7 +16,7 @@ from PIL import Image, ImageOps
 from torch import Tensor
 from tqdm import tqdm
 
-from lightning_nas.data.decode import decode_image
+from lightning_nas.data.decode import UnreadableImageError, decode_image
 from lightning_nas.data.headers import PROGRESS_FROM
 from lightning_nas.errors import InputError
 
@@ -50,6 +50,7 @@ class ImageFiles:
             size is resized.
         channels: 1 for grey, 3 for RGB; images are converted.
         blank: Positions of unreadable files, which decode to black without an error.
+        hint: What to do about an unreadable file, for its error.
     """
 
     def __init__(
@@ -58,7 +59,9 @@ class ImageFiles:
         image_size: int,
         channels: int,
         blank: Collection[int] = (),
+        hint: str = "",
     ) -> None:
+        self.hint = hint
         self.paths = [str(path) for path in paths]
         self.blank = frozenset(blank)
         self.shape = (len(paths), image_size, image_size, channels)
@@ -83,7 +86,11 @@ class ImageFiles:
         _, side, _, channels = self.shape
         if index in self.blank:
             return np.zeros((side, side, channels), dtype=np.uint8)
-        pixels = decode_image(self.paths[index], channels)
+        try:
+            pixels = decode_image(self.paths[index], channels)
+        except UnreadableImageError as error:
+            error.hint = self.hint
+            raise
         square = ImageOps.fit(pixels, (side, side), Image.Resampling.BILINEAR)
         return np.asarray(square).reshape(side, side, channels)
 

@@ -17,7 +17,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
 from lightning_nas.data.augmentation import Augmentation
-from lightning_nas.data.decode import SKIP_HINT, UnreadableImageError
+from lightning_nas.data.decode import UnreadableImageError
 from lightning_nas.data.images import ImageFiles, Normalise
 from lightning_nas.data.seeding import make_generator
 from lightning_nas.errors import InputError
@@ -70,6 +70,7 @@ class StreamSource:
         self, files: ImageFiles, labels: Tensor, device: torch.device, num_workers: int
     ) -> None:
         self.device = device
+        self._files = files
         self._batch_sampler = _BatchSampler()
         num_workers = min(num_workers, len(os.sched_getaffinity(0)))
         self._loader = DataLoader(
@@ -92,7 +93,7 @@ class StreamSource:
         for images, labels, errors in self.decode(index_batches):
             if errors:
                 path, reason = next(iter(errors.items()))
-                raise UnreadableImageError(path, reason, SKIP_HINT)
+                raise UnreadableImageError(path, reason, self._files.hint)
             yield images, labels.to(self.device, non_blocking=True)
 
     def decode(

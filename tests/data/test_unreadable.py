@@ -89,10 +89,15 @@ def test_damage_inside_of_a_file_is_left_out_too(tmp_path, write_class):
     data[100:120] = b"\xff" * 20
     paths[3].write_bytes(data)
     assert set_up(tmp_path, skip_unreadable=True).left_out["unreadable images"] == 1
-    streamed = set_up(tmp_path, mean=[0.5] * 3, std=[0.5] * 3)  # header and end are complete
-    loaders = [streamed.train_dataloader(), streamed.val_dataloader(), streamed.test_dataloader()]
+
+    def read_all() -> None:  # header and end of the file are complete
+        data = set_up(tmp_path)
+        list(
+            itertools.chain(data.train_dataloader(), data.val_dataloader(), data.test_dataloader())
+        )
+
     with pytest.raises(UnreadableImageError, match=rf"^cannot read the image {paths[3]}: .*{HINT}"):
-        list(itertools.chain(*loaders))
+        read_all()
 
 
 def test_a_class_without_readable_images_is_refused(tmp_path, write_class):
