@@ -6,6 +6,7 @@ exception is a defect and keeps its traceback.
 
 import errno
 import logging
+import os
 import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -16,6 +17,7 @@ log = logging.getLogger(__name__)
 INSTANTIATION = "InstantiationException"
 MISSING_VALUE = "MissingMandatoryValue"
 MISCONFIGURATION = "MisconfigurationException"
+SINGLE_IMAGE = "Expected more than 1 value per channel"  # torch, of batch normalisation
 TARGET_NOT_FOUND = "Error locating target"  # how Hydra's message on a missing class begins
 
 # Errors of the system that a user can remove: they say nothing about the program
@@ -37,6 +39,15 @@ def describe_os_error(error: OSError) -> str:
     return (error.strerror or str(error)).lower()
 
 
+def printable(path: object) -> str:
+    r"""Return a file name or path as text that every file and terminal can take.
+
+    Bytes that are not UTF-8, and control characters, become ``\xNN``.
+    """
+    text = os.fsencode(str(path)).decode(errors="backslashreplace")
+    return "".join(f"\\x{ord(c):02x}" if ord(c) < 32 or ord(c) == 127 else c for c in text)
+
+
 def list_some(names: Sequence[str], most: int = 5) -> str:
     """Return the first names, and how many more there are, for a message.
 
@@ -56,13 +67,19 @@ def as_user_error(error: BaseException) -> BaseException | None:
 
     Errors of the user are: ``InputError``; a misconfiguration that Lightning reports; a mandatory
     setting without a value; a class that Hydra cannot find; ``TypeError`` and ``ValueError`` of a
-    class that Hydra builds from settings; a full disk, and other ``MACHINE_ERRORS``.
+    class that Hydra builds from settings; a batch of one image that batch normalisation cannot use;
+    a full disk, and other ``MACHINE_ERRORS``.
     """
     if isinstance(error, InputError) or type(error).__name__ == MISCONFIGURATION:
         return error
     if isinstance(error, OSError) and error.errno in MACHINE_ERRORS:
         where = error.filename if error.filename is not None else "this disk"
         return InputError(f"{where}: {describe_os_error(error)}")
+    if isinstance(error, ValueError) and SINGLE_IMAGE in str(error):
+        return InputError(
+            "batch normalisation of a 1x1 map needs two images in a batch: data.batch_size, "
+            "method.controller_batch and method.calibration_images must be at least 2"
+        )
     if type(error).__name__ == MISSING_VALUE:
         name = getattr(error, "full_key", None)
         return InputError(f"{name} has no value: {name}=VALUE")

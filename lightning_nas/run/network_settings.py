@@ -4,13 +4,16 @@ Given weights supply what the settings leave open: the architecture, the size of
 data, the normalisation of pixels. Reading and loading of weights is in ``lightning_nas/weights``.
 """
 
+from pathlib import Path
 from typing import Any
 
 from hydra.core.hydra_config import HydraConfig
+from hydra.utils import get_class
 from omegaconf import DictConfig, OmegaConf
 
 from lightning_nas.architecture import Architecture
 from lightning_nas.data.base import ImageData
+from lightning_nas.data.image_folder import ImageFolder
 from lightning_nas.errors import InputError, list_some
 from lightning_nas.published import load_architecture
 from lightning_nas.run.recorded import load_configuration
@@ -125,6 +128,23 @@ def choose_data_of_weights(cfg: DictConfig, blueprint: Blueprint) -> str | None:
     if "crop" in cfg.data:
         cfg.data.crop = blueprint.crop
     return name
+
+
+def choose_test_settings(cfg: DictConfig, blueprint: Blueprint) -> dict[str, Any]:
+    """Return the settings of an image folder for a test of given weights; empty for other data.
+
+    A folder without splits is tested as a whole, unless the weights' run was trained on it: then
+    the images that this training held out are tested. Grey images are tested as RGB if the weights
+    need RGB.
+    """
+    if get_class(cfg.data._target_) is not ImageFolder:
+        return {}
+    run = RunFolder.find(str(cfg.weights))
+    data = load_configuration(run, "data").get("data") if run is not None else None
+    root = data.get("root") if data else None
+    is_held_out = root is not None and Path(root).resolve() == Path(cfg.data.root).resolve()
+    channels = {"channels": 3} if blueprint.channels == 3 else {}
+    return {"test_only": not is_held_out, **channels}
 
 
 def use_weights_normalisation(cfg: DictConfig, weights: Weights, data: ImageData) -> None:

@@ -9,6 +9,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from lightning_nas.callbacks.interrupt import interruptible
 from lightning_nas.callbacks.saving import explain_checkpoint
+from lightning_nas.data.describe import summarise_data
 from lightning_nas.report.table import format_best
 from lightning_nas.run.build import build_search
 from lightning_nas.run.session import (
@@ -31,6 +32,7 @@ def search(cfg: DictConfig) -> None:
     with run_session(cfg, write_report_safely) as session:
         folder = session.folder.path
         data = build_data(cfg) if cfg.get("data") else None  # a table needs no images
+        session.add_facts(**summarise_data(data) if data else {})
         module = build_search(cfg.method, data)
         if cfg.dry_run:
             print(format_dry_run(module, cfg))

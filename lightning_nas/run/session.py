@@ -21,12 +21,14 @@ from pytorch_lightning.callbacks import LambdaCallback, ProgressBar
 from lightning_nas.callbacks.interrupt import Interrupted
 from lightning_nas.callbacks.saving import AtomicCheckpointIO
 from lightning_nas.data.base import ImageData
+from lightning_nas.data.decode import UnreadableImageError
+from lightning_nas.data.describe import describe_data
 from lightning_nas.errors import InputError, as_user_error, log_and_continue
 from lightning_nas.files import remove_parts
 from lightning_nas.layers.operations import register_operations
 from lightning_nas.report.html import write_report
 from lightning_nas.report.record import NoTrialsError
-from lightning_nas.run.arguments import is_restarted_job
+from lightning_nas.run.arguments import is_first_of_run, is_restarted_job
 from lightning_nas.run.checks import check_settings
 from lightning_nas.run.recorded import find_trusted_names
 from lightning_nas.storage.run_folder import COMPLETE, INTERRUPTED, RunFolder, display_path
@@ -123,6 +125,8 @@ class RunSession:
         self.has_failed = True
         if isinstance(error, Interrupted):
             error.run = str(display_path(self.folder.path))
+        if isinstance(error, UnreadableImageError) and self.has_begun:
+            error.hint += f"; to continue: resume={display_path(self.folder.path)}"
         if not self.cfg.resume:
             self.removes_empty_folder = as_user_error(error) is not None
         elif not self.has_begun:
@@ -223,15 +227,17 @@ def write_report_safely(folder: Path) -> None:
 # ---- parts of a run ------------------------------------------------------------------------------
 
 
-def build_data(cfg: DictConfig) -> ImageData:
-    """Read the data and return it.
+def build_data(cfg: DictConfig, **changes: Any) -> ImageData:
+    """Read the data, print what was read, and return the data.
 
-    If ``cfg`` has a supernet, write the number of classes, the channels and the image size into
-    ``cfg.supernet``.
+    ``changes`` replace settings of ``cfg.data``. If ``cfg`` has a supernet, write the number of
+    classes, the channels and the image size into ``cfg.supernet``.
     """
-    data: ImageData = instantiate(cfg.data)
+    data: ImageData = instantiate(cfg.data, **changes)
     data.prepare_data()
     data.setup()
+    if is_first_of_run():
+        print(describe_data(data), flush=True)
     if cfg.get("supernet"):
         cfg.supernet.num_classes = data.num_classes
         cfg.supernet.channels = data.channels

@@ -1,10 +1,8 @@
 """The command ``train.py``: train, test, predict or export one architecture in a run folder."""
 
-import csv
-import io
 import logging
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -13,16 +11,18 @@ from hydra.utils import instantiate
 from omegaconf import DictConfig
 from pytorch_lightning import Trainer
 from pytorch_lightning.utilities import rank_zero_only
-from torch import Tensor, nn
+from torch import nn
 
+from lightning_nas.callbacks.finite_loss import StopAtNonFiniteLoss
 from lightning_nas.callbacks.interrupt import interruptible
 from lightning_nas.callbacks.saving import explain_checkpoint
 from lightning_nas.data.base import ImageData
+from lightning_nas.data.describe import describe_left_out, describe_shape, summarise_data
+from lightning_nas.data.folders import UNREADABLE
 from lightning_nas.data.unlabelled import UnlabelledImages
 from lightning_nas.errors import InputError
 from lightning_nas.evaluation.complexity import measure
 from lightning_nas.export.formats import FORMATS, check_formats, export
-from lightning_nas.files import replace_text
 from lightning_nas.modules.child import ChildModule
 from lightning_nas.report.draw import write_with_pictures
 from lightning_nas.run.network_settings import (
@@ -31,9 +31,11 @@ from lightning_nas.run.network_settings import (
     check_image_shape,
     choose_architecture,
     choose_data_of_weights,
+    choose_test_settings,
     make_blueprint,
     use_weights_normalisation,
 )
+from lightning_nas.run.predictions import write_predictions
 from lightning_nas.run.session import (
     RunSession,
     build_data,
@@ -77,6 +79,7 @@ def fit(cfg: DictConfig, session: RunSession) -> dict[str, Any]:
     weights = _read_initial_weights(cfg, checkpoint)
     architecture = choose_architecture(cfg, weights)
     data = build_data(cfg)
+    session.add_facts(**summarise_data(data))
     if weights is not None:
         use_weights_normalisation(cfg, weights, data)
     blueprint = make_blueprint(cfg, architecture, data, weights)
@@ -92,6 +95,7 @@ def fit(cfg: DictConfig, session: RunSession) -> dict[str, Any]:
     log.info("training %s, %s parameters", source, f"{size['parameters']:,}")
     module = _build_module(cfg, network, blueprint)
     trainer = build_trainer(cfg, session)
+    trainer.callbacks.insert(0, StopAtNonFiniteLoss())  # type: ignore[attr-defined]
     log_configuration(trainer, cfg)
     if cfg.compile:
         compile_network(network, trainer.strategy.root_device)
@@ -136,7 +140,8 @@ def test(cfg: DictConfig, session: RunSession) -> dict[str, Any]:
     """Test trained weights on the data set of the training or another one; return the facts."""
     weights, blueprint, network = _read_trained(cfg)
     data_name = choose_data_of_weights(cfg, blueprint) or session.find_choice("data")
-    data = build_data(cfg)
+    data = build_data(cfg, **choose_test_settings(cfg, blueprint))
+    session.add_facts(**summarise_data(data))
     check_image_shape(blueprint, data)
     check_classes(weights, data)
     data.pixel_mean, data.pixel_std = blueprint.mean, blueprint.std
@@ -167,35 +172,25 @@ def predict(cfg: DictConfig, session: RunSession) -> dict[str, Any]:
         num_workers=cfg.data.get("num_workers", 0),
         device=trainer.strategy.root_device,
     )
+    print_images(images, describe_shape(blueprint.image_size, blueprint.channels))
     module = _build_module(cfg, network, blueprint)
     path = session.folder.predictions
     batches: Any = trainer.predict(module, dataloaders=images)
-    write_predictions(path, batches, blueprint.classes)
+    write_predictions(path, batches, blueprint.classes, images.errors)
     return {
+        "images": len(images.paths),
+        "left_out": dict(+images.left_out),
         **_describe_network(blueprint, network, cfg.weights),
         "data": str(cfg.images),
         "predictions": str(path),
     }
 
 
-def write_predictions(
-    path: Path, batches: Iterable[tuple[Sequence[Path], Tensor]], classes: Sequence[str]
-) -> None:
-    """Write a CSV file with one line per image: ``file``, ``class`` and ``probability``.
-
-    Args:
-        path: File to write.
-        batches: Pairs of image files and their class probabilities, shape ``(B, K)``.
-        classes: Names of the K classes; if empty, the column ``class`` has class numbers.
-    """
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(["file", "class", "probability"])
-    for files, probabilities_BK in batches:
-        best, numbers = probabilities_BK.max(dim=1)
-        for file, probability, number in zip(files, best.tolist(), numbers.tolist(), strict=True):
-            writer.writerow([file, classes[number] if classes else number, f"{probability:.4f}"])
-    replace_text(path, text.getvalue())
+@rank_zero_only
+def print_images(images: UnlabelledImages, shape: str) -> None:
+    """Print the number of images to predict, their shape, and what was left out."""
+    number, left_out = len(images.paths), describe_left_out(images.left_out)
+    print(f"data: {number:,} images, {shape}{left_out}", flush=True)
 
 
 def export_weights(cfg: DictConfig, session: RunSession) -> dict[str, Any]:
@@ -282,6 +277,10 @@ def print_facts(folder: RunFolder, facts: dict[str, Any]) -> None:
         }
     if "epochs" in facts:
         lines["epochs"] = str(facts["epochs"])
+    if unreadable := facts.get("left_out", {}).get(UNREADABLE):
+        lines["unreadable"] = f"{unreadable:,} images"
+        if "predictions" in facts:
+            lines["unreadable"] += ", listed with their errors in the predictions"
     if "images_per_second" in facts:
         lines["speed"] = f"{facts['images_per_second']:,.0f} images a second, validation included"
     files = {**facts.get("exported", {}), "predictions": facts.get("predictions")}
