@@ -16,6 +16,7 @@ from lightning_nas.data.base import ImageData
 from lightning_nas.data.image_folder import ImageFolder
 from lightning_nas.errors import InputError, list_some
 from lightning_nas.published import load_architecture
+from lightning_nas.run.overrides import parse_settings
 from lightning_nas.run.recorded import load_configuration
 from lightning_nas.storage.run_folder import RunFolder
 from lightning_nas.weights.blueprint import Blueprint
@@ -121,7 +122,8 @@ def choose_data_of_weights(cfg: DictConfig, blueprint: Blueprint) -> str | None:
     if run is not None and not any(argument.startswith("data=") for argument in arguments):
         cfg.data = load_configuration(run, "data").data
         dotted = [argument for argument in arguments if argument.startswith("data.")]
-        cfg.data = OmegaConf.merge(cfg.data, OmegaConf.from_dotlist(dotted).get("data", {}))
+        for setting, value in parse_settings(dotted).items():
+            OmegaConf.update(cfg, setting, value, force_add=True)
         name = run.read_choices().get("data")
     if "image_size" in cfg.data:
         cfg.data.image_size = blueprint.image_size

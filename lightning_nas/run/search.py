@@ -22,7 +22,7 @@ from lightning_nas.run.session import (
 )
 from lightning_nas.search.base import Search
 from lightning_nas.search.result import SearchResult
-from lightning_nas.storage.run_folder import RunFolder, display_path
+from lightning_nas.storage.run_folder import RunFolder, display_path, shell_path
 
 log = logging.getLogger(__name__)
 
@@ -75,5 +75,5 @@ def print_result(folder: Path, result: SearchResult) -> None:
     print(
         f"\n{result}\n\n{format_best(result.top)}\n"
         f"\nrun folder    {run}\npicture       {run.picture}"
-        f"{report_line}\ntrain it      python train.py architecture={run}"
+        f"{report_line}\ntrain it      python train.py architecture={shell_path(folder)}"
     )

@@ -4,6 +4,7 @@ The commands are in ``search.py`` and ``train.py``.
 """
 
 import logging
+import os
 import shutil
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -31,7 +32,14 @@ from lightning_nas.report.record import NoTrialsError
 from lightning_nas.run.arguments import is_first_of_run, is_restarted_job
 from lightning_nas.run.checks import check_settings
 from lightning_nas.run.recorded import find_trusted_names
-from lightning_nas.storage.run_folder import COMPLETE, INTERRUPTED, RunFolder, display_path
+from lightning_nas.run.resume import list_resume_settings
+from lightning_nas.storage.run_folder import (
+    COMPLETE,
+    INTERRUPTED,
+    RunFolder,
+    display_path,
+    shell_path,
+)
 
 log = logging.getLogger(__name__)
 HALF_PRECISION = ("bf16-mixed", "16-mixed", "bf16-true", "16-true")
@@ -124,9 +132,9 @@ class RunSession:
         """
         self.has_failed = True
         if isinstance(error, Interrupted):
-            error.run = str(display_path(self.folder.path))
+            error.run = shell_path(self.folder.path)
         if isinstance(error, UnreadableImageError) and self.has_begun:
-            error.hint += f"; to continue: resume={display_path(self.folder.path)}"
+            error.hint += f"; to continue: resume={shell_path(self.folder.path)}"
         if not self.cfg.resume:
             self.removes_empty_folder = as_user_error(error) is not None
         elif not self.has_begun:
@@ -180,6 +188,8 @@ def run_session(
     Raises:
         InputError: If a setting is not legal.
     """
+    if HydraConfig.get().job.chdir:  # relative paths of settings are those of the user's folder
+        os.chdir(HydraConfig.get().runtime.cwd)
     session = RunSession(cfg)
     try:
         check_settings(cfg)
@@ -210,7 +220,7 @@ def is_first_process() -> bool:
 
 def write_report_safely(folder: Path) -> None:
     """Write the report of a search. Log errors: a failed report must not fail the search."""
-    command = f"python -m lightning_nas.report {display_path(folder)}"
+    command = f"python -m lightning_nas.report {shell_path(folder)}"
     with log_and_continue(
         f"the report failed, all results are saved; to write the report: {command}"
     ):
@@ -289,9 +299,3 @@ def find_checkpoint(cfg: DictConfig) -> str | None:
         "%s: no checkpoint yet; the run starts at the first epoch%s", display_path(run.path), kept
     )
     return None
-
-
-def list_resume_settings() -> list[str]:
-    """Return the arguments of the current resume, for the report."""
-    arguments = [argument.lstrip("+") for argument in HydraConfig.get().overrides.task]
-    return [one for one in arguments if not one.startswith(("resume=", "~"))]
