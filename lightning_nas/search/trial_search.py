@@ -68,8 +68,7 @@ class TrialSearch(Search):
         growth: Growth = CONSTANT_DEPTH,
     ) -> None:
         super().__init__(space, data, evaluation, executor, journal, finalists)
-        # reading the property builds the evaluator: wrong settings must fail before the fit
-        assert self.evaluator is not None
+        assert self.evaluator is not None  # builds it: wrong settings must fail before the fit
         self.sampling = sampling
         self.budget = sampling.budget
         self.growing = GrowingSpace(space, growth, sampling.samples)
@@ -171,10 +170,11 @@ class TrialSearch(Search):
             if arm == RANDOM:
                 tokens, log_probs = self.sample_uniformly(number)
             else:
-                tokens, log_probs = self._sample_new(number)
+                tokens, log_probs = self.sample_new(number)
         return Proposal(number, tokens, log_probs, self.updates, arm)
 
-    def _sample_new(self, number: int) -> Sample:
+    def sample_new(self, number: int) -> Sample:
+        """Return and note a sample that is new, or the last redraw if none is new."""
         for _ in range(1 + self.sampling.redraws):
             tokens, log_probs = self.sample(number)
             if tokens not in self.seen:
