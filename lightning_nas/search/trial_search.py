@@ -68,8 +68,7 @@ class TrialSearch(Search):
         growth: Growth = CONSTANT_DEPTH,
     ) -> None:
         super().__init__(space, data, evaluation, executor, journal, finalists)
-        # reading the property builds the evaluator: wrong settings must fail before the fit
-        assert self.evaluator is not None
+        assert self.evaluator is not None  # builds it: wrong settings must fail before the fit
         self.sampling = sampling
         self.seed = sampling.seed
         self.budget = sampling.budget
@@ -170,11 +169,12 @@ class TrialSearch(Search):
             torch.default_generator.manual_seed(seed)
             if devices:
                 torch.cuda.manual_seed(seed)
-            sample = self.sample_uniformly if arm == RANDOM else self._sample_new
+            sample = self.sample_uniformly if arm == RANDOM else self.sample_new
             tokens, log_probs = sample(place)
         return Proposal(number, tokens, log_probs, self.updates, arm)
 
-    def _sample_new(self, number: int) -> Sample:
+    def sample_new(self, number: int) -> Sample:
+        """Return and note a sample that is new, or the last redraw if none is new."""
         for _ in range(1 + self.sampling.redraws):
             tokens, log_probs = self.sample(number)
             if tokens not in self.seen:

@@ -121,8 +121,7 @@ class Journal(Records):
         """Write the outcome of a proposal and return the trial."""
         with self._explain_errors(), self._transaction():
             self._end(number, outcome, reward, same_as)
-        (trial,) = self._trials("number = ?", number)
-        return trial
+        return self.find(number)
 
     def _end(self, number: int, outcome: Outcome, reward: float, same_as: int | None) -> None:
         updated = self._database.execute(

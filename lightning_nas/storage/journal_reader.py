@@ -32,6 +32,11 @@ class Records:
         """Return the ended trials in the order of ending, without the first ``after``."""
         return self._trials("ended > ? ORDER BY ended", after)
 
+    def find(self, number: int) -> Trial:
+        """Return the trial of a proposal that has ended."""
+        (trial,) = self._trials("number = ? AND ended IS NOT NULL", number)
+        return trial
+
     def architectures(self) -> list[str]:
         """Return the JSON of the architectures of ended trials, in the order of ``list_ended``."""
         with self._explain_errors():

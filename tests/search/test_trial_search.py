@@ -22,9 +22,11 @@ from lightning_nas.methods.random_search import RandomSearch
 from lightning_nas.modules.controller import ControllerModule
 from lightning_nas.policy.baseline import MovingAverageBaseline
 from lightning_nas.run.build import build_search
+from lightning_nas.search.controller_search import ControllerSearch
 from lightning_nas.search.finalists import Finalists
 from lightning_nas.search.growth import Growth
 from lightning_nas.search.sampling import Sampling
+from lightning_nas.search.trial_search import TrialSearch
 from lightning_nas.spaces.chain import ChainSpace
 from lightning_nas.spaces.edge_cell import EdgeCellSpace
 from lightning_nas.storage.journal import Journal
@@ -428,7 +430,7 @@ def test_a_resumed_search_does_not_sample_an_open_proposal_again(tmp_path):
     ]
     journal.propose(waiting, [to_json(EDGES.decode(proposal.tokens)) for proposal in waiting])
     journal.close()
-    search = method("nasnet", tmp_path, redraws=3)
+    search = method("random_search", tmp_path, redraws=3)
     search.trainer = trainer(tmp_path, 1)
     search.train_dataloader()
     samples = iter([BEST, BEST, other])
@@ -438,8 +440,22 @@ def test_a_resumed_search_does_not_sample_an_open_proposal_again(tmp_path):
     assert proposal.tokens == other  # only the random arm has sampled it
 
 
+@pytest.mark.parametrize("redraws", [1, 60])
+def test_redraws_in_one_pass_give_what_redraws_one_by_one_give(redraws, tmp_path, monkeypatch):
+    def propose(folder):
+        search = method("nasnet", tmp_path / folder, redraws=redraws)
+        with torch.no_grad():
+            for head in search.controller.controller.heads.values():
+                head.weight.weight.zero_()[:2] += 0.3  # nearly converged: many repetitions
+        return [(p.tokens, p.log_probs) for p in search.propose(range(60))]
+
+    at_once = propose("at once")
+    monkeypatch.setattr(ControllerSearch, "sample_new", TrialSearch.sample_new)
+    assert at_once == propose("one by one")
+
+
 def test_redraws_end_if_a_method_always_samples_the_same_architecture(tmp_path):
-    search = method("nasnet", tmp_path, redraws=3)
+    search = method("random_search", tmp_path, redraws=3)
     numbers = []
     search.sample = lambda number: numbers.append(number) or (BEST, (0.0,) * 6)
     assert [proposal.tokens for proposal in search.propose(range(2))] == [BEST, BEST]
