@@ -29,8 +29,9 @@ from lightning_nas.files import remove_parts
 from lightning_nas.layers.operations import register_operations
 from lightning_nas.report.html import write_report
 from lightning_nas.report.record import NoTrialsError
-from lightning_nas.run.arguments import is_first_of_run, is_restarted_job
+from lightning_nas.run.arguments import is_restarted_job
 from lightning_nas.run.checks import check_settings
+from lightning_nas.run.folders import is_first_of_run
 from lightning_nas.run.recorded import find_trusted_names
 from lightning_nas.run.resume import list_resume_settings
 from lightning_nas.storage.run_folder import (
