@@ -11,7 +11,7 @@ from hydra import compose, initialize_config_dir
 from hydra.utils import instantiate
 from omegaconf import OmegaConf
 
-from lightning_nas.run.arguments import CONFIGS
+from lightning_nas.run.arguments import CONFIGS, complete_arguments
 from lightning_nas.spaces.base import Space
 
 CONTROLLER = "method.controller"
@@ -251,10 +251,17 @@ def test_a_published_recipe_has_the_numbers_of_its_paper(recipe):
         ("enas_macro_cifar", "enas_macro_cifar"),
     ],
 )
-def test_the_training_that_a_published_search_recommends_is_that_of_its_paper(experiment, recipe):
-    """``train.py architecture=RUN`` adds these settings and the data of the search."""
-    search = composed("search", f"experiment={experiment}")
-    cfg = composed("train", *search.train_with.split(), "data=cifar10")
+def test_the_training_that_a_published_search_recommends_is_that_of_its_paper(
+    experiment, recipe, tmp_path
+):
+    """The search prints ``python train.py architecture=RUN``."""
+    (tmp_path / ".hydra").mkdir()
+    OmegaConf.save(composed("search", f"experiment={experiment}"), tmp_path / ".hydra/config.yaml")
+    (tmp_path / ".hydra" / "hydra.yaml").write_text(
+        "hydra: {runtime: {choices: {data: cifar10}, config_sources: []}, overrides: {task: "
+        f"[experiment={experiment}]}}}}\n"
+    )
+    cfg = composed("train", *complete_arguments([f"architecture={tmp_path}"]))
     assert differences(cfg, RECIPES[recipe]) == {}
 
 
