@@ -278,7 +278,7 @@ def print_facts(folder: RunFolder, facts: dict[str, Any]) -> None:
     if "epochs" in facts:
         lines["epochs"] = str(facts["epochs"])
     if unreadable := facts.get("left_out", {}).get(UNREADABLE):
-        lines["unreadable"] = f"{unreadable:,} images"
+        lines["unreadable"] = f"{unreadable:,} image" + "s" * (unreadable > 1)
         if "predictions" in facts:
             lines["unreadable"] += ", listed with their errors in the predictions"
     if "images_per_second" in facts:
