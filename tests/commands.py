@@ -24,9 +24,9 @@ def start(script, *arguments):
 
 
 def wait_for(path):
-    deadline = time.monotonic() + 120
+    deadline = time.monotonic() + 400
     while not path.exists():
-        assert time.monotonic() < deadline, f"{path} does not exist after 120 s"
+        assert time.monotonic() < deadline, f"{path} does not exist after 400 s"
         time.sleep(0.2)
 
 

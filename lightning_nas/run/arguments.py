@@ -32,6 +32,8 @@ from lightning_nas.trust import check_recorded
 
 CONFIGS = Path(__file__).parents[2] / "configs"
 PROCESS_COUNTS = ("WORLD_SIZE", "SLURM_STEP_NUM_TASKS")  # set by torchrun and by srun
+CHILD_SIZES = {"filters": None, "cells": None, "stem": "cifar"}  # defaults of children
+SIZES = (*CHILD_SIZES, "stem_filters", "skip_reduction_input")  # settings of a network's size
 IMAGE_SIZES = ("data.image_size", "data.crop")
 SEARCH_ONLY = ("data.batch_size",)  # data settings of a search that a training does not take
 # Settings that a run folder may pass on to a training. Others, such as Hydra's, could run code.
@@ -99,7 +101,7 @@ def add_run_arguments(arguments: list[str]) -> list[str]:
     if run is None:
         return arguments
     config, hydra = load_configuration(run, "data", arguments), run.read_hydra_config()
-    recommended = str(OmegaConf.select(config, "train_with", default="")).split()
+    recommended = _list_recommended(config)
     data = _list_data_arguments(config, hydra)
     for setting in (*recommended, *data):
         _check_recommended(setting, run)
@@ -119,6 +121,25 @@ def add_run_arguments(arguments: list[str]) -> list[str]:
     if added:
         _print_added(str(run), added, arguments)
     return _insert_settings(arguments, added)
+
+
+def _list_recommended(config: DictConfig) -> list[str]:
+    """Return the settings with which a search recommends to train its architectures.
+
+    The network has the size of the children that the search trained, unless ``train_with`` asks for
+    another one. ENAS trains no children but its finalists.
+    """
+    given = str(OmegaConf.select(config, "train_with", default="")).split()
+    network = OmegaConf.select(config, "evaluation.network")
+    has_children = not config.get("supernet") or OmegaConf.select(config, "method.finalists")
+    if not isinstance(network, DictConfig) or not has_children:
+        return given
+    sizes = CHILD_SIZES | {name: network[name] for name in SIZES if name in network}
+    names = set(map(get_name, given))
+    added = [
+        f"network.{name}={'null' if value is None else value}" for name, value in sizes.items()
+    ]
+    return [*given, *(one for one in added if get_name(one) not in names)]
 
 
 def _insert_settings(arguments: list[str], settings: list[str]) -> list[str]:

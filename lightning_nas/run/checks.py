@@ -38,8 +38,9 @@ def check_settings(cfg: DictConfig) -> None:
     """Check the settings that all commands share.
 
     Raises:
-        InputError: If a setting of ``SETTINGS`` is of a wrong type or out of its range, or the
-            experiment has no settings for the method.
+        InputError: If a setting of ``SETTINGS`` is of a wrong type or out of its range, if a search
+            would score on images that it trains on, or if the experiment has no settings for the
+            method.
     """
     for name, (kind, legal) in SETTINGS.items():
         value = OmegaConf.select(cfg, name)
@@ -47,6 +48,11 @@ def check_settings(cfg: DictConfig) -> None:
             TypeAdapter(kind).validate_python(value, strict=True)
         except ValidationError:
             raise InputError(f"{name} must be {legal}, got {value}") from None
+    if "method" in cfg and OmegaConf.select(cfg, "data.train_on_all"):
+        raise InputError(
+            "data.train_on_all=true: a search would score its architectures on images that it "
+            "trains on; it is for the final training: train.py"
+        )
     check_experiment(cfg)
 
 

@@ -15,6 +15,7 @@ from lightning_nas.architecture import Architecture
 from lightning_nas.data.base import ImageData
 from lightning_nas.data.image_folder import ImageFolder
 from lightning_nas.errors import InputError, list_some
+from lightning_nas.files import read_csv
 from lightning_nas.published import load_architecture
 from lightning_nas.run.overrides import parse_settings
 from lightning_nas.run.recorded import load_configuration
@@ -103,6 +104,24 @@ def _read_weights_settings(weights: Weights, source: str) -> dict[str, Any]:
     if not supernet:
         return {}
     return {"filters": supernet.get("filters"), "cells": supernet.get("cells"), "stem": "cifar"}
+
+
+def find_searched_size(architecture: str | None) -> int | None:
+    """Return the number of parameters that an architecture had in its search, if it is recorded.
+
+    Args:
+        architecture: The setting: ``RUN``, ``RUN/architecture.json``, ``RUN/top/2.json`` or
+            ``RUN/pareto/1.json``; None, or the name of a published architecture, has no search.
+    """
+    run = RunFolder.find(architecture)
+    if run is None or architecture is None:
+        return None
+    path = Path(architecture)
+    table = run.pareto if path.parent.name == run.pareto.stem else run.top
+    rows = read_csv(table) if table.exists() else []
+    file = f"{table.stem}/{path.name if path.parent.name == table.stem else '1.json'}"
+    found = [row.get("parameters", "") for row in rows if row.get("architecture") == file]
+    return int(found[0]) if found and found[0].isdigit() else None
 
 
 # ---- data that fit given weights -----------------------------------------------------------------

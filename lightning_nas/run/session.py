@@ -134,8 +134,11 @@ class RunSession:
         self.has_failed = True
         if isinstance(error, Interrupted):
             error.run = shell_path(self.folder.path)
-        if isinstance(error, UnreadableImageError) and self.has_begun:
+        elif isinstance(error, UnreadableImageError) and self.has_begun:
             error.hint += f"; to continue: resume={shell_path(self.folder.path)}"
+        elif isinstance(error, InputError) and self.folder.has_begun:
+            resume = f"resume={shell_path(self.folder.path)}"
+            error.args = (str(error).replace("resume=RUN", resume),)
         if not self.cfg.resume:
             self.removes_empty_folder = as_user_error(error) is not None
         elif not self.has_begun:

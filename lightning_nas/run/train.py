@@ -32,6 +32,7 @@ from lightning_nas.run.network_settings import (
     choose_architecture,
     choose_data_of_weights,
     choose_test_settings,
+    find_searched_size,
     make_blueprint,
     use_weights_normalisation,
 )
@@ -92,7 +93,9 @@ def fit(cfg: DictConfig, session: RunSession) -> dict[str, Any]:
     source = cfg.architecture or cfg.weights or DEFAULT_ARCHITECTURE
     size = _describe_network(blueprint, network, source)
     session.add_facts(**size)  # so that the summary of an interrupted training has the size
-    log.info("training %s, %s parameters", source, f"{size['parameters']:,}")
+    searched = find_searched_size(cfg.architecture)
+    other = f"; in the search: {searched:,}" if searched not in (None, size["parameters"]) else ""
+    log.info("training %s, %s parameters%s", source, f"{size['parameters']:,}", other)
     module = _build_module(cfg, network, blueprint)
     trainer = build_trainer(cfg, session)
     trainer.callbacks.insert(0, StopAtNonFiniteLoss())  # type: ignore[attr-defined]
