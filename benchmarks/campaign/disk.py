@@ -38,8 +38,10 @@ def run(
                 tally.breach(OTHER, case, what, command)
             make_room()
             runs.finish(kind, case, tally, before)
-            if case.exists():  # a breach: keep the files after the file system is gone
-                shutil.copytree(case, case.with_name(f"{number}-kept"), dirs_exist_ok=True)
+            if tally.breaches > before:  # keep the files after the small file system is gone
+                shutil.copytree(case / "run", case / "kept", dirs_exist_ok=True)
+        if tally.breaches == before:
+            shutil.rmtree(case, ignore_errors=True)
 
 
 def _count_bytes(folder: Path) -> int:

@@ -98,7 +98,7 @@ def _drop_times(facts: dict[str, Any]) -> dict[str, Any]:
 
 
 def _is_result(path: Path) -> bool:
-    return not re.search(r"\.(log|lock)$|-wal$|-shm$", path.name) and path.name != "weights"
+    return not re.search(r"\.(log|lock)$|-wal$|-shm$", path.name)
 
 
 def list_differences(expected: dict[str, Any], folder: Path) -> list[str]:
