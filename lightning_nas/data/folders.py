@@ -180,7 +180,8 @@ def _check_no_splits_inside(folder: Path, name: str, is_alone: bool) -> None:
     if len(names) < 2 or not all(one.lower() in SPLIT_OF for one in names):
         return
     inner = printable(folder / name)
-    advice = f"{printable(folder / SPLIT_OF[names[0].lower()] / name)}/ instead of {names[0]}/"
+    moved = printable(folder / SPLIT_OF[names[0].lower()] / name)
+    advice = f"{moved}/ instead of {printable(name)}/{names[0]}/"
     raise InputError(
         f"{inner} holds the splits {', '.join(names)}: "
         + (f"data.root={inner}" if is_alone else f"splits stand above classes: {advice}")

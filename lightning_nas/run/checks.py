@@ -27,6 +27,7 @@ SETTINGS: dict[str, tuple[Any, str]] = {
     "data.image_size": (Whole | None, "a whole number of at least 1, or null"),
     "data.num_workers": (Annotated[int, Field(ge=0)] | None, "a whole number of at least 0"),
     "data.train_on_all": (bool | None, "true or false"),
+    "data.skip_unreadable": (bool | None, "true or false"),
     "module.optimizer.lr": (
         Annotated[float, Field(gt=0, allow_inf_nan=False)] | None,
         "a number above 0",
