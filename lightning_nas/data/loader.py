@@ -9,7 +9,7 @@ import itertools
 import os
 from collections.abc import Generator, Iterable, Iterator
 from contextlib import closing
-from typing import Protocol, Self
+from typing import Any, Protocol, Self
 
 import numpy as np
 import torch
@@ -19,6 +19,7 @@ from torch.utils.data import DataLoader, Dataset
 from lightning_nas.data.augmentation import Augmentation
 from lightning_nas.data.images import ImageFiles, Normalise
 from lightning_nas.data.seeding import make_generator
+from lightning_nas.data.sharing import Receiver, send
 from lightning_nas.errors import InputError
 
 
@@ -70,11 +71,13 @@ class StreamSource:
     ) -> None:
         self.device = device
         self._batch_sampler = _BatchSampler()
+        self._receiver = Receiver()
         num_workers = min(num_workers, len(os.sched_getaffinity(0)))
         self._loader = DataLoader(
             _Decoder(files, labels),
             sampler=self._batch_sampler,
             batch_size=None,  # an item is a batch already
+            collate_fn=_keep,  # torch's own would put arrays into shared memory
             num_workers=num_workers,
             persistent_workers=num_workers > 0,
             pin_memory=device.type == "cuda",
@@ -94,8 +97,8 @@ class StreamSource:
                 raise InputError(batch)
             images, labels = batch
             yield (
-                images.to(self.device, non_blocking=True),
-                labels.to(self.device, non_blocking=True),
+                self._receiver.receive(images).to(self.device, non_blocking=True),
+                torch.tensor(labels).to(self.device, non_blocking=True),
             )
 
     def close(self) -> None:
@@ -107,6 +110,10 @@ class StreamSource:
         iterator, self._loader._iterator = self._loader._iterator, None
         if iterator is not None and self._loader.num_workers:
             iterator._shutdown_workers()  # type: ignore[attr-defined]
+
+
+def _keep(batch: Any) -> Any:
+    return batch
 
 
 class _BatchSampler:
@@ -129,12 +136,12 @@ class _Decoder(Dataset):
         self.files = files
         self.labels = labels
 
-    def __getitem__(self, indices: list[int]) -> tuple[Tensor, Tensor] | str:
+    def __getitem__(self, indices: list[int]) -> tuple[Tensor | np.ndarray, list[int]] | str:
         try:
             images = np.stack([self.files.decode(index) for index in indices])
         except InputError as error:
             return str(error)
-        return torch.from_numpy(images), self.labels[indices]
+        return send(images), self.labels[indices].tolist()
 
 
 class ImageLoader:
