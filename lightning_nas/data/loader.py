@@ -9,7 +9,7 @@ import itertools
 import os
 from collections.abc import Generator, Iterable, Iterator
 from contextlib import closing
-from typing import Protocol, Self
+from typing import Any, Protocol, Self
 
 import numpy as np
 import torch
@@ -20,6 +20,7 @@ from lightning_nas.data.augmentation import Augmentation
 from lightning_nas.data.decode import UnreadableImageError
 from lightning_nas.data.images import ImageFiles, Normalise
 from lightning_nas.data.seeding import make_generator
+from lightning_nas.data.sharing import Receiver, send
 from lightning_nas.errors import InputError
 
 
@@ -72,11 +73,13 @@ class StreamSource:
         self.device = device
         self._files = files
         self._batch_sampler = _BatchSampler()
+        self._receiver = Receiver()
         num_workers = min(num_workers, len(os.sched_getaffinity(0)))
         self._loader = DataLoader(
             _Decoder(files, labels),
             sampler=self._batch_sampler,
             batch_size=None,  # an item is a batch already
+            collate_fn=_keep,  # torch's own would put arrays into shared memory
             num_workers=num_workers,
             persistent_workers=num_workers > 0,
             pin_memory=device.type == "cuda",
@@ -105,7 +108,8 @@ class StreamSource:
         """
         self._batch_sampler.index_batches = index_batches
         for images, labels, errors in self._loader:
-            yield images.to(self.device, non_blocking=True), labels, errors
+            images = self._receiver.receive(images)
+            yield images.to(self.device, non_blocking=True), torch.tensor(labels), errors
 
     def close(self) -> None:
         """End the worker processes. A later pass starts new worker processes.
@@ -116,6 +120,10 @@ class StreamSource:
         iterator, self._loader._iterator = self._loader._iterator, None
         if iterator is not None and self._loader.num_workers:
             iterator._shutdown_workers()  # type: ignore[attr-defined]
+
+
+def _keep(batch: Any) -> Any:
+    return batch
 
 
 class _BatchSampler:
@@ -138,7 +146,9 @@ class _Decoder(Dataset):
         self.files = files
         self.labels = labels
 
-    def __getitem__(self, indices: list[int]) -> tuple[Tensor, Tensor, dict[str, str]]:
+    def __getitem__(
+        self, indices: list[int]
+    ) -> tuple[Tensor | np.ndarray, list[int], dict[str, str]]:
         pixels = np.zeros((len(indices), *self.files.shape[1:]), dtype=np.uint8)
         errors = {}
         for place, index in zip(pixels, indices, strict=True):
@@ -146,7 +156,7 @@ class _Decoder(Dataset):
                 place[:] = self.files.decode(index)
             except UnreadableImageError as error:
                 errors[str(error.path)] = error.reason
-        return torch.from_numpy(pixels), self.labels[indices], errors
+        return send(pixels), self.labels[indices].tolist(), errors
 
 
 class ImageLoader:
