@@ -32,13 +32,8 @@ from lightning_nas.trust import check_recorded
 
 CONFIGS = Path(__file__).parents[2] / "configs"
 PROCESS_COUNTS = ("WORLD_SIZE", "SLURM_STEP_NUM_TASKS")  # set by torchrun and by srun
-# settings of parameter groups and of the schedule
-OPTIMIZER_GROUPS = (
-    "module.frozen_stages",
-    "module.stage_factor",
-    "module.decay_",
-    "module.schedule_",
-)
+# beginnings of the settings of parameter groups and of the schedule
+OPTIMIZER_GROUPS = ("module.frozen_", "module.stage_", "module.decay_", "module.schedule_")
 IMAGE_SIZES = ("data.image_size", "data.crop")
 SEARCH_ONLY = ("data.batch_size",)  # data settings of a search that a training does not take
 # Settings that a run folder may pass on to a training. Others, such as Hydra's, could run code.
