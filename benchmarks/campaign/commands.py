@@ -39,8 +39,8 @@ MODULES = (
     "lightning_nas.data.synthetic",
     "torchmetrics",
 )
-CPU_LIMIT = 30.0  # processor seconds after which a command counts as hanging
-WAITING = 10.0  # multiple of the limit in wall time: other work may slow this machine down
+LIMIT = 30.0  # seconds after which a command counts as hanging
+POLL = 0.02  # seconds between two looks at a command
 
 
 def import_libraries() -> None:
@@ -105,7 +105,6 @@ class Command:
         self.words = list(words)
         self.folder = folder
         folder.mkdir(parents=True, exist_ok=True)
-        self.start = time.monotonic()
         self.pid = self._start_python() if whole else self._fork(prepare)
 
     def __str__(self) -> str:
@@ -140,15 +139,20 @@ class Command:
         options = os.WEXITED | os.WNOHANG | os.WNOWAIT
         return os.waitid(os.P_PID, self.pid, options) is None
 
-    def wait(self, limit: float = CPU_LIMIT) -> Ended:
-        """Wait for the end; stop the command after ``limit`` seconds of processor time."""
-        hangs = False
+    def wait(self, limit: float = LIMIT) -> Ended:
+        """Wait for the end; stop the command after ``limit`` seconds.
+
+        The seconds are those in which the command used a processor or slept. Those in which it
+        waited for a processor do not count: other work may slow this machine down.
+        """
+        hangs, asleep = False, 0.0
         while self.is_running():
-            waited = time.monotonic() - self.start
-            if not hangs and (_processor_seconds(self.pid) > limit or waited > WAITING * limit):
+            used, sleeps = _read_use(self.pid)
+            asleep += POLL if sleeps else 0.0
+            if not hangs and used + asleep > limit:
                 hangs = True
                 os.killpg(self.pid, signal.SIGKILL)
-            time.sleep(0.02)
+            time.sleep(POLL)
         _, status = os.waitpid(self.pid, 0)
         with contextlib.suppress(ProcessLookupError):
             os.killpg(self.pid, signal.SIGKILL)  # workers that a killed command left
@@ -163,12 +167,13 @@ def _absolute(words: Sequence[str]) -> list[str]:
     return [str(ROOT / word) if word in ("search.py", "train.py") else word for word in words]
 
 
-def _processor_seconds(pid: int) -> float:
+def _read_use(pid: int) -> tuple[float, bool]:
+    """Return the processor seconds of a process, and whether it sleeps now."""
     try:
         fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     except OSError:
-        return 0.0
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+        return 0.0, False
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK"), fields[0] != "R"
 
 
 def _become(words: Sequence[str], folder: Path, prepare: Callable[[], object]) -> NoReturn:

@@ -183,8 +183,7 @@ class SharedSearch(Search):
             trials = samples.take(self.scored, self.count_updates(), partial(gather, self))
             self.record(trials)
             new_trials += trials
-        self.new_trials = [trial for trial in new_trials if trial.proposal.arm == POLICY]
-        self._latest_trials = self.new_trials
+        self.new_trials = self._latest_trials = [t for t in new_trials if t.proposal.arm == POLICY]
         schedule: Any = self.lr_schedulers()
         lr = self.optimizer(0).param_groups[0]["lr"]
         schedule.step()
