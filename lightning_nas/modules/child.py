@@ -13,7 +13,7 @@ from pytorch_lightning import LightningModule
 from torch import Tensor, nn
 from torchmetrics.classification import MulticlassAccuracy
 
-from lightning_nas.errors import InputError
+from lightning_nas.errors import InputError, explain_settings
 from lightning_nas.weights.blueprint import Blueprint
 from lightning_nas.weights.checkpoint import BLUEPRINT, add_facts, check_checkpoint
 
@@ -139,8 +139,10 @@ class ChildModule(LightningModule):
 
     def configure_optimizers(self) -> Any:
         """Return the optimiser and the schedule."""
-        optimizer = self.make_optimizer(self._group_parameters())
-        return {"optimizer": optimizer, "lr_scheduler": self.make_scheduler(optimizer)}
+        with explain_settings("module.optimizer"):
+            optimizer = self.make_optimizer(self._group_parameters())
+        with explain_settings("module.scheduler"):
+            return {"optimizer": optimizer, "lr_scheduler": self.make_scheduler(optimizer)}
 
     def _group_parameters(self) -> Any:
         """Return the parameters to train, in one group per stage if the learning rates differ."""

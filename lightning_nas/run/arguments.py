@@ -17,6 +17,7 @@ from typing import Any
 from omegaconf import DictConfig, OmegaConf
 
 from lightning_nas.errors import InputError, list_some
+from lightning_nas.run.groups import CONFIGS, check_own_configurations, replace_null_groups
 from lightning_nas.run.overrides import (
     find_config_folders,
     get_name,
@@ -30,7 +31,6 @@ from lightning_nas.storage.lock import lock_folder
 from lightning_nas.storage.run_folder import RunFolder
 from lightning_nas.trust import check_recorded
 
-CONFIGS = Path(__file__).parents[2] / "configs"
 PROCESS_COUNTS = ("WORLD_SIZE", "SLURM_STEP_NUM_TASKS")  # set by torchrun and by srun
 OPTIMIZER_GROUPS = ("module.frozen_stages", "module.stage_factor")  # settings of parameter groups
 IMAGE_SIZES = ("data.image_size", "data.crop")
@@ -61,6 +61,8 @@ def complete_arguments(arguments: list[str]) -> list[str]:
     """
     if "--config-path" in arguments:
         return arguments
+    check_own_configurations(arguments)
+    arguments = replace_null_groups(arguments)
     check_launcher(get_value(arguments, "hydra/launcher"))
     if get_value(arguments, "resume") not in NOTHING:
         return add_resume_arguments(arguments)

@@ -11,8 +11,9 @@ from contextlib import contextmanager
 from hydra.errors import HydraException, InstantiationException
 from omegaconf.errors import OmegaConfBaseException
 
-from lightning_nas.errors import as_user_error
+from lightning_nas.errors import InputError, as_user_error
 from lightning_nas.run.arguments import complete_arguments, is_first_of_launcher, lock_given_folder
+from lightning_nas.run.suggestions import explain_unknown_name
 
 INPUT_ERROR_STATUS = 2
 CONFIGURATION_ERRORS = (HydraException, OmegaConfBaseException)
@@ -65,7 +66,8 @@ def print_user_errors() -> Iterator[None]:
         if isinstance(error, CONFIGURATION_ERRORS) and not isinstance(
             error, InstantiationException
         ):
-            user_error = user_error or error
+            message = explain_unknown_name(error)
+            user_error = InputError(message) if message else user_error or error
         if user_error is None:
             raise
         exit_with_error(user_error)
@@ -79,7 +81,5 @@ def exit_with_error(error: BaseException) -> None:
     if is_first_of_launcher():
         text = re.split("(?:Config s|S)earch path:", str(error))[0]
         text = text.removeprefix("In 'search': ").removeprefix("In 'train': ")
-        text = text.replace("\n\nAvailable options", "; available options")
-        text = re.sub(r"To append to your config use \S+", "All settings: --cfg job", text)
         print(f"error: {' '.join(text.split())}", file=sys.stderr)
     sys.exit(INPUT_ERROR_STATUS)

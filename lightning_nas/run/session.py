@@ -16,7 +16,7 @@ import torch
 from hydra.core.hydra_config import HydraConfig
 from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
-from pytorch_lightning.callbacks import LambdaCallback, ProgressBar
+from pytorch_lightning.callbacks import Checkpoint, LambdaCallback, ProgressBar
 
 from lightning_nas.callbacks.interrupt import Interrupted
 from lightning_nas.callbacks.saving import AtomicCheckpointIO
@@ -27,7 +27,8 @@ from lightning_nas.layers.operations import register_operations
 from lightning_nas.report.html import write_report
 from lightning_nas.report.record import NoTrialsError
 from lightning_nas.run.arguments import is_restarted_job
-from lightning_nas.run.checks import check_settings
+from lightning_nas.run.build import drop_foreign_settings
+from lightning_nas.run.checks import check_images, check_settings
 from lightning_nas.run.recorded import find_trusted_names
 from lightning_nas.storage.run_folder import COMPLETE, INTERRUPTED, RunFolder, display_path
 
@@ -152,7 +153,7 @@ class RunSession:
         report = write_report if is_kept and is_first_process() else None
         if report and self.status == COMPLETE:
             report(self.folder.path)
-        if "wandb" in self.cfg.logger:
+        if "wandb" in (self.cfg.get("logger") or ()):
             from lightning_nas.callbacks.wandb_upload import finish_record  # the import takes 0.5 s
 
             finish_record(self.folder.path if is_kept else None)
@@ -224,14 +225,12 @@ def write_report_safely(folder: Path) -> None:
 
 
 def build_data(cfg: DictConfig) -> ImageData:
-    """Read the data and return it.
-
-    If ``cfg`` has a supernet, write the number of classes, the channels and the image size into
-    ``cfg.supernet``.
-    """
+    """Read the data, check it, write its shape into ``cfg.supernet`` if any, and return it."""
+    drop_foreign_settings(cfg)
     data: ImageData = instantiate(cfg.data)
     data.prepare_data()
     data.setup()
+    check_images(data)
     if cfg.get("supernet"):
         cfg.supernet.num_classes = data.num_classes
         cfg.supernet.channels = data.channels
@@ -247,14 +246,15 @@ def build_trainer(cfg: DictConfig, session: RunSession) -> pl.Trainer:
     begin = LambdaCallback(
         on_train_batch_end=lambda *_: session.begin(), on_fit_end=lambda *_: session.begin()
     )
-    loggers = [logger for logger in instantiate(cfg.logger).values() if logger is not None]
-    callbacks = [call for call in instantiate(cfg.callbacks).values() if call is not None]
+    loggers, callbacks = _build_all(cfg, "logger"), _build_all(cfg, "callbacks")
     trainer: pl.Trainer = instantiate(
         cfg.trainer,
         logger=loggers,
         callbacks=[begin, *callbacks],
         plugins=[AtomicCheckpointIO()],
         enable_progress_bar=any(isinstance(call, ProgressBar) for call in callbacks),
+        # without a callback that saves, Lightning would save into the working directory
+        enable_checkpointing=any(isinstance(call, Checkpoint) for call in callbacks),
     )
     if trainer.strategy.root_device.type == "cpu" and trainer.precision in HALF_PRECISION:
         log.warning(
@@ -262,6 +262,15 @@ def build_trainer(cfg: DictConfig, session: RunSession) -> pl.Trainer:
             trainer.precision,
         )
     return trainer
+
+
+def _build_all(cfg: DictConfig, group: str) -> list[Any]:
+    """Return the parts of a group, such as the loggers, without those that are null."""
+    parts = instantiate(cfg.get(group) or {})
+    for name, part in parts.items():
+        if isinstance(part, DictConfig):  # such as settings of a callback that was left out
+            raise InputError(f"{group}.{name} names no class (_target_)")
+    return [part for part in parts.values() if part is not None]
 
 
 def log_configuration(trainer: pl.Trainer, cfg: DictConfig) -> None:

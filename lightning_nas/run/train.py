@@ -16,7 +16,7 @@ from pytorch_lightning.utilities import rank_zero_only
 from torch import Tensor, nn
 
 from lightning_nas.callbacks.interrupt import interruptible
-from lightning_nas.callbacks.saving import explain_checkpoint
+from lightning_nas.callbacks.saving import choose_checkpoint, explain_checkpoint
 from lightning_nas.data.base import ImageData
 from lightning_nas.data.unlabelled import UnlabelledImages
 from lightning_nas.errors import InputError
@@ -115,8 +115,7 @@ def _fit_and_test(
     with interruptible(trainer), explain_checkpoint(checkpoint):
         trainer.fit(module, datamodule=data, ckpt_path=checkpoint, weights_only=True)
     seconds = time.monotonic() - start
-    best = trainer.checkpoint_callback.best_model_path or None  # type: ignore[union-attr]
-    chosen = str(folder.last_checkpoint) if data.train_on_all else best
+    chosen = choose_checkpoint(trainer, folder.last_checkpoint, is_last=data.train_on_all)
     (result,) = trainer.test(
         module, datamodule=data, ckpt_path=chosen, verbose=False, weights_only=True
     )

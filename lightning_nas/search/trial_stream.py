@@ -117,7 +117,7 @@ class TrialStream:
         self._queue: deque[_Job] = deque()  # jobs that have not started
         self._running_jobs: dict[int, _Job] = {}  # jobs in the executor, by trial number
         self._copies: dict[str, list[Proposal]] = {}  # proposals that wait for an equal job
-        self._successful_trials: dict[str, Trial] = {}  # by the key of the architecture
+        self._successful_trials: dict[str | None, Trial] = {}  # by the key of the architecture
         self._trials_to_yield: deque[Trial] = deque()  # in the order in which they ended
         self._read_journal()
 
@@ -235,7 +235,7 @@ class TrialStream:
         trial = self.journal.end(proposal.number, known.outcome, known.reward, same_as=first)
         self._note(trial, key)
 
-    def _note(self, trial: Trial, key: str) -> None:
+    def _note(self, trial: Trial, key: str | None) -> None:
         if trial.outcome.error is None:  # after an error, the next equal proposal is evaluated
             self._successful_trials.setdefault(key, trial)
         self.ended += self._is_own(trial.proposal)
