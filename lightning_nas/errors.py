@@ -20,6 +20,9 @@ MISCONFIGURATION = "MisconfigurationException"
 SINGLE_IMAGE = "Expected more than 1 value per channel"  # torch, of batch normalisation
 TARGET_NOT_FOUND = "Error locating target"  # how Hydra's message on a missing class begins
 
+# How torch says that an allocation failed: on a CPU, in cuBLAS or cuDNN, on a GPU
+OUT_OF_MEMORY_TEXTS = ("DefaultCPUAllocator", "ALLOC_FAILED", "CUDA out of memory")
+
 # Errors of the system that a user can remove: they say nothing about the program
 MACHINE_ERRORS = {
     *(errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EIO),  # the disk
@@ -67,8 +70,9 @@ def as_user_error(error: BaseException) -> BaseException | None:
 
     Errors of the user are: ``InputError``; a misconfiguration that Lightning reports; a mandatory
     setting without a value; a class that Hydra cannot find; ``TypeError`` and ``ValueError`` of a
-    class that Hydra builds from settings; a batch of one image that batch normalisation cannot use;
-    a full disk, and other ``MACHINE_ERRORS``.
+    class that Hydra builds from settings, and a package that the class needs; a batch of one image
+    that batch normalisation cannot use; a full disk, and other ``MACHINE_ERRORS``; too little
+    memory.
     """
     if isinstance(error, InputError) or type(error).__name__ == MISCONFIGURATION:
         return error
@@ -80,6 +84,11 @@ def as_user_error(error: BaseException) -> BaseException | None:
             "batch normalisation of a 1x1 map needs two images in a batch: data.batch_size, "
             "method.controller_batch and method.calibration_images must be at least 2"
         )
+    is_out_of_memory = any(text in str(error) for text in OUT_OF_MEMORY_TEXTS)
+    if isinstance(error, MemoryError) or (isinstance(error, RuntimeError) and is_out_of_memory):
+        return InputError(
+            "out of memory: choose smaller networks, images or batches, such as data.batch_size"
+        )
     if type(error).__name__ == MISSING_VALUE:
         name = getattr(error, "full_key", None)
         return InputError(f"{name} has no value: {name}=VALUE")
@@ -90,13 +99,42 @@ def as_user_error(error: BaseException) -> BaseException | None:
         return cause
     if isinstance(cause, TypeError | ValueError):
         return InputError(f"{_name_settings(error)}{cause}")
+    if isinstance(cause, ImportError):
+        return InputError(f"{_name_settings(error)}{_explain_missing_package(cause)}")
     return as_user_error(cause)
+
+
+def _explain_missing_package(error: ImportError) -> str:
+    """Return the message on a package that a class needs: most libraries say what to install."""
+    package = (error.name or "").split(".")[0]
+    is_explained = "install" in str(error) or not package
+    return str(error) if is_explained else f"{error}; to install it: pip install {package}"
 
 
 def _name_settings(error: BaseException) -> str:
     """Return the start of a message: the settings that Hydra used, which Python does not name."""
     match = re.search(r"^full_key: (\S+)$", str(error), flags=re.MULTILINE)
     return f"settings of {match[1]}: " if match else ""
+
+
+@contextmanager
+def explain_settings(name: str) -> Iterator[None]:
+    """Turn what a class of a library says about its settings into an error of the user.
+
+    Hydra builds a ``_partial_`` class only when the class is called, without an explanation.
+
+    Args:
+        name: Name of the group of settings, such as ``module.optimizer``.
+
+    Raises:
+        InputError: Instead of ``TypeError`` and ``ValueError``.
+    """
+    try:
+        yield
+    except InputError:
+        raise
+    except (TypeError, ValueError) as error:
+        raise InputError(f"settings of {name}: {error}") from error
 
 
 @contextmanager

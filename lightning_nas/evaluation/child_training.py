@@ -21,7 +21,7 @@ from torch import nn
 
 from lightning_nas.architecture import Architecture
 from lightning_nas.data.base import ImageData
-from lightning_nas.errors import InputError
+from lightning_nas.errors import OUT_OF_MEMORY_TEXTS, InputError
 from lightning_nas.evaluation.child_steps import ChildSteps, Stopwatch
 from lightning_nas.evaluation.complexity import Complexity, measure, measure_latency
 from lightning_nas.evaluation.executors import Poll
@@ -30,7 +30,6 @@ from lightning_nas.networks.build import build_network
 from lightning_nas.storage.trial import Outcome
 
 # Texts in the messages of torch on a CPU and of cuBLAS.
-OUT_OF_MEMORY_TEXTS = ("DefaultCPUAllocator", "ALLOC_FAILED")
 
 
 class ChildTraining:

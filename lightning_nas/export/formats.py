@@ -101,6 +101,8 @@ def _write_checked(
             raise RuntimeError(
                 f"{path.name}: logits differ by {difference:.2g}, the largest logit is {scale:.2g}"
             )
+        for file in part.parent.iterdir():
+            file.chmod(part.parent.parent.stat().st_mode & 0o666)  # safetensors writes 0600
         for file in sorted(part.parent.iterdir(), reverse=True):  # model_weights.pt before model.py
             replace_file(path.parent / file.name, file.replace)
 

@@ -14,7 +14,7 @@ from pytorch_lightning import LightningModule
 from torch import Tensor, nn
 from torchmetrics.classification import MulticlassAccuracy
 
-from lightning_nas.errors import InputError
+from lightning_nas.errors import InputError, explain_settings
 from lightning_nas.weights.blueprint import Blueprint
 from lightning_nas.weights.checkpoint import BLUEPRINT, add_facts, check_checkpoint
 
@@ -152,10 +152,12 @@ class ChildModule(LightningModule):
 
     def configure_optimizers(self) -> Any:
         """Return the optimiser and the schedule."""
-        optimizer = self.make_optimizer(self._group_parameters())
-        if self.schedule_interval == "epoch":
-            return {"optimizer": optimizer, "lr_scheduler": self.make_scheduler(optimizer)}
-        schedule = self.make_scheduler(optimizer, steps_per_epoch=self._count_steps())
+        with explain_settings("module.optimizer"):
+            optimizer = self.make_optimizer(self._group_parameters())
+        with explain_settings("module.scheduler"):
+            if self.schedule_interval == "epoch":
+                return {"optimizer": optimizer, "lr_scheduler": self.make_scheduler(optimizer)}
+            schedule = self.make_scheduler(optimizer, steps_per_epoch=self._count_steps())
         return {
             "optimizer": optimizer,
             "lr_scheduler": {"scheduler": schedule, "interval": "step"},

@@ -10,12 +10,12 @@ import shutil
 import sys
 from collections.abc import Mapping
 from importlib.util import find_spec
-from pathlib import Path
 from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 
 from lightning_nas.errors import InputError
+from lightning_nas.run.groups import CONFIGS, check_own_configurations, replace_null_groups
 from lightning_nas.run.overrides import (
     NOTHING,
     find_config_folders,
@@ -30,7 +30,6 @@ from lightning_nas.run.resume import add_resume_arguments
 from lightning_nas.storage.run_folder import RunFolder
 from lightning_nas.trust import check_recorded
 
-CONFIGS = Path(__file__).parents[2] / "configs"
 PROCESS_COUNTS = ("WORLD_SIZE", "SLURM_STEP_NUM_TASKS")  # set by torchrun and by srun
 CHILD_SIZES = {"filters": None, "cells": None, "stem": "cifar"}  # defaults of children
 SIZES = (*CHILD_SIZES, "stem_filters", "skip_reduction_input")  # settings of a network's size
@@ -64,6 +63,8 @@ def complete_arguments(arguments: list[str], script: str | None = None) -> list[
     if is_complete(arguments):
         return arguments
     arguments = normalise_arguments(arguments)
+    check_own_configurations(arguments)
+    arguments = replace_null_groups(arguments)
     check_launcher(get_value(arguments, "hydra/launcher"))
     if get_value(arguments, "resume") not in NOTHING:
         return add_resume_arguments(arguments, script)

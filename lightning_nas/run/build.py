@@ -4,17 +4,22 @@ The constructors take groups of settings. One table says which setting belongs t
 """
 
 import copy
+import logging
 from typing import Any
 
 from hydra.utils import instantiate
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig, OmegaConf, open_dict
 
 from lightning_nas.data.base import ImageData
+from lightning_nas.data.synthetic import Synthetic
+from lightning_nas.run.groups import CONFIGS
 from lightning_nas.search.alternating import EpochSettings
 from lightning_nas.search.base import Search
 from lightning_nas.search.finalists import Finalists
 from lightning_nas.search.growth import Growth
 from lightning_nas.search.sampling import Sampling
+
+log = logging.getLogger(__name__)
 
 # argument of the constructor: (its class, {setting of the configuration: field of the class}); a
 # search has the group if its configuration has the first of these settings
@@ -45,6 +50,26 @@ GROUPS: dict[str, tuple[type, dict[str, str]]] = {
     "growth": (Growth, {"grow_every": "every", "grow_by": "by"}),
     "finalists": (Finalists, {"finalists": "count", "finalist_epochs": "epochs"}),
 }
+
+
+def drop_foreign_settings(cfg: DictConfig) -> None:
+    """Remove settings of other data from a configuration with generated images (``debug=smoke``).
+
+    An experiment sets its own data, such as ``data.root``; generated images have no such setting.
+    """
+    if cfg.data.get("_target_") != f"{Synthetic.__module__}.{Synthetic.__qualname__}":
+        return
+    known = OmegaConf.load(CONFIGS / "data" / "synthetic.yaml")
+    foreign = [
+        name
+        for name in cfg.data
+        if name not in (*known, "num_workers") or (cfg.data[name] is None and known[name])
+    ]
+    with open_dict(cfg.data):
+        for name in foreign:
+            del cfg.data[name]
+    if foreign:
+        log.warning("generated images have no data.%s", ", data.".join(map(str, foreign)))
 
 
 def build_search(cfg: DictConfig, data: ImageData | None, **changes: Any) -> Search:

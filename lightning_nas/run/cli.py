@@ -19,6 +19,7 @@ from lightning_nas.errors import InputError, as_user_error
 from lightning_nas.run.arguments import complete_arguments, is_first_of_launcher
 from lightning_nas.run.folders import command_locks, job_locks, lock_resumed
 from lightning_nas.run.overrides import is_complete, normalise_arguments
+from lightning_nas.run.suggestions import explain_unknown_name
 
 INPUT_ERROR_STATUS = 2
 CONFIGURATION_ERRORS = (HydraException, OmegaConfBaseException)
@@ -119,7 +120,8 @@ def find_user_error(error: Exception) -> BaseException | None:
     user_error = as_user_error(error)
     is_configuration = isinstance(error, CONFIGURATION_ERRORS)
     if is_configuration and not isinstance(error, InstantiationException):
-        return user_error or error
+        message = explain_unknown_name(error)
+        return InputError(message) if message else user_error or error
     return user_error
 
 
@@ -131,6 +133,4 @@ def print_error(error: BaseException, prefix: str = "") -> None:
     if is_first_of_launcher():
         text = re.split("(?:Config s|S)earch path:", str(error))[0]
         text = text.removeprefix("In 'search': ").removeprefix("In 'train': ")
-        text = text.replace("\n\nAvailable options", "; available options")
-        text = re.sub(r"To append to your config use \S+", "All settings: --cfg job", text)
         print(f"error: {prefix}{' '.join(text.split())}", file=sys.stderr)

@@ -7,9 +7,11 @@ from pathlib import Path
 from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
 
+from lightning_nas.callbacks.derive import DeriveArchitecture
 from lightning_nas.callbacks.interrupt import interruptible
 from lightning_nas.callbacks.saving import explain_checkpoint
 from lightning_nas.data.describe import summarise_data
+from lightning_nas.errors import InputError
 from lightning_nas.report.table import format_best
 from lightning_nas.run.build import build_search
 from lightning_nas.run.session import (
@@ -38,6 +40,8 @@ def search(cfg: DictConfig) -> None:
             print(format_dry_run(module, cfg))
             return
         trainer = build_trainer(cfg, session)
+        if not any(isinstance(call, DeriveArchitecture) for call in trainer.callbacks):  # type: ignore[attr-defined]
+            raise InputError("callbacks.derive is missing: it chooses the architecture at the end")
         # before Lightning starts one process for each device
         module.check_devices(trainer.num_devices * trainer.num_nodes)
         log_configuration(trainer, cfg)
@@ -47,7 +51,7 @@ def search(cfg: DictConfig) -> None:
                 trainer.fit(module, ckpt_path=checkpoint, weights_only=True)
         finally:
             module.teardown("fit")  # Lightning tears down only after a fit that succeeds
-        assert module.result is not None, "callbacks.derive is missing"
+        assert module.result is not None
         session.add_facts(
             architectures=module.scored,
             **module.result.summary(),

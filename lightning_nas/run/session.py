@@ -17,7 +17,7 @@ import torch
 from hydra.core.hydra_config import HydraConfig
 from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
-from pytorch_lightning.callbacks import LambdaCallback, ProgressBar
+from pytorch_lightning.callbacks import Checkpoint, LambdaCallback, ProgressBar
 
 from lightning_nas.callbacks.interrupt import Interrupted
 from lightning_nas.callbacks.saving import AtomicCheckpointIO
@@ -30,6 +30,7 @@ from lightning_nas.layers.operations import register_operations
 from lightning_nas.report.html import write_report
 from lightning_nas.report.record import NoTrialsError
 from lightning_nas.run.arguments import is_restarted_job
+from lightning_nas.run.build import drop_foreign_settings
 from lightning_nas.run.checks import check_settings
 from lightning_nas.run.folders import is_first_of_run
 from lightning_nas.run.recorded import find_trusted_names
@@ -168,7 +169,7 @@ class RunSession:
         report = write_report if is_kept and is_first_process() else None
         if report and self.status == COMPLETE:
             report(self.folder.path)
-        if "wandb" in self.cfg.logger:
+        if "wandb" in (self.cfg.get("logger") or ()):
             from lightning_nas.callbacks.wandb_upload import finish_record  # the import takes 0.5 s
 
             finish_record(self.folder.path if is_kept else None)
@@ -247,6 +248,7 @@ def build_data(cfg: DictConfig, **changes: Any) -> ImageData:
     ``changes`` replace settings of ``cfg.data``. If ``cfg`` has a supernet, write the number of
     classes, the channels and the image size into ``cfg.supernet``.
     """
+    drop_foreign_settings(cfg)
     data: ImageData = instantiate(cfg.data, **changes)
     data.prepare_data()
     data.setup()
@@ -267,14 +269,15 @@ def build_trainer(cfg: DictConfig, session: RunSession) -> pl.Trainer:
     begin = LambdaCallback(
         on_train_batch_end=lambda *_: session.begin(), on_fit_end=lambda *_: session.begin()
     )
-    loggers = [logger for logger in instantiate(cfg.logger).values() if logger is not None]
-    callbacks = [call for call in instantiate(cfg.callbacks).values() if call is not None]
+    loggers, callbacks = _build_all(cfg, "logger"), _build_all(cfg, "callbacks")
     trainer: pl.Trainer = instantiate(
         cfg.trainer,
         logger=loggers,
         callbacks=[begin, *callbacks],
         plugins=[AtomicCheckpointIO()],
         enable_progress_bar=any(isinstance(call, ProgressBar) for call in callbacks),
+        # without a callback that saves, Lightning would save into the working directory
+        enable_checkpointing=any(isinstance(call, Checkpoint) for call in callbacks),
     )
     if trainer.strategy.root_device.type == "cpu" and trainer.precision in HALF_PRECISION:
         log.warning(
@@ -282,6 +285,15 @@ def build_trainer(cfg: DictConfig, session: RunSession) -> pl.Trainer:
             trainer.precision,
         )
     return trainer
+
+
+def _build_all(cfg: DictConfig, group: str) -> list[Any]:
+    """Return the parts of a group, such as the loggers, without those that are null."""
+    parts = instantiate(cfg.get(group) or {})
+    for name, part in parts.items():
+        if isinstance(part, DictConfig):  # such as settings of a callback that was left out
+            raise InputError(f"{group}.{name} names no class (_target_)")
+    return [part for part in parts.values() if part is not None]
 
 
 def log_configuration(trainer: pl.Trainer, cfg: DictConfig) -> None:

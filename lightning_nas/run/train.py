@@ -13,9 +13,8 @@ from pytorch_lightning import Trainer
 from pytorch_lightning.utilities import rank_zero_only
 from torch import nn
 
-from lightning_nas.callbacks.finite_loss import StopAtNonFiniteLoss
 from lightning_nas.callbacks.interrupt import interruptible
-from lightning_nas.callbacks.saving import explain_checkpoint
+from lightning_nas.callbacks.saving import choose_checkpoint, explain_checkpoint
 from lightning_nas.data.base import ImageData
 from lightning_nas.data.describe import describe_left_out, describe_shape, summarise_data
 from lightning_nas.data.folders import UNREADABLE
@@ -98,7 +97,6 @@ def fit(cfg: DictConfig, session: RunSession) -> dict[str, Any]:
     log.info("training %s, %s parameters%s", source, f"{size['parameters']:,}", other)
     module = _build_module(cfg, network, blueprint)
     trainer = build_trainer(cfg, session)
-    trainer.callbacks.insert(0, StopAtNonFiniteLoss())  # type: ignore[attr-defined]
     log_configuration(trainer, cfg)
     if cfg.compile:
         compile_network(network, trainer.strategy.root_device)
@@ -122,8 +120,7 @@ def _fit_and_test(
     with interruptible(trainer), explain_checkpoint(checkpoint):
         trainer.fit(module, datamodule=data, ckpt_path=checkpoint, weights_only=True)
     seconds = time.monotonic() - start
-    best = trainer.checkpoint_callback.best_model_path or None  # type: ignore[union-attr]
-    chosen = str(folder.last_checkpoint) if data.train_on_all else best
+    chosen = choose_checkpoint(trainer, folder.last_checkpoint, is_last=data.train_on_all)
     (result,) = trainer.test(
         module, datamodule=data, ckpt_path=chosen, verbose=False, weights_only=True
     )

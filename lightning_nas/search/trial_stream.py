@@ -239,8 +239,9 @@ class TrialStream:
         trial = self.journal.end(proposal.number, known.outcome, known.reward, same_as=first)
         self._note(trial, key)
 
-    def _note(self, trial: Trial, key: str) -> None:
-        if trial.outcome.error is None:  # after an error, the next equal proposal is evaluated
+    def _note(self, trial: Trial, key: str | None) -> None:
+        # after an error, the next equal proposal is evaluated
+        if trial.outcome.error is None and key is not None:
             self._successful.setdefault(_digest(key), trial.number)
         self.ended += self._is_own(trial.proposal)
         self._trials_to_yield.append(trial)

@@ -75,6 +75,7 @@ class Journal(Records):
             self._database = sqlite3.connect(self.path, isolation_level=None)
             self._database.execute("PRAGMA journal_mode=WAL")
             self._database.execute("PRAGMA synchronous=FULL")
+            self._check_tables()
             self._open({"version": str(VERSION), "space": space, **about})
 
     def _open(self, about: dict[str, str]) -> None:

@@ -1,11 +1,12 @@
 """Reading ``trials.sqlite``: for the search that writes it, and for other processes."""
 
-import json
 import sqlite3
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, Literal
+
+from pydantic import Field, FiniteFloat, Json, TypeAdapter, ValidationError
 
 from lightning_nas.errors import InputError
 from lightning_nas.storage.trial import Outcome, Proposal, Trial, best_of
@@ -13,6 +14,27 @@ from lightning_nas.storage.trial import Outcome, Proposal, Trial, best_of
 COLUMNS = (
     "number, tokens, log_probs, step, arm, accuracy_reward, accuracies, parameters, "
     "multiply_adds, latency, seconds, error, reward, ended, same_as"
+)
+
+
+# Types of the columns
+Count = Annotated[int, Field(ge=0)]
+Token = Annotated[int, Field(ge=0, le=10**9)]
+PROPOSAL_COLUMNS = (
+    *(Count, Json[tuple[Token, ...]], Json[tuple[float, ...]], Count),
+    Literal["policy", "control", "derived", "finalist"],
+)
+TRIAL_COLUMNS = (
+    *(*PROPOSAL_COLUMNS, FiniteFloat, Json[tuple[FiniteFloat, ...]], Count | None, Count | None),
+    *(FiniteFloat | None, FiniteFloat, str | None, FiniteFloat, Count, Count | None),
+)
+PROPOSAL: TypeAdapter[Any] = TypeAdapter(tuple[PROPOSAL_COLUMNS])  # type: ignore[valid-type]
+TRIAL: TypeAdapter[Any] = TypeAdapter(tuple[TRIAL_COLUMNS])  # type: ignore[valid-type]
+TEXTS: TypeAdapter[Any] = TypeAdapter(tuple[str | None])
+# Errors of SQLite about the disk and the access to the file, not about its content
+MACHINE_ERRORS = tuple(
+    f"SQLITE_{name}"
+    for name in ("FULL", "IOERR", "READONLY", "CANTOPEN", "BUSY", "LOCKED", "PERM", "NOMEM")
 )
 
 
@@ -37,13 +59,13 @@ class Records:
         (trial,) = self._trials("number = ? AND ended IS NOT NULL", number)
         return trial
 
-    def architectures(self) -> list[str]:
+    def architectures(self) -> list[str | None]:
         """Return the JSON of the architectures of ended trials, in the order of ``list_ended``."""
         with self._explain_errors():
             rows = self._database.execute(
                 "SELECT architecture FROM trials WHERE ended IS NOT NULL ORDER BY ended"
             ).fetchall()
-        return [text for (text,) in rows]
+        return [text for (text,) in self._check(rows, TEXTS)]
 
     def best(self, arms: Sequence[str], count: int) -> list[Trial]:
         """Return the best trials of the given arms, without errors, each architecture once."""
@@ -62,14 +84,34 @@ class Records:
                 "SELECT number, tokens, log_probs, step, arm FROM trials "
                 "WHERE ended IS NULL ORDER BY number"
             ).fetchall()
-        return [_proposal(row) for row in rows]
+        return [_make_proposal(row) for row in self._check(rows, PROPOSAL)]
 
     def _trials(self, where: str, *values: Any) -> list[Trial]:
         with self._explain_errors():
             rows = self._database.execute(
                 f"SELECT {self._columns} FROM trials WHERE {where}", values
             ).fetchall()
-        return [_trial(row) for row in rows]
+        return [_make_trial(row) for row in self._check(rows, TRIAL)]
+
+    def _check(self, rows: Iterable[Any], kind: TypeAdapter[Any]) -> Iterator[Any]:
+        """Yield each row with its JSON parsed, after a check of types and ranges."""
+        for row in rows:
+            try:
+                yield kind.validate_python(row, strict=True)
+            except ValidationError as error:
+                first = error.errors(include_url=False)[0]
+                column = COLUMNS.split(", ")[int(first["loc"][0])]
+                raise InputError(
+                    f"{self.path}: damaged: trial {row[0]}: {column}: {first['msg'].lower()}"
+                ) from None
+
+    def _check_tables(self) -> None:
+        """Raise InputError if the file has more than tables: a view may never end."""
+        with self._explain_errors():
+            query = "SELECT type, name FROM sqlite_master WHERE type IN ('view', 'trigger')"
+            found = self._database.execute(query).fetchone()
+        if found:
+            raise InputError(f"{self.path}: damaged: it has a {found[0]}, {found[1]!r}")
 
     @contextmanager
     def _explain_errors(self) -> Iterator[None]:
@@ -79,6 +121,8 @@ class Records:
         except sqlite3.IntegrityError:
             raise
         except sqlite3.DatabaseError as error:
+            if not error.sqlite_errorname.startswith(MACHINE_ERRORS):
+                raise InputError(f"{self.path}: damaged: {error}") from error
             raise InputError(
                 f"{self.path}: {error}; its content is safe: make room or repair the disk, then "
                 "resume=RUN"
@@ -103,6 +147,8 @@ class JournalReader(Records):
         self.path = Path(path)
         if not self.path.exists():
             raise InputError(f"{self.path}: no such file")
+        if not self.path.is_file():  # a pipe would block for ever
+            raise InputError(f"{self.path}: not a regular file")
         alone = not self.path.with_name(f"{self.path.name}-wal").exists()
         how = (
             "mode=ro&immutable=1" if alone else "mode=ro"
@@ -112,6 +158,7 @@ class JournalReader(Records):
                 f"{self.path.resolve().as_uri()}?{how}", uri=True, isolation_level=None
             )
             self._database.execute("BEGIN")  # all queries see the same state
+        self._check_tables()
 
     def close(self) -> None:
         """Close the file."""
@@ -125,12 +172,10 @@ class JournalReader(Records):
             return not self._database.execute(query).fetchone()[0]
 
 
-def _proposal(row: Sequence[Any]) -> Proposal:
+def _make_proposal(row: Sequence[Any]) -> Proposal:
     number, tokens, log_probs, step, arm = row
-    return Proposal(number, tuple(json.loads(tokens)), tuple(json.loads(log_probs)), step, arm)
+    return Proposal(number, tokens, log_probs, step, arm)
 
 
-def _trial(row: Sequence[Any]) -> Trial:
-    reward, accuracies, *costs = row[5:12]
-    outcome = Outcome(reward, tuple(json.loads(accuracies)), *costs)
-    return Trial(_proposal(row[:5]), outcome, *row[12:])
+def _make_trial(row: Sequence[Any]) -> Trial:
+    return Trial(_make_proposal(row[:5]), Outcome(*row[5:12]), *row[12:])

@@ -8,8 +8,11 @@ data elsewhere.
 import os
 import shlex
 from collections.abc import Sequence
+from contextlib import closing
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, Field, ValidationError
 
 from lightning_nas.errors import InputError
 from lightning_nas.files import read_csv, read_json, read_yaml, write_json, write_yaml
@@ -17,6 +20,16 @@ from lightning_nas.storage.journal_reader import JournalReader
 
 INTERRUPTED, COMPLETE = "interrupted", "complete"  # values of ``status`` in summary.json
 LAST_CHECKPOINT = "last.ckpt"
+
+
+class _Summary(BaseModel):
+    """Types of the facts in ``summary.json`` that commands read. Each may be absent."""
+
+    status: Literal["interrupted", "complete"] = "interrupted"
+    seconds: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 0.0
+    method: str = ""
+    data: str = ""
+    checkpoint: str | None = None
 
 
 class RunFolder:
@@ -69,9 +82,20 @@ class RunFolder:
 
     @property
     def is_bare(self) -> bool:
-        """Whether the folder holds only a configuration, logs, a lock, and a record of W&B."""
+        """Whether the folder has no results: a configuration, logs and an empty journal at most."""
         names = {path.name for path in self.path.iterdir() if path.suffix not in (".log", ".lock")}
-        return names <= {self.hydra.name, "wandb", self.wandb_id.name}
+        return names <= {self.hydra.name, "wandb", self.wandb_id.name, *self._list_empty_journal()}
+
+    def _list_empty_journal(self) -> list[str]:
+        """Return the names of the files of a journal without proposals; empty if it has some."""
+        if not self.journal.exists():
+            return []
+        try:
+            with closing(self.open_journal()) as journal:
+                is_empty = journal.is_empty or not len(journal)
+        except InputError:
+            return []
+        return [f"{self.journal.name}{end}" for end in ("", "-wal", "-shm") if is_empty]
 
     @classmethod
     def find(cls, given: str | Path | None) -> "RunFolder | None":
@@ -152,7 +176,16 @@ class RunFolder:
         Raises:
             InputError: If the file is damaged.
         """
-        return read_json(self.summary) if self.summary.exists() else {}
+        if not self.summary.exists():
+            return {}
+        facts = read_json(self.summary)
+        try:
+            _Summary.model_validate(facts, strict=True)
+        except ValidationError as error:
+            first = error.errors(include_url=False)[0]
+            what = f"{first['loc'][0]}: {first['msg'].lower()}"
+            raise InputError(f"{self.summary}: damaged: {what}") from None
+        return facts
 
     def read_metrics(self) -> list[dict[str, float]]:
         """Return each row of ``metrics.csv`` as column -> value, without empty cells.
@@ -167,6 +200,22 @@ class RunFolder:
             return [{name: float(value) for name, value in row.items() if value} for row in rows]
         except (TypeError, ValueError) as error:
             raise InputError(f"{self.metrics}: damaged: {error}") from None
+
+    def read_chosen(self) -> list[int] | None:
+        """Return the trial numbers in ``top.csv``, best first; None if there is no such file.
+
+        The journal cannot replace ``top.csv``: after a search was extended, the journal also holds
+        the finalists that were trained before the extension.
+
+        Raises:
+            InputError: If the file is damaged.
+        """
+        if not self.top.exists():
+            return None
+        try:
+            return [int(row["trial"]) for row in read_csv(self.top)]
+        except (KeyError, TypeError, ValueError):
+            raise InputError(f"{self.top}: damaged: a row has no trial number") from None
 
     def open_journal(self) -> JournalReader:
         """Open ``trials.sqlite`` for reading; another process may write at the same time.

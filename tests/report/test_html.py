@@ -73,14 +73,12 @@ def write_judgement(folder):
                    "rho_interval": [0.3, 0.7]}  # fmt: skip
     derived = {"alone_mean": 0.9712, "control_mean": 0.95, "control_std": 0.01,
                "control_best": 0.98, "better_than": 0.9}  # fmt: skip
-    facts = {"run": str(folder), "epochs": 7, "architectures": [{"alone": [0.9]}] * 31,
+    one = {"arm": "control", "alone": [0.9], "shared": {"batch": 0.5}}
+    facts = {"run": str(folder), "epochs": 7, "architectures": [one] * 31,
               "correlations": {"batch": correlation}, "derived": derived,
               "failed": [{}]}  # fmt: skip
     (folder / "weight_sharing.json").write_text(json.dumps(facts))
-    svg = '<?xml version="1.0"?>\n<svg width="90pt" height="60pt" viewBox="0 0 90 60" {}>{}</svg>'
-    inner = '<g id="figure_1"><rect width="9" height="9"/></g>'
-    text = svg.format('xmlns="http://www.w3.org/2000/svg"', inner)
-    (folder / "weight_sharing.svg").write_text(text)
+    (folder / "weight_sharing.svg").write_text("<svg><script>alert(1)</script></svg>")
 
 
 def test_a_search_with_shared_weights_has_all_sections(shared):

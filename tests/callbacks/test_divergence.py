@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import nn
 
-from lightning_nas.callbacks.finite_loss import StopAtNonFiniteLoss
+from lightning_nas.callbacks.divergence import StopAtDivergence
 from lightning_nas.errors import InputError, as_user_error
 from lightning_nas.modules.child import ChildModule
 from tests.small import CONSTANT, synthetic, trainer
@@ -18,17 +18,17 @@ def fit(tmp_path, rate: float, epochs: int = 2, network: nn.Module | None = None
     )
     module = ChildModule(network, 4, partial(torch.optim.SGD, lr=rate), CONSTANT)
     data = synthetic(64, **sizes)
-    trainer(tmp_path, epochs, [StopAtNonFiniteLoss()]).fit(module, datamodule=data)
+    trainer(tmp_path, epochs, [StopAtDivergence()]).fit(module, datamodule=data)
 
 
 @pytest.mark.parametrize("rate", [1e20, 1e30])
 def test_a_loss_that_is_not_finite_ends_the_training(tmp_path, rate):
-    with pytest.raises(InputError, match=r"loss was (nan|inf) in epoch \d: the training diverged"):
+    with pytest.raises(InputError, match=r"loss was (nan|inf) in epoch \d: start a new run"):
         fit(tmp_path, rate, epochs=3)
 
 
 def test_one_step_that_is_too_large_is_seen_in_the_validation_loss(tmp_path):
-    with pytest.raises(InputError, match=r"the validation loss was (nan|inf) in epoch 0"):
+    with pytest.raises(InputError, match=r"val/loss was (nan|inf) in epoch 0"):
         fit(tmp_path, 1e38, epochs=1, batch_size=64)
 
 
