@@ -33,7 +33,12 @@ def replace_file(path: Path, write: Callable[[Path], object]) -> None:
     Args:
         path: File to create or to replace. A missing folder is created.
         write: Function that writes the content to the temporary path it is called with.
+
+    Raises:
+        InputError: If the path is a device or a pipe: a file must not take its place.
     """
+    if path.exists() and not (path.is_file() or path.is_dir()):
+        raise InputError(f"{path}: not a regular file")
     path.parent.mkdir(parents=True, exist_ok=True)
     part = name_part(path)
     try:
@@ -41,6 +46,9 @@ def replace_file(path: Path, write: Callable[[Path], object]) -> None:
         with part.open("rb") as file:
             os.fsync(file.fileno())
         part.replace(path)
+    except OSError as error:
+        error.filename = error.filename or str(path)  # the system names no file on a full disk
+        raise
     finally:
         part.unlink(missing_ok=True)
 

@@ -23,6 +23,7 @@ from lightning_nas.storage.run_folder import RunFolder
 log = logging.getLogger(__name__)
 PROBE_SECONDS = 2.0
 INIT_SECONDS = 5.0  # for the server to accept a record; W&B itself would wait for 90 s
+CACHE = "XDG_CACHE_HOME"
 DELETED = "deleted"  # in the answer of the server to the ID of a deleted record
 
 
@@ -71,6 +72,7 @@ def wandb_logger(
         resume: If not None, continue the record of the run folder.
     """
     folder = Path(folder)
+    _provide_cache(folder)
     logger = FallbackLogger(
         folder,
         project=project,
@@ -113,6 +115,16 @@ def _why_offline() -> str | None:
     server = urlsplit(wandb.setup().settings.base_url)
     port = server.port or (443 if server.scheme == "https" else 80)
     return None if _answers(server.hostname, port) else f"{server.hostname} does not answer"
+
+
+def _provide_cache(folder: Path) -> None:
+    """Let W&B keep its own logs in the run folder if there is no home folder to write into."""
+    home = os.environ.get("HOME", "")
+    cache = Path(os.environ.get(CACHE) or f"{home}/.cache")
+    places = (cache, *cache.parents)
+    existing = next(place for place in places if place.exists())
+    if not home or not os.access(existing, os.W_OK):
+        os.environ[CACHE] = str(folder.resolve() / "wandb" / "cache")
 
 
 def _answers(host: str | None, port: int) -> bool:

@@ -14,6 +14,7 @@ from typing import Any
 
 from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
+from yaml import YAMLError
 
 from lightning_nas.architecture import Architecture, from_json
 from lightning_nas.errors import InputError
@@ -254,7 +255,7 @@ def _read_settings(run: RunFolder) -> tuple[str, dict[str, Any]]:
         return text, config
     try:
         merged = OmegaConf.merge(config, OmegaConf.from_dotlist(resume_settings))
-    except (ValueError, OmegaConfBaseException) as error:
+    except (ValueError, OmegaConfBaseException, YAMLError) as error:
         reason = " ".join(str(error).split())
         raise InputError(f"{run.resume_settings}: damaged: {reason}") from None
     settings: Any = OmegaConf.to_container(merged, resolve=False)

@@ -1,5 +1,6 @@
 """What ``search.py`` and ``train.py`` share: errors in one line, exit codes. No torch here."""
 
+import logging
 import os
 import re
 import signal
@@ -22,6 +23,7 @@ from lightning_nas.run.overrides import is_complete, normalise_arguments
 from lightning_nas.run.suggestions import explain_unknown_name
 
 INPUT_ERROR_STATUS = 2
+LONGEST_MESSAGE = 1500  # characters
 CONFIGURATION_ERRORS = (HydraException, OmegaConfBaseException)
 failed_jobs: list[str] = []  # of the several runs of this process
 
@@ -39,6 +41,7 @@ def run_command(main: Callable[[], None]) -> None:
     warnings.filterwarnings("ignore", ".*configure_optimizers. returned .None")  # random search
     warnings.filterwarnings("ignore", ".*smaller than the logging interval")  # small data
     warnings.filterwarnings("ignore", "Checkpoint directory .* exists and is not empty")  # resume
+    logging.raiseExceptions = False  # a log file on a full disk must not print a traceback
     os.environ.setdefault("HYDRA_FULL_ERROR", "1")  # without it Hydra prints the error itself
     try:
         with print_user_errors(), command_locks, job_locks:
@@ -133,4 +136,7 @@ def print_error(error: BaseException, prefix: str = "") -> None:
     if is_first_of_launcher():
         text = re.split("(?:Config s|S)earch path:", str(error))[0]
         text = text.removeprefix("In 'search': ").removeprefix("In 'train': ")
-        print(f"error: {prefix}{' '.join(text.split())}", file=sys.stderr)
+        text = " ".join(text.split())
+        if len(text) > LONGEST_MESSAGE:  # such as a path of thousands of characters
+            text = f"{text[: LONGEST_MESSAGE // 2]} ... {text[-LONGEST_MESSAGE // 2 :]}"
+        print(f"error: {prefix}{text}", file=sys.stderr)

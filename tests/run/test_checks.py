@@ -1,7 +1,10 @@
 """Settings that are refused before anything is built or written."""
 
+import subprocess
+import sys
+
 import pytest
-from commands import ROOT, run
+from commands import ROOT, run, status_of, succeed
 from hydra import compose, initialize_config_dir
 from omegaconf import OmegaConf
 
@@ -149,3 +152,50 @@ def test_a_refused_setting_is_one_line_and_leaves_no_folder(command, tmp_path):
     assert (status, len(errors.strip().splitlines())) == (2, 1), errors
     assert errors.startswith(f"error: {command[1].partition('=')[0]} must be ")
     assert not folder.exists()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "settings",
+    [
+        ["logger=null"],
+        ["callbacks=null"],
+        ["logger=null", "callbacks=null"],
+        ["callbacks.best=null"],
+        ["callbacks.last=null", "data.image_size=96"],
+        ["recipe=imagenet_mobile", "data.image_size=32"],
+    ],
+    ids=" ".join,
+)
+def test_a_training_can_do_without_loggers_and_callbacks(settings, tmp_path):
+    output = succeed("train.py", "debug=smoke", *settings, f"hydra.run.dir={tmp_path}/run")
+    assert "test accuracy" in output
+    assert (tmp_path / "run" / "metrics.csv").exists() == ("logger=null" not in settings)
+    saves = "callbacks=null" not in settings
+    assert (tmp_path / "run" / "checkpoints").exists() == saves
+
+
+@pytest.mark.slow
+def test_a_training_that_diverges_ends_with_one_line(tmp_path):
+    status, _, errors = run(
+        "train.py", "debug=smoke", "module.optimizer.lr=1e20", "logger=csv",
+        "callbacks.progress=null", f"hydra.run.dir={tmp_path}/run",
+    )  # fmt: skip
+    assert (status, len(errors.strip().splitlines())) == (2, 1), errors
+    assert "loss was" in errors
+    assert status_of(tmp_path / "run") == "interrupted"
+
+
+@pytest.mark.slow
+def test_a_full_disk_is_one_line_and_the_run_can_go_on(tmp_path):
+    """The limit of the size of a file is the full disk that needs no permission to make."""
+    folder = tmp_path / "run"
+    command = f"ulimit -f 30; exec {sys.executable} train.py debug=smoke logger=csv"
+    words = f"{command} callbacks.progress=null hydra.run.dir={folder}"
+    done = subprocess.run(
+        ["bash", "-c", words], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    assert (done.returncode, len(done.stderr.strip().splitlines())) == (2, 1), done.stderr
+    assert "file too large" in done.stderr
+    succeed("train.py", f"resume={folder}")
+    assert status_of(folder) == "complete"
