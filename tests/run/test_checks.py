@@ -10,9 +10,9 @@ from lightning_nas.run.checks import check_settings
 IMAGES = ["data=image_folder", "data.root=DIR"]
 
 
-def make_cfg(*settings):
+def make_cfg(*settings, command="train"):
     with initialize_config_dir(str(ROOT / "configs"), version_base="1.3"):
-        return compose("train", [*IMAGES, *settings])
+        return compose(command, [*IMAGES, *settings])
 
 
 @pytest.mark.parametrize(
@@ -39,6 +39,12 @@ def test_a_number_out_of_its_range_or_of_another_type_is_refused(setting):
 @pytest.mark.parametrize("settings", [(), ("threads=2",), ("data.image_size=32", "seed=7")])
 def test_legal_values_pass(settings):
     check_settings(make_cfg(*settings))
+
+
+def test_only_a_training_may_train_on_all_images():
+    check_settings(make_cfg("data.train_on_all=true"))
+    with pytest.raises(InputError, match=r"data\.train_on_all=true: .*images that it trains on"):
+        check_settings(make_cfg("data.train_on_all=true", command="search"))
 
 
 @pytest.mark.slow
