@@ -133,6 +133,12 @@ def test_legal_values_pass(settings, compose_with):
     check_settings(compose_with("train", *settings))
 
 
+def test_only_a_training_may_train_on_all_images(compose_with):
+    check_settings(compose_with("train", "data.train_on_all=true"))
+    with pytest.raises(InputError, match=r"data\.train_on_all=true: .*images that it trains on"):
+        check_settings(compose_with("search", "data.train_on_all=true"))
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize(
     "command",
