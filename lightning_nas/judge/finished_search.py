@@ -32,8 +32,9 @@ from lightning_nas.published import load_architecture
 from lightning_nas.run.arguments import CONFIGS
 from lightning_nas.run.build import build_search
 from lightning_nas.run.overrides import parse_settings
+from lightning_nas.run.parts import build_data
 from lightning_nas.run.recorded import read_run_configuration
-from lightning_nas.run.session import build_data, prepare_process
+from lightning_nas.run.session import prepare_process
 from lightning_nas.storage.run_folder import COMPLETE, RunFolder, shell_path
 from lightning_nas.weights.files import read_checkpoint
 

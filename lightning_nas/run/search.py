@@ -14,14 +14,8 @@ from lightning_nas.data.describe import summarise_data
 from lightning_nas.errors import InputError
 from lightning_nas.report.table import format_best
 from lightning_nas.run.build import build_search
-from lightning_nas.run.session import (
-    build_data,
-    build_trainer,
-    find_checkpoint,
-    log_configuration,
-    run_session,
-    write_report_safely,
-)
+from lightning_nas.run.parts import build_data, build_trainer, find_checkpoint, log_configuration
+from lightning_nas.run.session import run_session, write_report_safely
 from lightning_nas.search.base import Search
 from lightning_nas.search.result import SearchResult
 from lightning_nas.storage.run_folder import RunFolder, display_path, shell_path

@@ -35,15 +35,9 @@ from lightning_nas.run.network_settings import (
     make_blueprint,
     use_weights_normalisation,
 )
+from lightning_nas.run.parts import build_data, build_trainer, find_checkpoint, log_configuration
 from lightning_nas.run.predictions import write_predictions
-from lightning_nas.run.session import (
-    RunSession,
-    build_data,
-    build_trainer,
-    find_checkpoint,
-    log_configuration,
-    run_session,
-)
+from lightning_nas.run.session import RunSession, run_session
 from lightning_nas.storage.run_folder import RunFolder, display_path
 from lightning_nas.weights.blueprint import Blueprint
 from lightning_nas.weights.load import Weights, load_weights, read_weights

@@ -56,11 +56,11 @@ def log_step(module: LightningModule, name: str, value: Tensor, prog_bar: bool) 
     The metric of the step is that of the first process. The processes exchange their means at the
     end of the epoch only: an exchange in every step would make them wait for one another.
     """
-    shown = {"prog_bar": prog_bar, "batch_size": 1}
+    shown: dict[str, Any] = {"prog_bar": prog_bar, "batch_size": 1}
     if module.trainer.world_size == 1:
         module.log(name, value, on_step=True, on_epoch=True, **shown)
         return
-    mean = {"on_step": False, "on_epoch": True, "sync_dist": True}
+    mean: dict[str, Any] = {"on_step": False, "on_epoch": True, "sync_dist": True}
     module.log(f"{name}_step", value, on_step=True, on_epoch=False, **shown)
     module.log(f"{name}_epoch", value, **mean, **shown)
     module.log(name, value, **mean, logger=False, batch_size=1)  # for callbacks that monitor it
