@@ -36,7 +36,8 @@ LENGTH = (
 MACHINE = (
     *("executor", "method.executor", "evaluation.threads", "evaluation.trainer.accelerator"),
     *("trainer.accelerator", "trainer.devices", "trainer.num_nodes", "trainer.strategy"),
-    *("data.num_workers", "data.download", "data.skip_unreadable", "paths"),
+    # data.root: the same images may lie elsewhere on another machine
+    *("data.root", "data.num_workers", "data.download", "data.skip_unreadable", "paths"),
 )
 SHOWN = (
     *("callbacks", "logger", "hydra", "trainer.log_every_n_steps", "trainer.profiler"),

@@ -185,11 +185,17 @@ LEGAL = [
     *("callbacks.derive.samples=9", "+executor.slots=2", "trainer.devices=2", "paths.data=x"),
     *("data.num_workers=0", "logger.wandb=null", "~callbacks.derive", "hydra.verbose=true"),
     *("evaluation.threads=1", "+trainer.max_time=00:01:00:00", "trainer.strategy=ddp"),
-    *("evaluation.epochs=2", "data.root=/images", "data.image_size=null", "data.root='/images'"),
+    *(
+        "evaluation.epochs=2",
+        "data.root=/images",
+        "data.image_size=null",
+        "data.root='/images'",
+        "data.root=/moved",
+    ),
     *("evaluation.network={cells:2}", "+space.blocks=2", "++evaluation.trainer.precision=32-true"),
 ]
 INCOMPARABLE = [
-    *("evaluation.epochs=1", "data.batch_size=16", "data.root=/others", "+data.mean=[0.5]"),
+    *("evaluation.epochs=1", "data.batch_size=16", "+data.mean=[0.5]"),
     *("evaluation.network.cells=1", "+evaluation.network.filters=4", "~evaluation.network.cells"),
     *(
         "data.image_size=32",
