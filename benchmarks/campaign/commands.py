@@ -184,6 +184,9 @@ def _become(words: Sequence[str], folder: Path, prepare: Callable[[], object]) -
         for descriptor, name in ((1, "stdout"), (2, "stderr")):
             os.dup2(os.open(name, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o644), descriptor)
         os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
+        sys.stdout, sys.stderr = (
+            os.fdopen(n, "w", buffering=1) for n in (1, 2)
+        )  # as in a new Python
         prepare()
         _run_python(words)
     except SystemExit as error:

@@ -25,6 +25,7 @@ def test_a_slice_of_the_campaign_finds_no_breach(tmp_path):
 
 
 def run_code(code, folder):
+    folder.mkdir(exist_ok=True)
     script = folder / "script.py"
     script.write_text(code)
     return Command([str(script)], folder)

@@ -132,7 +132,8 @@ def test_validation_batches_have_at_least_the_size_that_is_asked_for(smallest, p
     assert len({len(sizes) for sizes in batches}) == 1  # or DDP would wait for ever
     assert sum(map(sum, batches)) == images
     share = images // processes
-    assert all(min(smallest, share) <= n <= 2 * smallest for sizes in batches for n in sizes)
+    most = max(2 * smallest, 3)  # a single last image joins the batch before
+    assert all(min(smallest, share) <= n <= most for sizes in batches for n in sizes)
 
 
 def test_calibration_images_are_training_images_and_do_not_change():

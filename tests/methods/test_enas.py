@@ -209,7 +209,7 @@ def test_a_search_resumed_from_an_older_epoch_equals_an_uninterrupted_one(tmp_pa
 def test_a_search_refuses_a_precision_that_scales_the_loss(tmp_path):
     plugin = SimpleNamespace(scaler=object())
     search_trainer = SimpleNamespace(precision_plugin=plugin, precision="16-mixed")
-    with pytest.raises(InputError, match=r"16-mixed: .* bf16-mixed"):
+    with pytest.raises(InputError, match=r"16-mixed: .*bf16-mixed"):
         check_precision(search_trainer)
 
 

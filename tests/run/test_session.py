@@ -38,7 +38,7 @@ def test_an_image_that_is_unreadable_in_the_middle_of_a_run_names_the_resume(tmp
     run = SimpleNamespace(
         has_begun=has_begun,
         cfg=SimpleNamespace(resume=None),
-        folder=SimpleNamespace(path=tmp_path),
+        folder=SimpleNamespace(path=tmp_path, has_begun=has_begun),
     )
     session.RunSession.note_error(run, error)
     end = f"repair it; to continue: resume={tmp_path}" if has_begun else "repair it"

@@ -143,7 +143,7 @@ def test_finetuning_on_other_classes_image_size_and_channels(training_run, tmp_p
     assert summary["data"] == "digits"
     weights = read_weights(str(tmp_path), tmp_path)
     before = read_weights(str(folder), tmp_path)
-    assert weights.blueprint.settings["filters"] == 4  # the size of the initial weights
+    assert weights.blueprint.settings["filters"] == 8  # the size of the initial weights
     assert (weights.blueprint.num_classes, weights.blueprint.channels) == (10, 1)
     stem = weights.state["stem.0.weight"]
     torch.testing.assert_close(stem, before.state["stem.0.weight"].sum(1, keepdim=True))  # frozen
@@ -183,7 +183,7 @@ def test_shared_weights_of_a_search_are_inherited(tmp_path):
         slow(
             ["mode=test", "weights=RUN", "data=digits"], "the images have 1 channels and 8 pixels"
         ),
-        (["weights=RUN", "recipe=finetune", "network.filters=8"], "do not fit this network"),
+        (["weights=RUN", "recipe=finetune", "network.filters=16"], "do not fit this network"),
         slow(["recipe=cifr"], "recipe/cifr"),
         slow(["network.cells=0"], "cells must be at least 1, got 0"),
         (["network.filters=0"], "filters must be even and at least 2, got 0"),
