@@ -191,6 +191,8 @@ def _become(words: Sequence[str], folder: Path, prepare: Callable[[], object]) -
         _run_python(words)
     except SystemExit as error:
         code = error.code
+        if isinstance(code, str):
+            print(code, file=sys.stderr)
     except BaseException:
         traceback.print_exc()
         code = 1

@@ -24,8 +24,7 @@ def run(
     runs = Interruptions(kinds, folder, rng)
     for number in range(count):
         kind = rng.choices(kinds, [kind.weight for kind in kinds])[0]
-        case = folder / "disk" / f"{number}"
-        case.mkdir(parents=True)
+        case = tally.make_case("disk", number)
         before = tally.breaches
         runs.measure(kind)
         needed = _count_bytes(folder / "unbroken" / kind.name / "run")

@@ -2,6 +2,7 @@
 
 import os
 import random
+import shutil
 import signal
 import time
 from pathlib import Path
@@ -36,6 +37,7 @@ class Interruptions:
         if kind.name not in self.durations:
             run_unbroken(kind, self.folder / "unbroken" / kind.name)
             case = self.folder / "measured" / kind.name
+            shutil.rmtree(case, ignore_errors=True)
             start = time.monotonic()
             command = Command(kind.begin(case / "run"), case, Moments(0, case / "moments"))
             command.wait(TRAINING_LIMIT)
@@ -47,7 +49,7 @@ class Interruptions:
         """Kill runs at random and at write moments, some of them twice."""
         for number in range(count):
             kind = self._choose_kind()
-            case = self.folder / "kills" / f"{number}"
+            case = tally.make_case("kills", number)
             seconds, moments = self.measure(kind)
             commands = [kind.begin(case / "run"), kind.resume(case / "run")]
             for words in commands[: self.rng.choice((1, 2))]:
@@ -70,7 +72,7 @@ class Interruptions:
         """Send several signals within milliseconds, to the process or to its whole group."""
         for number in range(count):
             kind = self._choose_kind()
-            case = self.folder / "storms" / f"{number}"
+            case = tally.make_case("storms", number)
             before = tally.breaches
             seconds, _ = self.measure(kind)
             command = Command(kind.begin(case / "run"), case, whole=self.rng.random() < 0.1)

@@ -62,12 +62,10 @@ def run(
     for number in range(count):
         own = random.Random(rng.random())
         if own.random() < share or not targets:
-            case = folder / OVERRIDES / f"{number}"
-            _try_override(bases, case, own, tally)
+            _try_override(bases, tally.make_case(OVERRIDES, number), own, tally)
         else:
             target = own.choices(targets, [one.weight for one in targets])[0]
-            case = folder / target.name.replace(" ", "_") / f"{number}"
-            _try_file(target, bases, case, own, tally)
+            _try_file(target, bases, tally.make_case(target.name, number), own, tally)
 
 
 def _make_bases(folder: Path) -> dict[str, Path]:

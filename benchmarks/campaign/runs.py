@@ -123,6 +123,7 @@ def run_unbroken(kind: Kind, folder: Path) -> dict[str, Any]:
         RuntimeError: If the command fails.
     """
     run = folder / "run"
+    shutil.rmtree(run, ignore_errors=True)
     ended = Command(kind.begin(run), folder).wait(limit=600)
     if ended.code != 0:
         raise RuntimeError(f"{kind.name}: {ended.errors}")

@@ -24,6 +24,13 @@ class Tally:
         self.folder = folder
         self.counts: Counter[str] = Counter()
 
+    def make_case(self, name: str, number: int) -> Path:
+        """Return the empty folder of a case; an earlier campaign may have left it."""
+        case = self.folder / name.replace(" ", "_") / f"{number}"
+        shutil.rmtree(case, ignore_errors=True)
+        case.mkdir(parents=True)
+        return case
+
     def breach(self, kind: str, case: Path, what: str, command: Command | None, n: int = 1) -> None:
         """Count a breach and keep the folder of its case.
 

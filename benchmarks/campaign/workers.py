@@ -42,7 +42,7 @@ def run(count: int, tally: Tally, folder: Path, rng: random.Random) -> None:
     for number in range(count):
         is_ray = rng.random() < RAY_SHARE
         words = RAY if is_ray else (*TRAINING, f"data.root={images}")
-        case = folder / "workers" / f"{number}"
+        case = tally.make_case("workers", number)
         before = tally.breaches
         run = case / "run"
         command = Command([*words, *QUIET, f"hydra.run.dir={run}"], case)
