@@ -84,8 +84,7 @@ def as_user_error(error: BaseException) -> BaseException | None:
             "batch normalisation of a 1x1 map needs two images in a batch: data.batch_size, "
             "method.controller_batch and method.calibration_images must be at least 2"
         )
-    is_out_of_memory = any(text in str(error) for text in OUT_OF_MEMORY_TEXTS)
-    if isinstance(error, MemoryError) or (isinstance(error, RuntimeError) and is_out_of_memory):
+    if is_out_of_memory(error):
         return InputError(
             "out of memory: choose smaller networks, images or batches, such as data.batch_size"
         )
@@ -102,6 +101,12 @@ def as_user_error(error: BaseException) -> BaseException | None:
     if isinstance(cause, ImportError):
         return InputError(f"{_name_settings(error)}{_explain_missing_package(cause)}")
     return as_user_error(cause)
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Return whether Python or torch could not allocate memory."""
+    texts = any(text in str(error) for text in OUT_OF_MEMORY_TEXTS)
+    return isinstance(error, MemoryError) or (isinstance(error, RuntimeError) and texts)
 
 
 def _explain_missing_package(error: ImportError) -> str:

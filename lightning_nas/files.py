@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import yaml
+from pydantic import ValidationError
 from yaml.composer import ComposerError
 from yaml.constructor import ConstructorError
 
@@ -117,6 +118,15 @@ def read_text(path: Path) -> str:
     except UnicodeDecodeError as error:
         line = error.object.count(b"\n", 0, error.start) + 1
         raise InputError(f"{path}: damaged: line {line}: not UTF-8 ({error.reason})") from None
+
+
+def find_first_problem(error: ValidationError) -> tuple[str, str]:
+    """Return the dotted name of the first damaged field, and what is wrong with it.
+
+    The name is empty if the content as a whole is damaged.
+    """
+    first = error.errors(include_url=False)[0]
+    return ".".join(map(str, first["loc"])), first["msg"]
 
 
 def parse_json(text: str) -> Any:

@@ -7,6 +7,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, ValidationError
 
 from lightning_nas.errors import InputError
+from lightning_nas.files import find_first_problem
 from lightning_nas.storage.trial import Trial
 
 
@@ -42,9 +43,8 @@ def check_settings(config: Mapping[str, Any], path: Path) -> None:
     try:
         _Settings.model_validate(config)
     except ValidationError as error:
-        first = error.errors(include_url=False)[0]
-        name = ".".join(map(str, first["loc"]))
-        raise InputError(f"{path}: {name}: {first['msg'].lower()}") from None
+        name, problem = find_first_problem(error)
+        raise InputError(f"{path}: {name}: {problem.lower()}") from None
 
 
 def check_trials(

@@ -34,14 +34,15 @@ def enter_folder(folder: Path, has_jobs: bool = False) -> None:
 
 def check_unused(folder: Path, has_jobs: bool = False) -> None:
     """Raise InputError if a folder holds a run, or a run is where one of several jobs may write."""
-    if RunFolder(folder).has_begun:
+    run = RunFolder(folder)
+    if run.has_begun:
         raise InputError(
             f"{display_path(folder)} holds a run; continue it with resume={shell_path(folder)}, or "
             "choose another folder"
         )
     if not has_jobs:
         return
-    written = [*folder.rglob("checkpoints"), *folder.rglob("trials.sqlite")]
+    written = [*folder.rglob(run.checkpoints.name), *folder.rglob(run.journal.name)]
     runs = sorted({str(path.parent.relative_to(folder)) for path in written})
     if runs:
         raise InputError(

@@ -24,7 +24,10 @@ from lightning_nas.storage.trial import FINALIST
 
 # settings of parameter groups and of the schedule
 OPTIMIZER_GROUPS = (
-    *("module.frozen_stages", "module.stage_factor", "module.decay_", "module.schedule_"),
+    "module.frozen_stages",
+    "module.stage_factor",
+    "module.decay_",
+    "module.schedule_",
 )
 FOLDERS = ("hydra.run", "hydra.sweep", "hydra.output_subdir")  # a resume writes into RUN
 # Settings that a resumed search may change: its length, the machine, and what is shown. All rewards

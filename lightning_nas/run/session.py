@@ -28,12 +28,7 @@ from lightning_nas.run.arguments import is_restarted_job
 from lightning_nas.run.checks import check_settings
 from lightning_nas.run.recorded import find_trusted_names
 from lightning_nas.run.resume import list_resume_settings
-from lightning_nas.storage.run_folder import (
-    COMPLETE,
-    INTERRUPTED,
-    RunFolder,
-    shell_path,
-)
+from lightning_nas.storage.run_folder import COMPLETE, INTERRUPTED, RunFolder, shell_path
 
 log = logging.getLogger(__name__)
 

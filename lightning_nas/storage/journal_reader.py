@@ -9,6 +9,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, FiniteFloat, Json, TypeAdapter, ValidationError
 
 from lightning_nas.errors import InputError
+from lightning_nas.files import find_first_problem
 from lightning_nas.storage.trial import Outcome, Proposal, Trial, best_of
 
 COLUMNS = (
@@ -99,10 +100,10 @@ class Records:
             try:
                 yield kind.validate_python(row, strict=True)
             except ValidationError as error:
-                first = error.errors(include_url=False)[0]
-                column = COLUMNS.split(", ")[int(first["loc"][0])]
+                place, problem = find_first_problem(error)
+                column = COLUMNS.split(", ")[int(place.split(".")[0])]
                 raise InputError(
-                    f"{self.path}: damaged: trial {row[0]}: {column}: {first['msg'].lower()}"
+                    f"{self.path}: damaged: trial {row[0]}: {column}: {problem.lower()}"
                 ) from None
 
     def _check_tables(self) -> None:

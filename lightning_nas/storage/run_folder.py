@@ -15,7 +15,14 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, Field, ValidationError
 
 from lightning_nas.errors import InputError
-from lightning_nas.files import read_csv, read_json, read_yaml, write_json, write_yaml
+from lightning_nas.files import (
+    find_first_problem,
+    read_csv,
+    read_json,
+    read_yaml,
+    write_json,
+    write_yaml,
+)
 from lightning_nas.storage.journal_reader import JournalReader
 
 INTERRUPTED, COMPLETE = "interrupted", "complete"  # values of ``status`` in summary.json
@@ -182,9 +189,8 @@ class RunFolder:
         try:
             _Summary.model_validate(facts, strict=True)
         except ValidationError as error:
-            first = error.errors(include_url=False)[0]
-            what = f"{first['loc'][0]}: {first['msg'].lower()}"
-            raise InputError(f"{self.summary}: damaged: {what}") from None
+            name, problem = find_first_problem(error)
+            raise InputError(f"{self.summary}: damaged: {name}: {problem.lower()}") from None
         return facts
 
     def read_metrics(self) -> list[dict[str, float]]:
