@@ -9,16 +9,12 @@ import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-from hydra.errors import HydraException, InstantiationException
-from omegaconf.errors import OmegaConfBaseException
-
 from lightning_nas.errors import InputError, as_user_error
 from lightning_nas.run.arguments import complete_arguments, is_first_of_launcher, lock_given_folder
 from lightning_nas.run.suggestions import explain_unknown_name
 
 INPUT_ERROR_STATUS = 2
 LONGEST_MESSAGE = 1500  # characters
-CONFIGURATION_ERRORS = (HydraException, OmegaConfBaseException)
 
 
 def run_command(main: Callable[[], None]) -> None:
@@ -65,12 +61,8 @@ def print_user_errors() -> Iterator[None]:
     try:
         yield
     except Exception as error:
-        user_error = as_user_error(error)
-        if isinstance(error, CONFIGURATION_ERRORS) and not isinstance(
-            error, InstantiationException
-        ):
-            message = explain_unknown_name(error)
-            user_error = InputError(message) if message else user_error or error
+        message = explain_unknown_name(error)
+        user_error = InputError(message) if message else as_user_error(error)
         if user_error is None:
             raise
         exit_with_error(user_error)
