@@ -15,6 +15,7 @@ log = logging.getLogger(__name__)
 
 # Exceptions of Hydra, OmegaConf and Lightning, by name: the libraries take long to import
 INSTANTIATION = "InstantiationException"
+CONFIGURATION = {"HydraException", "OmegaConfBaseException"}  # bases of errors of a configuration
 MISSING_VALUE = "MissingMandatoryValue"
 MISCONFIGURATION = "MisconfigurationException"
 SINGLE_IMAGE = "Expected more than 1 value per channel"  # torch, of batch normalisation
@@ -69,10 +70,10 @@ def as_user_error(error: BaseException) -> BaseException | None:
     """Return the error to print if an exception is the user's; None if it is a defect.
 
     Errors of the user are: ``InputError``; a misconfiguration that Lightning reports; a mandatory
-    setting without a value; a class that Hydra cannot find; ``TypeError`` and ``ValueError`` of a
-    class that Hydra builds from settings, and a package that the class needs; a batch of one image
-    that batch normalisation cannot use; a full disk, and other ``MACHINE_ERRORS``; too little
-    memory.
+    setting without a value, and other errors of Hydra and OmegaConf; a class that Hydra cannot
+    find; ``TypeError`` and ``ValueError`` of a class that Hydra builds from settings, and a package
+    that the class needs; a batch of one image that batch normalisation cannot use; a full disk, and
+    other ``MACHINE_ERRORS``; too little memory.
     """
     if isinstance(error, InputError) or type(error).__name__ == MISCONFIGURATION:
         return error
@@ -91,8 +92,10 @@ def as_user_error(error: BaseException) -> BaseException | None:
     if type(error).__name__ == MISSING_VALUE:
         name = getattr(error, "full_key", None)
         return InputError(f"{name} has no value: {name}=VALUE")
+    if type(error).__name__ != INSTANTIATION:
+        return error if {base.__name__ for base in type(error).__mro__} & CONFIGURATION else None
     cause = error.__cause__
-    if type(error).__name__ != INSTANTIATION or cause is None:
+    if cause is None:
         return None
     if isinstance(cause, InputError) or str(error).startswith(TARGET_NOT_FOUND):
         return cause

@@ -100,7 +100,7 @@ def change_value(content: Any, rng: random.Random, strange: Sequence[Any] = STRA
     elif how == "rename" and isinstance(holder, dict):
         holder[rng.choice(("x", "", "_target_", "hydra", "é"))] = holder.pop(key)
     else:
-        for _ in range(rng.choice((1, 20, 400))):
+        for _ in range(rng.choice((1, 20, 100))):
             holder[key] = [holder[key]]
     return content
 

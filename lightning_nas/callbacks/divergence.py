@@ -27,6 +27,6 @@ class StopAtDivergence(Callback):
         if trainer.strategy.reduce_boolean_decision(bool(bad), all=False):
             name, loss = next(iter(bad.items()), ("the loss", "not finite in another process"))
             raise InputError(
-                f"{name} was {loss} in epoch {trainer.current_epoch}: start a new run with a lower "
-                "module.optimizer.lr"
+                f"the training diverged: {name} was {loss} in epoch {trainer.current_epoch}; start "
+                "a new run with a lower module.optimizer.lr"
             )

@@ -31,6 +31,7 @@ from lightning_nas.modules.supernet import SupernetModule
 from lightning_nas.published import load_architecture
 from lightning_nas.run.arguments import CONFIGS
 from lightning_nas.run.build import build_search
+from lightning_nas.run.checks import check_ranges
 from lightning_nas.run.overrides import parse_settings
 from lightning_nas.run.parts import build_data
 from lightning_nas.run.recorded import read_run_configuration
@@ -94,12 +95,14 @@ def open_search(folder: Path, settings: Sequence[str] = ()) -> FinishedSearch:
     run = RunFolder(folder)
     run.check_is_run()
     cfg = read_run_configuration(folder)
-    if not cfg.get("method") or not issubclass(get_class(cfg.method._target_), ENAS):
+    target = OmegaConf.select(cfg, "method._target_") if cfg.get("method") else None
+    if not target or not issubclass(get_class(target), ENAS):
         method = cfg.get("method_name", "training")
         raise InputError(f"{run}: a run of {method}; only ENAS shares weights that can be judged")
     register_operations(cfg.get("operations"))  # before any code reads their names
     summary = _read_finished_summary(run)
     replace_settings(cfg, settings)
+    check_ranges(cfg)
     prepare_process(cfg)
     data = build_data(cfg)
     trainer = instantiate(

@@ -11,10 +11,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from hydra.core.hydra_config import HydraConfig
-from hydra.errors import HydraException, InstantiationException
 from hydra.types import RunMode
 from omegaconf import OmegaConf
-from omegaconf.errors import OmegaConfBaseException
 
 from lightning_nas.errors import InputError, as_user_error
 from lightning_nas.run.arguments import complete_arguments, is_first_of_launcher
@@ -24,7 +22,6 @@ from lightning_nas.run.suggestions import explain_unknown_name
 
 INPUT_ERROR_STATUS = 2
 LONGEST_MESSAGE = 1500  # characters
-CONFIGURATION_ERRORS = (HydraException, OmegaConfBaseException)
 failed_jobs: list[str] = []  # of the several runs of this process
 
 
@@ -120,12 +117,8 @@ def is_one_of_several() -> bool:
 
 def find_user_error(error: Exception) -> BaseException | None:
     """Return the error to print if an exception is the user's; None if it is a defect."""
-    user_error = as_user_error(error)
-    is_configuration = isinstance(error, CONFIGURATION_ERRORS)
-    if is_configuration and not isinstance(error, InstantiationException):
-        message = explain_unknown_name(error)
-        return InputError(message) if message else user_error or error
-    return user_error
+    message = explain_unknown_name(error)
+    return InputError(message) if message else as_user_error(error)
 
 
 def print_error(error: BaseException, prefix: str = "") -> None:

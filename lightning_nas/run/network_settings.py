@@ -139,7 +139,10 @@ def choose_data_of_weights(cfg: DictConfig, blueprint: Blueprint) -> str | None:
     arguments = HydraConfig.get().overrides.task
     run = RunFolder.find(str(cfg.weights))
     if run is not None and not any(argument.startswith("data=") for argument in arguments):
-        cfg.data = load_configuration(run, "data").data
+        data = load_configuration(run, "data").get("data")
+        if not isinstance(data, DictConfig):
+            raise InputError(f"{run.config}: it names no data; add data=NAME")
+        cfg.data = data
         dotted = [argument for argument in arguments if argument.startswith("data.")]
         for setting, value in parse_settings(dotted).items():
             OmegaConf.update(cfg, setting, value, force_add=True)

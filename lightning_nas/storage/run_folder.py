@@ -39,6 +39,35 @@ class _Summary(BaseModel):
     checkpoint: str | None = None
 
 
+class _Runtime(BaseModel):
+    choices: dict[str, Any]
+
+
+class _Overrides(BaseModel):
+    task: list[str]
+
+
+class _Hydra(BaseModel):
+    """Types of the parts of Hydra's own configuration that commands read."""
+
+    runtime: _Runtime
+    overrides: _Overrides
+
+
+class _HydraFile(BaseModel):
+    hydra: _Hydra
+
+
+def _check(kind: type[BaseModel], content: Any, path: Path) -> None:
+    """Raise InputError if the content of a file is of other types than ``kind``."""
+    try:
+        kind.model_validate(content, strict=True)
+    except ValidationError as error:
+        name, problem = find_first_problem(error)
+        where = f"{name}: " if name else ""
+        raise InputError(f"{path}: damaged: {where}{problem.lower()}") from None
+
+
 class RunFolder:
     """The folder of one search, training, test, prediction or export.
 
@@ -150,8 +179,7 @@ class RunFolder:
         if not self.hydra_config.is_file():
             raise InputError(f"{self.path}: not a run folder (it has no .hydra/hydra.yaml)")
         config = read_yaml(self.hydra_config)[1]
-        if not isinstance(config, dict) or not isinstance(config.get("hydra"), dict):
-            raise InputError(f"{self.hydra_config}: damaged: it has no settings of Hydra")
+        _check(_HydraFile, config, self.hydra_config)
         return dict(config["hydra"])
 
     def read_choices(self) -> dict[str, str]:
@@ -161,7 +189,7 @@ class RunFolder:
         """
         if not self.hydra_config.is_file():
             return {}
-        choices = self.read_hydra_config().get("runtime", {}).get("choices", {})
+        choices = self.read_hydra_config()["runtime"]["choices"]
         return {group: name for group, name in choices.items() if name not in (None, "null")}
 
     def read_resume_settings(self) -> list[str]:
@@ -186,11 +214,7 @@ class RunFolder:
         if not self.summary.exists():
             return {}
         facts = read_json(self.summary)
-        try:
-            _Summary.model_validate(facts, strict=True)
-        except ValidationError as error:
-            name, problem = find_first_problem(error)
-            raise InputError(f"{self.summary}: damaged: {name}: {problem.lower()}") from None
+        _check(_Summary, facts, self.summary)
         return facts
 
     def read_metrics(self) -> list[dict[str, float]]:

@@ -23,7 +23,7 @@ def fit(tmp_path, rate: float, epochs: int = 2, network: nn.Module | None = None
 
 @pytest.mark.parametrize("rate", [1e20, 1e30])
 def test_a_loss_that_is_not_finite_ends_the_training(tmp_path, rate):
-    with pytest.raises(InputError, match=r"loss was (nan|inf) in epoch \d: start a new run"):
+    with pytest.raises(InputError, match=r"loss was (nan|inf) in epoch \d; start a new run"):
         fit(tmp_path, rate, epochs=3)
 
 

@@ -184,7 +184,7 @@ def test_shared_weights_of_a_search_are_inherited(tmp_path):
             ["mode=test", "weights=RUN", "data=digits"], "the images have 1 channels and 8 pixels"
         ),
         (["weights=RUN", "recipe=finetune", "network.filters=16"], "do not fit this network"),
-        slow(["recipe=cifr"], "recipe/cifr"),
+        slow(["recipe=cifr"], "recipe=cifr: no such option; did you mean recipe=cifar?"),
         slow(["network.cells=0"], "cells must be at least 1, got 0"),
         (["network.filters=0"], "filters must be even and at least 2, got 0"),
         slow(["network.stem=imagenet"], "8 px are too small for 5 reductions"),
