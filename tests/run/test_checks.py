@@ -1,8 +1,12 @@
 """Settings that are refused before anything is built or written."""
 
+from functools import cache
+
 import pytest
 from commands import ROOT, run
 from hydra import compose, initialize_config_dir
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from omegaconf import OmegaConf
 
 from lightning_nas.errors import InputError
 from lightning_nas.run.checks import check_settings
@@ -10,9 +14,18 @@ from lightning_nas.run.checks import check_settings
 IMAGES = ["data=image_folder", "data.root=DIR"]
 
 
-def make_cfg(*settings):
+@cache
+def compose_once():
     with initialize_config_dir(str(ROOT / "configs"), version_base="1.3"):
-        return compose("train", [*IMAGES, *settings])
+        return compose("train", IMAGES)
+
+
+def make_cfg(*settings):
+    """Return the configuration of a training with values that Hydra has read."""
+    cfg = compose_once().copy()
+    for setting in OverridesParser.create().parse_overrides(list(settings)):
+        OmegaConf.update(cfg, setting.key_or_group, setting.value())
+    return cfg
 
 
 @pytest.mark.parametrize(
