@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from commands import ROOT, run, start, status_of, succeed, wait_for
+from commands import ROOT, run, start, start_python, status_of, succeed, wait_for
 from hydra import compose, initialize_config_dir
 from omegaconf import OmegaConf
 
@@ -33,7 +33,7 @@ def load_state(run):
 @pytest.fixture(scope="module")
 def search_run(tmp_path_factory):
     folder = tmp_path_factory.mktemp("run")
-    output = succeed("search.py", *SMALL, f"hydra.run.dir={folder}")
+    output = succeed("search.py", *SMALL, f"hydra.run.dir={folder}", start=start_python)
     return folder, output
 
 
