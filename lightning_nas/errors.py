@@ -95,8 +95,8 @@ def as_user_error(error: BaseException) -> BaseException | None:
     if type(error).__name__ != INSTANTIATION:
         return error if {base.__name__ for base in type(error).__mro__} & CONFIGURATION else None
     cause = error.__cause__
-    if cause is None:
-        return None
+    if cause is None:  # Hydra was given something else than a class
+        return InputError(f"{_name_settings(error)}{str(error).splitlines()[0]}")
     if isinstance(cause, InputError) or str(error).startswith(TARGET_NOT_FOUND):
         return cause
     if isinstance(cause, TypeError | ValueError):

@@ -39,7 +39,7 @@ MODULES = (
     "lightning_nas.data.synthetic",
     "torchmetrics",
 )
-LIMIT = 30.0  # seconds after which a command counts as hanging
+LIMIT = 60.0  # seconds after which a command counts as hanging
 POLL = 0.02  # seconds between two looks at a command
 
 

@@ -13,6 +13,14 @@ from lightning_nas.run.ranges import SETTINGS, SETTINGS_OF_CLASSES, list_ranges
 
 PROVIDERS = ("lightning_nas", "torch", "pytorch_lightning")  # packages whose classes have ranges
 ABSENT = object()
+# What Hydra itself reads in a group that it builds a class from
+HYDRA_KEYS = {
+    "_target_": (str, "a class, such as package.module.Class"),
+    "_partial_": (bool, "true or false"),
+    "_recursive_": (bool, "true or false"),
+    "_convert_": (str, "none, partial, object or all"),
+    "_args_": (list, "a list"),
+}
 
 
 def check_settings(cfg: DictConfig) -> None:
@@ -38,6 +46,7 @@ def check_ranges(cfg: DictConfig) -> None:
     Raises:
         InputError: If a setting is of a wrong type or out of its range.
     """
+    check_hydra_keys(OmegaConf.to_container(cfg))
     for table in (SETTINGS, SETTINGS_OF_CLASSES):
         for name, legal, is_nullable in list_ranges(table):
             value = _read_value(cfg, name)
@@ -45,6 +54,29 @@ def check_ranges(cfg: DictConfig) -> None:
             if value is not ABSENT and is_checked and not legal.accepts(value, is_nullable):
                 null = ", or null" if is_nullable else ""
                 raise InputError(f"{name} must be {legal.words}{null}, got {value}")
+
+
+def check_hydra_keys(content: Any, prefix: str = "") -> None:
+    """Check the types of what Hydra reads before it builds a class.
+
+    Args:
+        content: Settings as plain data, references not resolved.
+        prefix: Name of the group of the settings, with a dot at its end.
+
+    Raises:
+        InputError: If a ``_target_`` is not text, for example.
+    """
+    if isinstance(content, list):
+        for number, value in enumerate(content):
+            check_hydra_keys(value, f"{prefix}{number}.")
+    if not isinstance(content, dict):
+        return
+    for name, value in content.items():
+        kind, words = HYDRA_KEYS.get(name, (object, ""))
+        is_reference = isinstance(value, str) and "${" in value
+        if not is_reference and not isinstance(value, kind):
+            raise InputError(f"{prefix}{name} must be {words}, got {value!r}")
+        check_hydra_keys(value, f"{prefix}{name}.")
 
 
 def _read_value(cfg: DictConfig, name: str) -> Any:

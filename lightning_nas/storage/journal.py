@@ -76,6 +76,7 @@ class Journal(Records):
             self._database.execute("PRAGMA journal_mode=WAL")
             self._database.execute("PRAGMA synchronous=FULL")
             self._check_tables()
+            self._check_pages()
             self._open({"version": str(VERSION), "space": space, **about})
 
     def _open(self, about: dict[str, str]) -> None:

@@ -106,6 +106,13 @@ class Records:
                     f"{self.path}: damaged: trial {row[0]}: {column}: {problem.lower()}"
                 ) from None
 
+    def _check_pages(self) -> None:
+        """Raise InputError if a page of the file is damaged: later writes would fail."""
+        with self._explain_errors():
+            problem = self._database.execute("PRAGMA quick_check(1)").fetchone()[0]
+        if problem != "ok":
+            raise InputError(f"{self.path}: damaged: {problem.splitlines()[-1]}")
+
     def _check_tables(self) -> None:
         """Raise InputError if the file has more than tables: a view may never end."""
         with self._explain_errors():
@@ -122,7 +129,8 @@ class Records:
         except sqlite3.IntegrityError:
             raise
         except sqlite3.DatabaseError as error:
-            if not error.sqlite_errorname.startswith(MACHINE_ERRORS):
+            # texts that are not UTF-8 raise an error without a name
+            if not getattr(error, "sqlite_errorname", "").startswith(MACHINE_ERRORS):
                 raise InputError(f"{self.path}: damaged: {error}") from error
             raise InputError(
                 f"{self.path}: {error}; its content is safe: make room or repair the disk, then "

@@ -97,6 +97,9 @@ def test_a_number_out_of_its_range_or_of_another_type_is_refused(setting, compos
         *(("trials", f"evaluation.epochs={value}") for value in ("0", "1.5")),
         *(("trials", f"evaluation.time_limit={value}") for value in ("0", "-1", "nan")),
         *(("trials", f"evaluation.module.optimizer.lr={value}") for value in ("0", "nan")),
+        *(("search", f"space._target_={value}") for value in ("-1", "[]", "null", "{}")),
+        ("search", "callbacks.live._target_=0.5"),
+        ("trials", "method.budget._partial_=x"),
         ("trials", "method.budget.exponent=nan"),
         ("trials", "method.passes=0"),
     ],
@@ -188,7 +191,7 @@ def test_a_training_that_diverges_ends_with_one_line(tmp_path):
         "callbacks.progress=null", f"hydra.run.dir={tmp_path}/run",
     )  # fmt: skip
     assert (status, len(errors.strip().splitlines())) == (2, 1), errors
-    assert "loss was" in errors
+    assert "the training diverged: " in errors
     assert status_of(tmp_path / "run") == "interrupted"
 
 

@@ -102,15 +102,3 @@ def test_a_training_a_test_and_a_prediction_on_folders(tmp_path):
         rows = list(csv.DictReader(file))
     assert len(rows) == 41
     assert [row["file"] for row in rows if row["error"]] == [rf"{other}/caf\xe9.png"]
-
-
-@pytest.mark.slow
-def test_a_training_that_diverges_ends_with_an_error(tmp_path):
-    images = write_images(tmp_path / "images", 20)
-    settings = [IMAGES, f"data.root={images}", "module.optimizer.lr=1e20"]
-    status, _, errors = run(
-        "train.py", *QUIET, *SMALL, *settings, f"hydra.run.dir={tmp_path / 'run'}"
-    )
-    assert status == 2
-    assert "the training diverged" in errors
-    assert summary_of(tmp_path / "run")["status"] == "interrupted"

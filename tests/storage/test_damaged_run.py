@@ -94,6 +94,21 @@ def test_a_journal_with_damaged_content_is_one_line(statements, journal):
     assert is_refused(read).startswith(f"{journal}: damaged: ")
 
 
+def test_a_text_that_is_not_utf_8_is_one_line(journal):
+    change(journal, "UPDATE trials SET error = CAST(x'ff' AS TEXT) WHERE ended = 1")
+    message = is_refused(JournalReader(journal).list_ended)
+    assert message.startswith(f"{journal}: damaged: ")
+
+
+def test_a_damaged_page_is_found_before_a_resume_writes(journal):
+    change(journal, "PRAGMA wal_checkpoint(TRUNCATE)")
+    content = bytearray(journal.read_bytes())
+    content[-4096:] = b"\xff" * 4096
+    journal.write_bytes(content)
+    assert "damaged: " in is_refused(lambda: Journal(journal, "a space"))
+    assert journal.read_bytes() == content
+
+
 @pytest.mark.parametrize("opens", [JournalReader, lambda path: Journal(path, "a space")])
 def test_a_view_in_place_of_the_table_is_refused_because_it_may_never_end(opens, journal):
     endless = "WITH RECURSIVE n(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM n)"
