@@ -7,6 +7,7 @@ import pytorch_lightning as pl
 from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
 from pytorch_lightning.callbacks import Checkpoint, LambdaCallback, ProgressBar
+from pytorch_lightning.loggers import Logger
 
 from lightning_nas.callbacks.saving import AtomicCheckpointIO
 from lightning_nas.data.base import ImageData
@@ -48,7 +49,8 @@ def build_trainer(cfg: DictConfig, session: RunSession) -> pl.Trainer:
     begin = LambdaCallback(
         on_train_batch_end=lambda *_: session.begin(), on_fit_end=lambda *_: session.begin()
     )
-    loggers, callbacks = _build_all(cfg, "logger"), _build_all(cfg, "callbacks")
+    loggers = _build_all(cfg, "logger", Logger)
+    callbacks = _build_all(cfg, "callbacks", pl.Callback)
     trainer: pl.Trainer = instantiate(
         cfg.trainer,
         logger=loggers,
@@ -66,12 +68,17 @@ def build_trainer(cfg: DictConfig, session: RunSession) -> pl.Trainer:
     return trainer
 
 
-def _build_all(cfg: DictConfig, group: str) -> list[Any]:
+def _build_all(cfg: DictConfig, group: str, kind: type) -> list[Any]:
     """Return the parts of a group, such as the loggers, without those that are null."""
     parts = instantiate(cfg.get(group) or {})
     for name, part in parts.items():
         if isinstance(part, DictConfig):  # such as settings of a callback that was left out
             raise InputError(f"{group}.{name} names no class (_target_)")
+        if part is not None and not isinstance(part, kind):
+            raise InputError(
+                f"{group}.{name}._target_ must be a {kind.__name__} of Lightning, got "
+                f"{cfg[group][name]._target_}"
+            )
     return [part for part in parts.values() if part is not None]
 
 
