@@ -17,7 +17,7 @@ from tqdm import tqdm
 from benchmarks.experiment import experiment
 from benchmarks.machine import fit, quiet
 from lightning_nas.run.build import build_search
-from lightning_nas.run.session import build_data
+from lightning_nas.run.parts import build_data
 from lightning_nas.storage.trial import Trial
 
 

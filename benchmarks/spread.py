@@ -18,7 +18,7 @@ from benchmarks.experiment import experiment
 from benchmarks.machine import quiet
 from lightning_nas.controllers.uniform import UniformController
 from lightning_nas.evaluation.executors import Evaluator
-from lightning_nas.run.session import build_data
+from lightning_nas.run.parts import build_data
 
 
 def main() -> None:

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import yaml
+from pydantic import ValidationError
 from yaml.composer import ComposerError
 from yaml.constructor import ConstructorError
 
@@ -22,6 +23,7 @@ from lightning_nas.errors import InputError
 LARGEST_TEXT = 256 * 2**20  # bytes of a JSON, YAML or CSV file
 PART = re.compile(r"\.(\d+)\.part(\.\w+)?$")  # the number is that of the process that writes
 DEEPEST = 50  # levels of a YAML file
+MOST_VALUES = 100_000  # values of a YAML file, with those that aliases stand for
 
 
 def replace_file(path: Path, write: Callable[[Path], object]) -> None:
@@ -32,7 +34,12 @@ def replace_file(path: Path, write: Callable[[Path], object]) -> None:
     Args:
         path: File to create or to replace. A missing folder is created.
         write: Function that writes the content to the temporary path it is called with.
+
+    Raises:
+        InputError: If the path is a device or a pipe: a file must not take its place.
     """
+    if path.exists() and not (path.is_file() or path.is_dir()):
+        raise InputError(f"{path}: not a regular file")
     path.parent.mkdir(parents=True, exist_ok=True)
     part = name_part(path)
     try:
@@ -40,6 +47,9 @@ def replace_file(path: Path, write: Callable[[Path], object]) -> None:
         with part.open("rb") as file:
             os.fsync(file.fileno())
         part.replace(path)
+    except OSError as error:
+        error.filename = error.filename or str(path)  # the system names no file on a full disk
+        raise
     finally:
         part.unlink(missing_ok=True)
 
@@ -106,7 +116,17 @@ def read_text(path: Path) -> str:
     try:
         return path.read_text(encoding="utf-8")
     except UnicodeDecodeError as error:
-        raise InputError(f"{path}: damaged: not UTF-8 ({error.reason})") from None
+        line = error.object.count(b"\n", 0, error.start) + 1
+        raise InputError(f"{path}: damaged: line {line}: not UTF-8 ({error.reason})") from None
+
+
+def find_first_problem(error: ValidationError) -> tuple[str, str]:
+    """Return the dotted name of the first damaged field, and what is wrong with it.
+
+    The name is empty if the content as a whole is damaged.
+    """
+    first = error.errors(include_url=False)[0]
+    return ".".join(map(str, first["loc"])), first["msg"]
 
 
 def parse_json(text: str) -> Any:
@@ -144,38 +164,67 @@ class _StrictLoader(yaml.SafeLoader):
     A few lines of aliases can stand for more values than fit into memory.
     """
 
-    depth = 0
+    has_aliases = False
+
+    def __init__(self, stream: Any) -> None:
+        super().__init__(stream)
+        self.depth = 0
+        self.counts: dict[int, int] = {}  # values of each complete node, by identity
 
     def compose_node(self, parent: Any, index: Any) -> Any:
-        if self.check_event(yaml.AliasEvent):
-            event = self.get_event()
+        event = self.peek_event()
+        if self.check_event(yaml.AliasEvent) and not self.has_aliases:
             raise ComposerError(None, None, "aliases are not legal here", event.start_mark)
+        anchored = self.anchors.get(getattr(event, "anchor", None))
+        if self.check_event(yaml.AliasEvent) and anchored and id(anchored) not in self.counts:
+            raise ComposerError(None, None, "an alias refers to itself", event.start_mark)
         self.depth += 1
         if self.depth > DEEPEST:
-            raise ComposerError(None, None, "nested too deeply", self.peek_event().start_mark)
+            raise ComposerError(None, None, "nested too deeply", event.start_mark)
         node = super().compose_node(parent, index)
         self.depth -= 1
+        if self.count_values(node) > MOST_VALUES:
+            raise ComposerError(None, None, "aliases stand for too many values", event.start_mark)
         return node
+
+    def count_values(self, node: Any) -> int:
+        """Return the number of values of a node, with those that its aliases stand for."""
+        counts = self.counts
+        if id(node) not in counts:
+            children = node.value if isinstance(node, yaml.CollectionNode) else []
+            pairs = isinstance(node, yaml.MappingNode)
+            parts = [part for pair in children for part in pair] if pairs else children
+            counts[id(node)] = 1 + sum(self.count_values(part) for part in parts)
+        return counts[id(node)]
 
     def construct_mapping(self, node: Any, deep: bool = False) -> Any:
         names = set()
         for key, _ in node.value:
+            if not isinstance(key, yaml.ScalarNode):
+                raise ConstructorError(None, None, "a key must be a word", key.start_mark)
             if key.value in names:
                 raise ConstructorError(None, None, f"{key.value!r} stands twice", key.start_mark)
-            if isinstance(key, yaml.ScalarNode):
-                names.add(key.value)
+            names.add(key.value)
         return super().construct_mapping(node, deep)
 
 
-def read_yaml(path: Path) -> tuple[str, Any]:
+class _LoaderWithAliases(_StrictLoader):
+    has_aliases = True
+
+
+def read_yaml(path: Path, has_aliases: bool = False) -> tuple[str, Any]:
     """Return the text of a YAML file and its content.
+
+    Args:
+        path: The file.
+        has_aliases: Whether aliases are legal, as in a file of the user.
 
     Raises:
         InputError: If the file is damaged. The message names the line.
     """
     text = read_text(path)
     try:
-        return text, yaml.load(text, _StrictLoader)
+        return text, yaml.load(text, _LoaderWithAliases if has_aliases else _StrictLoader)
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         line = f"line {mark.line + 1}: " if mark else ""

@@ -255,7 +255,7 @@ def load_architecture(name_or_path: str | Path) -> Architecture:
     """
     if str(name_or_path) in PUBLISHED:
         return PUBLISHED[str(name_or_path)].architecture
-    path = Path(name_or_path)
+    path = Path(str(name_or_path))  # a number in a configuration may be the name of a folder
     if path.is_dir():
         path = RunFolder(path).architecture
         if not path.exists():

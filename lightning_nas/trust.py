@@ -55,8 +55,9 @@ def find_named(arguments: Iterable[str], folders: Iterable[str | Path] = ()) -> 
             named.add(name)
     for folder in folders:
         for path in sorted(Path(folder).rglob("*.yaml")):
-            values = (value for _, value in _walk(read_yaml(path)[1]) if isinstance(value, str))
-            named |= {value for value in values if DOTTED_NAME.fullmatch(value)}
+            values = (value for _, value in _walk(read_yaml(path, has_aliases=True)[1]))
+            texts = (value for value in values if isinstance(value, str))
+            named |= {text for text in texts if DOTTED_NAME.fullmatch(text)}
     return named
 
 

@@ -5,10 +5,17 @@ import shutil
 from pathlib import Path
 
 import pytest
+from commands import stop_server
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 TESTS = Path(__file__).parent
 ENAS_PAGE = TESTS.parent / "lightning_nas" / "methods" / "enas.md"
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _command_server():
+    yield
+    stop_server()
 
 
 @pytest.fixture(scope="session")

@@ -38,6 +38,7 @@ def enas(
     batch_norm="batch",
     supernet=SupernetModule,
     random_steps=None,
+    epoch_seed=None,
     **more,
 ):
     """Return a small ENAS search; ``supernet`` is the class of the shared weights."""
@@ -56,7 +57,9 @@ def enas(
         samples=2,
     )
     data = synthetic(images)
-    epoch = EpochSettings(controller_steps, controller_batch=8, random_steps=random_steps)
+    epoch = EpochSettings(
+        controller_steps, controller_batch=8, random_steps=random_steps, seed=epoch_seed
+    )
     return ENAS(weights, controller, data, epoch, **more)
 
 

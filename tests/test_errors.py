@@ -4,12 +4,13 @@ import errno
 import os
 
 import pytest
+import torch
 from hydra.errors import InstantiationException
 from hydra.utils import instantiate
 from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from lightning_nas.errors import as_user_error
+from lightning_nas.errors import InputError, as_user_error, explain_settings
 
 DIGITS = {"_target_": "lightning_nas.data.digits.Digits", "validation": 0.25}
 
@@ -42,6 +43,45 @@ def test_defect_is_not_a_users_error():
 def test_an_error_of_the_machine_is_one_line_with_the_path(number):
     text = str(as_user_error(OSError(number, os.strerror(number), "/full/x.ckpt")))
     assert text == f"/full/x.ckpt: {os.strerror(number).lower()}"
+
+
+class NeedsPackage:
+    """Class of a library that is installed without an optional package."""
+
+    error: Exception
+
+    def __init__(self):
+        raise self.error
+
+
+@pytest.mark.parametrize(
+    ("error", "message"),
+    [
+        (ModuleNotFoundError("No module named 'comet'", name="comet"), "pip install comet"),
+        (ModuleNotFoundError("`rich` is needed. Install it by pip install rich"), "by pip install"),
+    ],
+)
+def test_a_missing_package_is_named_with_the_command_that_installs_it(error, message):
+    NeedsPackage.error = error
+    with pytest.raises(InstantiationException) as raised:
+        instantiate({"a": {"_target_": f"{__name__}.NeedsPackage"}})
+    text = str(as_user_error(raised.value))
+    assert text.startswith("settings of a: ")
+    assert message in text
+
+
+def test_a_network_that_does_not_fit_into_memory_is_one_line():
+    with pytest.raises(RuntimeError) as raised:
+        torch.empty(2**60)
+    assert str(as_user_error(raised.value)).startswith("out of memory: choose smaller networks")
+
+
+def test_an_optimizer_that_refuses_its_settings_is_one_line():
+    with (
+        pytest.raises(InputError, match=r"^settings of module\.optimizer: Invalid momentum value"),
+        explain_settings("module.optimizer"),
+    ):
+        torch.optim.SGD([torch.zeros(1)], lr=0.1, momentum=-1)
 
 
 def test_a_missing_file_that_the_program_should_have_written_is_a_defect():

@@ -21,6 +21,7 @@ METHODS = {
         "method=evolution",
         "method.population=100",
         "method.tournament=25",
+        "method.with_replacement=true",
         "method.redraws=0",
     ),
     "evolution": ("method=evolution",),

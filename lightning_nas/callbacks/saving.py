@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from lightning_fabric.plugins.io.torch_io import TorchCheckpointIO
 from pytorch_lightning import Callback, LightningModule, Trainer
-from pytorch_lightning.callbacks import Checkpoint
+from pytorch_lightning.callbacks import Checkpoint, ModelCheckpoint
 
 from lightning_nas.errors import InputError
 from lightning_nas.files import name_part, replace_file
@@ -97,6 +97,20 @@ class SaveEpoch(Checkpoint):
             self.pending.replace(self.path)
 
     on_train_epoch_start = on_train_end = on_exception = publish
+
+
+def choose_checkpoint(trainer: Trainer, last: Path, is_last: bool) -> str | None:
+    """Return the checkpoint of a training to test; None if the callbacks saved none.
+
+    Args:
+        trainer: Trainer of the training.
+        last: Path of the checkpoint of the last epoch.
+        is_last: Whether the last checkpoint is the result, because no images are held out.
+    """
+    savers = [call for call in trainer.checkpoint_callbacks if isinstance(call, ModelCheckpoint)]
+    if savers and not is_last:
+        return savers[0].best_model_path or None
+    return str(last) if last.exists() else None
 
 
 class RandomStates(Callback):

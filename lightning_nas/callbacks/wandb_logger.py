@@ -1,4 +1,7 @@
-"""The W&B logger: online if there is an account and a network, otherwise offline. No prompts."""
+"""The W&B logger: online if there is an account and a network, otherwise offline. No prompts.
+
+Nothing that W&B or its server does may end a run: a record that cannot be online is offline.
+"""
 
 import logging
 import os
@@ -7,16 +10,53 @@ import socket
 import threading
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
 import wandb
 from pytorch_lightning.loggers import WandbLogger
+from pytorch_lightning.loggers.logger import rank_zero_experiment
 from pytorch_lightning.utilities.rank_zero import rank_zero_only
 
 from lightning_nas.storage.run_folder import RunFolder
 
 log = logging.getLogger(__name__)
 PROBE_SECONDS = 2.0
+INIT_SECONDS = 5.0  # for the server to accept a record; W&B itself would wait for 90 s
+CACHE = "XDG_CACHE_HOME"
+DELETED = "deleted"  # in the answer of the server to the ID of a deleted record
+
+
+class FallbackLogger(WandbLogger):
+    """Lightning's W&B logger that records offline if the server does not accept the record.
+
+    Args:
+        folder: Run folder.
+        settings: Keyword arguments passed to ``WandbLogger``.
+    """
+
+    def __init__(self, folder: Path, **settings: Any) -> None:
+        super().__init__(save_dir=folder, **settings)
+        self.folder = folder
+
+    @property
+    @rank_zero_experiment
+    def experiment(self) -> Any:
+        """The record of W&B; the first access opens the record."""
+        if self._experiment is None:
+            try:
+                return super().experiment
+            except wandb.Error as error:  # such as a bad key, or a record deleted on the server
+                reason = str(error).strip().splitlines() or [type(error).__name__]
+                self._record_offline(reason[0][:200])
+        return super().experiment
+
+    def _record_offline(self, reason: str) -> None:
+        _warn_offline(self.folder, reason)
+        wandb.teardown()  # the process of W&B still holds the ID
+        self._wandb_init["mode"] = "offline"
+        if DELETED in reason:
+            self._wandb_init["id"] = _run_id(RunFolder(self.folder).wandb_id, False)
 
 
 def wandb_logger(
@@ -27,17 +67,18 @@ def wandb_logger(
     Args:
         folder: Run folder. The record is written to its ``wandb/``.
         project: Name of the W&B project.
-        offline: Whether to record offline. None = offline if there is no API key (``wandb login``
-            stores one) or if the server does not answer within two seconds.
+        offline: Whether to record offline. None or false = offline only if there is no API key
+            (``wandb login`` stores one), or if the server does not answer or refuses the record.
         resume: If not None, continue the record of the run folder.
     """
     folder = Path(folder)
-    logger = WandbLogger(
+    _provide_cache(folder)
+    logger = FallbackLogger(
+        folder,
         project=project,
-        save_dir=folder,
         id=_run_id(RunFolder(folder).wandb_id, resume is not None),
         mode=_mode(folder, offline),
-        settings=wandb.Settings(silent=True, console="off"),
+        settings=wandb.Settings(silent=True, console="off", init_timeout=INIT_SECONDS),
     )
     logger._wandb_init.pop(
         "anonymous", None
@@ -48,25 +89,42 @@ def wandb_logger(
 @rank_zero_only
 def _mode(folder: Path, offline: bool | None) -> str | None:
     """Return ``online`` or ``offline``; None if the environment variable of W&B decides."""
-    if "WANDB_MODE" in os.environ:
+    if os.environ.get("WANDB_MODE", "online") != "online":
         return None
-    why = _why_offline() if offline is None else "offline=true" if offline else None
+    why = "offline=true" if offline else _why_offline()
     if why is None:
         return "online"
+    _warn_offline(folder, why)
+    return "offline"
+
+
+def _warn_offline(folder: Path, why: str) -> None:
     log.warning(
         "W&B records offline (%s); to upload the record: wandb sync %s/wandb/offline-run-*",
         why,
         folder,
     )
-    return "offline"
 
 
 def _why_offline() -> str | None:
-    if not wandb.login(prompt=False, verify=False):
-        return "no API key: wandb login"
+    try:
+        if not wandb.login(prompt=False, verify=False):
+            return "no API key: wandb login"
+    except (wandb.Error, ValueError) as error:  # such as a key that is too short
+        return " ".join(str(error).split())[:200]
     server = urlsplit(wandb.setup().settings.base_url)
     port = server.port or (443 if server.scheme == "https" else 80)
     return None if _answers(server.hostname, port) else f"{server.hostname} does not answer"
+
+
+def _provide_cache(folder: Path) -> None:
+    """Let W&B keep its own logs in the run folder if there is no home folder to write into."""
+    home = os.environ.get("HOME", "")
+    cache = Path(os.environ.get(CACHE) or f"{home}/.cache")
+    places = (cache, *cache.parents)
+    existing = next(place for place in places if place.exists())
+    if not home or not os.access(existing, os.W_OK):
+        os.environ[CACHE] = str(folder.resolve() / "wandb" / "cache")
 
 
 def _answers(host: str | None, port: int) -> bool:

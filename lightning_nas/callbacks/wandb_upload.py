@@ -83,8 +83,8 @@ def _log_results(run: Any, folder: Path, staging: Path) -> None:
         run.log({"architecture": wandb.Image(str(found.picture))})
     files = [found.architecture.with_suffix(suffix) for suffix in (".json", ".svg", ".png")]
     _log_artifact(run, "architecture", "architecture", files, staging)
-    checkpoints = [p for p in (found.best_checkpoint, found.last_checkpoint) if p.exists()]
-    _log_artifact(run, "checkpoint", "model", checkpoints[:1], staging)
+    if found.best_checkpoint.exists() or found.last_checkpoint.exists():
+        _log_artifact(run, "checkpoint", "model", [found.find_trained_checkpoint()], staging)
 
 
 def _read_top(folder: RunFolder) -> Iterator[Row]:

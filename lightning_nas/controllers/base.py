@@ -37,6 +37,18 @@ class Controller(nn.Module, ABC):
                 generator. ``TrialSearch`` seeds the global generator for each trial.
         """
 
+    def sample_in_turn(self, n: int, space: Space | None = None) -> Rollout:
+        """Sample the architectures that ``n`` calls of ``sample(1)`` would sample.
+
+        A subclass may compute all of them in one pass; each architecture must use the same random
+        numbers as its call.
+
+        Args:
+            n: Number of architectures, at least 1.
+            space: Space to sample from; None = the controller's own.
+        """
+        return Rollout.join([self.sample(1, space) for _ in range(n)], torch.arange(n))
+
     @abstractmethod
     def score(self, tokens_NT: Tensor, space: Space | None = None) -> Rollout:
         """Return the log-probabilities and entropies of architectures, as differentiable tensors.

@@ -3,8 +3,13 @@
 Shapes: N = architectures, H = hidden units, K = options, J = earlier nodes.
 """
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor, nn
+
+from lightning_nas.errors import InputError
+from lightning_nas.spaces.base import Choice, Pick, Skips, Space
 
 
 def squash(logits: Tensor, temperature: float | None, bound: float | None) -> Tensor:
@@ -12,6 +17,30 @@ def squash(logits: Tensor, temperature: float | None, bound: float | None) -> Te
     if temperature is not None:
         logits = logits / temperature
     return logits if bound is None else bound * torch.tanh(logits)
+
+
+def list_logit_shapes(space: Space) -> list[tuple[int, int]]:
+    """Return the shape of one architecture's logits for each decision: tokens, options."""
+    shapes = []
+    for decision in space.decisions:
+        match decision:
+            case Choice(n=n) | Pick(n):
+                shapes.append((1, n))
+            case Skips(n) if n:
+                shapes.append((n, 2))
+    return shapes
+
+
+def make_bias(name: str, bias: Sequence[float] | None, choices: dict[str, int]) -> Tensor | None:
+    """Return a bias of the logits of named options, with a number for each; None = no bias."""
+    if bias is None:
+        return None
+    for choice, options in choices.items():
+        if len(bias) != options:
+            raise InputError(
+                f"controller.{name} has {len(bias)} numbers, but {choice} has {options} options"
+            )
+    return torch.tensor([float(number) for number in bias])
 
 
 class ChoiceHead(nn.Module):

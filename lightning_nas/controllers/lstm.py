@@ -9,15 +9,22 @@ Zoph and Le, 2017, Sections 3.1 and 3.3; Zoph et al., 2018, Section 3 and Append
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from lightning_nas.controllers.base import Controller
-from lightning_nas.controllers.decision_heads import Attention, ChoiceHead, squash
+from lightning_nas.controllers.decision_heads import (
+    Attention,
+    ChoiceHead,
+    list_logit_shapes,
+    make_bias,
+    squash,
+)
 from lightning_nas.controllers.rollout import Rollout
 from lightning_nas.errors import InputError
 from lightning_nas.spaces.base import CellStart, Choice, NodeEnd, Pick, Skips, Space
@@ -111,35 +118,35 @@ class LSTMController(Controller):
         self.choice_bound = None if tanh_constant is None else tanh_constant / choice_tanh_reduce
         for parameter in self.parameters():
             nn.init.uniform_(parameter, -init_range, init_range)
-        prior = _make_bias("choice_bias", choice_bias, choices)
+        prior = make_bias("choice_bias", choice_bias, choices)
         self.choice_bias = None if prior is None else nn.Parameter(prior)
-        first_bias = _make_bias("first_cell_bias", first_cell_bias, choices)
+        first_bias = make_bias("first_cell_bias", first_cell_bias, choices)
         self.register_buffer("first_cell_bias", first_bias)
 
     def sample(
         self, n: int, space: Space | None = None, generator: torch.Generator | None = None
     ) -> Rollout:
         """Sample ``n`` architectures."""
-        return _Pass(self, space or self.space, n, generator=generator).run()
+        draw_noise = partial(self.draw_noise, generator=generator)
+        return _Pass(self, space or self.space, n, draw_noise=draw_noise).run()
 
     def score(self, tokens_NT: Tensor, space: Space | None = None) -> Rollout:
         """Return the log-probabilities and entropies of given architectures."""
         return _Pass(self, space or self.space, len(tokens_NT), tokens_NT).run()
 
+    def sample_in_turn(self, n: int, space: Space | None = None) -> Rollout:
+        """Sample the architectures of ``n`` calls of ``sample(1)`` in one pass."""
+        space = space or self.space
+        logits = [
+            torch.empty(1, *shape, device=self.start.device) for shape in list_logit_shapes(space)
+        ]
+        rows = [list(map(self.draw_noise, logits)) for _ in range(n)]  # in the order of the calls
+        noise = map(torch.cat, zip(*rows, strict=True))
+        return _Pass(self, space, n, draw_noise=lambda _: next(noise)).run()
+
     def draw_noise(self, logits: Tensor, generator: torch.Generator | None = None) -> Tensor:
         """Return exponential noise with mean 1 and the shape of the logits."""
         return torch.empty_like(logits).exponential_(generator=generator)
-
-
-def _make_bias(name: str, bias: Sequence[float] | None, choices: dict[str, int]) -> Tensor | None:
-    if bias is None:
-        return None
-    for choice, options in choices.items():
-        if len(bias) != options:
-            raise InputError(
-                f"controller.{name} has {len(bias)} numbers, but {choice} has {options} options"
-            )
-    return torch.tensor([float(number) for number in bias])
 
 
 @dataclass
@@ -150,7 +157,7 @@ class _Pass:
     space: Space
     n: int  # number of architectures
     tokens_to_score_NT: Tensor | None = None  # None = sample
-    generator: torch.Generator | None = None
+    draw_noise: Callable[[Tensor], Tensor] | None = None  # noise for logits (N, M, K)
     cell_number: int = 0  # 1 for the first cell
     nodes: list[Tensor] = field(default_factory=list)  # LSTM input after a pick of the node, (N, H)
     keys: list[Tensor] = field(default_factory=list)  # attention key of each node, (N, H)
@@ -273,7 +280,8 @@ class _Pass:
         if self.tokens_to_score_NT is None:
             # Gumbel's trick: the argmax of (logits - log of exponential noise) is a sample of the
             # softmax. torch.multinomial would wait for the GPU.
-            noise = self.controller.draw_noise(logits, self.generator)
+            assert self.draw_noise is not None
+            noise = self.draw_noise(logits)
             tokens = (logits - noise.log()).argmax(dim=-1)
         else:
             tokens = self.tokens_to_score_NT[:, self.position : self.position + logits.shape[1]]

@@ -4,6 +4,8 @@ A subclass only reads its images.
 """
 
 import copy
+import math
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any, Self
@@ -13,10 +15,15 @@ import torch
 from pytorch_lightning import LightningDataModule
 
 from lightning_nas.data.augmentation import Augmentation
-from lightning_nas.data.images import LabelledImages, Normalise, measure_channels
+from lightning_nas.data.images import (
+    LabelledImages,
+    Normalise,
+    check_pixels_differ,
+    measure_channels,
+)
 from lightning_nas.data.loader import ImageLoader, MemorySource, Source, StreamSource
 from lightning_nas.data.seeding import make_generator
-from lightning_nas.data.splits import make_splits
+from lightning_nas.data.splits import leave_out, make_splits
 from lightning_nas.errors import InputError
 
 STATISTICS_SAMPLE = 2_048  # images decoded for mean and deviation if the files are streamed
@@ -47,6 +54,8 @@ class ImageData(LightningDataModule):
         channels: 1 for grey images, 3 for RGB.
         image_size: Side in pixels of the images in the batches.
         split_sizes: Number of images in "train", "validation" and "test".
+        left_out: Number of files that were not read, by kind.
+        largest_share: Share of the largest class in all images, in (0, 1].
         pixel_mean: Mean of each channel for the normalisation, given or measured.
         pixel_std: Standard deviation of each channel for the normalisation, given or measured.
         crop: Ratio of the side in batches to the decoded side.
@@ -62,6 +71,8 @@ class ImageData(LightningDataModule):
     channels: int
     image_size: int
     split_sizes: dict[str, int]
+    left_out: Counter[str]
+    largest_share: float
     pixel_mean: Sequence[float]
     pixel_std: Sequence[float]
     crop: float = 1.0
@@ -104,20 +115,27 @@ class ImageData(LightningDataModule):
         if self._ready:
             return
         data = self.read()
-        self.splits = make_splits(data, self.validation, self.seed, self.test_fraction)
-        train = self.splits.train
+        if len(data.classes) < 2:
+            raise InputError(f"the data have one class ({data.classes[0]}); at least 2 are needed")
+        all_splits = make_splits(data, self.validation, self.seed, self.test_fraction)
+        self.splits = splits = leave_out(all_splits, data)
+        train = splits.train
         if self.train_on_all:
-            train = torch.cat([train, self.splits.validation]).sort().values
+            train = torch.cat([train, splits.validation]).sort().values
         self._train = train
         self.split_sizes = {
             "train": len(train),
-            "validation": len(self.splits.validation),
-            "test": len(self.splits.test),
+            "validation": len(splits.validation),
+            "test": len(splits.test),
         }
         self.classes = data.classes
         self.num_classes = len(data.classes)
         _, side, _, self.channels = data.images.shape
         self.image_size = data.image_size or side
+        self.left_out = data.left_out
+        read = torch.cat([splits.train, splits.validation, splits.test])
+        class_sizes = torch.bincount(data.labels[read])
+        self.largest_share = float(class_sizes.max() / class_sizes.sum())
         self._data = data
         self.pixel_mean, self.pixel_std = self._find_statistics()
         self._ready = True
@@ -137,9 +155,20 @@ class ImageData(LightningDataModule):
         """Return shuffled, augmented, full batches of the training split."""
         return self._make_loader(self._train, self.batch_size, self.augmentation, shuffle=True)
 
-    def val_dataloader(self) -> ImageLoader:
-        """Return the validation split in a fixed order, without augmentation."""
-        return self._make_loader(self.splits.validation, self.batch_size)
+    def val_dataloader(self, smallest: int | None = None) -> ImageLoader:
+        """Return the validation split in a fixed order, without augmentation.
+
+        Args:
+            smallest: Lower bound of the size of every batch, which is at most twice this number; a
+                process with fewer images has one batch. None = batches of at most ``batch_size``.
+        """
+        batch_size = self.batch_size
+        if smallest is not None:
+            processes = self.trainer.world_size if self.trainer else 1
+            images = len(self.splits.validation)
+            batches = max(1, images // processes // smallest)
+            batch_size = math.ceil(math.ceil(images / processes) / batches)
+        return self._make_loader(self.splits.validation, batch_size)
 
     def test_dataloader(self) -> ImageLoader:
         """Return the test split in a fixed order, without augmentation."""
@@ -196,8 +225,15 @@ class ImageData(LightningDataModule):
         return Normalise(self.pixel_mean, self.pixel_std, self.image_size, self._device)
 
     def _find_statistics(self) -> tuple[Sequence[float], Sequence[float]]:
-        """Return mean and deviation of each channel: the given ones, else measured ones."""
+        """Return mean and deviation of each channel: the given ones, else measured ones.
+
+        Without training images, pixels that have no given mean and deviation stay as they are.
+        """
         mean, std = self.mean, self.std
+        if not len(self._train):
+            mean, std = mean or [0.0] * self.channels, std or [1.0] * self.channels
+        else:
+            check_pixels_differ(self._data.images, self._train)
         if mean is None or std is None:
             in_memory = isinstance(self._data.images, torch.Tensor)
             index = self._train if in_memory else self._sample_training(STATISTICS_SAMPLE)

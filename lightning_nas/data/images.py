@@ -1,13 +1,13 @@
-"""Labelled images, the reader of image files, and normalisation. No splits, no augmentation.
+"""Labelled images, image files of one size, and normalisation. No splits, no augmentation.
 
-Pixels are uint8 in the order (height, width, channel). ``open_image`` is the only function that
-opens an image file. Shapes: M, N = images, H = height, W = width, C = channels.
+Pixels are uint8 in the order (height, width, channel). ``decode.py`` opens the files. Shapes: M, N
+= images, H = height, W = width, C = channels.
 """
 
-from collections.abc import Iterator, Sequence
+from collections import Counter
+from collections.abc import Collection, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -16,24 +16,11 @@ from PIL import Image, ImageOps
 from torch import Tensor
 from tqdm import tqdm
 
+from lightning_nas.data.decode import UnreadableImageError, decode_image
+from lightning_nas.data.headers import PROGRESS_FROM
 from lightning_nas.errors import InputError
 
-PROGRESS_FROM = 5_000  # images; fewer are decoded within seconds
-
-
-@contextmanager
-def open_image(path: str | Path) -> Iterator[Image.Image]:
-    """Open an image file; PIL decodes the pixels when they are needed.
-
-    Raises:
-        InputError: If the file is no image or is damaged.
-    """
-    try:
-        with Image.open(path) as image:
-            yield image
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
-        reason = " ".join(str(error).split())
-        raise InputError(f"cannot read the image {path}: {reason}") from error
+IN_MEMORY_SIDE = 64  # pixels; larger images are decoded again in each epoch
 
 
 def compute_decoded_side(image_size: int, crop: float) -> int:
@@ -62,10 +49,21 @@ class ImageFiles:
         image_size: Side in pixels of the decoded squares. The centre square of an image of another
             size is resized.
         channels: 1 for grey, 3 for RGB; images are converted.
+        blank: Positions of unreadable files, which decode to black without an error.
+        hint: What to do about an unreadable file, for its error.
     """
 
-    def __init__(self, paths: Sequence[Path], image_size: int, channels: int) -> None:
+    def __init__(
+        self,
+        paths: Sequence[Path],
+        image_size: int,
+        channels: int,
+        blank: Collection[int] = (),
+        hint: str = "",
+    ) -> None:
+        self.hint = hint
         self.paths = [str(path) for path in paths]
+        self.blank = frozenset(blank)
         self.shape = (len(paths), image_size, image_size, channels)
 
     def __getitem__(self, indices: Tensor) -> Tensor:
@@ -83,11 +81,16 @@ class ImageFiles:
         """Return one image, uint8 ``(H, W, C)``.
 
         Raises:
-            InputError: If the file is no image or is damaged.
+            UnreadableImageError: If the file is no image or is damaged.
         """
         _, side, _, channels = self.shape
-        with open_image(self.paths[index]) as image:
-            pixels = image.convert("L" if channels == 1 else "RGB")
+        if index in self.blank:
+            return np.zeros((side, side, channels), dtype=np.uint8)
+        try:
+            pixels = decode_image(self.paths[index], channels)
+        except UnreadableImageError as error:
+            error.hint = self.hint
+            raise
         square = ImageOps.fit(pixels, (side, side), Image.Resampling.BILINEAR)
         return np.asarray(square).reshape(side, side, channels)
 
@@ -103,6 +106,8 @@ class LabelledImages:
         image_size: Side in pixels of images in batches; None = the whole side.
         validation: Indices of the official validation split; None if the data set has none.
         test: Indices of the official test split; None if the data set has none.
+        unreadable: Indices of images without pixels, which belong to no split; None = no image.
+        left_out: Number of files that were not read, by kind.
     """
 
     images: Tensor | ImageFiles
@@ -111,6 +116,8 @@ class LabelledImages:
     image_size: int | None = None
     validation: Tensor | None = None
     test: Tensor | None = None
+    unreadable: Tensor | None = None
+    left_out: Counter[str] = field(default_factory=Counter)
 
 
 class Normalise:
@@ -168,3 +175,21 @@ def measure_channels(
     mean = share @ level
     variance = (share * (level - mean[:, None]) ** 2).sum(1)
     return mean.tolist(), variance.sqrt().clamp_min(1 / 255).tolist()
+
+
+def check_pixels_differ(images: Tensor | ImageFiles, indices: Tensor) -> None:
+    """Check that there is something to learn from. Reads images until two pixels differ.
+
+    Raises:
+        InputError: If all pixels of all these images have the same value.
+    """
+    lowest, highest = 255, 0
+    for part in indices.split(16):
+        pixels = images[part]
+        lowest, highest = min(lowest, int(pixels.min())), max(highest, int(pixels.max()))
+        if lowest < highest:
+            return
+    raise InputError(
+        f"all pixels of all {len(indices):,} training images have the value {lowest} of 255: there "
+        "is nothing to learn"
+    )

@@ -9,7 +9,7 @@ import itertools
 import os
 from collections.abc import Generator, Iterable, Iterator
 from contextlib import closing
-from typing import Protocol, Self
+from typing import Any, Protocol, Self
 
 import numpy as np
 import torch
@@ -17,8 +17,10 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
 from lightning_nas.data.augmentation import Augmentation
+from lightning_nas.data.decode import UnreadableImageError
 from lightning_nas.data.images import ImageFiles, Normalise
 from lightning_nas.data.seeding import make_generator
+from lightning_nas.data.sharing import Receiver, send
 from lightning_nas.errors import InputError
 
 
@@ -69,12 +71,15 @@ class StreamSource:
         self, files: ImageFiles, labels: Tensor, device: torch.device, num_workers: int
     ) -> None:
         self.device = device
+        self._files = files
         self._batch_sampler = _BatchSampler()
+        self._receiver = Receiver()
         num_workers = min(num_workers, len(os.sched_getaffinity(0)))
         self._loader = DataLoader(
             _Decoder(files, labels),
             sampler=self._batch_sampler,
             batch_size=None,  # an item is a batch already
+            collate_fn=_keep,  # torch's own would put arrays into shared memory
             num_workers=num_workers,
             persistent_workers=num_workers > 0,
             pin_memory=device.type == "cuda",
@@ -86,17 +91,25 @@ class StreamSource:
         """Yield images and labels for each batch of indices.
 
         Raises:
-            InputError: If a file cannot be read.
+            UnreadableImageError: If a file cannot be read.
+        """
+        for images, labels, errors in self.decode(index_batches):
+            if errors:
+                path, reason = next(iter(errors.items()))
+                raise UnreadableImageError(path, reason, self._files.hint)
+            yield images, labels.to(self.device, non_blocking=True)
+
+    def decode(
+        self, index_batches: Iterable[Tensor]
+    ) -> Iterator[tuple[Tensor, Tensor, dict[str, str]]]:
+        """Yield images on the device, labels, and the errors of unreadable files by path.
+
+        The pixels of an unreadable file are black.
         """
         self._batch_sampler.index_batches = index_batches
-        for batch in self._loader:
-            if isinstance(batch, str):
-                raise InputError(batch)
-            images, labels = batch
-            yield (
-                images.to(self.device, non_blocking=True),
-                labels.to(self.device, non_blocking=True),
-            )
+        for images, labels, errors in self._loader:
+            images = self._receiver.receive(images)
+            yield images.to(self.device, non_blocking=True), torch.tensor(labels), errors
 
     def close(self) -> None:
         """End the worker processes. A later pass starts new worker processes.
@@ -107,6 +120,10 @@ class StreamSource:
         iterator, self._loader._iterator = self._loader._iterator, None
         if iterator is not None and self._loader.num_workers:
             iterator._shutdown_workers()  # type: ignore[attr-defined]
+
+
+def _keep(batch: Any) -> Any:
+    return batch
 
 
 class _BatchSampler:
@@ -121,20 +138,25 @@ class _BatchSampler:
 class _Decoder(Dataset):
     """Data set whose items are whole batches. A worker process decodes the images of a batch.
 
-    For an unreadable file, the item is the error message. If the worker raised an exception, the
-    user would see the traceback of the worker.
+    An item has the errors of unreadable files. If the worker raised an exception, the user would
+    see the traceback of the worker.
     """
 
     def __init__(self, files: ImageFiles, labels: Tensor) -> None:
         self.files = files
         self.labels = labels
 
-    def __getitem__(self, indices: list[int]) -> tuple[Tensor, Tensor] | str:
-        try:
-            images = np.stack([self.files.decode(index) for index in indices])
-        except InputError as error:
-            return str(error)
-        return torch.from_numpy(images), self.labels[indices]
+    def __getitem__(
+        self, indices: list[int]
+    ) -> tuple[Tensor | np.ndarray, list[int], dict[str, str]]:
+        pixels = np.zeros((len(indices), *self.files.shape[1:]), dtype=np.uint8)
+        errors = {}
+        for place, index in zip(pixels, indices, strict=True):
+            try:
+                place[:] = self.files.decode(index)
+            except UnreadableImageError as error:
+                errors[str(error.path)] = error.reason
+        return send(pixels), self.labels[indices].tolist(), errors
 
 
 class ImageLoader:
@@ -143,14 +165,15 @@ class ImageLoader:
     Order and augmentation depend only on seed, epoch and rank. The order is the same on all ranks;
     each rank loads a share of this order. The augmentation differs between ranks. With
     ``shuffle``, all shares have the same length, and all batches are full unless a share is shorter
-    than a batch. Without ``shuffle``, the shares together contain each image once, and all ranks
-    have the same number of batches.
+    than a batch. Without ``shuffle``, the shares together contain each image once, all ranks have
+    the same number of batches, and the batches of a rank differ by one image at most. An image that
+    would be alone in its batch joins another one.
 
     Args:
         source: Source of the pixels.
         indices: Indices of the images of the split.
         batch_size: Number of images in a batch of one rank, at least 1. Without ``shuffle``, a
-            batch may be smaller.
+            batch may be smaller, or have up to 4 images if ``batch_size`` is 2 or 3.
         normalise: Normalisation of the images.
         augmentation: Augmentation, which also normalises; None = only normalise.
         shuffle: Whether each epoch has a new random order.
@@ -205,9 +228,12 @@ class ImageLoader:
 
     def __len__(self) -> int:
         """Return the number of batches in a pass. An endless loader continues after this number."""
+        share = len(self.indices) // self.world_size
         if self.shuffle:
-            return max(1, len(self.indices) // self.world_size // self.batch_size)
-        return -(-len(self.indices) // (self.world_size * self.batch_size))
+            return max(1, share // self.batch_size)
+        number = -(-len(self.indices) // (self.world_size * self.batch_size))
+        # batch normalisation fails on a single image with a 1x1 map
+        return number if self.batch_size == 1 else max(1, min(number, share // 2))
 
     def __iter__(self) -> Iterator[tuple[Tensor, Tensor]]:
         """Yield the batches of one pass.

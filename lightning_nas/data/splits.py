@@ -50,12 +50,34 @@ def make_splits(
     if test is None:
         size = max(round(test_fraction * len(train)), len(data.classes))
         train, test = hold_out(train, size, data, make_generator("test split"))
-    if held_out is None:
+    if held_out is None and not len(train):  # a test split alone
+        held_out = train
+    elif held_out is None:
         size = count_held_out(validation, len(train))
         train, held_out = hold_out(train, size, data, make_generator("validation split", seed))
     together = torch.cat([train, held_out, test])
     assert torch.equal(together.sort().values, torch.arange(len(data.labels)))
     return Splits(train, _shuffle(held_out), test)
+
+
+def leave_out(splits: Splits, data: LabelledImages) -> Splits:
+    """Return the splits without unreadable images; the others stay in the same split and order.
+
+    Raises:
+        InputError: If a split had images of a class, and none of them is readable.
+    """
+    unreadable = data.unreadable
+    if unreadable is None or not len(unreadable):
+        return splits
+    parts = {"train": splits.train, "validation": splits.validation, "test": splits.test}
+    for name, indices in parts.items():
+        parts[name] = _remove(indices, unreadable)
+        lost = set(data.labels[indices].tolist()) - set(data.labels[parts[name]].tolist())
+        if lost:
+            raise InputError(
+                f"no {name} image of the class {data.classes[min(lost)]!r} is readable; repair them"
+            )
+    return Splits(**parts)
 
 
 def count_held_out(validation: int | float, available: int) -> int:

@@ -19,7 +19,7 @@ class Synthetic(ImageData):
 
     Args:
         images: Number of images in all splits together, at least 1.
-        num_classes: Number of classes, at least 1.
+        num_classes: Number of classes, at least 2.
         image_size: Side in pixels, at least 1.
         channels: Channels of an image, at least 1.
         noise: Standard deviation of the noise, for pixels in [0, 1].

@@ -10,6 +10,7 @@ from torch import Tensor
 from torchvision.datasets import VisionDataset
 
 from lightning_nas.data.base import ImageData
+from lightning_nas.data.folders import find_splits
 from lightning_nas.data.image_folder import read_folder
 from lightning_nas.data.images import LabelledImages
 from lightning_nas.errors import InputError
@@ -78,7 +79,7 @@ class TorchvisionData(ImageData):
         )
 
     def _has_folders(self) -> bool:
-        return (self.root / "train").is_dir() and (self.root / "test").is_dir()
+        return self.root.is_dir() and {"train", "test"} <= set(find_splits(self.root))
 
     def _find_layout(self) -> type[VisionDataset] | None:
         """Return the first reader that finds its files in ``root``; None if no reader does."""

@@ -53,18 +53,32 @@ def cut_out(images_NCHW: Tensor, side: int, row_N: Tensor, column_N: Tensor) -> 
         column_N: Column of the centre in each image.
     """
     _, channels, height, width = images_NCHW.shape
-    rows_NH = _mark_span(row_N, side, height)
-    columns_NW = _mark_span(column_N, side, width).repeat_interleave(channels, dim=1)
+    rows_NH = mark_span(row_N - side // 2, side, height)
+    columns_NW = mark_span(column_N - side // 2, side, width).repeat_interleave(channels, dim=1)
     pixels = images_NCHW.permute(0, 2, 3, 1).flatten(2)  # a view with long rows, as in Normalise
     pixels.masked_fill_(rows_NH[:, :, None] & columns_NW[:, None, :], 0)
     return images_NCHW
 
 
-def _mark_span(centre_N: Tensor, side: int, size: int) -> Tensor:
-    """Return booleans ``(N, size)``, true at the ``side`` positions around each centre."""
-    start = centre_N[:, None] - side // 2
-    position = torch.arange(size, device=centre_N.device)
-    return (position >= start) & (position < start + side)
+def blank_outside(images_NCHW: Tensor, rows_NH: Tensor, columns_NW: Tensor) -> Tensor:
+    """Set each image to zero outside the given rows and columns, in place.
+
+    Args:
+        images_NCHW: Normalised images in channels-last memory.
+        rows_NH: Booleans: rows to keep.
+        columns_NW: Booleans: columns to keep.
+    """
+    columns_NW = columns_NW.repeat_interleave(images_NCHW.shape[1], dim=1)
+    pixels = images_NCHW.permute(0, 2, 3, 1).flatten(2)  # a view with long rows, as in Normalise
+    pixels.masked_fill_(~(rows_NH[:, :, None] & columns_NW[:, None, :]), 0)
+    return images_NCHW
+
+
+def mark_span(start_N: Tensor, length: int, size: int) -> Tensor:
+    """Return booleans ``(N, size)``, true at the ``length`` positions from each start on."""
+    start_N1 = start_N[:, None]
+    position = torch.arange(size, device=start_N.device)
+    return (position >= start_N1) & (position < start_N1 + length)
 
 
 def draw_factors(number: int, colour: float, generator: torch.Generator) -> Tensor:

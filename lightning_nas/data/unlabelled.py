@@ -1,15 +1,17 @@
 """Images without labels for predictions, decoded, cropped and normalised as test images are."""
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import torch
 from torch import Tensor
 
-from lightning_nas.data.image_folder import SUFFIXES, find_images
+from lightning_nas.data.decode import SUFFIXES
+from lightning_nas.data.folders import UNREADABLE, describe_counts, find_images
 from lightning_nas.data.images import ImageFiles, Normalise, compute_decoded_side
 from lightning_nas.data.loader import StreamSource
-from lightning_nas.errors import InputError
+from lightning_nas.errors import InputError, printable
 
 
 class UnlabelledImages:
@@ -25,6 +27,11 @@ class UnlabelledImages:
         batch_size: Maximum number of images in a batch, at least 1.
         num_workers: Number of processes that decode; 0 = decode in this process.
         device: Device of the batches.
+
+    Attributes:
+        paths: Image files.
+        left_out: Number of files that were not read, by kind.
+        errors: What is wrong with unreadable files, by path; known after a pass.
 
     Raises:
         InputError: If ``root`` has no images, or a number is out of its range.
@@ -45,7 +52,9 @@ class UnlabelledImages:
     ) -> None:
         if batch_size < 1:
             raise InputError(f"the batch size must be 1 or more, got {batch_size}")
-        self.paths = _find_paths(Path(root))
+        self.left_out: Counter[str] = Counter()
+        self.errors: dict[str, str] = {}
+        self.paths = _find_paths(Path(root), self.left_out)
         self._batches = torch.arange(len(self.paths)).split(batch_size)
         device = torch.device(device)
         files = ImageFiles(self.paths, compute_decoded_side(image_size, crop), channels)
@@ -58,22 +67,22 @@ class UnlabelledImages:
         return len(self._batches)
 
     def __iter__(self) -> Iterator[tuple[list[Path], Tensor]]:
-        """Yield the batches.
-
-        Raises:
-            InputError: If a file cannot be read. The message names the file.
-        """
-        pixels = self._source.batches(self._batches)
-        for index, (images, _) in zip(self._batches, pixels, strict=True):
+        """Yield the batches. The pixels of unreadable files, which ``errors`` lists, are black."""
+        self.errors.clear()
+        pixels = self._source.decode(self._batches)
+        for index, (images, _, errors) in zip(self._batches, pixels, strict=True):
+            self.errors |= errors
+            self.left_out[UNREADABLE] = len(self.errors)
             yield [self.paths[i] for i in index.tolist()], self._normalise(images)
 
 
-def _find_paths(root: Path) -> list[Path]:
+def _find_paths(root: Path, left_out: Counter[str]) -> list[Path]:
     if root.is_file():
         return [root]
     if not root.is_dir():
-        raise InputError(f"{root} is neither a folder nor a file")
-    paths = find_images(root)
+        raise InputError(f"{printable(root)} is neither a folder nor a file")
+    paths = find_images(root, left_out)
     if not paths:
-        raise InputError(f"{root} has no images ({', '.join(sorted(SUFFIXES))})")
+        found = f"; found: {describe_counts(left_out) or 'nothing'}"
+        raise InputError(f"{printable(root)} has no images ({', '.join(sorted(SUFFIXES))}){found}")
     return paths

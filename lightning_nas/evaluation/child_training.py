@@ -21,16 +21,13 @@ from torch import nn
 
 from lightning_nas.architecture import Architecture
 from lightning_nas.data.base import ImageData
-from lightning_nas.errors import InputError
+from lightning_nas.errors import InputError, is_out_of_memory
 from lightning_nas.evaluation.child_steps import ChildSteps, Stopwatch
 from lightning_nas.evaluation.complexity import Complexity, measure, measure_latency
 from lightning_nas.evaluation.executors import Poll
 from lightning_nas.modules.child import ChildModule
 from lightning_nas.networks.build import build_network
 from lightning_nas.storage.trial import Outcome
-
-# Texts in the messages of torch on a CPU and of cuBLAS.
-OUT_OF_MEMORY_TEXTS = ("DefaultCPUAllocator", "ALLOC_FAILED")
 
 
 class ChildTraining:
@@ -121,7 +118,7 @@ class ChildTraining:
             except FloatingPointError as failure:
                 error = str(failure)
             except (RuntimeError, MemoryError) as failure:
-                if not _is_out_of_memory(failure):
+                if not (isinstance(failure, torch.OutOfMemoryError) or is_out_of_memory(failure)):
                     raise
                 error = "out of memory"
         if error and torch.cuda.is_available():
@@ -274,9 +271,3 @@ def _limit_time(seconds: float | None) -> Iterator[None]:
     finally:
         signal.setitimer(signal.ITIMER_REAL, 0)
         signal.signal(signal.SIGALRM, previous_handler)
-
-
-def _is_out_of_memory(failure: Exception) -> bool:
-    if isinstance(failure, torch.OutOfMemoryError | MemoryError):
-        return True
-    return any(text in str(failure) for text in OUT_OF_MEMORY_TEXTS)

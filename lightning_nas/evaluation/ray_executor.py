@@ -4,16 +4,9 @@ A worker is a process that evaluates many children, so a worker imports torch an
 only once. If a worker dies, only its child is affected: the child starts again in another worker.
 """
 
-import math
-import os
-import socket
-import subprocess
-import sys
-import tempfile
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 try:
@@ -25,13 +18,13 @@ except ImportError:
 from lightning_nas.architecture import Architecture
 from lightning_nas.errors import InputError
 from lightning_nas.evaluation.executors import Evaluator, Poll
+from lightning_nas.evaluation.ray_cluster import answers, count_slots, list_services, start_ray
 from lightning_nas.layers.operations import ADDED, register_operations
 from lightning_nas.storage.trial import Outcome
 
 PACKAGE = "ray==2.60.0"
-PROBE = 5.0  # seconds to wait for an answer from the host of a cluster
-JOIN_TIMEOUT = 15.0  # seconds to join a cluster; a host that needs longer does not run Ray
 POLL_INTERVAL = 0.5  # seconds between two checks of the time limit and of signals
+WATCH_INTERVAL = 2.0  # seconds between two checks whether Ray still runs
 GRACE = 60.0  # seconds between the time limit of a child and the kill of its worker
 
 
@@ -100,14 +93,16 @@ class RayExecutor:
         self._running: dict[Any, _Child] = {}  # child by the stream of its results
         self._owns_ray = not ray.is_initialized()
         if self._owns_ray:
-            _start_ray(address, None if slots is None else slots * cpus)
+            start_ray(address, None if slots is None else slots * cpus)
         try:
             resources = ray.cluster_resources()
             gpus = min(1, resources.get("GPU", 0)) if gpus is None else gpus
-            self.slots = slots or _count_slots(resources, cpus, gpus)
+            self.slots = slots or count_slots(resources, cpus, gpus)
         except BaseException:
             self.close()
             raise
+        self._services = list_services()
+        self._next_check = time.monotonic() + WATCH_INTERVAL
         self._evaluate = ray.put((evaluate, ADDED))  # workers register the added operations
         # An actor keeps its process; a task does not. A process cannot change its GPU.
         self._new_worker = ray.remote(num_cpus=cpus, num_gpus=gpus, max_restarts=0)(_Worker).remote
@@ -122,9 +117,14 @@ class RayExecutor:
         self._running[train.remote(child.architecture, child.seed)] = child
 
     def wait(self, poll: Poll) -> tuple[int, Outcome]:
-        """Return the number and the outcome of the next child that ends."""
+        """Return the number and the outcome of the next child that ends.
+
+        Raises:
+            InputError: If Ray has died. Ray itself would wait for a minute, then end this process.
+        """
         while True:
             poll()
+            self._check_services()
             ready: list[Any] = ray.wait(list(self._running), timeout=POLL_INTERVAL)[0]
             for stream in ready:
                 child = self._running.pop(stream)
@@ -152,6 +152,7 @@ class RayExecutor:
             if isinstance(error.cause, InputError):
                 raise error.cause from None
             raise error
+        self._check_services(at_once=True)  # its death also ends the workers
         if child.is_overdue:
             why = f"longer than {self.time_limit:g} s"
         elif isinstance(error, exceptions.OutOfMemoryError):
@@ -166,6 +167,18 @@ class RayExecutor:
                 return None
             why = f"workers that died during this child: {child.deaths}"
         return Outcome(self.penalty, seconds=round(child.seconds(), 3), error=why)
+
+    def _check_services(self, at_once: bool = False) -> None:
+        """Raise InputError if Ray has died."""
+        if time.monotonic() < self._next_check and not at_once:
+            return
+        self._next_check = time.monotonic() + WATCH_INTERVAL
+        for name, address in self._services.items():
+            if not answers(address):
+                raise InputError(
+                    f"{name} of Ray has died ({address[0]}:{address[1]}); all evaluated "
+                    "architectures are kept: python search.py resume=RUN"
+                )
 
     def _kill_overdue(self) -> None:
         if self.time_limit is None:
@@ -205,73 +218,3 @@ class _Worker:
             register_operations(operations)
         yield None
         yield self.evaluate(architecture, seed, lambda: None)
-
-
-def _start_ray(address: str, cpus: float | None) -> None:
-    """Start Ray on this machine, or join a cluster."""
-    settings: dict[str, Any] = {"log_to_driver": False, "logging_level": "ERROR"}
-    if address == "local":
-        paths = os.pathsep.join(path or os.getcwd() for path in sys.path)
-        settings |= {
-            "num_cpus": None if cpus is None else math.ceil(cpus),
-            "include_dashboard": False,
-            "runtime_env": {"env_vars": {"PYTHONPATH": paths}},
-        }
-    else:
-        address = _find_address(address)
-        settings["runtime_env"] = {"py_modules": [str(Path(__file__).parents[1])]}
-    try:
-        ray.init(address, **settings)
-    except (ConnectionError, RuntimeError, exceptions.RayError) as error:
-        raise InputError(f"executor.address={address}: {' '.join(str(error).split())}") from error
-
-
-def _find_address(address: str) -> str:
-    """Return the address HOST:PORT of the head node of the cluster.
-
-    The function first checks that the head node answers: Ray itself would wait for minutes.
-    """
-    head = address
-    if address == "auto":
-        file = Path(os.environ.get("RAY_TMPDIR", tempfile.gettempdir())) / "ray/ray_current_cluster"
-        head = os.environ.get("RAY_ADDRESS") or (file.read_text() if file.exists() else "")
-        if not head:
-            raise InputError(
-                "executor.address=auto: no cluster runs on this machine; start one with ray start "
-                "--head, or set executor.address=HOST:PORT"
-            )
-    host, _, port = head.strip().rpartition(":")
-    if not host or "/" in host or not port.isdigit():
-        raise InputError(f"executor.address={address}: legal: local, auto, HOST:PORT; got {head}")
-    try:
-        socket.create_connection((host.strip("[]"), int(port)), PROBE).close()
-    except OSError as error:
-        raise InputError(
-            f"executor.address={address}: no cluster answers at {head}: {error.strerror or error}"
-        ) from error
-    try:
-        join = [sys.executable, "-c", "import ray, sys; ray.init(sys.argv[1])", head.strip()]
-        subprocess.run(join, timeout=JOIN_TIMEOUT, capture_output=True, check=True)
-    except subprocess.SubprocessError as error:
-        errors = (getattr(error, "stderr", None) or b"").decode()
-        advice = (
-            "; the cluster needs a token: export RAY_AUTH_MODE=token"
-            if "AuthToken" in errors
-            else ""
-        )
-        raise InputError(
-            f"executor.address={address}: cannot join a Ray cluster at {head}{advice}"
-        ) from error
-    return head.strip()
-
-
-def _count_slots(resources: dict[str, float], cpus: float, gpus: float) -> int:
-    """Return the number of children that fit into the resources at once."""
-    all_cpus, all_gpus = resources.get("CPU", 0), resources.get("GPU", 0)
-    slots = min(int(all_cpus / cpus), int(all_gpus / gpus) if gpus else sys.maxsize)
-    if not slots:
-        raise InputError(
-            f"not enough resources for a child with {cpus:g} CPUs and {gpus:g} GPUs "
-            f"(executor.cpus, executor.gpus): Ray has {all_cpus:g} CPUs and {all_gpus:g} GPUs"
-        )
-    return slots

@@ -20,6 +20,7 @@ from lightning_nas.evaluation.complexity import measure
 from lightning_nas.export.source import LEFT_OUT, WIDTH, SourceCollector, brackets, write_value
 from lightning_nas.files import replace_file, replace_text
 from lightning_nas.networks.build import IMAGE_SIZE, build_network
+from lightning_nas.networks.features import SkipNumbers
 from lightning_nas.published import PUBLISHED
 
 TRAINING_ONLY = ("auxiliary", "drop_path")
@@ -141,7 +142,7 @@ def _build_without_memory(architecture: Architecture, settings: Mapping[str, Any
         if name != "stem" and not isinstance(value, int | float | None):
             raise InputError(f"{name} must be a number, got {value!r}")
     used = {name: value for name, value in settings.items() if name not in TRAINING_ONLY}
-    with torch.device("meta"):
+    with torch.device("meta"), SkipNumbers():
         return build_network(architecture, **used)
 
 

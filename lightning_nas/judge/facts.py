@@ -12,8 +12,9 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from lightning_nas.errors import InputError
+from lightning_nas.judge.scatter import make_scatter
 from lightning_nas.report.comparison import VERDICT_WORDS
-from lightning_nas.report.inline import inline
+from lightning_nas.report.inline import inline_figure
 from lightning_nas.report.statistics import compare_means, correlate_ranks, estimate_mean
 from lightning_nas.report.table import format_interval, format_number
 from lightning_nas.storage.run_folder import RunFolder, describe_state
@@ -167,7 +168,9 @@ def describe_weight_sharing(run: RunFolder) -> dict[str, Any] | None:
         return None
     try:
         section = _build_section(facts)
-    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        # drawn again: the SVG file of a stranger could hold scripts
+        svg = inline_figure(make_scatter(facts), "sharing", "Weight sharing")
+    except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
         raise InputError(f"{run.judgement}: damaged: {error!r}") from None
     state = describe_state(run.read_summary())
     if facts.get("search", state) != state:
@@ -175,9 +178,7 @@ def describe_weight_sharing(run: RunFolder) -> dict[str, Any] | None:
             "These results are from an earlier state: the search was resumed since. "
             "Run python -m lightning_nas.judge again."
         )
-    picture = run.judgement.with_suffix(".svg")
-    svg = picture.read_text(encoding="utf-8") if picture.exists() else None
-    return section | {"svg": svg and inline(svg, "sharing", "Weight sharing", "chart")}
+    return section | {"svg": svg}
 
 
 def _build_section(facts: Mapping[str, Any]) -> dict[str, Any]:

@@ -8,7 +8,6 @@ from typing import Any
 
 import pytorch_lightning as pl
 import torch
-import yaml
 from hydra.utils import get_class, instantiate
 from omegaconf import DictConfig, OmegaConf
 from torch import Tensor
@@ -32,9 +31,12 @@ from lightning_nas.modules.supernet import SupernetModule
 from lightning_nas.published import load_architecture
 from lightning_nas.run.arguments import CONFIGS
 from lightning_nas.run.build import build_search
+from lightning_nas.run.checks import check_ranges
+from lightning_nas.run.overrides import parse_settings
+from lightning_nas.run.parts import build_data
 from lightning_nas.run.recorded import read_run_configuration
-from lightning_nas.run.session import build_data, prepare_process
-from lightning_nas.storage.run_folder import COMPLETE, RunFolder, display_path
+from lightning_nas.run.session import prepare_process
+from lightning_nas.storage.run_folder import COMPLETE, RunFolder, shell_path
 from lightning_nas.weights.files import read_checkpoint
 
 EXECUTORS = CONFIGS / "executor"
@@ -93,12 +95,14 @@ def open_search(folder: Path, settings: Sequence[str] = ()) -> FinishedSearch:
     run = RunFolder(folder)
     run.check_is_run()
     cfg = read_run_configuration(folder)
-    if not cfg.get("method") or not issubclass(get_class(cfg.method._target_), ENAS):
+    target = OmegaConf.select(cfg, "method._target_") if cfg.get("method") else None
+    if not target or not issubclass(get_class(target), ENAS):
         method = cfg.get("method_name", "training")
         raise InputError(f"{run}: a run of {method}; only ENAS shares weights that can be judged")
     register_operations(cfg.get("operations"))  # before any code reads their names
     summary = _read_finished_summary(run)
     replace_settings(cfg, settings)
+    check_ranges(cfg)
     prepare_process(cfg)
     data = build_data(cfg)
     trainer = instantiate(
@@ -116,7 +120,7 @@ def open_search(folder: Path, settings: Sequence[str] = ()) -> FinishedSearch:
 
 
 def _read_finished_summary(run: RunFolder) -> dict[str, Any]:
-    advice = f"to finish it: python search.py resume={display_path(run.path)}"
+    advice = f"to finish it: python search.py resume={shell_path(run.path)}"
     for path in (run.last_checkpoint, run.architecture, run.summary):
         if not path.exists():
             raise InputError(f"{run}: the search has not ended (no {path.name}); {advice}")
@@ -159,10 +163,8 @@ def replace_settings(cfg: DictConfig, settings: Sequence[str]) -> None:
     dotted = [setting for setting in settings if not setting.startswith("executor=")]
     for setting in dotted:
         _check_name(cfg, setting)
-    try:
-        cfg.merge_with_dotlist(dotted)
-    except yaml.YAMLError as error:
-        raise InputError(f"{' '.join(dotted)}: {' '.join(str(error).split())}") from None
+    for name, value in parse_settings(dotted).items():
+        OmegaConf.update(cfg, name, value, force_add=True)
 
 
 def _check_name(cfg: DictConfig, setting: str) -> None:
@@ -216,7 +218,7 @@ def score_architectures(
     architectures = [space.decode(given) for given in tokens]
     search.data.trainer = trainer
     validation = []
-    for batch in search.data.val_dataloader():
+    for batch in search.method.val_dataloader():
         validation.append(trainer.precision_plugin.convert_input(batch))
         poll()
     state = search.method.supernet.network.state_dict()

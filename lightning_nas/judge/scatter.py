@@ -16,6 +16,7 @@ from lightning_nas.report import charts, inline
 from lightning_nas.storage.trial import DERIVED, POLICY, RANDOM
 
 PANEL, HEIGHT, DOTS_PER_INCH = 2.7, 3.3, 200  # inches, inches
+STYLE: Any = charts.SETTINGS | inline.SETTINGS | {"font.size": 8}
 TITLES = {
     "batch": "statistics of the batch",
     "running": "running statistics",
@@ -35,18 +36,33 @@ MARKS: dict[str, dict[str, Any]] = {
 
 
 def draw_scatter(facts: Mapping[str, Any], path: Path) -> None:
-    """Write the plot to ``path`` in one step, with a panel for each mode of batch norm.
-
-    The same facts give the same bytes. In an SVG the markers of an arm have the id ``MODE-ARM``.
+    """Write the plot to ``path`` in one step. The same facts give the same bytes.
 
     Args:
         facts: Content of ``weight_sharing.json``.
         path: File that ends in ``.svg`` or ``.png``.
     """
-    modes = [mode for mode in TITLES if mode in facts["architectures"][0]["shared"]]
-    suffix, epochs = path.suffix[1:], facts["epochs"]
+    suffix = path.suffix[1:]
     metadata = {"Date": None} if suffix == "svg" else None
-    with mpl.rc_context(charts.SETTINGS | inline.SETTINGS | {"font.size": 8}):
+    figure = make_scatter(facts)
+    with mpl.rc_context(STYLE):
+        replace_file(
+            path,
+            lambda part: figure.savefig(part, format=suffix, dpi=DOTS_PER_INCH, metadata=metadata),
+        )
+
+
+def make_scatter(facts: Mapping[str, Any]) -> Figure:
+    """Return the plot, with a panel for each mode of batch norm.
+
+    In an SVG the markers of an arm have the id ``MODE-ARM``.
+
+    Args:
+        facts: Content of ``weight_sharing.json``.
+    """
+    modes = [mode for mode in TITLES if mode in facts["architectures"][0]["shared"]]
+    epochs = facts["epochs"]
+    with mpl.rc_context(STYLE):
         figure = Figure(figsize=(PANEL * len(modes) + 0.4, HEIGHT))
         panels = figure.subplots(1, len(modes), sharey=True, squeeze=False)[0]
         for panel, mode in zip(panels, modes, strict=True):
@@ -55,10 +71,7 @@ def draw_scatter(facts: Mapping[str, Any], path: Path) -> None:
         figure.supxlabel("accuracy with the shared weights", fontsize=8)
         handles, labels = panels[0].get_legend_handles_labels()
         figure.legend(handles, labels, loc="outside upper center", ncols=len(labels))
-        replace_file(
-            path,
-            lambda part: figure.savefig(part, format=suffix, dpi=DOTS_PER_INCH, metadata=metadata),
-        )
+    return figure
 
 
 def _draw_panel(panel: Axes, facts: Mapping[str, Any], mode: str) -> None:

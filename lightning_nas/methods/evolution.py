@@ -1,6 +1,7 @@
 """Regularised evolution: mutate a good architecture of the population; the oldest one leaves it.
 
-Source: Real et al., 2019, https://arxiv.org/abs/1802.01548, Algorithm 1.
+Source: Real et al., 2019, https://arxiv.org/abs/1802.01548, Algorithm 1. There, the candidates of a
+tournament are drawn with replacement: a candidate stays in the population.
 """
 
 from collections import deque
@@ -17,13 +18,16 @@ from lightning_nas.storage.trial import Trial
 class Evolution(TrialSearch):
     """A population that loses its oldest architecture, not its worst.
 
-    The first ``population`` architectures are sampled uniformly. Each later one is a copy of a
-    parent, the best of ``tournament`` randomly chosen ones, with one decision changed. If the space
-    has grown since the parent, the decisions of the new layers are sampled uniformly.
+    Architectures are sampled uniformly until ``population`` of them have been evaluated; the random
+    arm does not count. Each later one is a copy of a parent, the best of ``tournament`` randomly
+    chosen ones, with one decision changed. If the space has grown since the parent, the decisions
+    of the new layers are sampled uniformly.
 
     Args:
         population: Size of the population, at least 2. The paper: 100.
         tournament: Number of candidates for a parent, 1 to ``population``. The paper: 25.
+        with_replacement: Whether an architecture can be several candidates of one tournament. The
+            paper: true. The default continues runs whose configuration lacks this setting.
         settings: Keyword arguments of ``TrialSearch``.
 
     Raises:
@@ -32,7 +36,13 @@ class Evolution(TrialSearch):
 
     at_once = 1  # the parent may be the trial that has just ended
 
-    def __init__(self, population: int = 100, tournament: int = 25, **settings: Any) -> None:
+    def __init__(
+        self,
+        population: int = 100,
+        tournament: int = 25,
+        with_replacement: bool = False,
+        **settings: Any,
+    ) -> None:
         super().__init__(**settings)
         if not 1 <= tournament <= population or population < 2:
             raise InputError(
@@ -41,6 +51,7 @@ class Evolution(TrialSearch):
             )
         self.population = population
         self.tournament = tournament
+        self.with_replacement = with_replacement
         self.living: deque[Trial] = deque(maxlen=population)
 
     def observe(self, trial: Trial) -> None:
@@ -49,11 +60,19 @@ class Evolution(TrialSearch):
 
     def sample(self, number: int) -> Sample:
         """Return a mutated parent, or a uniformly sampled architecture at the beginning."""
-        if number < self.population or not self.living:
+        if len(self.living) < self.population:
             return self.sample_uniformly(number)
-        candidates = torch.randperm(len(self.living))[: self.tournament].tolist()
-        parent = max((self.living[place] for place in candidates), key=lambda trial: trial.reward)
+        candidates = [self.living[place] for place in self._draw_candidates()]
+        parent = max(candidates, key=lambda trial: trial.reward)
         return self._mutate(parent.proposal.tokens, number), ()
+
+    def _draw_candidates(self) -> list[int]:
+        """Return the places of the candidates of a tournament in the population."""
+        if self.with_replacement:
+            places = torch.randint(self.population, (self.tournament,))
+        else:
+            places = torch.randperm(self.population)[: self.tournament]
+        return places.tolist()
 
     def _mutate(self, tokens: tuple[int, ...], number: int) -> tuple[int, ...]:
         """Return the tokens with one decision changed to another value."""

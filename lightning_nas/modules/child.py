@@ -3,6 +3,7 @@
 Shapes: ``(B, C, H, W)`` images.
 """
 
+import math
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Self
@@ -13,7 +14,7 @@ from pytorch_lightning import LightningModule
 from torch import Tensor, nn
 from torchmetrics.classification import MulticlassAccuracy
 
-from lightning_nas.errors import InputError
+from lightning_nas.errors import InputError, explain_settings
 from lightning_nas.weights.blueprint import Blueprint
 from lightning_nas.weights.checkpoint import BLUEPRINT, add_facts, check_checkpoint
 
@@ -26,17 +27,21 @@ class ChildModule(LightningModule):
             auxiliary logits.
         num_classes: Number of classes.
         optimizer: Function that builds the optimiser from the parameters.
-        scheduler: Function that builds the schedule from the optimiser; a step is one epoch.
+        scheduler: Function that builds the schedule from the optimiser. If the interval is "step",
+            the function also gets ``steps_per_epoch``.
         auxiliary_weight: Weight of the loss of the auxiliary head.
         label_smoothing: Label smoothing of the training loss, in [0, 1).
         frozen_stages: Number of stages, counted from the image, to freeze. The parameters and
             batch norm statistics of frozen stages do not change. See ``network.stages``.
         stage_factor: Learning rate of a stage divided by the rate of the next stage, in (0, 1].
             The heads have the learning rate of the optimiser.
+        decay_norms_and_biases: Whether the weight decay of the optimiser also applies to batch norm
+            and to biases, that is, to parameters of one dimension.
+        schedule_interval: "epoch" or "step": when the schedule changes the learning rate.
         blueprint: Blueprint of the network, stored in checkpoints.
 
     Raises:
-        InputError: If ``frozen_stages`` or ``stage_factor`` is out of its range.
+        InputError: If a setting is out of its range.
     """
 
     def __init__(
@@ -44,11 +49,13 @@ class ChildModule(LightningModule):
         network: nn.Module,
         num_classes: int,
         optimizer: Callable[[Any], torch.optim.Optimizer],
-        scheduler: Callable[[torch.optim.Optimizer], Any],
+        scheduler: Callable[..., Any],
         auxiliary_weight: float = 0.4,
         label_smoothing: float = 0.0,
         frozen_stages: int = 0,
         stage_factor: float = 1.0,
+        decay_norms_and_biases: bool = True,
+        schedule_interval: str = "epoch",
         blueprint: Blueprint | None = None,
     ) -> None:
         super().__init__()
@@ -59,7 +66,13 @@ class ChildModule(LightningModule):
                 f"module.frozen_stages must be 0 to {len(stages)} and module.stage_factor in "
                 f"(0, 1], got {frozen_stages} and {stage_factor}"
             )
+        if schedule_interval not in ("epoch", "step"):
+            raise InputError(
+                f"module.schedule_interval must be epoch or step, got {schedule_interval}"
+            )
         self.stage_factor = stage_factor
+        self.decay_norms_and_biases = decay_norms_and_biases
+        self.schedule_interval = schedule_interval
         self.blueprint = blueprint
         self._frozen = [part for stage in stages[:frozen_stages] for part in stage]
         for part in self._frozen:
@@ -139,13 +152,32 @@ class ChildModule(LightningModule):
 
     def configure_optimizers(self) -> Any:
         """Return the optimiser and the schedule."""
-        optimizer = self.make_optimizer(self._group_parameters())
-        return {"optimizer": optimizer, "lr_scheduler": self.make_scheduler(optimizer)}
+        with explain_settings("module.optimizer"):
+            optimizer = self.make_optimizer(self._group_parameters())
+        with explain_settings("module.scheduler"):
+            if self.schedule_interval == "epoch":
+                return {"optimizer": optimizer, "lr_scheduler": self.make_scheduler(optimizer)}
+            schedule = self.make_scheduler(optimizer, steps_per_epoch=self._count_steps())
+        return {
+            "optimizer": optimizer,
+            "lr_scheduler": {"scheduler": schedule, "interval": "step"},
+        }
 
-    def _group_parameters(self) -> Any:
-        """Return the parameters to train, in one group per stage if the learning rates differ."""
-        if self.stage_factor == 1:
-            return [p for p in self.parameters() if p.requires_grad]
+    def _count_steps(self) -> int:
+        """Return the optimiser steps in an epoch."""
+        _ = self.trainer.estimated_stepping_batches  # counts the batches
+        return math.ceil(self.trainer.num_training_batches / self.trainer.accumulate_grad_batches)
+
+    def _group_parameters(self) -> list[dict[str, Any]]:
+        """Return the parameters to train, in groups of one learning rate and weight decay."""
+        groups = [{"params": [p for p in self.parameters() if p.requires_grad]}]
+        if self.stage_factor != 1:
+            groups = self._group_by_stage()
+        if not self.decay_norms_and_biases:
+            groups = [part for group in groups for part in _split_by_decay(group)]
+        return [group for group in groups if group["params"]]
+
+    def _group_by_stage(self) -> list[dict[str, Any]]:
         rate = self.make_optimizer([torch.zeros(1, requires_grad=True)]).param_groups[0]["lr"]
         stages: Any = self.network.stages
         groups = []
@@ -155,7 +187,7 @@ class ChildModule(LightningModule):
             groups.append({"params": trained, "lr": stage_rate})
         staged = {id(p) for stage in stages for part in stage for p in part.parameters()}
         groups.append({"params": [p for p in self.parameters() if id(p) not in staged]})
-        return [group for group in groups if group["params"]]
+        return groups
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Store the number of classes and the blueprint."""
@@ -170,3 +202,10 @@ class ChildModule(LightningModule):
             InputError: If the checkpoint belongs to another data set or network.
         """
         check_checkpoint(checkpoint, self, classes=self.num_classes)
+
+
+def _split_by_decay(group: dict[str, Any]) -> list[dict[str, Any]]:
+    """Return the group without batch norms and biases, and a group of these without decay."""
+    decayed = [p for p in group["params"] if p.ndim > 1]
+    others = [p for p in group["params"] if p.ndim <= 1]
+    return [{**group, "params": decayed}, {**group, "params": others, "weight_decay": 0.0}]

@@ -14,7 +14,7 @@ from torch import Tensor
 from lightning_nas.architecture import Architecture
 from lightning_nas.controllers.base import Controller
 from lightning_nas.controllers.rollout import Rollout
-from lightning_nas.errors import InputError
+from lightning_nas.errors import InputError, explain_settings
 from lightning_nas.policy.baseline import MovingAverageBaseline
 from lightning_nas.policy.reinforce import reinforce_loss
 from lightning_nas.spaces.base import Space
@@ -148,4 +148,5 @@ class ControllerModule(LightningModule):
         """Return the optimiser; None for a controller without parameters."""
         if not self.learns:
             return None
-        return self.make_optimizer(self.controller.parameters())
+        with explain_settings("method.controller.optimizer"):
+            return self.make_optimizer(self.controller.parameters())

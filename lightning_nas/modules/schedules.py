@@ -22,6 +22,7 @@ def cosine(
     warmup: int = 0,
     period: int | None = None,
     growth: int = 1,
+    steps_per_epoch: int = 1,
 ) -> LRScheduler:
     """Return a cosine schedule from the rate of the optimiser down to ``lowest``.
 
@@ -37,6 +38,8 @@ def cosine(
         warmup: Epochs in which the rate grows linearly, at most ``epochs`` - 1.
         period: Epochs until the first restart; None = no restarts.
         growth: Factor between the lengths of successive periods.
+        steps_per_epoch: Steps of the schedule in an epoch, at least 1. With 1, the rate is constant
+            in an epoch.
 
     Raises:
         InputError: If ``warmup``, ``period`` or ``growth`` is out of its range.
@@ -46,20 +49,28 @@ def cosine(
     if warmup < 0:
         raise InputError(f"warmup must be at least 0, got {warmup}")
     warmup = max(0, min(warmup, epochs - 1))
-    decay: LRScheduler = CosineAnnealingLR(optimizer, T_max=epochs - warmup, eta_min=lowest)
+    rest = (epochs - warmup) * steps_per_epoch
+    decay: LRScheduler = CosineAnnealingLR(optimizer, T_max=rest, eta_min=lowest)
     if period is not None:
-        decay = CosineAnnealingWarmRestarts(optimizer, period, growth, eta_min=lowest)
+        first = period * steps_per_epoch
+        decay = CosineAnnealingWarmRestarts(optimizer, first, growth, eta_min=lowest)
     if warmup == 0:
         return decay
-    rise = LinearLR(optimizer, start_factor=1 / (warmup + 1), total_iters=warmup)
-    return SequentialLR(optimizer, [rise, decay], milestones=[warmup])
+    total = warmup * steps_per_epoch
+    rise = LinearLR(optimizer, start_factor=1 / (warmup + 1), total_iters=total)
+    return SequentialLR(optimizer, [rise, decay], milestones=[total])
 
 
 def steps(
-    optimizer: Optimizer, epochs: int, at: Sequence[float] = (0.5, 0.75), factor: float = 0.1
+    optimizer: Optimizer,
+    epochs: int,
+    at: Sequence[float] = (0.5, 0.75),
+    factor: float = 0.1,
+    steps_per_epoch: int = 1,
 ) -> LRScheduler:
     """Return a schedule that multiplies the rate by ``factor`` at given shares of the training.
 
     Source: Huang et al., 2017 (DenseNet), https://arxiv.org/abs/1608.06993, Section 4.2.
     """
-    return MultiStepLR(optimizer, [round(share * epochs) for share in at], factor)
+    milestones = [round(share * epochs) * steps_per_epoch for share in at]
+    return MultiStepLR(optimizer, milestones, factor)

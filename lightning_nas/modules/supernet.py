@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 from lightning_nas.architecture import Architecture
 from lightning_nas.controllers.uniform import UniformController
+from lightning_nas.errors import explain_settings
 from lightning_nas.layers.shared import BatchStatistics
 from lightning_nas.spaces.base import Space
 
@@ -130,5 +131,7 @@ class SupernetModule(LightningModule):
 
     def configure_optimizers(self) -> Any:
         """Return the optimiser and the schedule."""
-        optimizer = self.make_optimizer(self.network.parameters())
-        return {"optimizer": optimizer, "lr_scheduler": self.make_scheduler(optimizer)}
+        with explain_settings("method.supernet.optimizer"):
+            optimizer = self.make_optimizer(self.network.parameters())
+        with explain_settings("method.supernet.scheduler"):
+            return {"optimizer": optimizer, "lr_scheduler": self.make_scheduler(optimizer)}

@@ -1,10 +1,39 @@
 """Networks without their heads, and networks run for the shapes of their results alone."""
 
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.func import functional_call
+from torch.nn import functional as F
+from torch.overrides import TorchFunctionMode
+
+KEEP_SHAPE = {
+    F.batch_norm,
+    F.relu,
+    torch.relu,
+    Tensor.relu,
+    Tensor.normal_,
+    Tensor.uniform_,
+}
+
+
+class SkipNumbers(TorchFunctionMode):
+    """Mode in which operations that keep the shape of their input return the input.
+
+    Torch runs them on the meta device in Python, for up to two milliseconds each.
+    """
+
+    def __torch_function__(
+        self,
+        func: Callable[..., Any],
+        types: Sequence[type],
+        args: Sequence[Any] = (),
+        kwargs: Mapping[str, Any] | None = None,
+    ) -> Any:
+        """Return the first argument, or the result of the operation."""
+        return args[0] if args and func in KEEP_SHAPE else func(*args, **(kwargs or {}))
 
 
 def run_without_numbers(network: nn.Module, channels: int, image_size: int) -> Any:
@@ -22,7 +51,7 @@ def run_without_numbers(network: nn.Module, channels: int, image_size: int) -> A
     state = {name: tensor.detach().to("meta") for name, tensor in state.items()}
     training = network.training
     try:
-        with torch.no_grad():
+        with torch.no_grad(), SkipNumbers():
             image = torch.zeros(1, channels, image_size, image_size, device="meta")
             return functional_call(network.eval(), state, (image,))
     finally:

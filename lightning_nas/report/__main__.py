@@ -43,7 +43,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"error: {error}", file=sys.stderr)
         return 2
     except OSError as error:
-        print(f"error: {error.filename}: {describe_os_error(error)}", file=sys.stderr)
+        where = error.filename or "this disk"
+        print(f"error: {where}: {describe_os_error(error)}", file=sys.stderr)
         return 2
     return 0
 

@@ -6,6 +6,7 @@ from typing import Any
 
 import matplotlib as mpl
 from markupsafe import Markup
+from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
 
 from lightning_nas.architecture import Architecture
@@ -28,8 +29,18 @@ def inline_figure(figure: Figure, prefix: str, title: str) -> Markup:
     """
     text = StringIO()
     with mpl.rc_context(SETTINGS):
+        _place_once(figure)
         figure.savefig(text, format="svg", metadata={"Date": None})
     return inline(text.getvalue(), prefix, title, "chart")
+
+
+def _place_once(figure: Figure) -> None:
+    """Place the parts of a figure; with a layout engine, ``savefig`` would draw it twice."""
+    engine = figure.get_layout_engine()
+    if engine is not None:
+        FigureCanvasSVG(figure)  # the sizes of texts are those in an SVG
+        engine.execute(figure)
+        figure.set_layout_engine(None)
 
 
 def inline_architecture(architecture: Architecture, prefix: str, title: str) -> Markup:

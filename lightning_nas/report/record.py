@@ -13,12 +13,13 @@ from typing import Any
 
 from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
+from yaml import YAMLError
 
 from lightning_nas.architecture import Architecture, from_json
 from lightning_nas.errors import InputError
 from lightning_nas.evaluation.budget import COSTS, pareto_front
-from lightning_nas.files import read_csv
 from lightning_nas.layers.operations import register_operations
+from lightning_nas.report.checks import check_settings, check_trials
 from lightning_nas.report.recorded_space import build_space
 from lightning_nas.search.result import RankedArchitecture, decode_trials
 from lightning_nas.spaces.base import Space
@@ -160,9 +161,13 @@ class RunRecord:
         Architectures are decoded on demand: a search may have hundreds of thousands of trials.
         """
         text = self.texts.get(proposal.tokens)
-        if text is None:
+        journal = RunFolder(self.folder).journal
+        if text is not None:
+            return from_json(text, str(journal))
+        try:
             return self.space.decode(proposal.tokens)
-        return from_json(text, str(RunFolder(self.folder).journal))
+        except (IndexError, KeyError, ValueError) as error:
+            raise InputError(f"{journal}: trial {proposal.number} is not of the space") from error
 
     @property
     def cost(self) -> str:
@@ -218,6 +223,7 @@ def read_run(folder: Path, named: Collection[str] = ()) -> RunRecord:
         raise InputError(f"{folder}: the folder of a training; only a search has a report")
     for group in ("operations", "space"):
         check_recorded(config, run.config, named, group)
+    check_settings(config, run.config)
     register_operations(config.get("operations"))  # before the space looks up operation names
     space = build_space(config, run.config)
     trials, written, entropies = _read_trials(run)
@@ -232,6 +238,7 @@ def read_run(folder: Path, named: Collection[str] = ()) -> RunRecord:
         for trial, text in zip(trials, written, strict=True)
         if trial.proposal.arm != FINALIST
     )
+    check_trials(trials, shares_weights, config, run.journal)
     return RunRecord(
         folder=folder,
         configuration=configuration,
@@ -242,7 +249,7 @@ def read_run(folder: Path, named: Collection[str] = ()) -> RunRecord:
         texts=texts,
         metrics=tuple(run.read_metrics()),
         shares_weights=shares_weights,
-        chosen=_read_chosen(run, summary),
+        chosen=run.read_chosen() if summary.get("status") == COMPLETE else None,
         judgement=run.read_judgement(),
         entropies=entropies,
     )
@@ -256,7 +263,7 @@ def _read_settings(run: RunFolder) -> tuple[str, dict[str, Any]]:
         return text, config
     try:
         merged = OmegaConf.merge(config, OmegaConf.from_dotlist(resume_settings))
-    except (ValueError, OmegaConfBaseException) as error:
+    except (ValueError, OmegaConfBaseException, YAMLError) as error:
         reason = " ".join(str(error).split())
         raise InputError(f"{run.resume_settings}: damaged: {reason}") from None
     settings: Any = OmegaConf.to_container(merged, resolve=False)
@@ -274,17 +281,3 @@ def _read_trials(
                 entropies = journal.sample_entropies(ENTROPY_SHARE)
                 return trials, list(journal.architectures()), entropies
     raise NoTrialsError(run.path)
-
-
-def _read_chosen(run: RunFolder, summary: Mapping[str, Any]) -> list[int] | None:
-    """Return the trial numbers in ``top.csv``, best first; None before the end of the search.
-
-    The journal cannot replace ``top.csv``: after a search was extended, the journal also holds
-    the finalists that were trained before the extension.
-    """
-    if summary.get("status") != COMPLETE or not run.top.exists():
-        return None
-    try:
-        return [int(row["trial"]) for row in read_csv(run.top)]
-    except (KeyError, ValueError):
-        raise InputError(f"{run.top}: damaged: a row has no trial number") from None

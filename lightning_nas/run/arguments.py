@@ -8,31 +8,31 @@ import os
 import re
 import shutil
 import sys
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from importlib.util import find_spec
-from pathlib import Path
 from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 
-from lightning_nas.errors import InputError, list_some
+from lightning_nas.errors import InputError
+from lightning_nas.run.groups import CONFIGS, check_own_configurations, replace_null_groups
 from lightning_nas.run.overrides import (
+    NOTHING,
     find_config_folders,
     get_name,
     get_value,
-    is_multirun,
-    make_argument,
+    is_complete,
+    normalise_arguments,
     split_arguments,
 )
 from lightning_nas.run.recorded import load_configuration
-from lightning_nas.storage.lock import lock_folder
+from lightning_nas.run.resume import add_resume_arguments
 from lightning_nas.storage.run_folder import RunFolder
 from lightning_nas.trust import check_recorded
 
-CONFIGS = Path(__file__).parents[2] / "configs"
 PROCESS_COUNTS = ("WORLD_SIZE", "SLURM_STEP_NUM_TASKS")  # set by torchrun and by srun
-OPTIMIZER_GROUPS = ("module.frozen_stages", "module.stage_factor")  # settings of parameter groups
+CHILD_SIZES = {"filters": None, "cells": None, "stem": "cifar"}  # defaults of children
+SIZES = (*CHILD_SIZES, "stem_filters", "skip_reduction_input")  # settings of a network's size
 IMAGE_SIZES = ("data.image_size", "data.crop")
 SEARCH_ONLY = ("data.batch_size",)  # data settings of a search that a training does not take
 # Settings that a run folder may pass on to a training. Others, such as Hydra's, could run code.
@@ -42,113 +42,39 @@ RECORDED = re.compile(
 )
 LAUNCHER_PACKAGE = "hydra_plugins.hydra_submitit_launcher"
 INSTALL_LAUNCHER = "pip install hydra-submitit-launcher==1.2.0"
-NOTHING = (None, "", "null")  # values of a setting that was not given
-RANKS = ("LOCAL_RANK", "GROUP_RANK", "NODE_RANK", "SLURM_PROCID")  # 0 in the first process of a run
-PRINTING_FLAGS = ("--cfg", "-c", "--help", "-h", "--hydra-help", "--info", "-i", "--version")
 LAUNCHERS = ("slurm", "submitit_slurm", "submitit_local")
 
 
-def complete_arguments(arguments: list[str]) -> list[str]:
+def complete_arguments(arguments: list[str], script: str | None = None) -> list[str]:
     """Add the arguments that ``resume=RUN``, ``architecture=RUN`` or ``weights=RUN`` implies.
 
     Arguments with ``--config-path`` are returned unchanged: Lightning starts its other processes
     with arguments that are already complete.
 
+    Args:
+        arguments: Arguments of the command.
+        script: The command, ``search.py`` or ``train.py``; None = that of RUN.
+
     Raises:
-        InputError: If RUN of ``resume`` is not a run folder; if a resumed run cannot take an
-            argument; if several processes have no common run folder; if the run folder already
-            holds a run; or if ``hydra/launcher`` cannot work on this machine.
+        InputError: If Hydra cannot read an argument; if RUN of ``resume`` is not a run folder of
+            this command; if a resumed run cannot take an argument; if several processes have no
+            common run folder; or if ``hydra/launcher`` cannot work on this machine.
     """
-    if "--config-path" in arguments:
+    if is_complete(arguments):
         return arguments
+    arguments = normalise_arguments(arguments)
+    check_own_configurations(arguments)
+    arguments = replace_null_groups(arguments)
     check_launcher(get_value(arguments, "hydra/launcher"))
     if get_value(arguments, "resume") not in NOTHING:
-        return add_resume_arguments(arguments)
-    folder = get_value(arguments, "hydra.run.dir")
+        return add_resume_arguments(arguments, script)
     processes = max(int(os.environ.get(name, "1")) for name in PROCESS_COUNTS)
-    if folder is None and processes > 1:
+    if get_value(arguments, "hydra.run.dir") is None and processes > 1:
         raise InputError(
             f"torchrun or srun started {processes} processes; they need one run folder: "
             "hydra.run.dir=RUN"
         )
-    # only the first process checks: the other processes may find the results of the first
-    if folder and is_first_of_run() and RunFolder(folder).has_begun and not is_restarted_job():
-        raise InputError(
-            f"hydra.run.dir={folder} holds a run; continue it with resume={folder}, or choose "
-            "another folder"
-        )
-    _check_sweep_folder(arguments)
     return add_run_arguments(arguments)
-
-
-@contextmanager
-def lock_given_folder(arguments: list[str]) -> Iterator[None]:
-    """Lock the run folder that the arguments name, before Hydra writes a configuration into it.
-
-    Without a name, a run has a new folder. Only the first process of a run locks.
-
-    Raises:
-        InputError: If another command writes into the folder.
-    """
-    names = ("resume", "hydra.sweep.dir" if is_multirun(arguments) else "hydra.run.dir")
-    given = [value for name in names if (value := get_value(arguments, name)) not in NOTHING]
-    only_prints = any(argument.split("=")[0] in PRINTING_FLAGS for argument in arguments)
-    if not given or not is_first_of_run() or only_prints or "--config-path" in arguments:
-        yield
-        return
-    folder = Path(str(given[0]))
-    if get_value(arguments, "resume") not in NOTHING:
-        RunFolder(folder).check_is_run("resume")
-    with lock_folder(folder):
-        yield
-
-
-def _check_sweep_folder(arguments: list[str]) -> None:
-    """Raise InputError if the folder of a multirun holds runs: it would report them as its own."""
-    folder = get_value(arguments, "hydra.sweep.dir") if is_multirun(arguments) else None
-    if folder and Path(folder).is_dir() and is_first_of_run():
-        runs = [path for path in Path(folder).iterdir() if RunFolder(path).has_begun]
-        if runs:
-            raise InputError(
-                f"hydra.sweep.dir={folder} holds runs ({list_some(sorted(p.name for p in runs))}); "
-                "choose another folder"
-            )
-
-
-def add_resume_arguments(arguments: list[str]) -> list[str]:
-    """Replace ``resume=RUN`` by arguments with which Hydra reads the configuration of RUN.
-
-    Raises:
-        InputError: If RUN is not a run folder or names code that is not trusted, or if an argument
-            is a setting without a dot or a setting that the checkpoint holds.
-    """
-    resume_path = str(get_value(arguments, "resume"))
-    RunFolder(resume_path).check_is_run("resume")
-    rest = [argument for argument in arguments if get_name(argument) != "resume"]
-    flags, settings = split_arguments(rest)
-    for argument in settings:
-        name = get_name(argument)
-        if any(part in name for part in (".optimizer.", ".scheduler.", *OPTIMIZER_GROUPS)):
-            raise InputError(
-                f"{argument}: the checkpoint holds this setting, so a resume cannot change it; "
-                "begin a new run"
-            )
-        if "." not in name:
-            raise InputError(
-                f"{argument}: a resume takes only settings with a dot, such as method.samples=300"
-            )
-    run = RunFolder(Path(resume_path).resolve())
-    config = load_configuration(run, arguments=arguments)
-    for name in {"hydra", "defaults"} & set(config):  # Hydra would obey it before any check
-        raise InputError(f"{run.config}: {name} is no setting of a run")
-    return [  # Hydra needs all settings next to one another
-        *flags,
-        *("--config-path", str(run.hydra), "--config-name", run.config.stem),
-        make_argument("hydra.run.dir", run.path),
-        "hydra.output_subdir=null",
-        make_argument("resume", run.path),
-        *settings,
-    ]
 
 
 def add_run_arguments(arguments: list[str]) -> list[str]:
@@ -176,7 +102,7 @@ def add_run_arguments(arguments: list[str]) -> list[str]:
     if run is None:
         return arguments
     config, hydra = load_configuration(run, "data", arguments), run.read_hydra_config()
-    recommended = str(OmegaConf.select(config, "train_with", default="")).split()
+    recommended = _list_recommended(config)
     data = _list_data_arguments(config, hydra)
     for setting in (*recommended, *data):
         _check_recommended(setting, run)
@@ -198,11 +124,29 @@ def add_run_arguments(arguments: list[str]) -> list[str]:
     return _insert_settings(arguments, added)
 
 
+def _list_recommended(config: DictConfig) -> list[str]:
+    """Return the settings with which a search recommends to train its architectures.
+
+    The network has the size of the children that the search trained, unless ``train_with`` asks for
+    another one. ENAS trains no children but its finalists.
+    """
+    given = str(OmegaConf.select(config, "train_with", default="")).split()
+    network = OmegaConf.select(config, "evaluation.network")
+    has_children = not config.get("supernet") or OmegaConf.select(config, "method.finalists")
+    if not isinstance(network, DictConfig) or not has_children:
+        return given
+    sizes = CHILD_SIZES | {name: network[name] for name in SIZES if name in network}
+    names = set(map(get_name, given))
+    added = [
+        f"network.{name}={'null' if value is None else value}" for name, value in sizes.items()
+    ]
+    return [*given, *(one for one in added if get_name(one) not in names)]
+
+
 def _insert_settings(arguments: list[str], settings: list[str]) -> list[str]:
-    """Insert settings before the first setting: Hydra needs all settings next to one another."""
-    places = (i for i, word in enumerate(arguments) if "=" in word and not word.startswith("-"))
-    first = next(places, len(arguments))
-    return [*arguments[:first], *settings, *arguments[first:]]
+    """Insert settings before those of the user, which replace them."""
+    flags, given = split_arguments(arguments)
+    return [*flags, *settings, *given]
 
 
 def _list_operation_arguments(arguments: list[str], runs: list[RunFolder]) -> list[str]:
@@ -285,11 +229,6 @@ def is_first_of_launcher() -> bool:
     """Return whether this is the first process of torchrun or srun on this machine."""
     rank = os.environ.get("LOCAL_RANK", os.environ.get("SLURM_LOCALID", "0"))
     return rank == "0"
-
-
-def is_first_of_run() -> bool:
-    """Return whether this is the first process of the whole run, on all its machines."""
-    return all(os.environ.get(name, "0") == "0" for name in RANKS)
 
 
 def is_restarted_job() -> bool:

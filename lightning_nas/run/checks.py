@@ -1,53 +1,103 @@
 """Checks of a configuration before anything is built from it."""
 
-from typing import Annotated, Any, Literal
+from typing import Any
 
 from hydra import compose
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.hydra_config import HydraConfig
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig, ListConfig, OmegaConf
 from omegaconf.errors import InterpolationKeyError
-from pydantic import Field, TypeAdapter, ValidationError
 
 from lightning_nas.errors import InputError
+from lightning_nas.run.ranges import SETTINGS, SETTINGS_OF_CLASSES, list_ranges
 
-Whole = Annotated[int, Field(ge=1)]
-# name: (type and range, their words). A setting that a command does not have is None.
-SETTINGS: dict[str, tuple[Any, str]] = {
-    "seed": (Annotated[int, Field(ge=0, lt=2**32)], f"a whole number from 0 to {2**32 - 1}"),
-    "threads": (Whole | None, "a whole number of at least 1, or null"),
-    "dry_run": (bool | None, "true or false"),
-    "new_head": (bool | None, "true or false"),
-    "compile": (bool | None, "true or false"),
-    "trainer.max_epochs": (
-        Whole | Literal[-1],
-        "a whole number, at least 1, or -1 for no limit",
-    ),
-    "data.batch_size": (Whole | None, "a whole number of at least 1"),
-    "data.image_size": (Whole | None, "a whole number of at least 1, or null"),
-    "data.num_workers": (Annotated[int, Field(ge=0)] | None, "a whole number of at least 0"),
-    "data.train_on_all": (bool | None, "true or false"),
-    "module.optimizer.lr": (
-        Annotated[float, Field(gt=0, allow_inf_nan=False)] | None,
-        "a number above 0",
-    ),
+PROVIDERS = ("lightning_nas", "torch", "pytorch_lightning")  # packages whose classes have ranges
+ABSENT = object()
+# What Hydra itself reads in a group that it builds a class from
+HYDRA_KEYS = {
+    "_target_": (str, "a class, such as package.module.Class"),
+    "_partial_": (bool, "true or false"),
+    "_recursive_": (bool, "true or false"),
+    "_convert_": (str, "none, partial, object or all"),
+    "_args_": (list, "a list"),
 }
 
 
 def check_settings(cfg: DictConfig) -> None:
-    """Check the settings that all commands share.
+    """Check the settings of a command before anything is built.
 
     Raises:
-        InputError: If a setting of ``SETTINGS`` is of a wrong type or out of its range, or the
-            experiment has no settings for the method.
+        InputError: If a setting is of a wrong type or out of its range (``ranges.py``), if a search
+            would score on images that it trains on, or if the experiment has no settings for the
+            method.
     """
-    for name, (kind, legal) in SETTINGS.items():
-        value = OmegaConf.select(cfg, name)
-        try:
-            TypeAdapter(kind).validate_python(value, strict=True)
-        except ValidationError:
-            raise InputError(f"{name} must be {legal}, got {value}") from None
+    if "method" in cfg and OmegaConf.select(cfg, "data.train_on_all"):
+        raise InputError(
+            "data.train_on_all=true: a search would score its architectures on images that it "
+            "trains on; it is for the final training: train.py"
+        )
     check_experiment(cfg)
+    check_ranges(cfg)
+
+
+def check_ranges(cfg: DictConfig) -> None:
+    """Check the types and ranges of the settings in a configuration.
+
+    Raises:
+        InputError: If a setting is of a wrong type or out of its range.
+    """
+    check_hydra_keys(OmegaConf.to_container(cfg))
+    for table in (SETTINGS, SETTINGS_OF_CLASSES):
+        for name, legal, is_nullable in list_ranges(table):
+            value = _read_value(cfg, name)
+            is_checked = table is SETTINGS or _is_known_class(cfg, name)
+            if value is not ABSENT and is_checked and not legal.accepts(value, is_nullable):
+                null = ", or null" if is_nullable else ""
+                raise InputError(f"{name} must be {legal.words}{null}, got {value}")
+
+
+def check_hydra_keys(content: Any, prefix: str = "") -> None:
+    """Check the types of what Hydra reads before it builds a class.
+
+    Args:
+        content: Settings as plain data, references not resolved.
+        prefix: Name of the group of the settings, with a dot at its end.
+
+    Raises:
+        InputError: If a ``_target_`` is not text, for example.
+    """
+    if isinstance(content, list):
+        for number, value in enumerate(content):
+            check_hydra_keys(value, f"{prefix}{number}.")
+    if not isinstance(content, dict):
+        return
+    for name, value in content.items():
+        kind, words = HYDRA_KEYS.get(name, (object, ""))
+        is_reference = isinstance(value, str) and "${" in value
+        if not is_reference and not isinstance(value, kind):
+            raise InputError(f"{prefix}{name} must be {words}, got {value!r}")
+        check_hydra_keys(value, f"{prefix}{name}.")
+
+
+def _read_value(cfg: DictConfig, name: str) -> Any:
+    """Return a setting as plain data; ``ABSENT`` if it is not there or has no value yet."""
+    group_name, _, last = name.rpartition(".")
+    group = OmegaConf.select(cfg, group_name) if group_name else cfg
+    if not isinstance(group, DictConfig) or last not in group or OmegaConf.is_missing(group, last):
+        return ABSENT
+    try:
+        value = group[last]
+    except InterpolationKeyError:  # a class that does not use the setting ignores it
+        return ABSENT
+    if isinstance(value, DictConfig):
+        return {}  # its settings have ranges of their own
+    return OmegaConf.to_container(value) if isinstance(value, ListConfig) else value
+
+
+def _is_known_class(cfg: DictConfig, name: str) -> bool:
+    """Return whether a setting belongs to a class of this project or its libraries."""
+    target = OmegaConf.select(cfg, f"{name.rpartition('.')[0]}._target_", default=None)
+    return target is None or str(target).split(".")[0] in PROVIDERS
 
 
 def check_experiment(cfg: DictConfig) -> None:

@@ -1,21 +1,28 @@
 """What ``search.py`` and ``train.py`` share: errors in one line, exit codes. No torch here."""
 
+import logging
 import os
 import re
 import signal
 import sys
+import traceback
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-from hydra.errors import HydraException, InstantiationException
-from omegaconf.errors import OmegaConfBaseException
+from hydra.core.hydra_config import HydraConfig
+from hydra.types import RunMode
+from omegaconf import OmegaConf
 
-from lightning_nas.errors import as_user_error
-from lightning_nas.run.arguments import complete_arguments, is_first_of_launcher, lock_given_folder
+from lightning_nas.errors import InputError, as_user_error
+from lightning_nas.run.arguments import complete_arguments, is_first_of_launcher
+from lightning_nas.run.folders import command_locks, job_locks, lock_resumed
+from lightning_nas.run.overrides import is_complete, normalise_arguments
+from lightning_nas.run.suggestions import explain_unknown_name
 
 INPUT_ERROR_STATUS = 2
-CONFIGURATION_ERRORS = (HydraException, OmegaConfBaseException)
+LONGEST_MESSAGE = 1500  # characters
+failed_jobs: list[str] = []  # of the several runs of this process
 
 
 def run_command(main: Callable[[], None]) -> None:
@@ -31,11 +38,16 @@ def run_command(main: Callable[[], None]) -> None:
     warnings.filterwarnings("ignore", ".*configure_optimizers. returned .None")  # random search
     warnings.filterwarnings("ignore", ".*smaller than the logging interval")  # small data
     warnings.filterwarnings("ignore", "Checkpoint directory .* exists and is not empty")  # resume
+    logging.raiseExceptions = False  # a log file on a full disk must not print a traceback
     os.environ.setdefault("HYDRA_FULL_ERROR", "1")  # without it Hydra prints the error itself
     try:
-        with print_user_errors(), lock_given_folder(sys.argv[1:]):
-            sys.argv[1:] = complete_arguments(sys.argv[1:])
-            main()
+        with print_user_errors(), command_locks, job_locks:
+            if not is_complete(sys.argv):
+                sys.argv[1:] = normalise_arguments(sys.argv[1:])
+            lock_resumed(sys.argv[1:])
+            sys.argv[1:] = complete_arguments(sys.argv[1:], sys.argv[0])
+            with list_failed_jobs():
+                main()
     except KeyboardInterrupt:  # before there was anything to save
         sys.exit(128 + signal.SIGINT)
     except BaseException as error:
@@ -56,30 +68,68 @@ def print_user_errors() -> Iterator[None]:
     """Print a user's error as one line and exit with status 2; let other errors pass.
 
     Commands use it inside ``hydra.main`` too, because Hydra prints a line before an error that
-    passes through it.
+    passes through it. An error of one of several runs passes nevertheless: Hydra goes on with the
+    next run, and raises the error at the end.
     """
     try:
         yield
     except Exception as error:
-        user_error = as_user_error(error)
-        if isinstance(error, CONFIGURATION_ERRORS) and not isinstance(
-            error, InstantiationException
-        ):
-            user_error = user_error or error
+        user_error = find_user_error(error)
+        if is_one_of_several():
+            failed_jobs.append(f"#{HydraConfig.get().job.num}")
+            if user_error is not None:
+                print_error(user_error, f"run {failed_jobs[-1]}: ")
+            else:
+                traceback.print_exc()
+            raise
         if user_error is None:
             raise
-        exit_with_error(user_error)
+        print_error(user_error)
+        sys.exit(INPUT_ERROR_STATUS)
 
 
-def exit_with_error(error: BaseException) -> None:
-    """Print an error as one line, on the first process only, and exit with status 2.
+@contextmanager
+def list_failed_jobs() -> Iterator[None]:
+    """List the failed ones of several runs, of which Hydra raises only the first error.
+
+    Raises:
+        InputError: If runs have failed, and the first one by an error of the user.
+    """
+    try:
+        yield
+    except Exception as error:
+        if not failed_jobs or find_user_error(error) is None:
+            raise
+        raise InputError(
+            f"{len(failed_jobs)} of the runs failed: {', '.join(failed_jobs)}; their errors stand "
+            "above, and all others are complete"
+        ) from None
+
+
+def is_one_of_several() -> bool:
+    """Return whether this code runs inside one of the runs of ``-m``."""
+    return (
+        HydraConfig.initialized()
+        and HydraConfig.get().mode == RunMode.MULTIRUN
+        and not OmegaConf.is_missing(HydraConfig.get().job, "num")
+    )
+
+
+def find_user_error(error: Exception) -> BaseException | None:
+    """Return the error to print if an exception is the user's; None if it is a defect."""
+    message = explain_unknown_name(error)
+    return InputError(message) if message else as_user_error(error)
+
+
+def print_error(error: BaseException, prefix: str = "") -> None:
+    """Print an error as one line, on the first process only.
 
     Hydra's lists of search paths are left out.
     """
     if is_first_of_launcher():
         text = re.split("(?:Config s|S)earch path:", str(error))[0]
         text = text.removeprefix("In 'search': ").removeprefix("In 'train': ")
-        text = text.replace("\n\nAvailable options", "; available options")
-        text = re.sub(r"To append to your config use \S+", "All settings: --cfg job", text)
-        print(f"error: {' '.join(text.split())}", file=sys.stderr)
-    sys.exit(INPUT_ERROR_STATUS)
+        text = " ".join(text.split())
+        if len(text) > LONGEST_MESSAGE:  # such as a path of thousands of characters
+            text = f"{text[: LONGEST_MESSAGE // 2]} ... {text[-LONGEST_MESSAGE // 2 :]}"
+        print(f"error: {prefix}{text}", file=sys.stderr)

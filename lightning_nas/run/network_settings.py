@@ -4,15 +4,20 @@ Given weights supply what the settings leave open: the architecture, the size of
 data, the normalisation of pixels. Reading and loading of weights is in ``lightning_nas/weights``.
 """
 
+from pathlib import Path
 from typing import Any
 
 from hydra.core.hydra_config import HydraConfig
+from hydra.utils import get_class
 from omegaconf import DictConfig, OmegaConf
 
 from lightning_nas.architecture import Architecture
 from lightning_nas.data.base import ImageData
+from lightning_nas.data.image_folder import ImageFolder
 from lightning_nas.errors import InputError, list_some
+from lightning_nas.files import read_csv
 from lightning_nas.published import load_architecture
+from lightning_nas.run.overrides import parse_settings
 from lightning_nas.run.recorded import load_configuration
 from lightning_nas.storage.run_folder import RunFolder
 from lightning_nas.weights.blueprint import Blueprint
@@ -101,6 +106,24 @@ def _read_weights_settings(weights: Weights, source: str) -> dict[str, Any]:
     return {"filters": supernet.get("filters"), "cells": supernet.get("cells"), "stem": "cifar"}
 
 
+def find_searched_size(architecture: str | None) -> int | None:
+    """Return the number of parameters that an architecture had in its search, if it is recorded.
+
+    Args:
+        architecture: The setting: ``RUN``, ``RUN/architecture.json``, ``RUN/top/2.json`` or
+            ``RUN/pareto/1.json``; None, or the name of a published architecture, has no search.
+    """
+    run = RunFolder.find(architecture)
+    if run is None or architecture is None:
+        return None
+    path = Path(architecture)
+    table = run.pareto if path.parent.name == run.pareto.stem else run.top
+    rows = read_csv(table) if table.exists() else []
+    file = f"{table.stem}/{path.name if path.parent.name == table.stem else '1.json'}"
+    found = [row.get("parameters", "") for row in rows if row.get("architecture") == file]
+    return int(found[0]) if found and found[0].isdigit() else None
+
+
 # ---- data that fit given weights -----------------------------------------------------------------
 
 
@@ -116,15 +139,36 @@ def choose_data_of_weights(cfg: DictConfig, blueprint: Blueprint) -> str | None:
     arguments = HydraConfig.get().overrides.task
     run = RunFolder.find(str(cfg.weights))
     if run is not None and not any(argument.startswith("data=") for argument in arguments):
-        cfg.data = load_configuration(run, "data").data
+        data = load_configuration(run, "data").get("data")
+        if not isinstance(data, DictConfig):
+            raise InputError(f"{run.config}: it names no data; add data=NAME")
+        cfg.data = data
         dotted = [argument for argument in arguments if argument.startswith("data.")]
-        cfg.data = OmegaConf.merge(cfg.data, OmegaConf.from_dotlist(dotted).get("data", {}))
+        for setting, value in parse_settings(dotted).items():
+            OmegaConf.update(cfg, setting, value, force_add=True)
         name = run.read_choices().get("data")
     if "image_size" in cfg.data:
         cfg.data.image_size = blueprint.image_size
     if "crop" in cfg.data:
         cfg.data.crop = blueprint.crop
     return name
+
+
+def choose_test_settings(cfg: DictConfig, blueprint: Blueprint) -> dict[str, Any]:
+    """Return the settings of an image folder for a test of given weights; empty for other data.
+
+    A folder without splits is tested as a whole, unless the weights' run was trained on it: then
+    the images that this training held out are tested. Grey images are tested as RGB if the weights
+    need RGB.
+    """
+    if get_class(cfg.data._target_) is not ImageFolder:
+        return {}
+    run = RunFolder.find(str(cfg.weights))
+    data = load_configuration(run, "data").get("data") if run is not None else None
+    root = data.get("root") if data else None
+    is_held_out = root is not None and Path(root).resolve() == Path(cfg.data.root).resolve()
+    channels = {"channels": 3} if blueprint.channels == 3 else {}
+    return {"test_only": not is_held_out, **channels}
 
 
 def use_weights_normalisation(cfg: DictConfig, weights: Weights, data: ImageData) -> None:

@@ -8,25 +8,21 @@ from pathlib import Path
 from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
 
+from lightning_nas.callbacks.derive import DeriveArchitecture
 from lightning_nas.callbacks.interrupt import interruptible
 from lightning_nas.callbacks.saving import explain_checkpoint
+from lightning_nas.data.describe import summarise_data
 from lightning_nas.errors import InputError
 from lightning_nas.report.record import read_run
 from lightning_nas.report.table import format_best
 from lightning_nas.report.verdict import describe_verdict
 from lightning_nas.run.build import build_search
+from lightning_nas.run.parts import build_data, build_trainer, find_checkpoint, log_configuration
 from lightning_nas.run.recorded import find_trusted_names
-from lightning_nas.run.session import (
-    build_data,
-    build_trainer,
-    find_checkpoint,
-    log_configuration,
-    run_session,
-    write_report_safely,
-)
+from lightning_nas.run.session import run_session, write_report_safely
 from lightning_nas.search.base import Search
 from lightning_nas.search.result import SearchResult
-from lightning_nas.storage.run_folder import RunFolder, display_path
+from lightning_nas.storage.run_folder import RunFolder, display_path, shell_path
 
 log = logging.getLogger(__name__)
 
@@ -42,11 +38,14 @@ def search(cfg: DictConfig, judge: Callable[[Path], None] | None = None) -> None
     with run_session(cfg, write_report_safely) as session:
         folder = session.folder.path
         data = build_data(cfg) if cfg.get("data") else None  # a table needs no images
+        session.add_facts(**summarise_data(data) if data else {})
         module = build_search(cfg.method, data)
         if cfg.dry_run:
             print(format_dry_run(module, cfg))
             return
         trainer = build_trainer(cfg, session)
+        if not any(isinstance(call, DeriveArchitecture) for call in trainer.callbacks):  # type: ignore[attr-defined]
+            raise InputError("callbacks.derive is missing: it chooses the architecture at the end")
         # before Lightning starts one process for each device
         module.check_devices(trainer.num_devices * trainer.num_nodes)
         log_configuration(trainer, cfg)
@@ -56,7 +55,7 @@ def search(cfg: DictConfig, judge: Callable[[Path], None] | None = None) -> None
                 trainer.fit(module, ckpt_path=checkpoint, weights_only=True)
         finally:
             module.teardown("fit")  # Lightning tears down only after a fit that succeeds
-        assert module.result is not None, "callbacks.derive is missing"
+        assert module.result is not None
         session.add_facts(
             architectures=module.scored,
             **module.result.summary(),
@@ -97,5 +96,5 @@ def print_result(folder: Path, result: SearchResult) -> None:
     print(
         f"\n{result}\n\n{format_best(result.top)}\n"
         f"\nrun folder    {run}\npicture       {run.picture}"
-        f"{report_line}\ntrain it      python train.py architecture={run}"
+        f"{report_line}\ntrain it      python train.py architecture={shell_path(folder)}"
     )

@@ -1,9 +1,10 @@
-"""The parts that all commands share: the session of a run folder, the data and the Trainer.
+"""The session of a command in its run folder: settings, seeds, status, summary, report.
 
 The commands are in ``search.py`` and ``train.py``.
 """
 
 import logging
+import os
 import shutil
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -14,13 +15,10 @@ from typing import Any
 import pytorch_lightning as pl
 import torch
 from hydra.core.hydra_config import HydraConfig
-from hydra.utils import instantiate
-from omegaconf import DictConfig, OmegaConf
-from pytorch_lightning.callbacks import LambdaCallback, ProgressBar
+from omegaconf import DictConfig
 
 from lightning_nas.callbacks.interrupt import Interrupted
-from lightning_nas.callbacks.saving import AtomicCheckpointIO
-from lightning_nas.data.base import ImageData
+from lightning_nas.data.decode import UnreadableImageError
 from lightning_nas.errors import InputError, as_user_error, log_and_continue
 from lightning_nas.files import remove_parts
 from lightning_nas.layers.operations import register_operations
@@ -29,10 +27,10 @@ from lightning_nas.report.record import NoTrialsError
 from lightning_nas.run.arguments import is_restarted_job
 from lightning_nas.run.checks import check_settings
 from lightning_nas.run.recorded import find_trusted_names
-from lightning_nas.storage.run_folder import COMPLETE, INTERRUPTED, RunFolder, display_path
+from lightning_nas.run.resume import list_resume_settings
+from lightning_nas.storage.run_folder import COMPLETE, INTERRUPTED, RunFolder, shell_path
 
 log = logging.getLogger(__name__)
-HALF_PRECISION = ("bf16-mixed", "16-mixed", "bf16-true", "16-true")
 
 
 # ---- the session of a run folder -----------------------------------------------------------------
@@ -122,7 +120,12 @@ class RunSession:
         """
         self.has_failed = True
         if isinstance(error, Interrupted):
-            error.run = str(display_path(self.folder.path))
+            error.run = shell_path(self.folder.path)
+        elif isinstance(error, UnreadableImageError) and self.has_begun:
+            error.hint += f"; to continue: resume={shell_path(self.folder.path)}"
+        elif isinstance(error, InputError) and self.folder.has_begun:
+            resume = f"resume={shell_path(self.folder.path)}"
+            error.args = (str(error).replace("resume=RUN", resume),)
         if not self.cfg.resume:
             self.removes_empty_folder = as_user_error(error) is not None
         elif not self.has_begun:
@@ -152,7 +155,7 @@ class RunSession:
         report = write_report if is_kept and is_first_process() else None
         if report and self.status == COMPLETE:
             report(self.folder.path)
-        if "wandb" in self.cfg.logger:
+        if "wandb" in (self.cfg.get("logger") or ()):
             from lightning_nas.callbacks.wandb_upload import finish_record  # the import takes 0.5 s
 
             finish_record(self.folder.path if is_kept else None)
@@ -176,6 +179,8 @@ def run_session(
     Raises:
         InputError: If a setting is not legal.
     """
+    if HydraConfig.get().job.chdir:  # relative paths of settings are those of the user's folder
+        os.chdir(HydraConfig.get().runtime.cwd)
     session = RunSession(cfg)
     try:
         check_settings(cfg)
@@ -206,7 +211,7 @@ def is_first_process() -> bool:
 
 def write_report_safely(folder: Path) -> None:
     """Write the report of a search. Log errors: a failed report must not fail the search."""
-    command = f"python -m lightning_nas.report {display_path(folder)}"
+    command = f"python -m lightning_nas.report {shell_path(folder)}"
     with log_and_continue(
         f"the report failed, all results are saved; to write the report: {command}"
     ):
@@ -218,74 +223,3 @@ def write_report_safely(folder: Path) -> None:
             log.warning("no report: %s; to write it: %s", error, command)
         except KeyboardInterrupt:
             log.warning("no report; to write the report: %s", command)
-
-
-# ---- parts of a run ------------------------------------------------------------------------------
-
-
-def build_data(cfg: DictConfig) -> ImageData:
-    """Read the data and return it.
-
-    If ``cfg`` has a supernet, write the number of classes, the channels and the image size into
-    ``cfg.supernet``.
-    """
-    data: ImageData = instantiate(cfg.data)
-    data.prepare_data()
-    data.setup()
-    if cfg.get("supernet"):
-        cfg.supernet.num_classes = data.num_classes
-        cfg.supernet.channels = data.channels
-        cfg.supernet.image_size = data.image_size
-    return data
-
-
-def build_trainer(cfg: DictConfig, session: RunSession) -> pl.Trainer:
-    """Return Lightning's Trainer with the callbacks and loggers of the configuration.
-
-    The session begins after the first step, or at the end of a fit without steps.
-    """
-    begin = LambdaCallback(
-        on_train_batch_end=lambda *_: session.begin(), on_fit_end=lambda *_: session.begin()
-    )
-    loggers = [logger for logger in instantiate(cfg.logger).values() if logger is not None]
-    callbacks = [call for call in instantiate(cfg.callbacks).values() if call is not None]
-    trainer: pl.Trainer = instantiate(
-        cfg.trainer,
-        logger=loggers,
-        callbacks=[begin, *callbacks],
-        plugins=[AtomicCheckpointIO()],
-        enable_progress_bar=any(isinstance(call, ProgressBar) for call in callbacks),
-    )
-    if trainer.strategy.root_device.type == "cpu" and trainer.precision in HALF_PRECISION:
-        log.warning(
-            "trainer.precision=%s is slow on a CPU; use trainer.precision=32-true",
-            trainer.precision,
-        )
-    return trainer
-
-
-def log_configuration(trainer: pl.Trainer, cfg: DictConfig) -> None:
-    """Log the whole configuration, with all references resolved, to all loggers."""
-    settings: Any = OmegaConf.to_container(cfg, resolve=True)
-    for logger in trainer.loggers:
-        logger.log_hyperparams(settings)
-
-
-def find_checkpoint(cfg: DictConfig) -> str | None:
-    """Return the checkpoint of a resumed run; None if there is no checkpoint yet."""
-    if not cfg.resume:
-        return None
-    run = RunFolder(cfg.resume)
-    if run.last_checkpoint.exists():
-        return str(run.last_checkpoint)
-    kept = "; all evaluated architectures are kept" if run.journal.exists() else ""
-    log.warning(
-        "%s: no checkpoint yet; the run starts at the first epoch%s", display_path(run.path), kept
-    )
-    return None
-
-
-def list_resume_settings() -> list[str]:
-    """Return the arguments of the current resume, for the report."""
-    arguments = [argument.lstrip("+") for argument in HydraConfig.get().overrides.task]
-    return [one for one in arguments if not one.startswith(("resume=", "~"))]

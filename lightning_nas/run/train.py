@@ -1,10 +1,8 @@
 """The command ``train.py``: train, test, predict or export one architecture in a run folder."""
 
-import csv
-import io
 import logging
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -13,16 +11,17 @@ from hydra.utils import instantiate
 from omegaconf import DictConfig
 from pytorch_lightning import Trainer
 from pytorch_lightning.utilities import rank_zero_only
-from torch import Tensor, nn
+from torch import nn
 
 from lightning_nas.callbacks.interrupt import interruptible
-from lightning_nas.callbacks.saving import explain_checkpoint
+from lightning_nas.callbacks.saving import choose_checkpoint, explain_checkpoint
 from lightning_nas.data.base import ImageData
+from lightning_nas.data.describe import describe_left_out, describe_shape, summarise_data
+from lightning_nas.data.folders import UNREADABLE
 from lightning_nas.data.unlabelled import UnlabelledImages
 from lightning_nas.errors import InputError
 from lightning_nas.evaluation.complexity import measure
 from lightning_nas.export.formats import FORMATS, check_formats, export
-from lightning_nas.files import replace_text
 from lightning_nas.modules.child import ChildModule
 from lightning_nas.report.draw import write_with_pictures
 from lightning_nas.run.network_settings import (
@@ -31,17 +30,14 @@ from lightning_nas.run.network_settings import (
     check_image_shape,
     choose_architecture,
     choose_data_of_weights,
+    choose_test_settings,
+    find_searched_size,
     make_blueprint,
     use_weights_normalisation,
 )
-from lightning_nas.run.session import (
-    RunSession,
-    build_data,
-    build_trainer,
-    find_checkpoint,
-    log_configuration,
-    run_session,
-)
+from lightning_nas.run.parts import build_data, build_trainer, find_checkpoint, log_configuration
+from lightning_nas.run.predictions import write_predictions
+from lightning_nas.run.session import RunSession, run_session
 from lightning_nas.storage.run_folder import RunFolder, display_path
 from lightning_nas.weights.blueprint import Blueprint
 from lightning_nas.weights.load import Weights, load_weights, read_weights
@@ -77,6 +73,7 @@ def fit(cfg: DictConfig, session: RunSession) -> dict[str, Any]:
     weights = _read_initial_weights(cfg, checkpoint)
     architecture = choose_architecture(cfg, weights)
     data = build_data(cfg)
+    session.add_facts(**summarise_data(data))
     if weights is not None:
         use_weights_normalisation(cfg, weights, data)
     blueprint = make_blueprint(cfg, architecture, data, weights)
@@ -89,7 +86,9 @@ def fit(cfg: DictConfig, session: RunSession) -> dict[str, Any]:
     source = cfg.architecture or cfg.weights or DEFAULT_ARCHITECTURE
     size = _describe_network(blueprint, network, source)
     session.add_facts(**size)  # so that the summary of an interrupted training has the size
-    log.info("training %s, %s parameters", source, f"{size['parameters']:,}")
+    searched = find_searched_size(cfg.architecture)
+    other = f"; in the search: {searched:,}" if searched not in (None, size["parameters"]) else ""
+    log.info("training %s, %s parameters%s", source, f"{size['parameters']:,}", other)
     module = _build_module(cfg, network, blueprint)
     trainer = build_trainer(cfg, session)
     log_configuration(trainer, cfg)
@@ -115,8 +114,7 @@ def _fit_and_test(
     with interruptible(trainer), explain_checkpoint(checkpoint):
         trainer.fit(module, datamodule=data, ckpt_path=checkpoint, weights_only=True)
     seconds = time.monotonic() - start
-    best = trainer.checkpoint_callback.best_model_path or None  # type: ignore[union-attr]
-    chosen = str(folder.last_checkpoint) if data.train_on_all else best
+    chosen = choose_checkpoint(trainer, folder.last_checkpoint, is_last=data.train_on_all)
     (result,) = trainer.test(
         module, datamodule=data, ckpt_path=chosen, verbose=False, weights_only=True
     )
@@ -136,7 +134,8 @@ def test(cfg: DictConfig, session: RunSession) -> dict[str, Any]:
     """Test trained weights on the data set of the training or another one; return the facts."""
     weights, blueprint, network = _read_trained(cfg)
     data_name = choose_data_of_weights(cfg, blueprint) or session.find_choice("data")
-    data = build_data(cfg)
+    data = build_data(cfg, **choose_test_settings(cfg, blueprint))
+    session.add_facts(**summarise_data(data))
     check_image_shape(blueprint, data)
     check_classes(weights, data)
     data.pixel_mean, data.pixel_std = blueprint.mean, blueprint.std
@@ -167,35 +166,25 @@ def predict(cfg: DictConfig, session: RunSession) -> dict[str, Any]:
         num_workers=cfg.data.get("num_workers", 0),
         device=trainer.strategy.root_device,
     )
+    print_images(images, describe_shape(blueprint.image_size, blueprint.channels))
     module = _build_module(cfg, network, blueprint)
     path = session.folder.predictions
     batches: Any = trainer.predict(module, dataloaders=images)
-    write_predictions(path, batches, blueprint.classes)
+    write_predictions(path, batches, blueprint.classes, images.errors)
     return {
+        "images": len(images.paths),
+        "left_out": dict(+images.left_out),
         **_describe_network(blueprint, network, cfg.weights),
         "data": str(cfg.images),
         "predictions": str(path),
     }
 
 
-def write_predictions(
-    path: Path, batches: Iterable[tuple[Sequence[Path], Tensor]], classes: Sequence[str]
-) -> None:
-    """Write a CSV file with one line per image: ``file``, ``class`` and ``probability``.
-
-    Args:
-        path: File to write.
-        batches: Pairs of image files and their class probabilities, shape ``(B, K)``.
-        classes: Names of the K classes; if empty, the column ``class`` has class numbers.
-    """
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(["file", "class", "probability"])
-    for files, probabilities_BK in batches:
-        best, numbers = probabilities_BK.max(dim=1)
-        for file, probability, number in zip(files, best.tolist(), numbers.tolist(), strict=True):
-            writer.writerow([file, classes[number] if classes else number, f"{probability:.4f}"])
-    replace_text(path, text.getvalue())
+@rank_zero_only
+def print_images(images: UnlabelledImages, shape: str) -> None:
+    """Print the number of images to predict, their shape, and what was left out."""
+    number, left_out = len(images.paths), describe_left_out(images.left_out)
+    print(f"data: {number:,} images, {shape}{left_out}", flush=True)
 
 
 def export_weights(cfg: DictConfig, session: RunSession) -> dict[str, Any]:
@@ -282,6 +271,10 @@ def print_facts(folder: RunFolder, facts: dict[str, Any]) -> None:
         }
     if "epochs" in facts:
         lines["epochs"] = str(facts["epochs"])
+    if unreadable := facts.get("left_out", {}).get(UNREADABLE):
+        lines["unreadable"] = f"{unreadable:,} image" + "s" * (unreadable > 1)
+        if "predictions" in facts:
+            lines["unreadable"] += ", listed with their errors in the predictions"
     if "images_per_second" in facts:
         lines["speed"] = f"{facts['images_per_second']:,.0f} images a second, validation included"
     files = {**facts.get("exported", {}), "predictions": facts.get("predictions")}

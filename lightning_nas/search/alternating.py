@@ -21,10 +21,13 @@ class EpochSettings:
     Args:
         controller_steps: Number of controller steps, at least 0.
         controller_batch: Validation images for each sampled architecture; None = the batch size of
-            the data.
+            the data. The final ranking uses batches of at least this size.
         random_steps: Number of steps of the random arm, at least 0; None = a tenth of
             ``controller_steps``. There are none if the controller does not learn.
         calibration_images: Training images for recalibrated batch norm statistics.
+        seed: Seed of the random arm, of the trainings of finalists and, on several devices, of the
+            sampled architectures. None, for runs whose configuration lacks it: the seed of the
+            data, and the number of its trial for a finalist.
 
     Raises:
         InputError: If a number of steps is negative.
@@ -34,6 +37,7 @@ class EpochSettings:
     controller_batch: int | None = None
     random_steps: int | None = 0
     calibration_images: int = 512
+    seed: int | None = None
 
     def __post_init__(self) -> None:
         if min(self.controller_steps, self.random_steps or 0) < 0:

@@ -10,10 +10,12 @@ from functools import cached_property
 from pathlib import Path
 
 import pytorch_lightning as pl
+import torch
 from pytorch_lightning import LightningModule
 
 from lightning_nas.architecture import Architecture
 from lightning_nas.data.base import ImageData
+from lightning_nas.data.seeding import make_generator
 from lightning_nas.evaluation.budget import NO_BUDGET
 from lightning_nas.evaluation.executors import Evaluator, Executor
 from lightning_nas.search.finalists import Finalists, Progress, evaluate_finalists
@@ -37,6 +39,7 @@ class Search(LightningModule, ABC):
     Attributes:
         result: Result of the search; None before the end of the search.
         journal: Open journal; None before the fit.
+        seed: Seed of the evaluations of trials; None = the number of a trial is its seed.
         scored: Number of trials in the journal; ``TrialSearch`` sets it at the end.
         poll: Function to call while the search waits; it may raise an exception to stop the search.
         watch: Function that ``TrialSearch`` calls with each trial that ends.
@@ -66,6 +69,7 @@ class Search(LightningModule, ABC):
         self.result: SearchResult | None = None
         self.journal: Journal | None = None
         self.scored = 0
+        self.seed: int | None = None
         self.poll: Callable[[], None] = lambda: None
         self.watch: Callable[[Trial], None] = lambda trial: None
         self.new_trials: list[Trial] = []
@@ -133,7 +137,10 @@ class Search(LightningModule, ABC):
 
     def choose_seed(self, number: int) -> int:
         """Return the seed of a trial's evaluation."""
-        return number
+        if self.seed is None:
+            return number
+        generator = make_generator("evaluation", self.seed, number)
+        return int(torch.randint(2**31, (), generator=generator))
 
     def train_finalists(self, best: Sequence[Trial], progress: Progress) -> list[Trial]:
         """Evaluate the best trials again, with longer trainings, as finalists.

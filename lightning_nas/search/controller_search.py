@@ -12,7 +12,10 @@ from lightning_nas.modules.controller import ControllerModule, Metrics
 from lightning_nas.modules.manual import take_step
 from lightning_nas.search.sampling import Sample, first_sample
 from lightning_nas.search.trial_search import TrialSearch
+from lightning_nas.spaces.base import Space
 from lightning_nas.storage.trial import Trial
+
+AT_ONCE = 25  # redraws that a controller computes in one pass
 
 
 class ControllerSearch(TrialSearch):
@@ -34,6 +37,29 @@ class ControllerSearch(TrialSearch):
     def sample(self, number: int) -> Sample:
         """Return an architecture that the controller samples for a trial."""
         return first_sample(self.controller.sample_from(self.space_at(number)))
+
+    def sample_new(self, number: int) -> Sample:
+        """Return a sample that is new, or the last redraw if none is new. Remember the sample.
+
+        A controller that has converged needs many redraws. The controller computes several of them
+        in one pass; the result is the same as of redraws one by one.
+        """
+        sample = self.sample(number)
+        if self.sampling.redraws and sample[0] in self.seen:
+            sample = self._redraw(self.space_at(number))
+        self.seen.add(sample[0])
+        return sample
+
+    def _redraw(self, space: Space) -> Sample:
+        controller, redraws = self.controller.controller, self.sampling.redraws
+        for first in range(0, redraws, AT_ONCE):
+            rollout = controller.sample_in_turn(min(AT_ONCE, redraws - first), space)
+            samples = [tuple(tokens) for tokens in rollout.tokens_NT.tolist()]
+            tokens = next((one for one in samples if one not in self.seen), samples[-1])
+            if tokens not in self.seen:
+                break
+        scored = self.controller.score([tokens], [space])  # its last digits depend on the batch
+        return first_sample(scored)
 
     def credit(self, reward_N: Tensor) -> Tensor:
         """Return the credit ``(N,)`` that ``loss`` takes for rewards; called once for a batch."""

@@ -73,7 +73,7 @@ class GrowingSpace:
         """Return the space that tokens were sampled from; their number determines the depth.
 
         Raises:
-            InputError: If no space of the search has so many tokens.
+            InputError: If no space of the search has so many tokens, or a token is out of range.
         """
         if len(tokens) not in self._spaces:
             for number in range(0, self.samples, self.growth.every or self.samples):
@@ -84,4 +84,9 @@ class GrowingSpace:
                 f"search has so many (method.grow_every={self.growth.every}): give the run the "
                 "settings that it began with"
             )
-        return self._spaces[len(tokens)]
+        space = self._spaces[len(tokens)]
+        try:
+            space.validate(tokens)
+        except InputError as error:  # of a damaged journal
+            raise InputError(f"the journal has an architecture of another space: {error}") from None
+        return space

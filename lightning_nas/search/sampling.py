@@ -21,6 +21,8 @@ class Sampling:
         samples: Number of architectures, the random arm included, at least 1.
         batch: Trials for one update of the method, at least 1.
         random_share: Share of the random arm, in [0, 1). The method never learns from it.
+        stratify: Whether the first n trials, for every n, have exactly ``round(n * random_share)``
+            of the random arm; false = the arm of each trial is chosen by chance.
         budget: Budget that weighs the rewards.
         repeat: Whether to evaluate an architecture again that was evaluated before.
         redraws: Maximum number of redraws when an architecture was already sampled, at least 0.
@@ -34,6 +36,7 @@ class Sampling:
     samples: int
     batch: int = 20
     random_share: float = 0.0
+    stratify: bool = False  # the default continues runs whose configuration lacks this setting
     budget: Budget = NO_BUDGET
     repeat: bool = False
     redraws: int = 0
@@ -48,20 +51,26 @@ class Sampling:
         if not 0 <= self.random_share < 1:
             raise InputError(f"method.control must be in [0, 1), got {self.random_share}")
 
-    def choose_arm(self, number: int) -> tuple[str, int]:
+    def choose_arm(self, number: int, place: int | None = None) -> tuple[str, int]:
         """Return the arm of a trial and the seed of its sample.
 
-        Each trial has its own random numbers, so a resumed search samples what it would have
-        sampled without the interruption.
+        Both depend on the numbers alone. A resumed search therefore samples what it would have
+        sampled without the interruption, and a search that is extended keeps its share.
+
+        Args:
+            number: Number of the trial in the journal.
+            place: Number of the trial if finalists are not counted; None = ``number``.
         """
         generator = make_generator("proposal", self.seed, number)
-        is_random = torch.rand((), generator=generator) < self.random_share
+        is_random = bool(torch.rand((), generator=generator) < self.random_share)
+        if self.stratify:
+            place = number if place is None else place
+            is_random = self.count_random(place + 1) > self.count_random(place)
         return RANDOM if is_random else POLICY, int(torch.randint(2**62, (), generator=generator))
 
-    def choose_evaluation_seed(self, number: int) -> int:
-        """Return the seed of a trial's evaluation."""
-        generator = make_generator("evaluation", self.seed, number)
-        return int(torch.randint(2**31, (), generator=generator))
+    def count_random(self, trials: int) -> int:
+        """Return how many of the first ``trials`` belong to a stratified random arm."""
+        return round(trials * self.random_share)
 
 
 def first_sample(rollout: Rollout) -> Sample:

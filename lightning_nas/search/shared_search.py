@@ -73,7 +73,9 @@ class SharedSearch(Search):
         self.controller_batch = epoch.controller_batch or data.batch_size
         self.random_steps = count_random_steps(self.controller_steps, epoch.random_steps)
         self.calibration_images = epoch.calibration_images
-        self.random_arm = RandomArm(controller.space, controller.samples, data.seed)
+        self.seed = epoch.seed
+        self.sampling_seed = data.seed if epoch.seed is None else epoch.seed
+        self.random_arm = RandomArm(controller.space, controller.samples, self.sampling_seed)
         self.phase_samples = {
             "control": PhaseSamples(RANDOM, updates=0),
             "controller": PhaseSamples(),
@@ -90,17 +92,16 @@ class SharedSearch(Search):
 
     def train_dataloader(self) -> Alternating:
         """Return the phases of an epoch as one loader."""
-        images = self.controller.samples * self.controller_batch
         return Alternating(
             self.data.train_dataloader(),
-            self.data.controller_dataloader(images),
+            self.data.controller_dataloader(self.controller.samples * self.controller_batch),
             self.controller_steps,
             self.random_steps,
         )
 
     def val_dataloader(self) -> Any:
-        """Return the validation split."""
-        return self.data.val_dataloader()
+        """Return the validation split in batches of at least the size that rewards use."""
+        return self.data.val_dataloader(self.controller_batch)
 
     def check_devices(self, devices: int) -> None:
         """Refuse finalists if the search runs on several devices.
@@ -139,7 +140,7 @@ class SharedSearch(Search):
     def on_train_epoch_start(self) -> None:
         """Seed the process and start the clock of the weights phase."""
         if self.trainer.world_size > 1:  # each process must sample its own architectures
-            epoch_seed = 1_000_003 * self.current_epoch + self.data.seed
+            epoch_seed = 1_000_003 * self.current_epoch + self.sampling_seed
             torch.manual_seed(epoch_seed * self.trainer.world_size + self.global_rank)
         self._seconds = {}
         self._phase_start = time.monotonic()
@@ -182,8 +183,7 @@ class SharedSearch(Search):
             trials = samples.take(self.scored, self.count_updates(), partial(gather, self))
             self.record(trials)
             new_trials += trials
-        self._latest_trials = [trial for trial in new_trials if trial.proposal.arm == POLICY]
-        self.new_trials = self._latest_trials
+        self.new_trials = self._latest_trials = [t for t in new_trials if t.proposal.arm == POLICY]
         schedule: Any = self.lr_schedulers()
         lr = self.optimizer(0).param_groups[0]["lr"]
         schedule.step()
@@ -220,7 +220,7 @@ class SharedSearch(Search):
     def rank(
         self, tokens_NT: Tensor, progress: Progress
     ) -> tuple[list[tuple[int, ...]], list[float]]:
-        """Score architectures on the whole validation split.
+        """Score architectures on the whole validation split, in batches as for rewards.
 
         Every process scores the architectures of the first process on its share of the images.
 
@@ -233,7 +233,7 @@ class SharedSearch(Search):
         """
         tokens = self.trainer.strategy.broadcast(tokens_NT.tolist())
         architectures = [self.space.decode(given) for given in tokens]
-        batches = [self.cast(batch) for batch in self.data.val_dataloader()]
+        batches = [self.cast(batch) for batch in self.val_dataloader()]
         with self.trainer.precision_plugin.forward_context():
             scores = list(progress(self.supernet.rank(batches, architectures), len(tokens)))
         images = sum(len(labels) for _, labels in batches)

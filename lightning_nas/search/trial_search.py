@@ -68,9 +68,9 @@ class TrialSearch(Search):
         growth: Growth = CONSTANT_DEPTH,
     ) -> None:
         super().__init__(space, data, evaluation, executor, journal, finalists)
-        # reading the property builds the evaluator: wrong settings must fail before the fit
-        assert self.evaluator is not None
+        assert self.evaluator is not None  # builds it: wrong settings must fail before the fit
         self.sampling = sampling
+        self.seed = sampling.seed
         self.budget = sampling.budget
         self.growing = GrowingSpace(space, growth, sampling.samples)
         self.seen: set[tuple[int, ...]] = set()  # tokens that the method has sampled
@@ -83,7 +83,7 @@ class TrialSearch(Search):
 
     @abstractmethod
     def sample(self, number: int) -> Sample:
-        """Return the tokens for trial ``number``, and their log-probabilities or ()."""
+        """Return tokens for trial ``number`` (without finalists), and log-probabilities or ()."""
 
     def learn(self, trials: Sequence[Trial]) -> dict[str, Tensor]:
         """Learn from a batch of trials and return the metrics to log."""
@@ -161,20 +161,20 @@ class TrialSearch(Search):
         return [self._propose(number) for number in numbers]
 
     def _propose(self, number: int) -> Proposal:
-        arm, seed = self.sampling.choose_arm(number)
+        place = number - (self.stream.others if self.stream else 0)
+        arm, seed = self.sampling.choose_arm(number, place)
         devices = [self.device] if self.device.type == "cuda" else []
         with torch.random.fork_rng(devices), torch.no_grad():
             # torch.manual_seed is slow if CUDA is not in use: each call formats a stack trace
             torch.default_generator.manual_seed(seed)
             if devices:
                 torch.cuda.manual_seed(seed)
-            if arm == RANDOM:
-                tokens, log_probs = self.sample_uniformly(number)
-            else:
-                tokens, log_probs = self._sample_new(number)
+            sample = self.sample_uniformly if arm == RANDOM else self.sample_new
+            tokens, log_probs = sample(place)
         return Proposal(number, tokens, log_probs, self.updates, arm)
 
-    def _sample_new(self, number: int) -> Sample:
+    def sample_new(self, number: int) -> Sample:
+        """Return and note a sample that is new, or the last redraw if none is new."""
         for _ in range(1 + self.sampling.redraws):
             tokens, log_probs = self.sample(number)
             if tokens not in self.seen:
@@ -185,10 +185,6 @@ class TrialSearch(Search):
     def decode(self, proposal: Proposal) -> Architecture:
         """Return the architecture of a proposal."""
         return self.space_of(proposal.tokens).decode(proposal.tokens)
-
-    def choose_seed(self, number: int) -> int:
-        """Return the seed of a trial's evaluation."""
-        return self.sampling.choose_evaluation_seed(number)
 
     def _observe(self, trial: Trial) -> None:
         if trial.proposal.arm == POLICY:

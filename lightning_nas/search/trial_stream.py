@@ -6,6 +6,7 @@ a slow child therefore does not delay the updates. One batch is one epoch of Lig
 update of the method.
 """
 
+import hashlib
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -87,6 +88,7 @@ class TrialStream:
     Attributes:
         consumed: Number of ended trials that the stream has yielded or skipped. The stream skips
             the trials of other arms. A resumed search continues after this number.
+        others: Number of proposals of another stream in the journal: for a search, its finalists.
         ended: Number of ended trials of the search and its random arm, or of the finalists; copied
             outcomes are included.
     """
@@ -117,7 +119,7 @@ class TrialStream:
         self._queue: deque[_Job] = deque()  # jobs that have not started
         self._running_jobs: dict[int, _Job] = {}  # jobs in the executor, by trial number
         self._copies: dict[str, list[Proposal]] = {}  # proposals that wait for an equal job
-        self._successful_trials: dict[str, Trial] = {}  # by the key of the architecture
+        self._successful: dict[bytes, int] = {}  # trial number by the digest of the architecture
         self._trials_to_yield: deque[Trial] = deque()  # in the order in which they ended
         self._read_journal()
 
@@ -132,6 +134,7 @@ class TrialStream:
         self._next_number = len(self.journal)
         proposals = [trial.proposal for trial in ended] + open_proposals
         self._proposal_count = sum(map(self._is_own, proposals))
+        self.others = len(proposals) - self._proposal_count
         for trial, key in zip(ended, self.journal.architectures(), strict=True):
             self._note(trial, key)
         for _ in range(self.consumed):
@@ -208,8 +211,9 @@ class TrialStream:
 
     def _start(self, job: _Job) -> None:
         proposal, architecture, key = job
-        if not self.stream.repeat and key in self._successful_trials:
-            self._copy_outcome(proposal, self._successful_trials[key], key)
+        known = None if self.stream.repeat else self._successful.get(_digest(key))
+        if known is not None:
+            self._copy_outcome(proposal, self.journal.find(known), key)
         elif not self.stream.repeat and key in self._copies:
             self._copies[key].append(proposal)
         else:
@@ -235,9 +239,15 @@ class TrialStream:
         trial = self.journal.end(proposal.number, known.outcome, known.reward, same_as=first)
         self._note(trial, key)
 
-    def _note(self, trial: Trial, key: str) -> None:
-        if trial.outcome.error is None:  # after an error, the next equal proposal is evaluated
-            self._successful_trials.setdefault(key, trial)
+    def _note(self, trial: Trial, key: str | None) -> None:
+        # after an error, the next equal proposal is evaluated
+        if trial.outcome.error is None and key is not None:
+            self._successful.setdefault(_digest(key), trial.number)
         self.ended += self._is_own(trial.proposal)
         self._trials_to_yield.append(trial)
         self.observe(trial)
+
+
+def _digest(key: str) -> bytes:
+    """Return 16 bytes for the JSON of an architecture: a long search remembers all of them."""
+    return hashlib.blake2b(key.encode(), digest_size=16).digest()

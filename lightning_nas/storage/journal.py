@@ -75,6 +75,8 @@ class Journal(Records):
             self._database = sqlite3.connect(self.path, isolation_level=None)
             self._database.execute("PRAGMA journal_mode=WAL")
             self._database.execute("PRAGMA synchronous=FULL")
+            self._check_tables()
+            self._check_pages()
             self._open({"version": str(VERSION), "space": space, **about})
 
     def _open(self, about: dict[str, str]) -> None:
@@ -121,8 +123,7 @@ class Journal(Records):
         """Write the outcome of a proposal and return the trial."""
         with self._explain_errors(), self._transaction():
             self._end(number, outcome, reward, same_as)
-        (trial,) = self._trials("number = ?", number)
-        return trial
+        return self.find(number)
 
     def _end(self, number: int, outcome: Outcome, reward: float, same_as: int | None) -> None:
         updated = self._database.execute(

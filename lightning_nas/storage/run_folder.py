@@ -8,11 +8,13 @@ data elsewhere.
 import os
 import shlex
 from collections.abc import Mapping, Sequence
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 from lightning_nas.errors import InputError
 from lightning_nas.files import read_csv, read_json, read_yaml, write_json, write_yaml
+from lightning_nas.storage.contents import HydraFile, Judgement, Summary, check_content
 from lightning_nas.storage.journal_reader import JournalReader
 
 INTERRUPTED, COMPLETE = "interrupted", "complete"  # values of ``status`` in summary.json
@@ -70,9 +72,20 @@ class RunFolder:
 
     @property
     def is_bare(self) -> bool:
-        """Whether the folder holds only a configuration, logs, a lock, and a record of W&B."""
+        """Whether the folder has no results: a configuration, logs and an empty journal at most."""
         names = {path.name for path in self.path.iterdir() if path.suffix not in (".log", ".lock")}
-        return names <= {self.hydra.name, "wandb", self.wandb_id.name}
+        return names <= {self.hydra.name, "wandb", self.wandb_id.name, *self._list_empty_journal()}
+
+    def _list_empty_journal(self) -> list[str]:
+        """Return the names of the files of a journal without proposals; empty if it has some."""
+        if not self.journal.exists():
+            return []
+        try:
+            with closing(self.open_journal()) as journal:
+                is_empty = journal.is_empty or not len(journal)
+        except InputError:
+            return []
+        return [f"{self.journal.name}{end}" for end in ("", "-wal", "-shm") if is_empty]
 
     @classmethod
     def find(cls, given: str | Path | None) -> "RunFolder | None":
@@ -120,8 +133,7 @@ class RunFolder:
         if not self.hydra_config.is_file():
             raise InputError(f"{self.path}: not a run folder (it has no .hydra/hydra.yaml)")
         config = read_yaml(self.hydra_config)[1]
-        if not isinstance(config, dict) or not isinstance(config.get("hydra"), dict):
-            raise InputError(f"{self.hydra_config}: damaged: it has no settings of Hydra")
+        check_content(HydraFile, config, self.hydra_config)
         return dict(config["hydra"])
 
     def read_choices(self) -> dict[str, str]:
@@ -131,7 +143,7 @@ class RunFolder:
         """
         if not self.hydra_config.is_file():
             return {}
-        choices = self.read_hydra_config().get("runtime", {}).get("choices", {})
+        choices = self.read_hydra_config()["runtime"]["choices"]
         return {group: name for group, name in choices.items() if name not in (None, "null")}
 
     def read_resume_settings(self) -> list[str]:
@@ -153,7 +165,11 @@ class RunFolder:
         Raises:
             InputError: If the file is damaged.
         """
-        return read_json(self.summary) if self.summary.exists() else {}
+        if not self.summary.exists():
+            return {}
+        facts = read_json(self.summary)
+        check_content(Summary, facts, self.summary)
+        return facts
 
     def read_judgement(self) -> dict[str, Any]:
         """Return the content of ``weight_sharing.json``; empty if the search was not judged.
@@ -161,7 +177,11 @@ class RunFolder:
         Raises:
             InputError: If the file is damaged.
         """
-        return read_json(self.judgement) if self.judgement.exists() else {}
+        if not self.judgement.exists():
+            return {}
+        facts = read_json(self.judgement)
+        check_content(Judgement, facts, self.judgement)
+        return facts
 
     def read_metrics(self) -> list[dict[str, float]]:
         """Return each row of ``metrics.csv`` as column -> value, without empty cells.
@@ -176,6 +196,22 @@ class RunFolder:
             return [{name: float(value) for name, value in row.items() if value} for row in rows]
         except (TypeError, ValueError) as error:
             raise InputError(f"{self.metrics}: damaged: {error}") from None
+
+    def read_chosen(self) -> list[int] | None:
+        """Return the trial numbers in ``top.csv``, best first; None if there is no such file.
+
+        The journal cannot replace ``top.csv``: after a search was extended, the journal also holds
+        the finalists that were trained before the extension.
+
+        Raises:
+            InputError: If the file is damaged.
+        """
+        if not self.top.exists():
+            return None
+        try:
+            return [int(row["trial"]) for row in read_csv(self.top)]
+        except (KeyError, TypeError, ValueError):
+            raise InputError(f"{self.top}: damaged: a row has no trial number") from None
 
     def open_journal(self) -> JournalReader:
         """Open ``trials.sqlite`` for reading; another process may write at the same time.

@@ -14,7 +14,7 @@ from torch import nn
 from lightning_nas.architecture import Architecture, from_json, to_json
 from lightning_nas.architecture.file import MOST_CELLS, MOST_FILTERS
 from lightning_nas.errors import InputError
-from lightning_nas.files import parse_json
+from lightning_nas.files import find_first_problem, parse_json
 from lightning_nas.networks.build import build_network
 
 
@@ -78,9 +78,8 @@ class Blueprint:
         try:
             fields = _Fields.model_validate(parse_json(text))
         except ValidationError as error:
-            first = error.errors(include_url=False)[0]
-            field = ".".join(map(str, first["loc"])) or "the whole"
-            raise InputError(f"{damaged}: {field}: {first['msg']}") from None
+            field, problem = find_first_problem(error)
+            raise InputError(f"{damaged}: {field or 'the whole'}: {problem}") from None
         except ValueError as error:
             raise InputError(f"{damaged}: {error}") from None
         content: dict[str, Any] = fields.model_dump(exclude={"architecture", "settings"})

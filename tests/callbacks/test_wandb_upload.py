@@ -6,13 +6,11 @@ import json
 import re
 import signal
 import sqlite3
-import subprocess
-import sys
 
 import pytest
-from commands import wait_for
+from commands import ROOT, start, start_python, wait_for
 from wandb.sdk.launch.sweeps.utils import load_sweep_config
-from wandb_records import ROOT, records_of, search
+from wandb_records import records_of, search
 
 from lightning_nas.callbacks.wandb_upload import finish_record, upload
 from lightning_nas.published import load_architecture
@@ -167,9 +165,7 @@ def test_a_checkpoint_that_is_replaced_later_stays_as_it_was_logged(searched, tm
 def test_an_interrupted_search_shows_what_it_had_and_leaves_its_checkpoint_alone(tmp_path):
     settings = [*TABLE, "method.samples=100000", f"hydra.run.dir={tmp_path}/run"]
     environment = {"PATH": "/usr/bin:/bin", "OMP_NUM_THREADS": "1", "HOME": str(tmp_path)}
-    process = subprocess.Popen(
-        [sys.executable, "search.py", *settings], cwd=ROOT, env=environment, stderr=subprocess.PIPE
-    )
+    process = start("search.py", *settings, environment=environment)
     wait_for(tmp_path / "run" / "checkpoints" / "last.ckpt")
     process.send_signal(signal.SIGTERM)
     process.communicate(timeout=60)
@@ -201,7 +197,7 @@ def test_a_search_without_the_logger_does_not_import_wandb(tmp_path):
         "print('imported', sorted(ours & set(sys.modules)))"
     )
     settings = [*TABLE, "logger=csv", f"hydra.run.dir={tmp_path}/run"]
-    output = search(tmp_path, *settings, python=["-c", told])
+    output = search(tmp_path, told, "search.py", *settings, script="-c", start=start_python)
     assert "imported ['lightning_nas.callbacks.wandb_live']" in output
 
 
@@ -228,6 +224,6 @@ def test_what_goes_wrong_with_the_record_takes_nothing_from_the_run(tmp_path, ca
         "wandb.init(dir=sys.argv[1], mode='offline', settings=wandb.Settings(silent=True));"
         "finish_record(pathlib.Path(sys.argv[1])); print('ended', wandb.run)"
     )
-    output = search(tmp_path, script=str(tmp_path), python=["-c", told])
+    output = search(tmp_path, told, tmp_path, script="-c", start=start_python)
     assert f"W&B did not receive all results of this run; they are in {tmp_path}" in output
     assert "ended None" in output

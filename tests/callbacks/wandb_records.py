@@ -2,13 +2,11 @@
 
 import json
 import struct
-import subprocess
-import sys
 from pathlib import Path
 
+from commands import run, start
 from wandb.proto import wandb_internal_pb2
 
-ROOT = Path(__file__).parents[2]
 BLOCK = 32_768
 
 
@@ -31,14 +29,12 @@ def items(found):
     return {item.key or "/".join(item.nested_key): json.loads(item.value_json) for item in found}
 
 
-def search(home, *arguments, script="search.py", python=(), **more):
+def search(home, *arguments, script="search.py", start=start, **more):
     """Run a search whose home folder is empty: there is no account."""
-    done = subprocess.run(
-        [sys.executable, *python, script, *arguments],
-        cwd=ROOT, capture_output=True, text=True, timeout=200, check=True, stdin=subprocess.DEVNULL,
-        env={"PATH": "/usr/bin:/bin", "OMP_NUM_THREADS": "1", "HOME": str(home), **more},
-    )  # fmt: skip
-    return done.stdout + done.stderr
+    environment = {"PATH": "/usr/bin:/bin", "OMP_NUM_THREADS": "1", "HOME": str(home), **more}
+    status, output, errors = run(script, *arguments, start=start, environment=environment)
+    assert status == 0, errors
+    return output + errors
 
 
 class Record:

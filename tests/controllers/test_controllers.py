@@ -30,6 +30,17 @@ def count_parameters(controller):
 
 @pytest.mark.parametrize("space", SPACES)
 @pytest.mark.parametrize("make", [LSTMController, NAS, NASNET, UniformController])
+def test_samples_in_turn_are_those_of_single_calls(space, make):
+    torch.manual_seed(0)
+    controller = make(space)
+    torch.manual_seed(1)
+    one_by_one = [controller.sample(1).tokens_NT[0].tolist() for _ in range(5)]
+    torch.manual_seed(1)
+    assert controller.sample_in_turn(5).tokens_NT.tolist() == one_by_one
+
+
+@pytest.mark.parametrize("space", SPACES)
+@pytest.mark.parametrize("make", [LSTMController, NAS, NASNET, UniformController])
 def test_score_of_a_sample_equals_its_log_probability(space, make):
     torch.manual_seed(0)
     controller = make(space)

@@ -84,6 +84,53 @@ def test_order_of_random_numbers_is_fixed(images):
     assert torch.equal(augmented, cut_out(expected, 3, row, column))
 
 
+@pytest.mark.parametrize("flip", [False, True])
+@pytest.mark.parametrize("excess", [0, 2, 6])
+@pytest.mark.parametrize("channels", [1, 3])
+def test_padding_with_the_mean_equals_padding_after_normalisation(flip, excess, channels):
+    """The released code of ENAS normalises, pads with zeros, crops, then flips."""
+    generator, pad, side = torch.Generator().manual_seed(1), 4, SIDE - excess
+    images = torch.randint(256, (N, SIDE, SIDE, channels), generator=generator, dtype=torch.uint8)
+    mean, std = [0.5, 0.4, 0.3][:channels], [0.2, 0.25, 0.3][:channels]
+    augmented = Augmentation(pad, flip, fill="mean")(
+        images, torch.Generator().manual_seed(5),
+        Normalise(mean, std, side, torch.device("cpu")),
+    )  # fmt: skip
+    draws = torch.Generator().manual_seed(5)
+    top, left = (torch.randint(2 * pad + excess + 1, (N,), generator=draws) for _ in range(2))
+    flipped = torch.randint(2, (N,), generator=draws) if flip else torch.zeros(N)
+    whole = Normalise(mean, std, SIDE, torch.device("cpu"))(images)
+    padded = torch.nn.functional.pad(whole, (pad,) * 4)
+    for n in range(N):
+        expected = padded[n, :, top[n] : top[n] + side, left[n] : left[n] + side]
+        torch.testing.assert_close(augmented[n], expected.flip(2) if flipped[n] else expected)
+    assert (augmented == 0).any()
+
+
+def test_padding_is_black_if_a_configuration_lacks_the_setting():
+    white = torch.full((100, 4, 4, 1), 255, dtype=torch.uint8)
+    normalise = Normalise([0.5], [0.25], 4, torch.device("cpu"))
+    for settings, padding in (({}, -2), ({"fill": "black"}, -2), ({"fill": "mean"}, 0)):
+        augmented = Augmentation(pad=2, **settings)(white, torch.Generator(), normalise)
+        assert augmented.unique().tolist() == pytest.approx([padding, 2])
+
+
+def test_the_mean_colour_outside_an_image_stays_if_the_colours_of_the_image_change(images):
+    changed = Augmentation(pad=4, colour=0.4, fill="mean")
+    normalise = Normalise([0.5] * 3, [0.25] * 3, SIDE, torch.device("cpu"))
+    blanks = [
+        (augment(images, torch.Generator().manual_seed(2), normalise) == 0).all(1)
+        for augment in (changed, Augmentation(pad=4, fill="mean"))
+    ]
+    assert torch.equal(*blanks)
+    assert blanks[0].any()
+
+
+def test_an_unknown_fill_is_refused():
+    with pytest.raises(InputError, match=r"augmentation.fill must be black or mean, got white"):
+        Augmentation(fill="white")
+
+
 def test_mirror_equals_the_loop(images, generator):
     chosen = torch.randint(2, (N,), generator=generator).bool()
     expected = images.clone()

@@ -2,6 +2,7 @@
 
 import itertools
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -112,6 +113,27 @@ def test_controller_batches_are_full_and_from_the_validation_split():
     assert [len(labels) for _, labels in batches] == [24] * 7
     known = {image.numpy().tobytes() for image in join_batches(data.val_dataloader())[0]}
     assert {image.numpy().tobytes() for images, _ in batches for image in images} == known
+
+
+@pytest.mark.parametrize("processes", [1, 2, 3])
+@pytest.mark.parametrize("smallest", [1, 7, 16, 24, 48, 1000])
+def test_validation_batches_have_at_least_the_size_that_is_asked_for(smallest, processes):
+    """The split has 64 images."""
+    data = make_synthetic()
+    images = data.split_sizes["validation"]
+    batches = []
+    for rank in range(processes):
+        data.trainer = SimpleNamespace(
+            global_rank=rank,
+            world_size=processes,
+            strategy=SimpleNamespace(root_device=torch.device("cpu")),
+        )
+        batches.append([len(labels) for _, labels in data.val_dataloader(smallest)])
+    assert len({len(sizes) for sizes in batches}) == 1  # or DDP would wait for ever
+    assert sum(map(sum, batches)) == images
+    share = images // processes
+    most = max(2 * smallest, 3)  # a single last image joins the batch before
+    assert all(min(smallest, share) <= n <= most for sizes in batches for n in sizes)
 
 
 def test_calibration_images_are_training_images_and_do_not_change():

@@ -181,3 +181,22 @@ def test_batches_are_channels_last_floats_and_int64_labels():
 def test_fewer_images_than_processes_are_refused():
     with pytest.raises(InputError, match="2 images are too few for 3 processes"):
         make_loader(number=2, endless=True, world_size=3)
+
+
+@pytest.mark.parametrize("batch_size", [2, 3, 8])
+@pytest.mark.parametrize("world_size", [1, 2])
+@pytest.mark.parametrize("shuffle", [False, True])
+def test_no_batch_has_a_single_image(batch_size, world_size, shuffle):
+    for number in range(2 * world_size, 30):
+        for rank in range(world_size):
+            loader = make_loader(
+                number, batch_size, shuffle=shuffle, rank=rank, world_size=world_size
+            )
+            sizes = [len(labels) for _, labels in loader]
+            assert len(sizes) == len(loader)
+            assert min(sizes) >= 2
+            assert max(sizes) <= (batch_size if batch_size > 3 else 4)
+
+
+def test_batches_of_one_image_are_those_that_were_asked_for():
+    assert [len(labels) for _, labels in make_loader(3, 1)] == [1, 1, 1]

@@ -124,3 +124,13 @@ def test_a_failed_download_is_an_error_of_one_line(tmp_path, monkeypatch):
     monkeypatch.setattr(datasets.CIFAR10, "download", fail)
     with pytest.raises(InputError, match=r"CIFAR-10 is not in .* and could not be downloaded"):
         Cifar10(root=tmp_path, **SETTINGS).prepare_data()
+
+
+def test_the_folders_of_the_splits_may_have_other_usual_names(tmp_path, write_class):
+    for split, number in (("Training", 10), ("Test", 4)):
+        for name in ("cat", "dog"):
+            write_class(tmp_path / split / name, number, side=32)
+    data = Cifar10(root=tmp_path, **SETTINGS)
+    data.prepare_data()
+    data.setup()
+    assert data.split_sizes["test"] == 8

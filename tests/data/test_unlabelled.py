@@ -70,15 +70,26 @@ def test_a_missing_folder_is_refused(tmp_path):
 
 def test_a_folder_without_images_is_refused(tmp_path):
     (tmp_path / "notes.txt").touch()
-    with pytest.raises(InputError, match=rf"^{tmp_path} has no images \(\.bmp, .*\.webp\)$"):
+    with pytest.raises(
+        InputError, match=rf"^{tmp_path} has no images \(.*\.bmp, .*\.webp\); found: 1 \.txt file$"
+    ):
         make_unlabelled(tmp_path)
 
 
 @pytest.mark.parametrize("workers", [0, 1])
-def test_an_unreadable_file_is_named(tmp_path, write_class, workers):
-    write_class(tmp_path, 3)[1].write_bytes(b"not an image")
-    with pytest.raises(InputError, match=rf"^cannot read the image {tmp_path}/001.png: "):
-        list(make_unlabelled(tmp_path, num_workers=workers))
+def test_an_unreadable_file_is_listed_and_the_others_are_read(tmp_path, write_class, workers):
+    paths = write_class(tmp_path, 5)
+    clean = torch.cat([images for _, images in make_unlabelled(tmp_path)])
+    paths[1].write_bytes(b"not an image")
+    images = make_unlabelled(tmp_path, num_workers=workers, batch_size=2)
+    for _ in range(2):  # the second pass lists the same
+        batches = list(images)
+        assert [path for paths, _ in batches for path in paths] == paths
+        read = torch.cat([images for _, images in batches])
+        assert torch.equal(read[[0, 2, 3, 4]], clean[[0, 2, 3, 4]])
+        assert list(images.errors) == [str(paths[1])]
+        assert "none of the formats PNG" in images.errors[str(paths[1])]
+        assert images.left_out["unreadable images"] == 1
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,7 @@ from behaves import Behaves, begun
 from small import synthetic
 
 from lightning_nas.errors import InputError
-from lightning_nas.evaluation import ray_executor
+from lightning_nas.evaluation import ray_cluster, ray_executor
 from lightning_nas.evaluation.child_training import ChildTraining
 from lightning_nas.evaluation.executors import SerialExecutor
 from lightning_nas.evaluation.ray_executor import RayExecutor
@@ -83,7 +83,7 @@ def test_a_cluster_that_cannot_be_had_is_refused(settings, said, tmp_path, monke
 
 
 def test_a_cluster_that_does_not_answer_is_given_up_soon(tmp_path, monkeypatch):
-    monkeypatch.setattr(ray_executor, "PROBE", 0.3)
+    monkeypatch.setattr(ray_cluster, "PROBE", 0.3)
     began = time.monotonic()
     with pytest.raises(InputError, match="no cluster answers"):
         RayExecutor(Behaves(tmp_path), address="192.0.2.77:6379")  # of nobody, RFC 5737

@@ -222,7 +222,7 @@ def test_signals_are_polled_with_every_batch_and_every_score(searched):
     found, polls = open_search(searched), []
     tokens = [one.tokens for one in choose_candidates(found, 3, 0, 1, 1)]
     score_architectures(found, tokens, batches=7, poll=lambda: polls.append(1))
-    assert len(polls) == len(found.data.val_dataloader()) + 7 + 3 * len(tokens)
+    assert len(polls) == len(found.method.val_dataloader()) + 7 + 3 * len(tokens)
 
 
 def test_a_signal_that_ends_the_loading_processes_is_an_interruption(searched):

@@ -196,7 +196,100 @@ def test_stages_and_factors_out_of_range_are_refused(settings, got):
     assert all(p.requires_grad for p in network.parameters())
 
 
+# ---- weight decay -------------------------------------------------------------------------------
+
+
+@KINDS
+@pytest.mark.parametrize("factor", [1.0, 0.5])
+def test_weight_decay_can_leave_out_batch_norms_and_biases(kind, factor):
+    """The released code of NASNet decays only the weights of convolutions and linear layers."""
+    network = network_of(kind)
+    decayed = {
+        id(module.weight)
+        for module in network.modules()
+        if isinstance(module, nn.Conv2d | nn.Linear)
+    }
+    groups = groups_of(module_of(network, stage_factor=factor, decay_norms_and_biases=False))
+    decay = {id(p): group["weight_decay"] for group in groups for p in group["params"]}
+    assert decay == {id(p): 0.01 if id(p) in decayed else 0.0 for p in network.parameters()}
+    assert {0.0, 0.01} == set(decay.values())
+    rates = [
+        {id(p): group["lr"] for group in given for p in group["params"]}
+        for given in (groups, groups_of(module_of(network, stage_factor=factor)))
+    ]
+    assert rates[0] == rates[1]
+    assert sum(len(group["params"]) for group in groups) == len(decay)
+
+
+def test_all_parameters_are_one_group_by_default_as_in_earlier_checkpoints():
+    network = network_of("chain")
+    (group,) = groups_of(module_of(network))
+    assert group["weight_decay"] == 0.01
+    assert list(map(id, group["params"])) == list(map(id, network.parameters()))
+
+
 # ---- schedules ----------------------------------------------------------------------------------
+
+
+class Rates(pl.Callback):
+    """Callback that records the learning rate of each optimiser step."""
+
+    def __init__(self):
+        self.rates = []
+
+    def on_before_optimizer_step(self, trainer, module, optimizer):
+        self.rates.append(optimizer.param_groups[0]["lr"])
+
+
+def fit_rates(folder, epochs, checkpoint=None, interval="step", accumulate=1):
+    """Return the rates of a training of 3 epochs (4 batches each) that stops after ``epochs``."""
+    rates = Rates()
+    module = module_of(
+        network_of("chain"), partial(cosine, epochs=3, lowest=0.01), schedule_interval=interval
+    )
+    fit = trainer(
+        folder, epochs, [rates], enable_checkpointing=True, accumulate_grad_batches=accumulate
+    )
+    fit.fit(module, datamodule=images_for("chain"), ckpt_path=checkpoint, weights_only=True)
+    fit.save_checkpoint(folder / "last.ckpt")
+    return rates.rates
+
+
+@pytest.mark.parametrize("accumulate", [1, 3])
+def test_a_schedule_by_step_changes_the_rate_at_each_step_of_the_optimiser(accumulate, tmp_path):
+    rates = fit_rates(tmp_path, 3, accumulate=accumulate)
+    batches = len(images_by_batch())
+    steps_per_epoch = math.ceil(batches / accumulate)
+    total = 3 * steps_per_epoch
+    expected = [0.01 + 0.09 * (1 + math.cos(math.pi * n / total)) / 2 for n in range(total)]
+    assert rates == pytest.approx(expected, abs=1e-9)
+    assert len(set(fit_rates(tmp_path, 3, interval="epoch"))) == 3
+
+
+def images_by_batch():
+    data = images_for("chain")
+    data.prepare_data()
+    data.setup()
+    return data.train_dataloader()
+
+
+def test_a_schedule_by_step_goes_on_where_it_stopped(tmp_path):
+    whole = fit_rates(tmp_path, 3)
+    first = fit_rates(tmp_path / "half", 1)
+    rest = fit_rates(tmp_path / "half", 3, checkpoint=tmp_path / "half" / "last.ckpt")
+    assert first + rest == pytest.approx(whole, abs=1e-12)
+
+
+@pytest.mark.parametrize("make", [partial(cosine, warmup=2), partial(cosine, period=3), steps])
+def test_a_schedule_by_step_equals_the_schedule_by_epoch_at_the_beginning_of_each_epoch(make):
+    by_epoch = rates_of(partial(make, epochs=9), 9)
+    by_step = rates_of(partial(make, epochs=9, steps_per_epoch=5), 45)
+    assert by_step[::5] == pytest.approx(by_epoch, abs=1e-12)
+
+
+def test_an_unknown_interval_is_refused():
+    with pytest.raises(InputError, match=r"schedule_interval must be epoch or step, got batch"):
+        module_of(network_of("chain"), schedule_interval="batch")
 
 
 def rates_of(make, epochs, rate=0.1):

@@ -18,7 +18,8 @@ from tests.small import trainer
 
 SEEDS = range(3)
 FEW = 8  # images of each class to be fine-tuned on
-BEFORE, EPOCHS = 5, 6  # of training, of fine-tuning
+TESTED = 60  # most images of each class to test on
+BEFORE, EPOCHS = 2, 6  # of training, of fine-tuning
 BATCH = 16
 MARGIN = 0.15  # by which fine-tuning is better at least, on average over the seeds
 
@@ -44,8 +45,9 @@ class SomeDigits(Digits):
         picked, test, start = [], [], 0
         for digit in self.digits:
             own = (data.labels == digit).nonzero()[:, 0]
-            picked.append(own[torch.randperm(len(own), generator=draws)])
             kept = len(own) // 2 if self.each is None else self.each
+            own = own[torch.randperm(len(own), generator=draws)][: kept + TESTED]
+            picked.append(own)
             test.append(torch.arange(start + kept, start + len(own)))
             start += len(own)
         index = torch.cat(picked)

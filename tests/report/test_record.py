@@ -1,5 +1,7 @@
 """Reading a run folder: finished, partial, still being written, or damaged."""
 
+import sqlite3
+
 import pytest
 import yaml
 
@@ -156,4 +158,53 @@ def test_a_damaged_file_is_one_line_that_names_it(name, text, tmp_path):
     (folder / name).write_text(text)
     with pytest.raises(InputError, match=f"{name}: damaged") as raised:
         read_run(folder)
+    assert len(str(raised.value).splitlines()) == 1
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        *({"method": value} for value in (5, None, {"budget": 3}, {"controller": 7})),
+        *({"method": {"budget": {"cost": value}}} for value in ("<b>", "seconds", 5)),
+        *({"name": value} for value in ([1], None)),
+        *({"seed": value} for value in ("<script>", [1])),
+        *({name: 7} for name in ("controller", "evaluation", "method_name")),
+    ],
+    ids=str,
+)
+def test_a_setting_of_a_wrong_type_is_one_line(settings, tmp_path):
+    folder = trial_search(tmp_path / "run", count=3)
+    path = folder / ".hydra" / "config.yaml"
+    path.write_text(yaml.safe_dump(yaml.safe_load(path.read_text()) | settings))
+    with pytest.raises(InputError, match=rf"config\.yaml: {next(iter(settings))}") as raised:
+        read_run(folder)
+    assert len(str(raised.value).splitlines()) == 1
+
+
+@pytest.mark.parametrize("text", ["- a=[", "- 5", "a: 1", "- method=5", "- seed=<script>"])
+def test_damaged_settings_of_a_resume_are_one_line(text, tmp_path):
+    folder = trial_search(tmp_path / "run", count=3)
+    (folder / ".hydra" / "resumed.yaml").write_text(text)
+    with pytest.raises(InputError) as raised:
+        read_run(folder)
+    assert len(str(raised.value).splitlines()) == 1
+
+
+@pytest.mark.parametrize(
+    ("statement", "message"),
+    [
+        ("SET same_as = 1 WHERE number < 2", "copies trial 1, which was not evaluated"),
+        ("SET same_as = 99", "copies trial 99"),
+        ("SET architecture = NULL", "it has no architectures"),
+        ("SET architecture = NULL, tokens = '[99]' WHERE number = 0", "is not of the space"),
+        ("SET architecture = '{'", "not a whole JSON file"),
+    ],
+)
+def test_trials_that_contradict_each_other_are_one_line(statement, message, tmp_path):
+    folder = trial_search(tmp_path / "run", count=3, control=0)
+    with sqlite3.connect(folder / "trials.sqlite", isolation_level=None) as database:
+        database.execute(f"UPDATE trials {statement}")
+    database.close()
+    with pytest.raises(InputError, match=message) as raised:
+        _ = read_run(folder).best
     assert len(str(raised.value).splitlines()) == 1

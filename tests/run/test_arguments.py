@@ -1,9 +1,15 @@
 """Arguments that train.py takes from a run folder, and arguments that are refused."""
 
+from contextlib import closing
+
 import pytest
 
 from lightning_nas.errors import InputError
+from lightning_nas.files import write_yaml
 from lightning_nas.run.arguments import complete_arguments
+from lightning_nas.run.network_settings import find_searched_size
+from lightning_nas.storage.journal import Journal
+from lightning_nas.storage.trial import FINALIST, Outcome, Proposal
 
 
 @pytest.fixture
@@ -121,3 +127,137 @@ def test_weights_add_their_data_and_finetuning(run):
         "recipe=finetune",
     ]
     assert complete_arguments([f"weights={run}", "mode=test"]) == [f"weights={run}", "mode=test"]
+
+
+CHILDREN = "evaluation: {network: {cells: 2, filters: 6, drop_path: 0.4}}\n"
+SIZE = ["network.filters=6", "network.cells=2", "network.stem=cifar"]
+
+
+@pytest.mark.parametrize(
+    ("config", "expected"),
+    [
+        (CHILDREN, SIZE),
+        (CHILDREN + "train_with: recipe=cifar network.cells=6\n",
+         ["recipe=cifar", "network.cells=6", "network.filters=6", "network.stem=cifar"]),
+        ("evaluation: {network: {}}\n",
+         ["network.filters=null", "network.cells=null", "network.stem=cifar"]),
+        ("evaluation: {network: {stem: imagenet, stem_filters: 8}}\n",
+         ["network.filters=null", "network.cells=null", "network.stem=imagenet",
+          "network.stem_filters=8"]),
+        ("evaluation: {dataset: cifar10}\n", []),  # a table
+        (CHILDREN + "supernet: {filters: 4}\nmethod: {finalists: 0}\n", []),  # ENAS
+        (CHILDREN + "supernet: {filters: 4}\nmethod: {finalists: 3}\n", SIZE),
+    ],
+)  # fmt: skip
+def test_a_training_has_the_size_of_the_children(config, expected, run):
+    (run / ".hydra" / "config.yaml").write_text(config)
+    data = ["data=image_folder", "data.root=/images"]
+    assert added_arguments(run) == [*expected, *data]
+    asked = [one for one in expected if not one.startswith("network.filters=")]
+    assert added_arguments(run, "network.filters=32") == [*asked, *data]
+    assert added_arguments(run, "recipe=quick") == data
+
+
+def test_the_size_in_the_search_is_found_for_each_of_its_architectures(run):
+    for table, sizes in (("top", (300, 200)), ("pareto", (100, 300))):
+        rows = [f"{size},{table}/{place}.json" for place, size in enumerate(sizes, start=1)]
+        (run / f"{table}.csv").write_text("\n".join(["parameters,architecture", *rows]))
+    sizes = {"": 300, "architecture.json": 300, "top/2.json": 200, "pareto/1.json": 100}
+    assert {path: find_searched_size(str(run / path)) for path in sizes} == sizes
+    assert find_searched_size(str(run / "top" / "9.json")) is None
+    assert find_searched_size("enas_micro") is None
+    assert find_searched_size(None) is None
+
+
+# ---- resume -------------------------------------------------------------------------------------
+
+SEARCH = {
+    "seed": 1,
+    "method": {"samples": 20, "finalists": 2, "finalist_epochs": 3, "batch": 4, "control": 0.1},
+    "space": {"_target_": "lightning_nas.spaces.cell.CellSpace", "blocks": 2},
+    "evaluation": {"epochs": 2, "network": {"cells": 2}, "trainer": {"precision": "32-true"}},
+    "data": {"root": "/images", "batch_size": 8, "image_size": None, "num_workers": 2},
+    "trainer": {"max_epochs": -1, "devices": 1, "precision": "32-true"},
+    "callbacks": {"derive": {"samples": 3}},
+}
+LEGAL = [
+    *("method.samples=30", "trainer.max_epochs=4", "method.finalists=3", "callbacks.progress=null"),
+    *("callbacks.derive.samples=9", "+executor.slots=2", "trainer.devices=2", "paths.data=x"),
+    *("data.num_workers=0", "logger.wandb=null", "~callbacks.derive", "hydra.verbose=true"),
+    *("evaluation.threads=1", "+trainer.max_time=00:01:00:00", "trainer.strategy=ddp"),
+    *(
+        "evaluation.epochs=2",
+        "data.root=/images",
+        "data.image_size=null",
+        "data.root='/images'",
+        "data.root=/moved",
+    ),
+    *("evaluation.network={cells:2}", "+space.blocks=2", "++evaluation.trainer.precision=32-true"),
+]
+INCOMPARABLE = [
+    *("evaluation.epochs=1", "data.batch_size=16", "+data.mean=[0.5]"),
+    *("evaluation.network.cells=1", "+evaluation.network.filters=4", "~evaluation.network.cells"),
+    *(
+        "data.image_size=32",
+        "evaluation.trainer.precision=bf16-mixed",
+        "trainer.precision=16-mixed",
+    ),
+    *("space.blocks=3", "method.batch=8", "method.control=0.3", "+method.budget.cost=latency"),
+    *("++evaluation.power=3.0", "+evaluation.time_limit=5", "data.seed=7"),
+    *("data._target_=lightning_nas.data.digits.Digits", "method.executors=x", "+train_with.a=b"),
+]
+
+
+@pytest.fixture
+def search(tmp_path):
+    (tmp_path / ".hydra").mkdir()
+    write_yaml(tmp_path / ".hydra" / "config.yaml", SEARCH)
+    return tmp_path
+
+
+@pytest.mark.parametrize("setting", LEGAL)
+def test_a_resumed_search_may_change_its_length_and_the_machine(setting, search):
+    assert complete_arguments([f"resume={search}", setting])[-1] == setting
+
+
+@pytest.mark.parametrize("setting", INCOMPARABLE)
+def test_a_resumed_search_may_change_nothing_else(setting, search):
+    with pytest.raises(InputError, match="could not be compared") as raised:
+        complete_arguments([f"resume={search}", "method.samples=30", setting])
+    assert str(raised.value).startswith(f"{setting}: ")
+
+
+def test_finalists_of_one_ranking_have_equal_trainings(search):
+    longer = [f"resume={search}", "method.finalist_epochs=9"]
+    assert complete_arguments(longer)[-1] == longer[-1]
+    with closing(Journal(search / "trials.sqlite", "x")) as journal:
+        journal.propose([Proposal(0, (1,), (), 0, FINALIST)], ["{}"])
+        journal.end(0, Outcome(0.5, (0.5,)), 0.5)
+    with pytest.raises(InputError, match=r"method\.finalist_epochs=9: .*could not be compared"):
+        complete_arguments(longer)
+
+
+def test_a_resumed_training_may_change_what_its_checkpoint_does_not_hold(run):
+    (run / ".hydra" / "config.yaml").write_text("data: {batch_size: 8}\nmode: fit\n")
+    given = [f"resume={run}", "data.batch_size=4"]
+    assert complete_arguments(given, "train.py")[-1] == "data.batch_size=4"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "script", "message"),
+    [
+        ([], "train.py", "run folder of a search: python search.py resume="),
+        (["-m"], "search.py", "leave out -m"),
+        (["hydra.run.dir=/elsewhere"], "search.py", "a resume writes into the folder"),
+        (["++hydra.sweep.dir=/elsewhere"], None, "a resume writes into the folder"),
+        (["seed=2"], None, "takes only settings with a dot"),
+    ],
+)
+def test_a_resume_names_the_right_command_and_keeps_its_folder(arguments, script, message, search):
+    with pytest.raises(InputError, match=message):
+        complete_arguments([f"resume={search}", *arguments], script)
+
+
+def test_a_training_is_no_search(run):
+    with pytest.raises(InputError, match=r"run folder of a training: python train\.py resume="):
+        complete_arguments([f"resume={run}"], "/project/search.py")

@@ -88,6 +88,29 @@ def test_killed_search_ends_its_workers_and_can_be_resumed(tmp_path):
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("service", ["gcs_server", "raylet"])
+def test_death_of_ray_is_one_line_and_the_search_can_be_resumed(service, tmp_path):
+    search = start("search.py", *RAY, "evaluation.epochs=10", f"hydra.run.dir={tmp_path}")
+    wait_for_trials(tmp_path, 2)
+    listed = subprocess.run(
+        ["ps", "-o", "pid=,comm=", "--ppid", str(search.pid)], capture_output=True, text=True
+    ).stdout
+    (process,) = (int(line.split()[0]) for line in listed.splitlines() if service in line)
+    before = read_trials(tmp_path, "ended IS NOT NULL")
+    os.kill(process, signal.SIGKILL)
+    _, errors = search.communicate(timeout=50)  # Ray itself would wait for 60 seconds
+    assert search.returncode == 2, errors
+    assert "Traceback" not in errors
+    (line,) = (line for line in errors.splitlines() if line.startswith("error: "))
+    assert f"({service}) of Ray has died" in line
+    assert line.endswith(f"python search.py resume={tmp_path}")
+    assert status_of(tmp_path) == "interrupted"
+    succeed("search.py", f"resume={tmp_path}")
+    assert [row for row in read_trials(tmp_path) if row in before] == before
+    assert len(read_trials(tmp_path, "ended IS NOT NULL")) == 14
+
+
+@pytest.mark.slow
 def test_ctrl_c_ends_the_workers_and_saves_the_search(tmp_path):
     search = start("search.py", *RAY, "evaluation.epochs=300", f"hydra.run.dir={tmp_path}")
     wait_for_trials(tmp_path, 1)

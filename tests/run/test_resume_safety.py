@@ -1,8 +1,10 @@
 """What a refused or failed command leaves behind: the folder exactly as it was."""
 
+import csv
 import os
 import shutil
 import signal
+import time
 
 import pytest
 import torch
@@ -116,6 +118,77 @@ def test_of_two_resumes_of_one_training_the_second_is_refused(training_run, tmp_
 
 
 @pytest.mark.slow
+def test_a_training_in_a_folder_without_a_given_name_is_locked_too(tmp_path):
+    first = start("train.py", *TRAINING, "trainer.max_epochs=5000", f"paths.runs={tmp_path}")
+    try:
+        while not (saved := list(tmp_path.glob("train/*/checkpoints/last.ckpt"))):
+            assert first.poll() is None
+            time.sleep(0.1)
+        status, _, errors = run("train.py", f"resume={saved[0].parents[1]}")
+        assert status == 2
+        assert "another command writes into this folder" in errors
+    finally:
+        os.killpg(first.pid, signal.SIGKILL)
+        first.communicate()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("script", ["search.py", "train.py"])
+def test_a_run_folder_given_to_the_other_command_stays_as_it_was(script, tmp_path, request):
+    other = {"search.py": "training_run", "train.py": "search_run"}[script]
+    folder = request.getfixturevalue(other)
+    before = snapshot(folder)
+    status, _, errors = run(script, f"resume={folder}", "trainer.max_epochs=3")
+    assert (status, len(errors.strip().splitlines())) == (2, 1), errors
+    right = {"search.py": "train.py", "train.py": "search.py"}[script]
+    assert f"python {right} resume={folder}" in errors
+    assert snapshot(folder) == before
+
+
+@pytest.mark.slow
+def test_a_resume_with_another_evaluation_changes_nothing(search_run):
+    before = snapshot(search_run)
+    more = ["method.samples=30", "evaluation.dataset=cifar100"]
+    status, _, errors = run("search.py", f"resume={search_run}", *more)
+    assert (status, len(errors.strip().splitlines())) == (2, 1), errors
+    assert errors.startswith(
+        "error: evaluation.dataset=cifar100: new rewards could not be compared"
+    )
+    assert snapshot(search_run) == before
+
+
+@pytest.mark.slow
+def test_a_folder_that_only_hydra_knows_is_not_used_twice(tmp_path):
+    given = [*TABLE, f"hydra.run.dir={tmp_path}/${{name}}/run"]
+    succeed("search.py", *given)
+    folder = tmp_path / "nas_bench_201" / "run"
+    before = snapshot(folder)
+    status, _, errors = run("search.py", *given, "seed=3")
+    assert (status, len(errors.strip().splitlines())) == (2, 1), errors
+    assert f"holds a run; continue it with resume={folder}" in errors
+    assert snapshot(folder) == before
+    assert [path.name for path in tmp_path.iterdir()] == ["nas_bench_201"]
+
+
+@pytest.mark.slow
+def test_a_bad_job_of_a_multirun_does_not_end_the_others(tmp_path):
+    status, _, errors = run(
+        "search.py", *TABLE, "-m", "seed=1,-1,2,abc", f"hydra.sweep.dir={tmp_path}"
+    )
+    assert status == 2, errors
+    lines = [line for line in errors.splitlines() if line.startswith("error: ")]
+    assert [line.split(":")[1] for line in lines] == [
+        *(" run #1", " run #3"),
+        " 2 of the runs failed",
+    ]
+    assert "#1, #3" in lines[-1]
+    assert "Traceback" not in errors
+    assert [status_of(tmp_path / name) for name in "02"] == ["complete", "complete"]
+    assert not (tmp_path / "1").exists()
+    assert not (tmp_path / "run.lock").exists()
+
+
+@pytest.mark.slow
 def test_a_multirun_does_not_take_the_folder_of_another(tmp_path):
     (tmp_path / "0" / "checkpoints").mkdir(parents=True)
     status, _, errors = run("search.py", "-m", "seed=3,4", *TABLE, f"hydra.sweep.dir={tmp_path}")
@@ -140,6 +213,48 @@ def test_a_resume_after_the_last_batch_adds_no_epoch(search_run, tmp_path):
     metrics = (folder / "metrics.csv").read_text()
     succeed("search.py", f"resume={folder}")
     assert (folder / "metrics.csv").read_text() == metrics
+
+
+KILLER = """
+import os
+import signal
+from pytorch_lightning.callbacks import Checkpoint
+
+class KillAfterSave(Checkpoint):
+    def __init__(self, epoch):
+        super().__init__()
+        self.epoch = epoch
+
+    def on_train_epoch_end(self, trainer, module):
+        if trainer.current_epoch == self.epoch:
+            os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", ["training", "search"])
+def test_a_kill_between_checkpoint_and_metrics_loses_no_row(kind, tmp_path, monkeypatch):
+    (tmp_path / "killer.py").write_text(KILLER)
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    script, settings = {
+        "training": ("train.py", [*TRAINING, "trainer.max_epochs=4"]),
+        "search": ("search.py", [*TABLE, "method.batch=5"]),  # four epochs
+    }[kind]
+    folder, whole, target = tmp_path / "run", tmp_path / "whole", "callbacks.kill._target_"
+    kill = [f"+{target}=killer.KillAfterSave", "+callbacks.kill.epoch=2"]
+    status, _, errors = run(script, *settings, *kill, f"hydra.run.dir={folder}")
+    assert status == -signal.SIGKILL, errors
+    again = [f"{target}=killer.KillAfterSave", "callbacks.kill.epoch=null"]
+    succeed(script, f"resume={folder}", *again)
+    succeed(script, *settings, f"hydra.run.dir={whole}")
+    assert read_epochs(folder) == read_epochs(whole)
+    assert {int(epoch) for epoch, _ in read_epochs(folder)} >= {0, 1, 2, 3}
+
+
+def read_epochs(folder):
+    """Return epoch and step of each row of the metrics."""
+    with (folder / "metrics.csv").open(newline="") as file:
+        return [(row["epoch"], row["step"]) for row in csv.DictReader(file)]
 
 
 @pytest.mark.slow

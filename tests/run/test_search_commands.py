@@ -3,14 +3,16 @@
 import csv
 import json
 import os
+import shutil
 import signal
 import time
 from pathlib import Path
 
 import pytest
 import torch
-from commands import ROOT, run, start, status_of, succeed, wait_for
+from commands import ROOT, run, start, start_python, status_of, succeed, wait_for
 from hydra import compose, initialize_config_dir
+from omegaconf import OmegaConf
 
 EXPERIMENTS = sorted(path.stem for path in (ROOT / "configs" / "experiment").glob("*.yaml"))
 SMALL = ["debug=smoke", "callbacks.progress=null", "space.blocks=2", "logger=csv"]
@@ -31,7 +33,7 @@ def load_state(run):
 @pytest.fixture(scope="module")
 def search_run(tmp_path_factory):
     folder = tmp_path_factory.mktemp("run")
-    output = succeed("search.py", *SMALL, f"hydra.run.dir={folder}")
+    output = succeed("search.py", *SMALL, f"hydra.run.dir={folder}", start=start_python)
     return folder, output
 
 
@@ -170,14 +172,20 @@ def test_resume_derives_after_ctrl_c_while_deriving(tmp_path):
         ("supernet.filters=6", "the checkpoint is of another network"),
     ],
 )
-def test_checkpoint_that_does_not_fit_is_an_error_of_one_line(setting, message, search_run):
-    before = (search_run[0] / "summary.json").read_text()
-    status, _, errors = run("search.py", f"resume={search_run[0]}", setting)
+def test_checkpoint_that_does_not_fit_is_an_error_of_one_line(
+    setting, message, search_run, tmp_path
+):
+    folder = shutil.copytree(search_run[0], tmp_path / "run")
+    config = OmegaConf.load(folder / ".hydra" / "config.yaml")
+    config.merge_with_dotlist([setting])  # a resume refuses the setting as an argument
+    OmegaConf.save(config, folder / ".hydra" / "config.yaml")
+    before = (folder / "summary.json").read_text()
+    status, _, errors = run("search.py", f"resume={folder}")
     assert status == 2, errors
     (line,) = (line for line in errors.splitlines() if line.startswith("error:"))
     assert message in line
     assert "Traceback" not in errors
-    assert (search_run[0] / "summary.json").read_text() == before
+    assert (folder / "summary.json").read_text() == before
 
 
 @pytest.mark.parametrize(

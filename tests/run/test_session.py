@@ -1,7 +1,10 @@
-"""Reports at the end of a run: failures are logged and leave the results."""
+"""The end of a run: reports that fail leave the results, and errors say how to go on."""
+
+from types import SimpleNamespace
 
 import pytest
 
+from lightning_nas.data.decode import UnreadableImageError
 from lightning_nas.run import session
 from tests.report.folders import trial_search
 
@@ -27,3 +30,16 @@ def test_search_without_trials_has_no_report(trials, tmp_path, caplog):
         session.write_report_safely(folder)
     assert (folder / "report.html").exists() == bool(trials)
     assert ("no report" in caplog.text) == (not trials)
+
+
+@pytest.mark.parametrize("has_begun", [False, True])
+def test_an_image_that_is_unreadable_in_the_middle_of_a_run_names_the_resume(tmp_path, has_begun):
+    error = UnreadableImageError("x.png", "truncated", "repair it")
+    run = SimpleNamespace(
+        has_begun=has_begun,
+        cfg=SimpleNamespace(resume=None),
+        folder=SimpleNamespace(path=tmp_path, has_begun=has_begun),
+    )
+    session.RunSession.note_error(run, error)
+    end = f"repair it; to continue: resume={tmp_path}" if has_begun else "repair it"
+    assert str(error) == f"cannot read the image x.png: truncated; {end}"

@@ -18,6 +18,7 @@ from commands import ROOT, status_of, succeed, wait_for
 from lightning_nas.errors import InputError
 from lightning_nas.run import arguments
 from lightning_nas.run.arguments import check_launcher, complete_arguments
+from lightning_nas.run.folders import command_locks, enter_folder
 
 SMALL = ["debug=smoke", "logger=csv", "callbacks.progress=null", "space.blocks=2"]
 JOB_ENVIRONMENT = {"SUBMITIT_EXECUTOR": "slurm", "SLURM_JOB_ID": "42", "SLURM_JOB_NAME": "search",
@@ -113,11 +114,12 @@ def test_jobs_on_this_machine_complete_searches(tmp_path):
 
 def test_only_a_restarted_job_may_use_the_folder_of_a_run(tmp_path, monkeypatch):
     (tmp_path / "checkpoints").mkdir()
-    given = [f"hydra.run.dir={tmp_path}"]
     with pytest.raises(InputError, match="holds a run"):
-        complete_arguments(given)
+        enter_folder(tmp_path)
+    command_locks.close()
     monkeypatch.setenv("SLURM_RESTART_COUNT", "1")
-    assert complete_arguments(given) == given
+    enter_folder(tmp_path)
+    command_locks.close()
 
 
 @pytest.mark.parametrize("name", arguments.LAUNCHERS)

@@ -12,7 +12,7 @@ from itertools import product
 import onnxruntime
 import pytest
 import torch
-from commands import run, start, succeed, wait_for
+from commands import ROOT, run, start, start_python, succeed, wait_for
 from hydra import compose, initialize_config_dir
 from PIL import Image
 from torch._dynamo.utils import counters
@@ -21,14 +21,13 @@ from lightning_nas.architecture import ChainArchitecture, ChainLayer, write_arch
 from lightning_nas.run.train import compile_network
 from lightning_nas.weights.blueprint import Blueprint
 from lightning_nas.weights.load import read_weights
-from tests.commands import ROOT
 
 QUIET = ["callbacks.progress=null", "logger=csv"]
 RECIPES = sorted(path.stem for path in (ROOT / "configs" / "recipe").glob("*.yaml"))
 
 
-def train(folder, *arguments):
-    status, output, errors = run("train.py", *QUIET, *arguments, f"hydra.run.dir={folder}")
+def train(folder, *arguments, **more):
+    status, output, errors = run("train.py", *QUIET, *arguments, f"hydra.run.dir={folder}", **more)
     assert status == 0, errors
     return json.loads((folder / "summary.json").read_text()), output, errors
 
@@ -39,7 +38,7 @@ def training_run(tmp_path_factory):
     folder = tmp_path_factory.mktemp("trained")
     summary, output, _ = train(
         folder, "architecture=nasnet_a", "debug=smoke", "trainer.max_epochs=6",
-        "network.drop_path=0.1", "export=[onnx,safetensors]",
+        "network.drop_path=0.1", "export=[onnx,safetensors]", start=start_python,
     )  # fmt: skip
     assert summary["test_accuracy"] > 0.5
     assert summary["images_per_second"] > 0
@@ -143,7 +142,7 @@ def test_finetuning_on_other_classes_image_size_and_channels(training_run, tmp_p
     assert summary["data"] == "digits"
     weights = read_weights(str(tmp_path), tmp_path)
     before = read_weights(str(folder), tmp_path)
-    assert weights.blueprint.settings["filters"] == 4  # the size of the initial weights
+    assert weights.blueprint.settings["filters"] == 8  # the size of the initial weights
     assert (weights.blueprint.num_classes, weights.blueprint.channels) == (10, 1)
     stem = weights.state["stem.0.weight"]
     torch.testing.assert_close(stem, before.state["stem.0.weight"].sum(1, keepdim=True))  # frozen
@@ -183,8 +182,8 @@ def test_shared_weights_of_a_search_are_inherited(tmp_path):
         slow(
             ["mode=test", "weights=RUN", "data=digits"], "the images have 1 channels and 8 pixels"
         ),
-        (["weights=RUN", "recipe=finetune", "network.filters=8"], "do not fit this network"),
-        slow(["recipe=cifr"], "recipe/cifr"),
+        (["weights=RUN", "recipe=finetune", "network.filters=16"], "do not fit this network"),
+        slow(["recipe=cifr"], "recipe=cifr: no such option; did you mean recipe=cifar?"),
         slow(["network.cells=0"], "cells must be at least 1, got 0"),
         (["network.filters=0"], "filters must be even and at least 2, got 0"),
         slow(["network.stem=imagenet"], "8 px are too small for 5 reductions"),
@@ -206,9 +205,10 @@ def test_missing_compiler_is_an_error_of_one_line(tmp_path, monkeypatch):
     monkeypatch.setenv("CXX", "/no/such/compiler")
     monkeypatch.setenv("TORCHINDUCTOR_CACHE_DIR", str(tmp_path / "cache"))
     folder = tmp_path / "run"
-    status, _, errors = run(
-        "train.py", *QUIET, "debug=smoke", "compile=true", f"hydra.run.dir={folder}"
-    )
+    status, _, errors = run(  # torch reads CXX when it is imported
+        "train.py", *QUIET, "debug=smoke", "compile=true", f"hydra.run.dir={folder}",
+        start=start_python,
+    )  # fmt: skip
     assert status == 2, errors
     (line,) = (line for line in errors.splitlines() if line.startswith("error:"))
     assert "compile=true: torch cannot compile here" in line

@@ -33,7 +33,7 @@ def read_trials(folder, where="1"):
 
 
 def wait_for_trials(folder, ended):
-    deadline = time.monotonic() + 120
+    deadline = time.monotonic() + 400
     while len(read_trials(folder, "ended IS NOT NULL")) < ended:
         assert time.monotonic() < deadline
         time.sleep(0.02)

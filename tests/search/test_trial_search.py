@@ -1,6 +1,7 @@
 """NAS, NASNet, random search and evolution on known rewards."""
 
 import math
+import random
 import statistics
 from functools import partial
 
@@ -21,13 +22,15 @@ from lightning_nas.methods.random_search import RandomSearch
 from lightning_nas.modules.controller import ControllerModule
 from lightning_nas.policy.baseline import MovingAverageBaseline
 from lightning_nas.run.build import build_search
+from lightning_nas.search.controller_search import ControllerSearch
 from lightning_nas.search.finalists import Finalists
 from lightning_nas.search.growth import Growth
 from lightning_nas.search.sampling import Sampling
+from lightning_nas.search.trial_search import TrialSearch
 from lightning_nas.spaces.chain import ChainSpace
 from lightning_nas.spaces.edge_cell import EdgeCellSpace
 from lightning_nas.storage.journal import Journal
-from lightning_nas.storage.trial import FINALIST, POLICY, RANDOM, Outcome, Proposal
+from lightning_nas.storage.trial import FINALIST, POLICY, RANDOM, Outcome, Proposal, Trial
 
 EDGES = EdgeCellSpace()
 BEST = (3, 1, 4, 0, 2, 3)  # tokens of the planted architecture
@@ -58,6 +61,9 @@ class Depth:
     def __call__(self, architecture, seed, poll):
         return Outcome(len(architecture.layers) / 100)
 
+    def final(self, epochs):
+        return self
+
 
 def controller(space, lr=0.02, **settings):
     policy = LSTMController(space, hidden=24, bias=True, tanh_constant=None, **settings)
@@ -84,7 +90,7 @@ def method(name, folder, seed=0, evaluator=None, samples=150, space=EDGES, polic
     if name == "nasnet":
         return NASNet(policy or controller(space, picks="softmax"), **common)
     if name == "evolution":
-        return Evolution(population=20, tournament=5, space=space, **common)
+        return Evolution(**{"population": 20, "tournament": 5, "space": space} | common)
     return RandomSearch(space=space, **common)
 
 
@@ -101,7 +107,7 @@ def distance(one, other):
     return sum(a != b for a, b in zip(one, other, strict=True))
 
 
-SAMPLING = ("batch", "random_share", "redraws")
+SAMPLING = ("batch", "random_share", "redraws", "stratify")
 METHODS = ["nas", "nasnet", "random_search", "evolution"]
 
 
@@ -168,6 +174,62 @@ def test_the_random_arm_is_uniform_and_the_method_does_not_learn_from_it(tmp_pat
     uniform = [t for t in search.journal.list_ended() if t.proposal.arm == RANDOM]
     assert all(t.proposal.log_probs == pytest.approx([-1.6094] * 6, abs=1e-3) for t in uniform)
     assert statistics.fmean(result.sampled) > statistics.fmean(result.uniform) + 0.1
+
+
+class Shuffling(SerialExecutor):
+    """Executor of four children at once that end in random order."""
+
+    slots = 4
+    order = random.Random(1)
+
+    def wait(self, poll):
+        self._queue.rotate(self.order.randrange(4))
+        return super().wait(poll)
+
+
+@pytest.mark.parametrize("executor", [SerialExecutor, Shuffling])
+def test_the_share_of_the_random_arm_is_exact_after_an_interruption_and_an_extension(
+    executor, tmp_path
+):
+    """The search is stopped, resumed to its end with two finalists, then extended twice."""
+    common = {"random_share": 0.1, "stratify": True, "executor": executor}
+    consumed = 0
+    for samples, finalists in ((33, 0), (50, 2), (77, 3), (150, 0)):
+        search = method(
+            "nasnet", tmp_path, samples=samples, finalists=Finalists(finalists), **common
+        )
+        search._consumed, search.teardown = consumed, lambda stage: None
+        trainer(tmp_path, -1, log_every_n_steps=1).fit(search)
+        consumed = search.stream.consumed
+        search.derive(1, lambda items, total: items)
+        arms = [trial.proposal.arm for trial in search.journal.list_ended()]
+        assert arms.count(RANDOM) == round(0.1 * samples)
+        assert arms.count(POLICY) == samples - round(0.1 * samples)
+        search.journal.close()
+    whole, _ = run_search("nasnet", tmp_path / "whole", samples=150, **common)
+    arms = [trial.proposal.arm for trial in sorted_by_number(search.journal_path)]
+    others = [trial.proposal.arm for trial in sorted_by_number(whole.journal_path)]
+    assert [arm for arm in arms if arm != FINALIST] == others
+
+
+def sorted_by_number(path):
+    return sorted(Journal(path, str(EDGES)).list_ended(), key=lambda trial: trial.number)
+
+
+def test_networks_of_an_extended_search_grow_as_if_there_were_no_finalists(tmp_path):
+    space, growth = ChainSpace(layers=1), Growth(10, 1)
+    for samples, consumed in ((15, 0), (40, 15)):
+        search = method(
+            "random_search", tmp_path, space=space, evaluator=Depth(), samples=samples,
+            growth=growth, finalists=Finalists(4),
+        )  # fmt: skip
+        search._consumed, search.teardown = consumed, lambda stage: None
+        trainer(tmp_path, -1, log_every_n_steps=1).fit(search)
+        search.derive(1, lambda items, total: items)
+    trials = [t for t in search.journal.list_ended() if t.proposal.arm == POLICY]
+    assert [len(search.decode(t.proposal).layers) for t in trials] == [
+        1 + place // 10 for place in range(40)
+    ]
 
 
 def test_finalists_are_the_best_trials_and_the_best_finalist_is_chosen(tmp_path):
@@ -277,6 +339,50 @@ def test_evolution_adds_new_layers_to_a_parent_from_a_smaller_space(tmp_path):
     assert min(distance(inherited, parent) for parent in tokens[10:30]) <= 1
 
 
+def test_the_initial_population_of_evolution_has_no_architecture_of_the_random_arm(tmp_path):
+    search, _ = run_search(
+        "evolution", tmp_path, samples=90, random_share=0.4, stratify=True, population=30
+    )
+    trials = search.journal.list_ended()
+    own = [t.proposal.tokens for t in trials if t.proposal.arm == POLICY]
+    uniform = search.sample_uniformly
+    calls = []
+    search.sample_uniformly = lambda number: calls.append(number) or uniform(number)
+    search.living.clear()
+    for trial in trials:
+        search.sample(trial.number)
+        if trial.proposal.arm == POLICY:
+            search.observe(trial)
+    initial = [t for t in trials if t.number in calls and t.proposal.arm == POLICY]
+    assert [t.proposal.tokens for t in initial] == own[:30]
+    for place in range(30, len(own)):  # later ones are mutations of living ones
+        assert 1 in [distance(own[place], other) for other in own[place - 30 : place]]
+
+
+@pytest.mark.parametrize("with_replacement", [True, False])
+def test_a_tournament_is_drawn_with_replacement_as_in_the_paper(with_replacement, tmp_path):
+    """Of 4 architectures, 4 draws with replacement miss the best with probability (3/4)^4."""
+    search = method(
+        "evolution", tmp_path, population=4, tournament=4, with_replacement=with_replacement
+    )
+    for number in range(4):
+        proposal = Proposal(number, (number,) * 6)
+        search.observe(Trial(proposal, Outcome(number / 10), number / 10, number + 1))
+    torch.manual_seed(0)
+    parents = [max(search._draw_candidates()) for _ in range(2000)]
+    missed = sum(parent < 3 for parent in parents) / len(parents)
+    assert missed == (pytest.approx(0.75**4, abs=0.04) if with_replacement else 0)
+
+
+def test_evolution_keeps_the_rules_of_a_run_whose_configuration_lacks_them(tmp_path):
+    cfg = experiment(["experiment=nas_cifar", "method=evolution"], tmp_path).method
+    new = build_search(cfg, None, evaluation=lambda data: Depth())
+    assert (new.with_replacement, new.sampling.stratify) == (True, True)
+    del cfg.with_replacement, cfg.stratify_control
+    old = build_search(cfg, None, evaluation=lambda data: Depth())
+    assert (old.with_replacement, old.sampling.stratify) == (False, False)
+
+
 @pytest.mark.parametrize("name", ["random_search", "evolution"])
 def test_other_methods_search_growing_networks_too(name, tmp_path):
     cfg = experiment(["experiment=nas_cifar", f"method={name}"], tmp_path).method
@@ -324,7 +430,7 @@ def test_a_resumed_search_does_not_sample_an_open_proposal_again(tmp_path):
     ]
     journal.propose(waiting, [to_json(EDGES.decode(proposal.tokens)) for proposal in waiting])
     journal.close()
-    search = method("nasnet", tmp_path, redraws=3)
+    search = method("random_search", tmp_path, redraws=3)
     search.trainer = trainer(tmp_path, 1)
     search.train_dataloader()
     samples = iter([BEST, BEST, other])
@@ -334,8 +440,22 @@ def test_a_resumed_search_does_not_sample_an_open_proposal_again(tmp_path):
     assert proposal.tokens == other  # only the random arm has sampled it
 
 
+@pytest.mark.parametrize("redraws", [1, 60])
+def test_redraws_in_one_pass_give_what_redraws_one_by_one_give(redraws, tmp_path, monkeypatch):
+    def propose(folder):
+        search = method("nasnet", tmp_path / folder, redraws=redraws)
+        with torch.no_grad():
+            for head in search.controller.controller.heads.values():
+                head.weight.weight.zero_()[:2] += 0.3  # nearly converged: many repetitions
+        return [(p.tokens, p.log_probs) for p in search.propose(range(60))]
+
+    at_once = propose("at once")
+    monkeypatch.setattr(ControllerSearch, "sample_new", TrialSearch.sample_new)
+    assert at_once == propose("one by one")
+
+
 def test_redraws_end_if_a_method_always_samples_the_same_architecture(tmp_path):
-    search = method("nasnet", tmp_path, redraws=3)
+    search = method("random_search", tmp_path, redraws=3)
     numbers = []
     search.sample = lambda number: numbers.append(number) or (BEST, (0.0,) * 6)
     assert [proposal.tokens for proposal in search.propose(range(2))] == [BEST, BEST]

@@ -1,0 +1,70 @@
+"""The file ``predictions.csv``: one row per image, safe to open in a spreadsheet."""
+
+import csv
+import io
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+
+from torch import Tensor
+
+from lightning_nas.errors import printable
+from lightning_nas.files import replace_text
+
+# A spreadsheet runs a cell that begins with one of these as a formula.
+FORMULA_STARTS = ("=", "+", "-", "@")  # control characters are replaced
+
+
+def write_predictions(
+    path: Path,
+    batches: Iterable[tuple[Sequence[Path], Tensor]],
+    classes: Sequence[str],
+    errors: Mapping[str, str] | None = None,
+) -> None:
+    r"""Write a CSV file in UTF-8 with the columns ``file``, ``class``, ``probability``, ``error``.
+
+    An unreadable image has an error, but no class and no probability. Bytes of a file name that
+    are not UTF-8, and control characters, become ``\xNN``. See ``make_safe_name`` and
+    ``make_safe_path`` for names that look like formulas.
+
+    Args:
+        path: File to write.
+        batches: Pairs of image files and their class probabilities, shape ``(B, K)``.
+        classes: Names of the K classes; if empty, the column ``class`` has class numbers.
+        errors: What is wrong with unreadable images, by path.
+    """
+    errors = errors or {}
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(["file", "class", "probability", "error"])
+    for files, probabilities_BK in batches:
+        best, numbers = probabilities_BK.max(dim=1)
+        for file, probability, number in zip(files, best.tolist(), numbers.tolist(), strict=True):
+            name = make_safe_path(file)
+            if (error := errors.get(str(file))) is not None:
+                writer.writerow([name, "", "", make_safe_name(error)])
+                continue
+            label = make_safe_name(classes[number]) if classes else number
+            writer.writerow([name, label, f"{probability:.4f}", ""])
+    replace_text(path, text.getvalue())
+
+
+def make_safe_name(name: str) -> str:
+    """Return a name with an apostrophe in front if a spreadsheet would run it as a formula.
+
+    A name that begins with an apostrophe gets one more, so that removing one gives every name back.
+
+    >>> make_safe_name("=1+1"), make_safe_name("cat"), make_safe_name("'t")
+    ("'=1+1", 'cat', "''t")
+    """
+    name = printable(name)
+    return f"'{name}" if name.startswith((*FORMULA_STARTS, "'")) else name
+
+
+def make_safe_path(path: str | Path) -> str:
+    """Return a path with ``./`` in front if a spreadsheet would run it as a formula.
+
+    >>> make_safe_path("-1.png"), make_safe_path("a/-1.png")
+    ('./-1.png', 'a/-1.png')
+    """
+    name = printable(path)
+    return f"./{name}" if name.startswith(FORMULA_STARTS) else name

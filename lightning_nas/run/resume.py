@@ -1,0 +1,162 @@
+"""``resume=RUN`` before Hydra reads it: what a resume may change, and the arguments it adds."""
+
+import json
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+from hydra.core.hydra_config import HydraConfig
+from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+
+from lightning_nas.errors import InputError, list_some
+from lightning_nas.run.overrides import (
+    get_name,
+    get_value,
+    is_multirun,
+    make_argument,
+    parse_settings,
+    split_arguments,
+)
+from lightning_nas.run.recorded import load_configuration
+from lightning_nas.storage.run_folder import RunFolder, display_path, shell_path
+from lightning_nas.storage.trial import FINALIST
+
+# settings of parameter groups and of the schedule
+OPTIMIZER_GROUPS = (
+    "module.frozen_stages",
+    "module.stage_factor",
+    "module.decay_",
+    "module.schedule_",
+)
+FOLDERS = ("hydra.run", "hydra.sweep", "hydra.output_subdir")  # a resume writes into RUN
+# Settings that a resumed search may change: its length, the machine, and what is shown. All rewards
+# of a search stand in one ranking, so nothing else may change.
+LENGTH = (
+    *("method.samples", "method.finalists", "method.finalist_epochs"),
+    *("trainer.max_epochs", "trainer.max_time", "callbacks.derive.samples"),
+)
+MACHINE = (
+    *("executor", "method.executor", "evaluation.threads", "evaluation.trainer.accelerator"),
+    *("trainer.accelerator", "trainer.devices", "trainer.num_nodes", "trainer.strategy"),
+    # data.root: the same images may lie elsewhere on another machine
+    *("data.root", "data.num_workers", "data.download", "data.skip_unreadable", "paths"),
+)
+SHOWN = (
+    *("callbacks", "logger", "hydra", "trainer.log_every_n_steps", "trainer.profiler"),
+    *("trainer.enable_progress_bar", "trainer.enable_model_summary"),
+)
+CHANGEABLE = (*LENGTH, *MACHINE, *SHOWN)
+
+
+def add_resume_arguments(arguments: list[str], script: str | None = None) -> list[str]:
+    """Replace ``resume=RUN`` by arguments with which Hydra reads the configuration of RUN.
+
+    Args:
+        arguments: Arguments of the command, normalised.
+        script: The command, ``search.py`` or ``train.py``; None = the right one.
+
+    Raises:
+        InputError: If RUN is not a run folder of this command or names code that is not trusted, or
+            if an argument is a setting that a resume cannot change.
+    """
+    run = RunFolder(Path(str(get_value(arguments, "resume"))))
+    run.check_is_run("resume")
+    if is_multirun(arguments):
+        raise InputError("resume=RUN continues one run; leave out -m and --multirun")
+    rest = [argument for argument in arguments if get_name(argument) != "resume"]
+    flags, settings = split_arguments(rest)
+    run = RunFolder(run.path.resolve())
+    config = load_configuration(run, arguments=arguments)
+    for name in {"hydra", "defaults"} & set(config):  # Hydra would obey it before any check
+        raise InputError(f"{run.config}: {name} is no setting of a run")
+    _check_script(run, config, script)
+    for setting in settings:
+        _check_setting(setting)
+    if "method" in config:
+        _check_comparable(run, config, settings)
+    return [  # Hydra needs all settings next to one another
+        *flags,
+        *("--config-path", str(run.hydra), "--config-name", run.config.stem),
+        make_argument("hydra.run.dir", run.path),
+        "hydra.output_subdir=null",
+        make_argument("resume", run.path),
+        *settings,
+    ]
+
+
+def list_resume_settings() -> list[str]:
+    """Return the settings of the current resume as ``name=JSON``, for the report."""
+    given = [one for one in HydraConfig.get().overrides.task if not one.startswith("~")]
+    settings = parse_settings(given)
+    return [f"{name}={json.dumps(settings[name])}" for name in settings if name != "resume"]
+
+
+def _check_script(run: RunFolder, config: DictConfig, script: str | None) -> None:
+    """Raise InputError if the run belongs to the other command."""
+    kind, right = ("search", "search.py") if "method" in config else ("training", "train.py")
+    if script is not None and Path(script).name != right:
+        shown = shell_path(run.path)
+        raise InputError(
+            f"resume={display_path(run.path)} is the run folder of a {kind}: python {right} "
+            f"resume={shown}"
+        )
+
+
+def _check_setting(setting: str) -> None:
+    """Raise InputError for a setting that no resume can change."""
+    name = get_name(setting)
+    if any(part in name for part in (".optimizer.", ".scheduler.", *OPTIMIZER_GROUPS)):
+        raise InputError(
+            f"{setting}: the checkpoint holds this setting, so a resume cannot change it; "
+            "begin a new run"
+        )
+    if "." not in name:
+        raise InputError(
+            f"{setting}: a resume takes only settings with a dot, such as method.samples=300"
+        )
+    if name.startswith(FOLDERS):
+        raise InputError(f"{setting}: a resume writes into the folder that it continues")
+
+
+def _check_comparable(run: RunFolder, config: DictConfig, settings: list[str]) -> None:
+    """Raise InputError if a setting would give rewards that cannot be compared with earlier ones.
+
+    A setting with the value that it has already is legal.
+    """
+    values = parse_settings(settings)
+    changed = [
+        setting
+        for setting in settings
+        if not _is_changeable(get_name(setting), run)
+        and (setting.startswith("~") or values[get_name(setting)] != _select(config, setting))
+    ]
+    if changed:
+        raise InputError(
+            f"{list_some(changed)}: new rewards could not be compared with those of the trials in "
+            f"{display_path(run.path)}; begin a new search, or change only its length or the "
+            "machine, such as method.samples, trainer.max_epochs, method.finalists, executor.* "
+            "(all: docs/run-folder.md)"
+        )
+
+
+def _is_changeable(name: str, run: RunFolder) -> bool:
+    if name == "method.finalist_epochs":  # earlier finalists keep their outcomes
+        return not _has_finalists(run)
+    return any(name == legal or name.startswith(f"{legal}.") for legal in CHANGEABLE)
+
+
+def _has_finalists(run: RunFolder) -> bool:
+    if not run.journal.exists():
+        return False
+    with closing(run.open_journal()) as journal:
+        return not journal.is_empty and bool(journal.best((FINALIST,), 1))
+
+
+def _select(config: DictConfig, setting: str) -> Any:
+    """Return the recorded value of a setting; a reference that only Hydra resolves is no value."""
+    try:
+        value = OmegaConf.select(config, get_name(setting))
+    except OmegaConfBaseException:
+        return None
+    return OmegaConf.to_container(value) if OmegaConf.is_config(value) else value

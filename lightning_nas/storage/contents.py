@@ -1,0 +1,72 @@
+"""Types of the files of a run folder that commands read: a stranger may have written them."""
+
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, Field, ValidationError
+
+from lightning_nas.errors import InputError
+from lightning_nas.files import find_first_problem
+
+Accuracy = Annotated[float, Field(ge=0, le=1)]
+
+
+class Summary(BaseModel):
+    """Types of the facts in ``summary.json`` that commands read. Each may be absent."""
+
+    status: Literal["interrupted", "complete"] = "interrupted"
+    seconds: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 0.0
+    method: str = ""
+    data: str = ""
+    checkpoint: str | None = None
+    classes: Annotated[int, Field(ge=1)] | None = None
+
+
+class _JudgedArchitecture(BaseModel):
+    arm: Literal["control", "policy", "derived"]
+    alone: Annotated[list[Accuracy], Field(min_length=1)]
+
+
+class Judgement(BaseModel):
+    """Types of the facts in ``weight_sharing.json`` that decide the verdict of a report."""
+
+    images: str = ""
+    search: dict[str, Any] | None = None
+    architectures: list[_JudgedArchitecture]
+
+
+class _Runtime(BaseModel):
+    choices: dict[str, Any]
+
+
+class _Overrides(BaseModel):
+    task: list[str]
+
+
+class _Hydra(BaseModel):
+    """Types of the parts of Hydra's own configuration that commands read."""
+
+    runtime: _Runtime
+    overrides: _Overrides
+
+
+class HydraFile(BaseModel):
+    """Types of Hydra's own configuration."""
+
+    hydra: _Hydra
+
+
+def check_content(kind: type[BaseModel], content: Any, path: Path) -> None:
+    """Raise InputError if the content of a file is of other types than ``kind``.
+
+    Args:
+        kind: Types of the content.
+        content: The content as plain data.
+        path: The file, for the message.
+    """
+    try:
+        kind.model_validate(content, strict=True)
+    except ValidationError as error:
+        name, problem = find_first_problem(error)
+        where = f"{name}: " if name else ""
+        raise InputError(f"{path}: damaged: {where}{problem.lower()}") from None
