@@ -141,7 +141,13 @@ class ImageData(LightningDataModule):
         self._ready = True
 
     def validate_on_test(self) -> Self:
-        """Return a copy whose validation split is the test split. Call ``setup`` before."""
+        """Return a copy whose validation split is the test split. Call ``setup`` before.
+
+        Raises:
+            InputError: If there are no test images.
+        """
+        if not len(self.splits.test):
+            raise InputError("the data have no test images")
         other = copy.copy(self)
         other.splits = replace(self.splits, validation=self.splits.test)
         return other

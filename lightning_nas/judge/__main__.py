@@ -18,6 +18,11 @@ NUMBERS = (
     ("seeds", "trainings of each architecture (default: 1)"),
     ("derived-seeds", "trainings of the derived architecture; a verdict needs 5 (default: 5)"),
     ("epochs", "epochs of a training (default: evaluation.epochs of the search)"),
+    (
+        "uniform-epochs",
+        "epochs of other shared weights, trained on uniform samples alone, which favour no "
+        "architecture, at least 0 (default: 0, none)",
+    ),
     ("batches", "batches for running statistics, if the search tracked none (default: 500)"),
 )
 

@@ -1,4 +1,4 @@
-"""The judgement at the end of a search, if the setting ``judge`` asks for one."""
+"""The judgement at the end of a search, if ``judge.at_end`` is true."""
 
 import logging
 import sys
@@ -7,14 +7,14 @@ from pathlib import Path
 from lightning_nas.callbacks.interrupt import Interrupted
 from lightning_nas.errors import InputError
 from lightning_nas.judge.judge import judge_run
-from lightning_nas.storage.run_folder import display_path
+from lightning_nas.storage.run_folder import shell_path
 
 log = logging.getLogger(__name__)
 
 
 def judge_finished_search(folder: Path) -> None:
     """Judge a search that is complete. An error or a signal does not change its results."""
-    command = f"python -m lightning_nas.judge {display_path(folder)}"
+    command = f"python -m lightning_nas.judge {shell_path(folder)}"
     try:
         judge_run(str(folder), {}, [])
     except InputError as error:

@@ -32,7 +32,8 @@ from lightning_nas.judge.finished_search import (
 )
 from lightning_nas.judge.numbers import Numbers, choose_numbers
 from lightning_nas.judge.scatter import draw_scatter
-from lightning_nas.report.comparison import TEST_IMAGES
+from lightning_nas.judge.uniform_weights import score_with_uniform_weights
+from lightning_nas.report.judged import TEST_IMAGES
 from lightning_nas.report.statistics import MIN_ARCHITECTURES
 from lightning_nas.run.search import print_verdict
 from lightning_nas.run.session import write_report_safely
@@ -77,6 +78,11 @@ def judge_run(
         shared_scores = score_architectures(
             search, [one.tokens for one in candidates], numbers.batches, poll
         )
+        uniform_weights = (
+            score_with_uniform_weights(search, numbers.uniform_epochs, poll)
+            if numbers.uniform_epochs
+            else None
+        )
     facts = {
         "run": str(display_path(search.run.path)),
         "epochs": epochs,
@@ -88,6 +94,7 @@ def judge_run(
         if search.has_running_statistics
         else f"gathered on {numbers.batches}",
         **collect_facts(_join_scores(candidates, shared_scores, trials)),
+        "uniform_weights": uniform_weights,
         "failed": [
             {"arm": candidate.arm, "tokens": candidate.tokens, "error": trial.outcome.error}
             for candidate, its_trials in zip(candidates, trials, strict=True)

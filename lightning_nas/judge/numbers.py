@@ -20,6 +20,8 @@ class Numbers:
             at least 5.
         epochs: Number of epochs of a training, at least 1; None = ``evaluation.epochs`` of the
             settings or of the search.
+        uniform_epochs: Number of epochs of other shared weights, trained on uniformly sampled
+            architectures alone, at least 0; 0 = no such weights.
         batches: Number of training batches for running statistics of batch norm, at least 1. Unused
             if the search tracked running statistics.
 
@@ -32,23 +34,26 @@ class Numbers:
     seeds: int = 1
     derived_seeds: int = MIN_EVALUATIONS
     epochs: int | None = None
+    uniform_epochs: int = 0
     batches: int = 500
 
     def __post_init__(self) -> None:
         for name, value in asdict(self).items():
-            if type(value) is not int and not (name == "epochs" and value is None):
-                raise InputError(f"judge.{name} must be a whole number, got {value!r}")
-        if self.architectures < MIN_ARCHITECTURES:
-            raise InputError(
-                f"--architectures must be at least {MIN_ARCHITECTURES}, got {self.architectures}"
-            )
-        epochs = 1 if self.epochs is None else self.epochs
-        if self.sampled < 0 or min(self.seeds, self.derived_seeds, self.batches, epochs) < 1:
-            raise InputError(
-                "--sampled must be at least 0; --seeds, --derived-seeds, --epochs and --batches "
-                f"must be at least 1; got {self.sampled}, {self.seeds}, {self.derived_seeds}, "
-                f"{self.epochs} and {self.batches}"
-            )
+            least = {"architectures": MIN_ARCHITECTURES, "sampled": 0, "uniform_epochs": 0}
+            lowest = least.get(name, 1)
+            if name == "epochs" and value is None:
+                continue
+            if type(value) is not int or value < lowest:
+                option = name.replace("_", "-")
+                raise InputError(
+                    f"--{option} (judge.{name}) must be a whole number of at least {lowest}, got "
+                    f"{value!r}"
+                )
+
+    @property
+    def trainings(self) -> int:
+        """Number of trainings from scratch."""
+        return (self.architectures + self.sampled) * self.seeds + self.derived_seeds
 
 
 def choose_numbers(recorded: Any, options: Mapping[str, int | None]) -> Numbers:
@@ -63,8 +68,9 @@ def choose_numbers(recorded: Any, options: Mapping[str, int | None]) -> Numbers:
     """
     given = {name: value for name, value in options.items() if value is not None}
     settings = dict(recorded) if isinstance(recorded, Mapping) else {}
+    settings.pop("at_end", None)
     legal = Numbers.__dataclass_fields__
     for name in settings:
         if name not in legal:
-            raise InputError(f"judge.{name} is unknown; legal are {', '.join(legal)}")
+            raise InputError(f"judge.{name} is unknown; legal are at_end, {', '.join(legal)}")
     return Numbers(**(settings | given))

@@ -5,13 +5,10 @@ the same way as its own architectures.
 """
 
 import math
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
-from statistics import fmean
 
-from lightning_nas.errors import InputError
 from lightning_nas.report.record import RunRecord
 from lightning_nas.report.statistics import (
     BETTER,
@@ -26,7 +23,6 @@ from lightning_nas.report.statistics import (
     estimate_mean,
 )
 from lightning_nas.report.table import format_interval
-from lightning_nas.storage.run_folder import RunFolder, describe_state
 from lightning_nas.storage.trial import DERIVED, POLICY, RANDOM, Trial
 
 PARTS = 12  # number of parts of a search, for curves of shares
@@ -39,9 +35,7 @@ VERDICT_WORDS = {
     NOT_ENOUGH: NOT_ENOUGH,
 }
 SHORT_VERDICTS = {key: words.split(" than ")[0] for key, words in VERDICT_WORDS.items()}  # tables
-NETWORKS = "trained from scratch"
 SHARED = "shared weights, "
-TEST_IMAGES = "test"  # split that the judge tests on, in weight_sharing.json
 UNIT_OF_EPOCHS = "epochs with a random arm"
 Pair = tuple[list[Trial], list[Trial]]  # trials of the controller and of the random arm
 
@@ -163,69 +157,6 @@ def compare_arms(record: RunRecord) -> list[Comparison]:
         _compare_trials("second half of the search", *list_second_half(record)),
         _compare_trials("whole search", *arms),
     ]
-
-
-def list_comparisons(record: RunRecord) -> list[Comparison]:
-    """Return all comparisons of a search with random architectures, the strongest first."""
-    if record.is_random_search:
-        return []
-    networks = compare_networks(record) if record.shares_weights else None
-    return [*([networks] if networks else []), *compare_arms(record)]
-
-
-def compare_networks(record: RunRecord) -> Comparison | None:
-    """Compare networks that the judge trained from scratch: the derived and random architectures.
-
-    The means are accuracies on the test split: of the derived architecture over its seeds, and of
-    the random architectures over architectures.
-
-    Returns:
-        None if the search was not judged, or was resumed after the judgement, or if a version of
-        this project judged it that tested the networks on the images of the rewards.
-
-    Raises:
-        InputError: If ``weight_sharing.json`` is damaged.
-    """
-    if not _has_judgement(record):
-        return None
-    with _explain_damage(record):
-        accuracies: dict[str, list[list[float]]] = {DERIVED: [], RANDOM: []}
-        for one in record.judgement["architectures"]:
-            accuracies.setdefault(one["arm"], []).append(one["alone"])
-        derived = estimate_mean([value for alone in accuracies[DERIVED] for value in alone])
-        random_arm = estimate_mean([fmean(alone) for alone in accuracies[RANDOM]])
-        return Comparison(NETWORKS, derived, random_arm, compare_means(derived, random_arm))
-
-
-def read_better_share(record: RunRecord) -> float | None:
-    """Return the share of random architectures that are worse than the derived one, in [0, 1].
-
-    Returns:
-        None in the cases of ``compare_networks``.
-
-    Raises:
-        InputError: If ``weight_sharing.json`` is damaged.
-    """
-    if not _has_judgement(record):
-        return None
-    with _explain_damage(record):
-        return float(record.judgement["derived"]["better_than"])
-
-
-def _has_judgement(record: RunRecord) -> bool:
-    judgement = record.judgement
-    return judgement.get("images") == TEST_IMAGES and judgement.get("search") == describe_state(
-        record.summary
-    )
-
-
-@contextmanager
-def _explain_damage(record: RunRecord) -> Iterator[None]:
-    try:
-        yield
-    except (AttributeError, KeyError, TypeError, ValueError) as error:
-        path = RunFolder(record.folder).judgement
-        raise InputError(f"{path}: damaged: {error!r}") from None
 
 
 def _compare_epochs(record: RunRecord) -> list[Comparison]:

@@ -12,11 +12,10 @@ from typing import Any
 from lightning_nas.report.comparison import (
     SHORT_VERDICTS,
     Comparison,
-    compare_networks,
     describe_difference,
     format_short_mean,
-    list_comparisons,
 )
+from lightning_nas.report.judged import compare_networks, list_comparisons
 from lightning_nas.report.record import RunRecord
 from lightning_nas.report.statistics import (
     BETTER,

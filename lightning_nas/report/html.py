@@ -22,9 +22,9 @@ from lightning_nas.report.charts_search import (
 from lightning_nas.report.comparison import (
     HEAD,
     describe_comparisons,
-    list_comparisons,
 )
 from lightning_nas.report.inline import inline_architecture, inline_figure
+from lightning_nas.report.judged import list_comparisons
 from lightning_nas.report.record import RunRecord, read_run
 from lightning_nas.report.shares import COLLAPSE_RULE, find_collapse
 from lightning_nas.report.table import format_duration, format_number
@@ -164,10 +164,11 @@ def _explain_comparison(record: RunRecord) -> str:
     if record.shares_weights:
         return (
             f"{note} scored with the same shared weights. These weights were trained on samples of "
-            "the controller, so they favour what the controller prefers: only networks that are "
-            "trained from scratch answer the question. At the end both arms are ranked on the "
-            "whole validation split; during the search each epoch is compared with its own random "
-            "arm."
+            "the controller, so they favour what the controller prefers; weights that were trained "
+            "on uniform samples favour nothing, but rank by short training in common. Only "
+            "networks that are trained from scratch answer the question. At the end both arms are "
+            "ranked on the whole validation split; during the search each epoch is compared with "
+            "its own random arm."
         )
     growing = " in the same period, because the space grows" if record.has_growing_space else ""
     return (

@@ -15,7 +15,6 @@ from lightning_nas.report.comparison import (
     SHORT_VERDICTS,
     compare_arms,
     format_short_mean,
-    list_comparisons,
     list_random_arm,
     list_rewards,
 )
@@ -31,6 +30,7 @@ from lightning_nas.report.groups import (
 )
 from lightning_nas.report.html import render_charts, render_page
 from lightning_nas.report.inline import inline_architecture
+from lightning_nas.report.judged import list_comparisons
 from lightning_nas.report.record import NoTrialsError, RunRecord, read_run
 from lightning_nas.report.statistics import estimate_mean
 from lightning_nas.report.table import format_duration, format_number

@@ -15,6 +15,11 @@ The answer is "Yes" if
 
 The answer is "No better" only if the interval excludes a gain of one standard deviation of the
 random arm. In all other cases the data cannot tell.
+
+Limit: the networks of ENAS are one derived architecture. A controller that settles on an
+architecture without regard to its quality is better than 80 % of the random ones by luck in one of
+five searches. Several seeds exclude such luck: the verdict on a group of runs compares over runs.
+``python -m benchmarks.verdict`` measures how often each answer is given.
 """
 
 from collections.abc import Mapping, Sequence
@@ -24,11 +29,10 @@ from lightning_nas.report.comparison import (
     VERDICT_WORDS,
     Comparison,
     compare_arms,
-    compare_networks,
     describe_difference,
     list_second_half,
-    read_better_share,
 )
+from lightning_nas.report.judged import compare_networks, read_better_share
 from lightning_nas.report.record import RunRecord
 from lightning_nas.report.statistics import (
     BETTER,
@@ -54,6 +58,7 @@ ANSWERS = {
 TONES = {BETTER: "good", WORSE: "bad"}  # CSS classes
 QUESTION = "Did the search beat random search?"
 RANDOM_SEARCH = "all architectures are sampled uniformly, so there is no comparison."
+MORE_ARCHITECTURES = 20  # random architectures, in the advice to train more
 BETTER_SHARE = 0.8  # of the random architectures, for a "Yes" of ENAS
 
 
@@ -171,7 +176,8 @@ def _advise_judge(record: RunRecord, networks: Comparison | None) -> str:
     if networks is not None:
         return (
             f"Fewer than {MIN_EVALUATIONS} networks of one of the two arms were trained from "
-            f"scratch. To train more: {judge} --derived-seeds {MIN_EVALUATIONS}"
+            f"scratch. To train more: {judge} --architectures {MORE_ARCHITECTURES} "
+            f"--derived-seeds {MIN_EVALUATIONS}"
         )
     shared = compare_arms(record)[0].difference
     words = (

@@ -53,6 +53,7 @@ PROCESSES = Range(Annotated[int, Field(ge=0, le=1024)], "a whole number from 0 t
 THREADS = Range(Annotated[int, Field(ge=1, le=1024)], "a whole number from 1 to 1024")
 LIMIT = Range(Whole | Literal[-1], "a whole number of at least 1, or -1 for no limit")
 WHOLE = Range(Whole, "a whole number from 1 to 10^9")
+AT_LEAST_3 = Range(Annotated[int, Field(ge=3, le=BILLION)], "a whole number from 3 to 10^9")
 COUNT = Range(Count, "a whole number from 0 to 10^9")
 INTEGER = Range(Annotated[int, Field(ge=-BILLION, le=BILLION)], "a whole number")
 SWITCH = Range(bool, "true or false")
@@ -81,18 +82,21 @@ OPTIMIZERS = (
 SETTINGS: dict[Range, str] = {
     SEED: "seed data.seed method.seed",
     THREADS: "threads? evaluation.threads?",
-    SWITCH: "dry_run new_head compile data.train_on_all data.skip_unreadable "
+    SWITCH: "dry_run new_head compile judge.at_end data.train_on_all data.skip_unreadable "
     "network.auxiliary? evaluation.latency "
     "method.repeat logger.wandb.offline?",
     LIMIT: "trainer.max_epochs trainer.max_steps",
     WHOLE: "data.batch_size data.image_size? method.samples method.batch method.controller.samples "
     "method.grow_every? method.grow_by method.finalist_epochs evaluation.epochs "
+    "judge.seeds judge.derived_seeds judge.epochs? judge.batches "
     "evaluation.best_of_last callbacks.derive.samples trainer.check_val_every_n_epoch? "
     "trainer.accumulate_grad_batches",
     INTEGER: "network.filters? network.cells? evaluation.network.filters? "
     "evaluation.network.cells?",
     COUNT: "method.redraws method.finalists method.control_steps? method.controller_steps "
+    "judge.sampled judge.uniform_epochs "
     "trainer.log_every_n_steps?",
+    AT_LEAST_3: "judge.architectures",
     PROCESSES: "data.num_workers",
     POSITIVE: "evaluation.time_limit? method.budget.target? "
     + " ".join(f"{name}.lr" for name in OPTIMIZERS),
@@ -105,7 +109,7 @@ SETTINGS: dict[Range, str] = {
     FORMATS: "export?",
     TEXT: "train_with",
     GROUP: "trainer callbacks? logger? paths network module module.optimizer module.scheduler "
-    "method method.controller method.supernet space evaluation data?",
+    "method method.controller method.supernet space evaluation data? judge?",
 }
 # Settings of the classes of this project and of its libraries
 SETTINGS_OF_CLASSES: dict[Range, str] = {

@@ -27,12 +27,24 @@ class _JudgedArchitecture(BaseModel):
     alone: Annotated[list[Accuracy], Field(min_length=1)]
 
 
+class _ScoredArchitecture(BaseModel):
+    arm: Literal["control", "derived"]
+    tokens: list[int]
+    accuracy: Accuracy
+
+
+class _UniformWeights(BaseModel):
+    epochs: int
+    architectures: list[_ScoredArchitecture]
+
+
 class Judgement(BaseModel):
     """Types of the facts in ``weight_sharing.json`` that decide the verdict of a report."""
 
     images: str = ""
     search: dict[str, Any] | None = None
     architectures: list[_JudgedArchitecture]
+    uniform_weights: _UniformWeights | None = None
 
 
 class _Runtime(BaseModel):

@@ -1,0 +1,69 @@
+"""The judgement at the end of a search: its settings and its cost. ``lightning_nas/judge`` judges.
+
+Only searches with shared weights are judged: the other methods train every child from scratch.
+"""
+
+import statistics
+from typing import Any
+
+from omegaconf import DictConfig, OmegaConf
+
+from lightning_nas.errors import InputError
+from lightning_nas.judge.numbers import Numbers, choose_numbers
+from lightning_nas.search.base import Search
+from lightning_nas.search.estimate import format_duration, list_steps, time_steps
+from lightning_nas.search.shared_search import SharedSearch
+
+TIMED_CHILDREN = 3
+
+
+def read_judging(cfg: DictConfig, search: Search) -> Numbers | None:
+    """Return the numbers of trainings at the end of a search; None = no judgement.
+
+    Raises:
+        InputError: If the method shares no weights, or a number is out of range.
+    """
+    settings: Any = OmegaConf.to_container(cfg.judge) if cfg.get("judge") else {}
+    if not settings.get("at_end"):
+        return None
+    if not isinstance(search, SharedSearch):
+        raise InputError(
+            "judge.at_end=true: only method=enas is judged; the report of other methods compares "
+            "children that were all trained from scratch"
+        )
+    if search.make_evaluator is None:
+        raise InputError("judge.at_end=true: evaluation is missing; it trains the networks")
+    search.data.validate_on_test()  # before the search: without test images there is no judgement
+    return choose_numbers(settings, {})
+
+
+def estimate_judging(search: SharedSearch, numbers: Numbers) -> str:
+    """Time a few batches of a few children and return the cost of the judgement in words.
+
+    Args:
+        search: The search, after ``estimate_cost``.
+        numbers: Numbers of trainings.
+    """
+    evaluator: Any = search.evaluator
+    if numbers.epochs is not None:
+        evaluator = evaluator.final(numbers.epochs)
+    _, architectures = search.random_arm.sample(0, 0, 0)
+    children = [evaluator.steps_of(one) for one in architectures[:TIMED_CHILDREN]]
+    seconds = numbers.trainings * statistics.fmean(child.seconds for child in children)
+    words = f"{numbers.trainings} trainings of {children[0].epochs} epochs"
+    if numbers.uniform_epochs:
+        seconds += numbers.uniform_epochs * _estimate_weights_epoch(search)
+        words += f" and {numbers.uniform_epochs} epochs of other shared weights"
+    return f"{format_duration(seconds)} more at the end: {words}"
+
+
+def _estimate_weights_epoch(search: SharedSearch) -> float:
+    """Return the duration in seconds of an epoch of the shared weights."""
+    loader, trainer = search.data.train_dataloader(), search.trainer
+    batch = search.cast(next(iter(loader)))
+    with trainer.precision_plugin.forward_context():
+        steps = list_steps(search.supernet, search.controller, search.random_arm, *[batch] * 3)
+        device = trainer.strategy.root_device
+        timings = time_steps({"weights": steps["weights"]}, [len(loader)], device)
+    step, count = timings["weights"]
+    return step * count
