@@ -1,19 +1,21 @@
 """The judgement at the end of a search: its settings and its cost. ``lightning_nas/judge`` judges.
 
-Only searches with shared weights are judged: the other methods train every child from scratch.
+Only ENAS is judged: the other methods train every child from scratch.
 """
 
+import logging
 import statistics
 from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 
-from lightning_nas.errors import InputError
 from lightning_nas.judge.numbers import Numbers, choose_numbers
+from lightning_nas.methods.enas import ENAS
 from lightning_nas.search.base import Search
 from lightning_nas.search.estimate import format_duration, list_steps, time_steps
 from lightning_nas.search.shared_search import SharedSearch
 
+log = logging.getLogger(__name__)
 TIMED_CHILDREN = 3
 
 
@@ -21,18 +23,14 @@ def read_judging(cfg: DictConfig, search: Search) -> Numbers | None:
     """Return the numbers of trainings at the end of a search; None = no judgement.
 
     Raises:
-        InputError: If the method shares no weights, or a number is out of range.
+        InputError: If a number is out of range, or the data have no test images.
     """
     settings: Any = OmegaConf.to_container(cfg.judge) if cfg.get("judge") else {}
     if not settings.get("at_end"):
         return None
-    if not isinstance(search, SharedSearch):
-        raise InputError(
-            "judge.at_end=true: only method=enas is judged; the report of other methods compares "
-            "children that were all trained from scratch"
-        )
-    if search.make_evaluator is None:
-        raise InputError("judge.at_end=true: evaluation is missing; it trains the networks")
+    if not isinstance(search, ENAS) or search.make_evaluator is None:
+        log.info("judge.at_end=true: nothing to judge; only ENAS shares weights")
+        return None
     search.data.validate_on_test()  # before the search: without test images there is no judgement
     return choose_numbers(settings, {})
 

@@ -197,6 +197,21 @@ def test_ray_workers_give_the_same_accuracies_as_the_serial_executor(searched, j
     assert alone[0] == alone[1]
 
 
+def test_other_shared_weights_score_the_final_ranking(judged, tmp_path):
+    folder = copy_run(judged[0], tmp_path / "run")
+    weights = (folder / "checkpoints" / "last.ckpt").read_bytes()
+    assert judge(folder, *SMALL, "--uniform-epochs", 1) == 0
+    assert (folder / "checkpoints" / "last.ckpt").read_bytes() == weights
+    facts = read_facts(folder)["uniform_weights"]
+    samples = json.loads((folder / "summary.json").read_text())["derived_from"]
+    arms = [one["arm"] for one in facts["architectures"]]
+    assert facts["epochs"] == 1
+    assert arms == ["derived"] * samples + ["control"] * samples
+    assert all(0 <= one["accuracy"] <= 1 for one in facts["architectures"])
+    assert "shared weights trained on uniform samples" in (folder / "report.html").read_text()
+
+
+@pytest.mark.slow
 def test_epochs_can_be_given_as_option_or_as_setting(judged, tmp_path):
     folder = copy_run(judged[0], tmp_path / "run")
     others = [word for word in SMALL if word not in ("--epochs", 1)]

@@ -1,12 +1,17 @@
 """The verdict of a report: it cannot be fooled by luck, and it sees a planted success."""
 
+import json
 from contextlib import closing
 
 import numpy as np
 import pytest
 
+from benchmarks.verdict import count_answers
+from lightning_nas.errors import InputError
 from lightning_nas.report.groups import describe_group_verdict, describe_pairs, group_runs
+from lightning_nas.report.judged import list_comparisons
 from lightning_nas.report.record import read_run
+from lightning_nas.report.statistics import BETTER
 from lightning_nas.report.verdict import describe_verdict, measure_entropy_fall
 from lightning_nas.spaces.edge_cell import EdgeCellSpace
 from lightning_nas.storage.journal import Journal
@@ -64,6 +69,12 @@ def test_twenty_frozen_and_twenty_good_searches_by_trials(tmp_path):
     assert good.count("Yes.") >= 18
 
 
+def test_the_benchmark_of_the_verdict_shows_the_same():
+    settings = {"architectures": 20, "seeds": 5, "spread": SPREAD, "noise": NOISE, "effect": 1.5}
+    assert count_answers("frozen", 20, settings)["Yes."] <= 1
+    assert count_answers("good", 20, settings)["Yes."] >= 18
+
+
 def test_shared_weights_alone_give_no_verdict(tmp_path):
     verdict = describe_verdict(read_run(shared_search(tmp_path / "run", gain=0.3)))
     assert verdict.answer == "Not judged yet."
@@ -116,6 +127,57 @@ def test_a_judgement_that_cannot_decide_names_the_command(judgement, reason, tmp
     verdict = describe_verdict(read_run(judgement(shared_search(tmp_path / "run"))))
     assert verdict.answer == "Not judged yet."
     assert reason in verdict.words
+
+
+def test_few_random_networks_cannot_decide_and_the_advice_says_how_many(tmp_path):
+    record = judged(tmp_path / "run", [0.95] * 5, [0.9] * 4)
+    assert "--architectures 20 --derived-seeds 5" in describe_verdict(record).words
+
+
+def test_other_shared_weights_are_a_row_beside_the_others_and_do_not_decide(tmp_path):
+    folder = judge_search(shared_search(tmp_path / "run", gain=0.3), [0.9] * 5, [0.9] * 20)
+    path = folder / "weight_sharing.json"
+    scored = [
+        {"arm": arm, "tokens": [number], "accuracy": accuracy + number / 1000}
+        for arm, accuracy in (("derived", 0.8), ("control", 0.7))
+        for number in range(10)
+    ]
+    facts = json.loads(path.read_text()) | {
+        "uniform_weights": {"epochs": 3, "architectures": scored}
+    }
+    path.write_text(json.dumps(facts))
+    record = read_run(folder)
+    networks, uniform, *shared = list_comparisons(record)
+    assert networks.when == "trained from scratch"
+    assert uniform.when == "shared weights trained on uniform samples, ranking at the end"
+    assert uniform.difference.value == pytest.approx(0.1)
+    assert uniform.difference.verdict == BETTER
+    assert all(one.when.startswith("shared weights, ") for one in shared)
+    assert describe_verdict(record).answer != "Yes."
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"architectures": None},
+        {"architectures": [{"arm": "derived", "alone": []}]},
+        {"architectures": [{"arm": "derived", "alone": [1.5]}]},
+        {"architectures": [{"arm": "derived", "alone": ["0.9"]}]},
+        {"architectures": [{"arm": "other", "alone": [0.9]}]},
+        {"images": 3},
+        {"search": []},
+        {"uniform_weights": {"epochs": 1}},
+        {"uniform_weights": {"epochs": 1, "architectures": [{"arm": "derived"}]}},
+    ],
+)
+def test_a_damaged_judgement_is_an_error_of_one_line(change, tmp_path):
+    folder = judge_search(shared_search(tmp_path / "run"), [0.9] * 5, [0.9] * 20)
+    path = folder / "weight_sharing.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | change))
+    with pytest.raises(InputError, match="damaged: ") as raised:
+        read_run(folder)
+    assert str(raised.value).startswith(str(path))
+    assert "\n" not in str(raised.value)
 
 
 def test_a_judgement_from_before_a_resume_does_not_count(tmp_path):
