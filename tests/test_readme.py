@@ -22,6 +22,8 @@ SHORT_SEARCH = ["trainer.max_epochs=1", "method.controller_steps=1", "method.con
                 "judge.at_end=false"]  # fmt: skip
 SHORT_JUDGING = ["--architectures=3", "--sampled=1", "--epochs=1", "--batches=10",
                  "evaluation.network.filters=4"]  # fmt: skip
+JUDGE_FEW = ["judge.architectures=3", "judge.sampled=0", "judge.derived_seeds=1",
+             "judge.epochs=1", "judge.batches=2"]  # fmt: skip
 SHORT_TRAINING = ["trainer.max_epochs=1", "network.filters=8", "data.batch_size=8"]
 
 
@@ -53,6 +55,7 @@ def shortened(command, run, trained, images, runs):
         more = [*QUIET[:1], "trainer.max_epochs=3"]
     elif script == "search.py":
         more += SHORT_SEARCH if "data" in names else ["debug=smoke"]
+        more += JUDGE_FEW if "judge.at_end" in names else []
     elif script == "train.py" and "mode" in names:
         pass
     elif script == "train.py" and "weights" in names:
