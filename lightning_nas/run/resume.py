@@ -99,7 +99,8 @@ def _check_files(run: RunFolder) -> None:
     A pipe or a device in place of a file, or an empty journal beside a checkpoint, would otherwise
     be noticed after the resume has written.
     """
-    for path in sorted(run.path.iterdir()):
+    folders = [one for one in (run.path, run.hydra, run.checkpoints) if one.is_dir()]
+    for path in sorted(path for folder in folders for path in folder.iterdir()):
         if path.exists() and not (path.is_file() or path.is_dir()):
             raise InputError(f"{path}: not a regular file")
     log = run.journal.with_name(f"{run.journal.name}-wal")

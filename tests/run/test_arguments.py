@@ -95,9 +95,11 @@ def test_resume_refuses_settings_that_the_checkpoint_holds(run):
         complete_arguments([f"resume={run}", "method.supernet.optimizer.lr=0.1"])
 
 
-def test_a_resume_refuses_a_pipe_in_place_of_a_file(run):
-    os.mkfifo(run / "top.csv")
-    with pytest.raises(InputError, match=r"top\.csv: not a regular file"):
+@pytest.mark.parametrize("name", ["top.csv", "checkpoints/last.ckpt"])
+def test_a_resume_refuses_a_pipe_in_place_of_a_file(name, run):
+    (run / name).parent.mkdir(exist_ok=True)
+    os.mkfifo(run / name)
+    with pytest.raises(InputError, match=f"{name}: not a regular file"):
         complete_arguments([f"resume={run}"])
 
 
