@@ -3,6 +3,7 @@
 import dataclasses
 import json
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import pytorch_lightning as pl
@@ -23,6 +24,7 @@ from lightning_nas.modules.supernet import SupernetModule
 from lightning_nas.run.build import build_search
 from lightning_nas.search.alternating import EpochSettings
 from lightning_nas.search.finalists import Finalists
+from lightning_nas.search.processes import check_precision
 from lightning_nas.search.result import RankedArchitecture
 from lightning_nas.search.samples import RandomArm
 from lightning_nas.search.shared_search import LONGEST_ROW
@@ -94,12 +96,13 @@ class CountSkips:
         return longer
 
 
-def run_search(folder, epochs=2, checkpoint=None, **settings):
+def run_search(folder, epochs=2, checkpoint=None, save_seconds=0.0, extra=(), **settings):
     """Return a search after its end, with an open journal, and its result."""
     pl.seed_everything(0, verbose=False)
     module = enas(journal=folder / "trials.sqlite", **settings)
     module.teardown = lambda stage: None
-    callbacks = [RandomStates(), DeriveArchitecture(folder, samples=5), SaveEpoch(folder)]
+    derive, save = DeriveArchitecture(folder, samples=5), SaveEpoch(folder, save_seconds)
+    callbacks = [RandomStates(), derive, save, *extra]
     trainer(folder, epochs, callbacks, enable_checkpointing=True).fit(
         module, ckpt_path=checkpoint, weights_only=True
     )
@@ -179,6 +182,44 @@ def test_a_resumed_search_equals_an_uninterrupted_one(tmp_path):
     uninterrupted, whole = run_search(tmp_path / "uninterrupted", epochs=2)
     assert resumed.journal.list_ended() == uninterrupted.journal.list_ended()
     assert result == whole
+
+
+class StopInLastEpoch(pl.Callback):
+    """Callback that interrupts the third epoch, two epochs after the only checkpoint."""
+
+    def on_train_epoch_start(self, trainer, module):
+        if trainer.current_epoch == 2:
+            module.journal.close()
+            raise KeyboardInterrupt
+
+
+def test_a_search_resumed_from_an_older_epoch_equals_an_uninterrupted_one(tmp_path):
+    with pytest.raises((KeyboardInterrupt, SystemExit)):
+        run_search(tmp_path / "a", 3, save_seconds=1e9, extra=[StopInLastEpoch()])
+    checkpoint = tmp_path / "a" / "last.ckpt"
+    assert torch.load(checkpoint, weights_only=True)["epoch"] == 0
+    resumed, result = run_search(tmp_path / "a", 3, checkpoint, save_seconds=1e9)
+    uninterrupted, whole = run_search(tmp_path / "b", 3)
+    assert resumed.journal.list_ended() == uninterrupted.journal.list_ended()
+    assert result == whole
+    for name, value in uninterrupted.state_dict().items():
+        assert torch.equal(value, resumed.state_dict()[name]), name
+
+
+def test_a_search_refuses_a_precision_that_scales_the_loss(tmp_path):
+    plugin = SimpleNamespace(scaler=object())
+    search_trainer = SimpleNamespace(precision_plugin=plugin, precision="16-mixed")
+    with pytest.raises(InputError, match=r"16-mixed: .*bf16-mixed"):
+        check_precision(search_trainer)
+
+
+def test_a_validation_epoch_samples_once(tmp_path, monkeypatch):
+    module, calls = enas(controller_steps=0, random_steps=0), []
+    sample = module.controller.sample
+    monkeypatch.setattr(module.controller, "sample", lambda n: calls.append(n) or sample(n))
+    trainer(tmp_path, 1).fit(module)
+    assert len(module.data.val_dataloader()) > 1
+    assert len(calls) == 2  # for the weights phase and for the validation
 
 
 def test_finalists_are_trained_from_scratch_and_the_best_finalist_is_chosen(tmp_path):
