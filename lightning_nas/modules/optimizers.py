@@ -157,7 +157,8 @@ class SharedSGD(Optimizer):
     def _make_views(self, flat: Tensor) -> list[Tensor]:
         """Return the parts of a flat buffer in the shapes and strides of the parameters."""
         pairs = zip(self.starts, self.parameters, strict=True)
-        return [flat.as_strided(p.shape, p.stride(), start) for start, p in pairs]
+        first = flat.storage_offset()  # a slice begins in the middle of its storage
+        return [flat.as_strided(p.shape, p.stride(), first + start) for start, p in pairs]
 
     def _count_skipped(self, is_finite: Tensor) -> None:
         state = self.state[self.parameters[0]]
