@@ -206,7 +206,7 @@ def test_a_search_resumed_from_an_older_epoch_equals_an_uninterrupted_one(tmp_pa
 def test_a_search_refuses_a_precision_that_scales_the_loss(tmp_path):
     plugin = SimpleNamespace(scaler=object())
     search_trainer = SimpleNamespace(precision_plugin=plugin, precision="16-mixed")
-    with pytest.raises(InputError, match=r"16-mixed: .* bf16-mixed"):
+    with pytest.raises(InputError, match=r"=16-mixed: .*=bf16-mixed"):
         check_precision(search_trainer)
 
 
@@ -214,7 +214,7 @@ def test_a_validation_epoch_samples_once(tmp_path, monkeypatch):
     module, calls = enas(controller_steps=0, random_steps=0), []
     sample = module.controller.sample
     monkeypatch.setattr(module.controller, "sample", lambda n: calls.append(n) or sample(n))
-    trainer(tmp_path, 1).fit(module)
+    trainer(tmp_path, 1, num_sanity_val_steps=0).fit(module)
     assert len(module.data.val_dataloader()) > 1
     assert len(calls) == 2  # for the weights phase and for the validation
 
