@@ -1,5 +1,6 @@
 """What several processes of a search compute together. All processes must call these functions."""
 
+from functools import partial
 from typing import Any
 
 import torch
@@ -56,14 +57,14 @@ def log_step(module: LightningModule, name: str, value: Tensor, prog_bar: bool) 
     The metric of the step is that of the first process. The processes exchange their means at the
     end of the epoch only: an exchange in every step would make them wait for one another.
     """
-    shown: dict[str, Any] = {"prog_bar": prog_bar, "batch_size": 1}
     if module.trainer.world_size == 1:
-        module.log(name, value, on_step=True, on_epoch=True, **shown)
+        module.log(name, value, on_step=True, on_epoch=True, prog_bar=prog_bar, batch_size=1)
         return
-    mean: dict[str, Any] = {"on_step": False, "on_epoch": True, "sync_dist": True}
-    module.log(f"{name}_step", value, on_step=True, on_epoch=False, **shown)
-    module.log(f"{name}_epoch", value, **mean, **shown)
-    module.log(name, value, **mean, logger=False, batch_size=1)  # for callbacks that monitor it
+    log = partial(module.log, value=value, batch_size=1)
+    log(f"{name}_step", on_step=True, on_epoch=False, prog_bar=prog_bar)
+    log_mean = partial(log, on_step=False, on_epoch=True, sync_dist=True)
+    log_mean(f"{name}_epoch", prog_bar=prog_bar)
+    log_mean(name, logger=False)  # for callbacks that monitor it
 
 
 def gather(module: LightningModule, values: Tensor) -> Tensor:

@@ -15,7 +15,7 @@ from lightning_nas.layers.shared import BatchStatistics
 from lightning_nas.modules.optimizers import ALIGNMENT
 
 MOST = {"micro": 1130, "macro": 510}  # launches of a weights step
-ARCHITECTURES = 3
+ARCHITECTURES = 2
 
 
 class RefuseTransfers(TorchDispatchMode):
@@ -49,10 +49,10 @@ def test_a_weights_step_takes_few_launches_and_no_transfer(released):
 
 def test_a_validation_batch_takes_the_launches_of_one_score(released):
     _, search = released
-    alone = [count(partial(search.score, one)) for one in search.architectures[:2]]
+    alone = [count(partial(search.score, one)) for one in search.architectures]
     first, second = search.validate()
-    assert second == alone[1]
-    assert max(alone) + (first - alone[0]) / search.validation_batches <= 470
+    assert second == alone[1] + 1  # its mean
+    assert fmean(alone) + (first - alone[0]) / search.validation_batches <= 470
 
 
 def test_all_weights_are_aligned_except_on_a_cpu(released):

@@ -172,6 +172,21 @@ def test_the_controller_computes_in_full_precision_under_mixed_precision():
         assert one.log_prob_NT.dtype == torch.float32
 
 
+def test_sparse_updates_are_those_of_torch_for_the_used_weights():
+    used, unused, alone = (torch.nn.Parameter(torch.tensor([1.0, 2.0])) for _ in range(3))
+    settings = {"lr": 0.1, "momentum": 0.9, "weight_decay": 0.5, "nesterov": True}
+    pair = (
+        SharedSGD([used, unused], **settings, sparse_updates=True),
+        torch.optim.SGD([alone], **settings),
+    )
+    for _ in range(3):
+        used.grad, alone.grad = (torch.tensor([0.5, -3.0]) for _ in range(2))
+        for optimizer in pair:
+            optimizer.step()
+    torch.testing.assert_close(used, alone)
+    assert unused.tolist() == [1.0, 2.0]
+
+
 def test_a_baseline_may_start_at_a_whole_number():
     baseline = MovingAverageBaseline(decay=0.5, initial=0)
     baseline.update(torch.tensor([0.5]))
