@@ -10,62 +10,21 @@ import shlex
 from collections.abc import Sequence
 from contextlib import closing
 from pathlib import Path
-from typing import Annotated, Any, Literal
-
-from pydantic import BaseModel, Field, ValidationError
+from typing import Any
 
 from lightning_nas.errors import InputError
 from lightning_nas.files import (
-    find_first_problem,
     read_csv,
     read_json,
     read_yaml,
     write_json,
     write_yaml,
 )
+from lightning_nas.storage.file_types import HydraFile, Summary, check_types
 from lightning_nas.storage.journal_reader import JournalReader
 
 INTERRUPTED, COMPLETE = "interrupted", "complete"  # values of ``status`` in summary.json
 LAST_CHECKPOINT = "last.ckpt"
-
-
-class _Summary(BaseModel):
-    """Types of the facts in ``summary.json`` that commands read. Each may be absent."""
-
-    status: Literal["interrupted", "complete"] = "interrupted"
-    seconds: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 0.0
-    method: str = ""
-    data: str = ""
-    checkpoint: str | None = None
-
-
-class _Runtime(BaseModel):
-    choices: dict[str, Any]
-
-
-class _Overrides(BaseModel):
-    task: list[str]
-
-
-class _Hydra(BaseModel):
-    """Types of the parts of Hydra's own configuration that commands read."""
-
-    runtime: _Runtime
-    overrides: _Overrides
-
-
-class _HydraFile(BaseModel):
-    hydra: _Hydra
-
-
-def _check(kind: type[BaseModel], content: Any, path: Path) -> None:
-    """Raise InputError if the content of a file is of other types than ``kind``."""
-    try:
-        kind.model_validate(content, strict=True)
-    except ValidationError as error:
-        name, problem = find_first_problem(error)
-        where = f"{name}: " if name else ""
-        raise InputError(f"{path}: damaged: {where}{problem.lower()}") from None
 
 
 class RunFolder:
@@ -179,7 +138,7 @@ class RunFolder:
         if not self.hydra_config.is_file():
             raise InputError(f"{self.path}: not a run folder (it has no .hydra/hydra.yaml)")
         config = read_yaml(self.hydra_config)[1]
-        _check(_HydraFile, config, self.hydra_config)
+        check_types(HydraFile, config, self.hydra_config)
         return dict(config["hydra"])
 
     def read_choices(self) -> dict[str, str]:
@@ -214,7 +173,7 @@ class RunFolder:
         if not self.summary.exists():
             return {}
         facts = read_json(self.summary)
-        _check(_Summary, facts, self.summary)
+        check_types(Summary, facts, self.summary)
         return facts
 
     def read_metrics(self) -> list[dict[str, float]]:

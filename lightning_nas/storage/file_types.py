@@ -1,0 +1,48 @@
+"""Types of what commands read in the files of a run folder."""
+
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, Field, ValidationError
+
+from lightning_nas.errors import InputError
+from lightning_nas.files import find_first_problem
+
+
+class Summary(BaseModel):
+    """Types of the facts in ``summary.json`` that commands read. Each may be absent."""
+
+    status: Literal["interrupted", "complete"] = "interrupted"
+    seconds: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 0.0
+    method: str = ""
+    data: str = ""
+    checkpoint: str | None = None
+
+
+class _Runtime(BaseModel):
+    choices: dict[str, Any]
+
+
+class _Overrides(BaseModel):
+    task: list[str]
+
+
+class _Hydra(BaseModel):
+    runtime: _Runtime
+    overrides: _Overrides
+
+
+class HydraFile(BaseModel):
+    """Types of ``.hydra/hydra.yaml``, Hydra's own configuration, as far as commands read it."""
+
+    hydra: _Hydra
+
+
+def check_types(kind: type[BaseModel], content: Any, path: Path) -> None:
+    """Raise InputError if the content of a file is of other types than ``kind``."""
+    try:
+        kind.model_validate(content, strict=True)
+    except ValidationError as error:
+        name, problem = find_first_problem(error)
+        where = f"{name}: " if name else ""
+        raise InputError(f"{path}: damaged: {where}{problem.lower()}") from None
