@@ -144,7 +144,8 @@ def format_samples(samples: Sequence[Sample], trials: int) -> str:
 
 def _describe_growth(samples: Sequence[Sample]) -> str:
     first = min(WARM_UP, samples[-1].seconds / 3)
-    late = [sample for sample in samples if sample.seconds >= first]
+    ending = samples[-1].trials  # after the last trial come the results, and the memory is freed
+    late = [sample for sample in samples if sample.seconds >= first and sample.trials < ending]
     if len(late) < 3:
         return "too short to measure the growth"
     memory = [sample.memory for sample in late]

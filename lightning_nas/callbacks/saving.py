@@ -2,6 +2,7 @@
 
 import io
 import random
+import time
 import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -19,6 +20,7 @@ from lightning_nas.files import name_part, replace_file
 from lightning_nas.storage.run_folder import LAST_CHECKPOINT
 from lightning_nas.weights.files import read_checkpoint
 
+PATIENCE = 50  # time between two checkpoints, in durations of a save
 REQUIRED = {"state_dict", "loops", "callbacks", "epoch", "global_step"}  # of a checkpoint of a run
 
 
@@ -67,24 +69,38 @@ def explain_checkpoint(checkpoint: str | None) -> Iterator[None]:
 
 
 class SaveEpoch(Checkpoint):
-    """Callback that saves ``last.ckpt`` at the end of every epoch.
+    """Callback that saves ``last.ckpt`` at the end of an epoch.
 
     Derives from ``Checkpoint``, because Lightning calls checkpoint callbacks after all others.
     Lightning writes the metrics of an epoch later still. The file therefore gets its name only when
     they are written: after a kill in between, the epoch is repeated, and no row is lost.
 
+    Epochs after the latest checkpoint are repeated in the same way. The first and the last epoch
+    are always saved.
+
     Args:
         folder: Folder of the checkpoint.
+        seconds: Minimum time between two checkpoints, in seconds; 0 = save every epoch; None = 50
+            times the duration of the latest save, so that saving takes at most 2 % of the time.
     """
 
-    def __init__(self, folder: str | Path) -> None:
+    def __init__(self, folder: str | Path, seconds: float | None = 0.0) -> None:
         super().__init__()
         self.path = Path(folder) / LAST_CHECKPOINT
         self.pending = name_part(self.path)
+        self.seconds = seconds
+        self._next_save = 0.0  # monotonic time
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Save after all other callbacks of the epoch."""
+        """Save after all other callbacks of the epoch, if it is time."""
+        is_due = _ends_with_this_epoch(trainer) or time.monotonic() >= self._next_save
+        if not trainer.strategy.broadcast(is_due):  # all processes save together
+            return
+        began = time.monotonic()
         trainer.save_checkpoint(self.pending, weights_only=False)
+        now = time.monotonic()
+        wait = PATIENCE * (now - began) if self.seconds is None else self.seconds
+        self._next_save = now + wait
 
     def publish(
         self,
@@ -111,6 +127,11 @@ def choose_checkpoint(trainer: Trainer, last: Path, is_last: bool) -> str | None
     if savers and not is_last:
         return savers[0].best_model_path or None
     return str(last) if last.exists() else None
+
+
+def _ends_with_this_epoch(trainer: Trainer) -> bool:
+    ends_by_steps = 0 <= trainer.max_steps <= trainer.global_step
+    return trainer.should_stop or ends_by_steps or trainer.current_epoch + 1 == trainer.max_epochs
 
 
 class RandomStates(Callback):

@@ -74,6 +74,8 @@ class Conv2d(nn.Conv2d):
     def forward(self, x: Tensor) -> Tensor:
         """Return the convolution of ``x``."""
         if self.strided and self.window == (1, 1):
+            if not cpu.may_run(x):
+                return super().forward(x)
             x = subsample(x, self.stride[0], self.stride[1])
             return F.conv2d(x, self.weight, groups=self.groups)
         if self.strided:
@@ -179,15 +181,23 @@ class FactorizedReduction(nn.Module):
 
     def __init__(self, in_channels: int, out_channels: int, norm: Norm) -> None:
         super().__init__()
-        self.path_1 = Conv2d(in_channels, out_channels // 2)
-        self.path_2 = Conv2d(in_channels, out_channels - out_channels // 2)
+        self.path_1 = Conv2d(in_channels, out_channels // 2, stride=2)
+        self.path_2 = Conv2d(in_channels, out_channels - out_channels // 2, stride=2)
         self.norm = norm(out_channels)
 
     def forward(self, x: Tensor) -> Tensor:
         """Return ``(N, out_channels, ceil(H / 2), ceil(W / 2))``."""
-        shifted = F.pad(x[..., 1:, 1:], (0, 1, 0, 1))
-        even, odd = self.path_1(subsample(x, 2, 2)), self.path_2(subsample(shifted, 2, 2))
-        return self.norm(torch.cat([even, odd], dim=1))
+        return self.norm(torch.cat([self.path_1(x), self.path_2(shift(x))], dim=1))
+
+
+def shift(x: Tensor) -> Tensor:
+    """Return ``x`` without its first row and column, for a window of one pixel and a stride of 2.
+
+    Zeros follow the last row and column where such a window reads them.
+    """
+    if not cpu.may_run(x):  # one operation each way, and no zeros that no window reads
+        return F.pad(x, (-1, x.shape[3] % 2, -1, x.shape[2] % 2))
+    return F.pad(x[..., 1:, 1:], (0, 1, 0, 1))
 
 
 def subsample(x: Tensor, down: int, across: int) -> Tensor:
@@ -195,9 +205,16 @@ def subsample(x: Tensor, down: int, across: int) -> Tensor:
 
     A 1x1 convolution without stride on the result equals one with strides on ``x``. With strides
     and few channels, torch 2.14 writes outside of its memory on a CPU (channels_last layout). The
-    result is in channels_last layout, which convolutions take without a copy.
+    result is in channels_last layout, which convolutions take without a copy. Other devices need no
+    such copy.
     """
     return x[..., ::down, ::across].contiguous(memory_format=torch.channels_last)
+
+
+def pool_padding(x: Tensor, kernel: int, stride: int) -> tuple[int, int]:
+    """Return the padding that gives a pooling with ``ceil_mode`` the windows of ``pad_same``."""
+    before = (same_padding(side, kernel, stride)[0] for side in x.shape[2:])
+    return tuple(before)  # type: ignore[return-value]
 
 
 class AveragePool(nn.Module):
@@ -215,6 +232,9 @@ class AveragePool(nn.Module):
             return cpu.average_pool(x)
         if self.stride == 1:
             return F.avg_pool2d(x, 3, 1, 1, count_include_pad=False)
+        if not cpu.may_run(x):
+            padding = pool_padding(x, 3, self.stride)
+            return F.avg_pool2d(x, 3, self.stride, padding, True, count_include_pad=False)
         ones = x.new_ones((1, 1, *x.shape[-2:]))
         total = F.avg_pool2d(pad_same(x, 3, self.stride), 3, self.stride)
         return total / F.avg_pool2d(pad_same(ones, 3, self.stride), 3, self.stride)
@@ -234,5 +254,8 @@ class MaxPool(nn.Module):
         """Return the maxima of ``x``."""
         if self.stride == 1:
             return F.max_pool2d(x, self.kernel, 1, self.kernel // 2)
+        if not cpu.may_run(x):
+            padding = pool_padding(x, self.kernel, self.stride)
+            return F.max_pool2d(x, self.kernel, self.stride, padding, ceil_mode=True)
         x = pad_same(x, self.kernel, self.stride, float("-inf"))
         return F.max_pool2d(x, self.kernel, self.stride)

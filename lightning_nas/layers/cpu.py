@@ -23,6 +23,11 @@ def here(x: Tensor) -> bool:
     return x.device.type == "cpu" and not torch.compiler.is_compiling()
 
 
+def may_run(x: Tensor) -> bool:
+    """Return whether the computation on ``x`` may run on a CPU, now or after it is traced."""
+    return x.device.type == "cpu" or torch.compiler.is_compiling()
+
+
 def _plain(x: Tensor) -> bool:
     return here(x) and not torch.is_autocast_enabled("cpu")
 

@@ -28,6 +28,9 @@ class BatchStatistics:
 
     Raises:
         InputError: If the mode is unknown.
+
+    Attributes:
+        is_scoring: Whether the batch norms act as in evaluation, whatever their training mode.
     """
 
     def __init__(self, mode: str) -> None:
@@ -35,6 +38,7 @@ class BatchStatistics:
             legal = ", ".join(get_args(Statistics))
             raise InputError(f"supernet.batch_norm must be one of {legal}, got {mode!r}")
         self.mode = mode
+        self.is_scoring = False
         self.recording = False
         self.recorded: dict[int, tuple[Tensor, Tensor]] = {}
 
@@ -68,8 +72,12 @@ class SharedBatchNorm(nn.BatchNorm2d):
         """Return the normalised ``(N, C, H, W)`` map."""
         if self.statistics.mode == "batch" and cpu.can_fold(x):
             return cpu.FoldedBatchNorm.apply(x, self.weight, self.bias, self.eps)
-        if self.training or self.statistics.mode != "recalibrated":
+        if self.training and not self.statistics.is_scoring:
             return super().forward(x)
+        if self.statistics.mode != "recalibrated":
+            moments = self.running_mean, self.running_var
+            is_batch = self.running_mean is None
+            return F.batch_norm(x, *moments, self.weight, self.bias, is_batch, eps=self.eps)
         if self.statistics.recording:
             self.statistics.recorded[id(self)] = self._moments(x)
         mean, variance = self.statistics.recorded.get(id(self)) or self._moments(x)
@@ -79,3 +87,23 @@ class SharedBatchNorm(nn.BatchNorm2d):
         x = x if x.dtype == torch.float64 else x.float()  # sums in half precision lose digits
         variance, mean = torch.var_mean(x, dim=(0, 2, 3), correction=0)
         return mean.to(self.weight.dtype), variance.to(self.weight.dtype)
+
+
+# modules whose result does not depend on the training mode
+_MODELESS = (nn.Conv2d, nn.Identity, nn.Linear, nn.ModuleDict, nn.ModuleList, nn.Sequential)
+
+
+def find_mode_readers(network: nn.Module) -> list[nn.Module]:
+    """Return the modules whose result may depend on their training mode, the network included.
+
+    Shared batch norms are left out, because ``BatchStatistics.is_scoring`` switches all of them.
+    Of this project's other layers, only the network itself reads its mode; modules of other
+    packages may be of any kind.
+    """
+    return [network] + [
+        module
+        for module in network.modules()
+        if module is not network
+        and type(module) not in _MODELESS
+        and not type(module).__module__.startswith("lightning_nas.")
+    ]

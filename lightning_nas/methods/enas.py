@@ -61,7 +61,7 @@ class ENAS(SharedSearch):
         return metrics
 
     def _sample_architecture(self) -> Architecture:
-        if not self._next_architectures:  # the controller is constant in this phase: sample many
+        if not self._next_architectures:  # the controller does not change before they are used
             with torch.no_grad():
                 self._next_architectures.extend(self.controller.sample(SAMPLES_PER_TRANSFER)[1])
         return self._next_architectures.popleft()
@@ -80,10 +80,13 @@ class ENAS(SharedSearch):
         take_step(self, self.optimizer(1), loss, self.controller.clip_norm)
         return metrics
 
+    def on_validation_epoch_start(self) -> None:
+        """Drop the architectures that an older state of the controller sampled."""
+        self._next_architectures = deque()
+
     def validation_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> None:
-        """Sample one architecture and log its accuracy on the validation batch."""
-        _, architectures = self.controller.sample(1)
-        accuracy = self.supernet.score(*batch, architectures).mean()
+        """Log the accuracy of one sampled architecture on the validation batch."""
+        accuracy = self.supernet.score(*batch, [self._sample_architecture()]).mean()
         self.log("val/accuracy", accuracy, batch_size=len(batch[1]), sync_dist=True, prog_bar=True)
 
     # ---- the end ---------------------------------------------------------------------------------

@@ -5,6 +5,7 @@ Shapes: N = sampled architectures.
 """
 
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 import torch
@@ -75,12 +76,21 @@ class ControllerModule(LightningModule):
 
     def sample(self, n: int) -> tuple[Rollout, list[Architecture]]:
         """Sample ``n`` architectures, with one transfer from the device for all of them."""
-        rollout = self.controller.sample(n)
+        with self._full_precision():
+            rollout = self.controller.sample(n)
         return rollout, [self.space.decode(tokens) for tokens in rollout.tokens_NT.tolist()]
 
     def sample_from(self, space: Space) -> Rollout:
         """Sample one architecture from a space that may have more layers than the controller's."""
-        return self.controller.sample(1, space)
+        with self._full_precision():
+            return self.controller.sample(1, space)
+
+    def _full_precision(self) -> AbstractContextManager[Any]:
+        """Return a context without mixed precision: log-probabilities would be off by 0.1."""
+        device = self.device.type
+        if not torch.amp.is_autocast_available(device):
+            return nullcontext()
+        return torch.autocast(device, enabled=False)
 
     def score(
         self, tokens: Sequence[Sequence[int]], spaces: Sequence[Space] | None = None
@@ -100,7 +110,8 @@ class ControllerModule(LightningModule):
         for places in by_length.values():
             batch_NT = torch.tensor([tokens[place] for place in places], device=self.device)
             space = self.space if spaces is None else spaces[places[0]]
-            rollouts.append(self.controller.score(batch_NT, space))
+            with self._full_precision():
+                rollouts.append(self.controller.score(batch_NT, space))
         order = [place for places in by_length.values() for place in places]
         return Rollout.join(rollouts, torch.tensor(order, device=self.device))
 

@@ -1,11 +1,15 @@
 """SGD for shared weights, which are thousands of tensors; a step uses a few hundred of them."""
 
+import math
 from collections.abc import Callable, Iterable
+from functools import partial
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
+
+ALIGNMENT = 128  # bytes
 
 
 class SharedSGD(Optimizer):
@@ -15,6 +19,10 @@ class SharedSGD(Optimizer):
     A step then takes a few operations on one vector, instead of a few operations on each of five
     thousand tensors. If the gradients are not finite, the step does not change the weights. This
     decision is made on the device, without a transfer to the CPU.
+
+    The optimiser notes which parameters ``backward`` reaches, instead of looking at all of them in
+    every step. Gradients that other code assigns are seen only if ``backward`` reached no parameter
+    since the last ``zero_grad``.
 
     Args:
         params: Parameters on one device, in float32 or float64.
@@ -46,15 +54,21 @@ class SharedSGD(Optimizer):
         self.clip_norm = clip_norm
         self.sparse_updates = sparse_updates
         self.parameters: list[nn.Parameter] = [p for g in self.param_groups for p in g["params"]]
-        self.flat = torch.cat([_flatten_in_memory_order(p.detach()) for p in self.parameters])
-        self.gradient = torch.zeros_like(self.flat)
-        self.used = torch.zeros_like(self.flat) if sparse_updates else None
-        self._views = _make_views(self.gradient, self.parameters)
-        self._used_views = _make_views(self.used, self.parameters) if self.used is not None else []
-        for parameter, view in zip(
-            self.parameters, _make_views(self.flat, self.parameters), strict=True
-        ):
+        self.starts, size = _lay_out(self.parameters, _find_unit(self.parameters[0]))
+        self.flat = self.parameters[0].detach().new_zeros(size)
+        torch._foreach_copy_(self._make_views(self.flat), [p.detach() for p in self.parameters])
+        # one buffer for all that processes exchange in a step: gradients, and which are used
+        self._exchange = self.flat.new_zeros(2 * size if sparse_updates else size)
+        self.gradient = self._exchange[:size]
+        self.used = self._exchange[size:] if sparse_updates else None
+        self._views = self._make_views(self.gradient)
+        self._used_views = self._make_views(self.used) if self.used is not None else []
+        for parameter, view in zip(self.parameters, self._make_views(self.flat), strict=True):
             parameter.data = view
+        self._reached: dict[int, None] = {}  # indices of parameters, in the order of backward
+        self._is_gathered = False
+        for index, parameter in enumerate(self.parameters):
+            parameter.register_post_accumulate_grad_hook(partial(_note, self._reached, index))
         self.state[self.parameters[0]] = {
             "momentum_buffer": torch.zeros_like(self.flat),
             "skipped": self.flat.new_zeros(()),  # steps whose gradients were not finite
@@ -75,7 +89,11 @@ class SharedSGD(Optimizer):
         if closure is not None:
             with torch.enable_grad():
                 result = closure()
-        self._gather()
+        if not self._is_gathered:
+            self.gather()
+        self._is_gathered = False
+        if self.used is not None:
+            self.used.sign_()  # the mean over processes is a share
         norm = self.gradient.norm()
         is_finite = norm.isfinite()
         self._count_skipped(is_finite)
@@ -87,14 +105,60 @@ class SharedSGD(Optimizer):
         self._update(is_finite.to(self.flat.dtype))
         return result
 
-    def _gather(self) -> None:
-        """Copy the gradients into the flat buffer."""
-        self.gradient.zero_()
-        grads = {i: p.grad for i, p in enumerate(self.parameters) if p.grad is not None}
-        torch._foreach_copy_([self._views[i] for i in grads], list(grads.values()))
-        if self.used is not None:
-            self.used.zero_()
+    def zero_grad(self, set_to_none: bool = True) -> None:
+        """Remove the gradients of the parameters that ``backward`` has reached."""
+        self._is_gathered = False
+        if not (self._reached and set_to_none):
+            super().zero_grad(set_to_none)
+        else:
+            for index in self._reached:
+                self.parameters[index].grad = None
+        self._reached.clear()
+
+    @torch.no_grad()
+    def gather(self) -> Tensor:
+        """Copy the gradients into the flat buffer; the next ``step`` uses the buffer.
+
+        Returns:
+            The buffer, a vector. Several processes replace it by its mean before ``step``.
+        """
+        self._exchange.zero_()
+        grads = {i: p.grad for i in self._reached if (p := self.parameters[i]).grad is not None}
+        if not grads:
+            grads = {i: p.grad for i, p in enumerate(self.parameters) if p.grad is not None}
+        if grads:
+            torch._foreach_copy_([self._views[i] for i in grads], list(grads.values()))
+        if grads and self.used is not None:
             torch._foreach_add_([self._used_views[i] for i in grads], 1.0)
+        self._is_gathered = True
+        return self._exchange
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return the state. Its momentum has no gaps, so it fits every device."""
+        content = super().state_dict()
+        state = content["state"][0]
+        parts = self._split(state["momentum_buffer"])
+        content["state"] = {0: {**state, "momentum_buffer": torch.cat(parts)}}
+        return content
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Load the result of ``state_dict``."""
+        super().load_state_dict(state_dict)
+        state = self.state[self.parameters[0]]
+        packed, state["momentum_buffer"] = state["momentum_buffer"], torch.zeros_like(self.flat)
+        parts = packed.split([parameter.numel() for parameter in self.parameters])
+        torch._foreach_copy_(self._split(state["momentum_buffer"]), list(parts))
+
+    def _split(self, flat: Tensor) -> list[Tensor]:
+        """Return the part of each parameter in a flat buffer, a vector."""
+        pairs = zip(self.starts, self.parameters, strict=True)
+        return [flat[start : start + parameter.numel()] for start, parameter in pairs]
+
+    def _make_views(self, flat: Tensor) -> list[Tensor]:
+        """Return the parts of a flat buffer in the shapes and strides of the parameters."""
+        pairs = zip(self.starts, self.parameters, strict=True)
+        first = flat.storage_offset()  # a slice begins in the middle of its storage
+        return [flat.as_strided(p.shape, p.stride(), first + start) for start, p in pairs]
 
     def _count_skipped(self, is_finite: Tensor) -> None:
         state = self.state[self.parameters[0]]
@@ -123,15 +187,23 @@ class SharedSGD(Optimizer):
             self.flat.addcmul_(buffer, applies, value=-lr)
 
 
-def _flatten_in_memory_order(tensor: Tensor) -> Tensor:
-    """Return the elements of a dense tensor in memory order, as a view."""
-    return tensor.as_strided((tensor.numel(),), (1,))
+def _find_unit(parameter: Tensor) -> int:
+    """Return the number of elements of which each start in a flat buffer is a multiple.
+
+    On a GPU, fast kernels need aligned weights. On a CPU there are no gaps: they would change the
+    order of the sums in the norm, and with it the last digits of every result.
+    """
+    return 1 if parameter.device.type == "cpu" else ALIGNMENT // parameter.element_size()
 
 
-def _make_views(flat: Tensor, parameters: list[nn.Parameter]) -> list[Tensor]:
-    """Return consecutive views of ``flat`` with the shapes and strides of the parameters."""
-    views, start = [], 0
+def _lay_out(parameters: list[nn.Parameter], unit: int) -> tuple[list[int], int]:
+    """Return where each parameter starts in a flat buffer, and the size of the buffer."""
+    starts, size = [], 0
     for parameter in parameters:
-        views.append(flat.as_strided(parameter.shape, parameter.stride(), start))
-        start += parameter.numel()
-    return views
+        starts.append(size)
+        size += math.ceil(parameter.numel() / unit) * unit
+    return starts, size
+
+
+def _note(reached: dict[int, None], index: int, parameter: Tensor) -> None:
+    reached[index] = None

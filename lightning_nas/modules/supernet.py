@@ -6,6 +6,7 @@ which the search logs. Shapes: ``(B, C, H, W)`` images, ``(B,)`` labels, N = arc
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import cached_property
 from typing import Any
 
 import torch
@@ -16,7 +17,7 @@ from torch import Tensor, nn
 from lightning_nas.architecture import Architecture
 from lightning_nas.controllers.uniform import UniformController
 from lightning_nas.errors import explain_settings
-from lightning_nas.layers.shared import BatchStatistics
+from lightning_nas.layers.shared import BatchStatistics, find_mode_readers
 from lightning_nas.spaces.base import Space
 
 Metrics = dict[str, Tensor]
@@ -96,14 +97,23 @@ class SupernetModule(LightningModule):
 
     @contextmanager
     def _scoring(self) -> Iterator[None]:
-        training = self.network.training
-        self.network.eval()  # once for all architectures: a supernet has thousands of modules
+        # network.eval() would walk through thousands of modules, twice for every call
+        modes = [module.training for module in self._mode_readers]
         try:
+            self.statistics.is_scoring = True
+            for module in self._mode_readers:
+                module.training = False
             with torch.no_grad():
                 yield
         finally:
+            self.statistics.is_scoring = False
             self.statistics.forget()
-            self.network.train(training)
+            for module, training in zip(self._mode_readers, modes, strict=True):
+                module.training = training
+
+    @cached_property
+    def _mode_readers(self) -> list[nn.Module]:
+        return find_mode_readers(self.network)
 
     def _accuracy(
         self, batches: Iterable[tuple[Tensor, Tensor]], architecture: Architecture

@@ -116,8 +116,12 @@ def parse_value(setting: str) -> Any:
 
     Raises:
         HydraException: If Hydra cannot read the setting.
+        InputError: If a number has too many digits for Python.
     """
-    value = OverridesParser.create().parse_override(setting).value()
+    try:
+        value = OverridesParser.create().parse_override(setting).value()
+    except ValueError:
+        raise InputError(f"{setting}: not a number that Python can read") from None
     return value.replace("\\${", "${") if isinstance(value, str) else value
 
 

@@ -75,10 +75,9 @@ def _build_all(cfg: DictConfig, group: str, kind: type) -> list[Any]:
         if isinstance(part, DictConfig):  # such as settings of a callback that was left out
             raise InputError(f"{group}.{name} names no class (_target_)")
         if part is not None and not isinstance(part, kind):
-            raise InputError(
-                f"{group}.{name}._target_ must be a {kind.__name__} of Lightning, got "
-                f"{cfg[group][name]._target_}"
-            )
+            given = cfg[group][name]
+            given = given._target_ if isinstance(given, DictConfig) else given
+            raise InputError(f"{group}.{name} must be a {kind.__name__} of Lightning, got {given}")
     return [part for part in parts.values() if part is not None]
 
 

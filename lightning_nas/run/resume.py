@@ -62,6 +62,7 @@ def add_resume_arguments(arguments: list[str], script: str | None = None) -> lis
     """
     run = RunFolder(Path(str(get_value(arguments, "resume"))))
     run.check_is_run("resume")
+    _check_files(run)
     if is_multirun(arguments):
         raise InputError("resume=RUN continues one run; leave out -m and --multirun")
     rest = [argument for argument in arguments if get_name(argument) != "resume"]
@@ -90,6 +91,22 @@ def list_resume_settings() -> list[str]:
     given = [one for one in HydraConfig.get().overrides.task if not one.startswith("~")]
     settings = parse_settings(given)
     return [f"{name}={json.dumps(settings[name])}" for name in settings if name != "resume"]
+
+
+def _check_files(run: RunFolder) -> None:
+    """Raise InputError if the resume could not write a file, or would miss its trials.
+
+    A pipe or a device in place of a file, or an empty journal beside a checkpoint, would otherwise
+    be noticed after the resume has written.
+    """
+    folders = [one for one in (run.path, run.hydra, run.checkpoints) if one.is_dir()]
+    for path in sorted(path for folder in folders for path in folder.iterdir()):
+        if path.exists() and not (path.is_file() or path.is_dir()):
+            raise InputError(f"{path}: not a regular file")
+    log = run.journal.with_name(f"{run.journal.name}-wal")
+    is_empty = run.journal.is_file() and not run.journal.stat().st_size and not log.exists()
+    if is_empty and run.last_checkpoint.exists():
+        raise InputError(f"{run.journal}: damaged: it is empty, but there is a checkpoint")
 
 
 def _check_script(run: RunFolder, config: DictConfig, script: str | None) -> None:

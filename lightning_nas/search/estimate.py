@@ -4,6 +4,7 @@ import math
 import resource
 import statistics
 from collections.abc import Callable, Mapping, Sequence
+from itertools import cycle
 from typing import Any
 
 import torch
@@ -44,9 +45,11 @@ def list_steps(
         validated: Batch of the validation split.
     """
     optimizer = supernet.configure_optimizers()["optimizer"]
+    # a search samples many architectures at once for these steps
+    sampled = cycle(controller.sample(4 * REPEATS)[1])
 
     def weights_step() -> None:
-        loss, _ = supernet.loss(*train, controller.sample(1)[1][0])
+        loss, _ = supernet.loss(*train, next(sampled))
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
@@ -59,7 +62,7 @@ def list_steps(
         controller.loss(rollout, supernet.score(*held_out, architectures))
 
     def validation_step() -> None:
-        supernet.score(*validated, controller.sample(1)[1])
+        supernet.score(*validated, [next(sampled)])
 
     return {
         "weights": weights_step,
@@ -83,6 +86,27 @@ def time_steps(
     return {name: (_time_step(step, device), count) for (name, step), count in kinds if count}
 
 
+def time_precisions(
+    step: Callable[[], None], device: torch.device, precision: str
+) -> dict[str, float]:
+    """Return the seconds of a weights step in each precision, by the name of the precision.
+
+    The result is empty for a CPU, where bfloat16 is slow, and for weights that are not in float32.
+
+    Args:
+        step: Weights step.
+        device: Device of the step.
+        precision: Precision of the Trainer.
+    """
+    if device.type == "cpu" or precision not in ("32-true", "bf16-mixed"):
+        return {}
+    seconds = {}
+    for name, is_half in (("32-true", False), ("bf16-mixed", True)):
+        with torch.autocast(device.type, torch.bfloat16, enabled=is_half, cache_enabled=False):
+            seconds[name] = _time_step(step, device)
+    return seconds
+
+
 def _time_step(step: Callable[[], None], device: torch.device) -> float:
     step()  # the first step allocates memory and compiles kernels
     began = synchronised_time(device)
@@ -92,12 +116,17 @@ def _time_step(step: Callable[[], None], device: torch.device) -> float:
 
 
 def estimate_epochs(
-    timings: Mapping[str, Timing], epochs: int, samples: int, device: torch.device
+    timings: Mapping[str, Timing],
+    precisions: Mapping[str, float],
+    epochs: int,
+    samples: int,
+    device: torch.device,
 ) -> dict[str, str]:
     """Return the lines of a search with shared weights.
 
     Args:
         timings: Result of ``time_steps``, with the kind "validation".
+        precisions: Result of ``time_precisions``.
         epochs: Number of epochs.
         samples: Number of architectures to sample and rank at the end; the random arm has as many.
         device: Device of the search.
@@ -109,12 +138,16 @@ def estimate_epochs(
         f"{name} step": f"{1e3 * one:,.0f} ms, {count:,} times an epoch"
         for name, (one, count) in timings.items()
     }
+    fastest = min(precisions, key=precisions.__getitem__, default="bf16-mixed")
+    if precisions:
+        times = ", ".join(f"{name} {1e3 * one:,.1f} ms" for name, one in precisions.items())
+        steps["precision"] = f"trainer.precision={fastest} is fastest (weights step: {times})"
     return {
         **steps,
         "memory": f"{memory / GIB:.1f} GiB at the peak on {device.type}",
         "whole search": f"{format_duration(seconds)} for {epochs} epochs and {2 * samples} ranked "
         f"({samples} of the controller, {samples} at random), on {_describe_hardware(device)}",
-        "advice": _advise_on_epochs(device, seconds, memory),
+        "advice": _advise_on_epochs(device, seconds, memory, fastest),
     }
 
 
@@ -190,16 +223,13 @@ def _describe_hardware(device: torch.device) -> str:
     return f"{device.type}, threads: {torch.get_num_threads()}"
 
 
-def _advise_on_epochs(device: torch.device, seconds: float, memory: int) -> str:
+def _advise_on_epochs(device: torch.device, seconds: float, memory: int, precision: str) -> str:
     if seconds <= LONG:
         return "this machine is fast enough"
     if device.type == "cpu":
         need = math.ceil(memory / GIB)
         return f"use a GPU with {need} GiB or more (trainer.accelerator=gpu), or fewer epochs"
-    return (
-        "use trainer.precision=bf16-mixed, or more GPUs "
-        "(trainer.devices=N trainer.strategy=ddp_find_unused_parameters_true)"
-    )
+    return f"use trainer.precision={precision}, or more GPUs (trainer.devices=N)"
 
 
 def _advise_on_children(seconds: float) -> str:

@@ -3,7 +3,6 @@
 Data, checks, journal, costs, ranking, optimisers and checkpoints. The steps: ``methods/enas.py``.
 """
 
-import time
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
@@ -16,19 +15,23 @@ from torch import Tensor
 from lightning_nas.data.base import ImageData
 from lightning_nas.errors import InputError
 from lightning_nas.evaluation.child_training import ChildTraining
+from lightning_nas.evaluation.complexity import synchronised_time
 from lightning_nas.evaluation.executors import Evaluator, Executor
 from lightning_nas.modules.controller import ControllerModule
 from lightning_nas.modules.optimizers import SharedSGD
 from lightning_nas.modules.supernet import Metrics, SupernetModule
+from lightning_nas.search import estimate
 from lightning_nas.search.alternating import DEFAULT_EPOCH, Alternating, EpochSettings
 from lightning_nas.search.base import Search
-from lightning_nas.search.estimate import estimate_epochs, format_size, list_steps, time_steps
 from lightning_nas.search.finalists import NO_FINALISTS, Finalists, Progress, add_costs
 from lightning_nas.search.processes import (
     average_accuracies,
     average_buffers,
-    check_trainer,
+    check_epoch,
+    check_precision,
     gather,
+    log_step,
+    remove_wrapper,
 )
 from lightning_nas.search.samples import PhaseSamples, RandomArm, count_random_steps
 from lightning_nas.storage.journal import Journal
@@ -118,6 +121,8 @@ class SharedSearch(Search):
     def on_fit_start(self) -> None:
         """Load the calibration images and open the journal."""
         self.check_devices(self.trainer.world_size)
+        check_precision(self.trainer)
+        remove_wrapper(self.trainer)
         self._load_calibration_images()
         if self.journal_path is not None and self.trainer.is_global_zero:
             self.journal = Journal(self.journal_path, str(self.space))
@@ -133,7 +138,7 @@ class SharedSearch(Search):
 
     def on_train_start(self) -> None:
         """Refuse settings of the Trainer that would silently damage the search."""
-        check_trainer(self.trainer)
+        check_epoch(self.trainer)
 
     # ---- one epoch -------------------------------------------------------------------------------
 
@@ -143,7 +148,7 @@ class SharedSearch(Search):
             epoch_seed = 1_000_003 * self.current_epoch + self.sampling_seed
             torch.manual_seed(epoch_seed * self.trainer.world_size + self.global_rank)
         self._seconds = {}
-        self._phase_start = time.monotonic()
+        self._phase_start = synchronised_time(self.device)
 
     def on_train_batch_end(self, outputs: Any, batch: Any, batch_idx: int) -> None:
         """Check the gradients every ``GRADIENT_CHECK`` steps."""
@@ -158,19 +163,12 @@ class SharedSearch(Search):
         if self.trainer.train_dataloader.ends_phase(batch_idx):  # type: ignore[union-attr]
             if phase == "weights":
                 average_buffers(self.supernet.network, self.trainer)
-            now = time.monotonic()
+            now = synchronised_time(self.device)  # not the time of launching
             self._seconds[phase] = now - self._phase_start
             self._phase_start = now
         for name, value in metrics.items():
-            self.log(
-                f"{phase}/{name}",
-                value,
-                on_step=True,
-                on_epoch=True,
-                prog_bar=(phase, name) in {("weights", "loss"), ("controller", "reward")},
-                batch_size=1,
-                sync_dist=self.trainer.world_size > 1,
-            )
+            prog_bar = (phase, name) in {("weights", "loss"), ("controller", "reward")}
+            log_step(self, f"{phase}/{name}", value, prog_bar)
 
     def on_train_epoch_end(self) -> None:
         """Record the sampled architectures, step the schedule, and log the time of each phase.
@@ -248,6 +246,7 @@ class SharedSearch(Search):
     def estimate_cost(self, make_trainer: Callable[[], pl.Trainer], samples: int) -> dict[str, str]:
         """Time a few steps of each kind. This changes the shared weights."""
         trainer = make_trainer()
+        check_precision(trainer)
         device = trainer.strategy.root_device
         trainer.precision_plugin.convert_module(self)
         self.to(device)
@@ -259,14 +258,15 @@ class SharedSearch(Search):
             loaders: list[Any] = [epoch.weights, epoch.controller, validation]
             batches = [self.cast(next(iter(loader))) for loader in loaders]
             counts = [len(epoch.weights), self.random_steps, self.controller_steps, len(validation)]
-            steps = list_steps(self.supernet, self.controller, self.random_arm, *batches)
-            timings = time_steps(steps, counts, device)
+            steps = estimate.list_steps(self.supernet, self.controller, self.random_arm, *batches)
+            timings = estimate.time_steps(steps, counts, device)
+            precisions = estimate.time_precisions(steps["weights"], device, trainer.precision)
         assert trainer.max_epochs is not None
         parameters = sum(one.numel() for one in self.parameters())
         return {
-            "space": format_size(self.space.size),
+            "space": estimate.format_size(self.space.size),
             "parameters": f"{parameters:,} to train, of the shared weights and the controller",
-            **estimate_epochs(timings, trainer.max_epochs, samples, device),
+            **estimate.estimate_epochs(timings, precisions, trainer.max_epochs, samples, device),
         }
 
     def configure_optimizers(self) -> Any:

@@ -14,7 +14,7 @@ from typing import Any
 
 from lightning_nas.errors import InputError
 from lightning_nas.files import read_csv, read_json, read_yaml, write_json, write_yaml
-from lightning_nas.storage.contents import HydraFile, Judgement, Summary, check_content
+from lightning_nas.storage.file_types import HydraFile, Judgement, Summary, check_types
 from lightning_nas.storage.journal_reader import JournalReader
 
 INTERRUPTED, COMPLETE = "interrupted", "complete"  # values of ``status`` in summary.json
@@ -133,7 +133,7 @@ class RunFolder:
         if not self.hydra_config.is_file():
             raise InputError(f"{self.path}: not a run folder (it has no .hydra/hydra.yaml)")
         config = read_yaml(self.hydra_config)[1]
-        check_content(HydraFile, config, self.hydra_config)
+        check_types(HydraFile, config, self.hydra_config)
         return dict(config["hydra"])
 
     def read_choices(self) -> dict[str, str]:
@@ -168,7 +168,7 @@ class RunFolder:
         if not self.summary.exists():
             return {}
         facts = read_json(self.summary)
-        check_content(Summary, facts, self.summary)
+        check_types(Summary, facts, self.summary)
         return facts
 
     def read_judgement(self) -> dict[str, Any]:
@@ -180,7 +180,7 @@ class RunFolder:
         if not self.judgement.exists():
             return {}
         facts = read_json(self.judgement)
-        check_content(Judgement, facts, self.judgement)
+        check_types(Judgement, facts, self.judgement)
         return facts
 
     def read_metrics(self) -> list[dict[str, float]]:

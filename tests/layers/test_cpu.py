@@ -6,7 +6,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from lightning_nas.layers import cpu
-from lightning_nas.layers.convolutions import Conv2d
+from lightning_nas.layers.convolutions import AveragePool, Conv2d, FactorizedReduction, MaxPool
 from lightning_nas.layers.shared import BatchStatistics
 
 
@@ -64,3 +64,32 @@ def test_mixed_precision_uses_torchs_functions():
         conv = Conv2d(6, 6, 5, groups=6)
         assert not cpu.can_split(make_map(6, 16), conv.weight)
         assert conv(make_map(6, 16).float()).dtype == torch.bfloat16
+
+
+@pytest.mark.parametrize("sides", [(8, 8), (7, 9), (8, 5), (1, 2)])
+@pytest.mark.parametrize(
+    "layer",
+    [
+        AveragePool(2),
+        *(MaxPool(2, kernel) for kernel in (3, 5, 7)),
+        FactorizedReduction(16, 12, torch.nn.BatchNorm2d),
+        Conv2d(16, 12, 1, 2),
+        Conv2d(16, 12, 1, (1, 2)),
+    ],
+    ids=lambda layer: str(layer)[:24],
+)
+def test_other_devices_get_the_same_results_in_fewer_operations(layer, sides, monkeypatch):
+    torch.manual_seed(0)
+    layer = layer.double()
+    x = torch.randn(2, 16, *sides, dtype=torch.float64).requires_grad_()
+    inputs = [x, *layer.parameters()]
+    expected = layer(x)
+    monkeypatch.setattr(cpu, "may_run", lambda x: False)
+    assert_equal_with_gradients(layer(x), expected, inputs)
+
+
+def test_a_traced_network_keeps_what_a_cpu_needs(monkeypatch):
+    elsewhere = torch.empty(1, device="meta")
+    assert not cpu.may_run(elsewhere)
+    monkeypatch.setattr(torch.compiler, "is_compiling", lambda: True)
+    assert cpu.may_run(elsewhere)

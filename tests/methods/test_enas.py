@@ -3,6 +3,7 @@
 import dataclasses
 import json
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import pytorch_lightning as pl
@@ -10,25 +11,23 @@ import torch
 from pytorch_lightning.loggers import CSVLogger
 from scipy.stats import chisquare
 
-from benchmarks.experiment import experiment
 from lightning_nas.callbacks.derive import DeriveArchitecture
 from lightning_nas.callbacks.saving import RandomStates, SaveEpoch
 from lightning_nas.controllers.uniform import UniformController
-from lightning_nas.data.seeding import make_generator
 from lightning_nas.errors import InputError
 from lightning_nas.evaluation.executors import SerialExecutor
 from lightning_nas.methods.enas import ENAS
 from lightning_nas.modules.controller import ControllerModule
 from lightning_nas.modules.supernet import SupernetModule
-from lightning_nas.run.build import build_search
 from lightning_nas.search.alternating import EpochSettings
 from lightning_nas.search.finalists import Finalists
+from lightning_nas.search.processes import check_precision
 from lightning_nas.search.result import RankedArchitecture
 from lightning_nas.search.samples import RandomArm
 from lightning_nas.search.shared_search import LONGEST_ROW
 from lightning_nas.spaces.macro import MacroSpace
 from lightning_nas.storage.trial import DERIVED, FINALIST, POLICY, RANDOM, Outcome, best_of
-from tests.small import enas, synthetic, trainer
+from tests.small import enas, trainer
 
 GOLDEN = Path(__file__).with_name("golden.json")  # python -m tests.methods.test_enas writes it
 METRICS = ("weights/loss", "controller/loss", "controller/reward", "controller/entropy")
@@ -94,12 +93,13 @@ class CountSkips:
         return longer
 
 
-def run_search(folder, epochs=2, checkpoint=None, **settings):
+def run_search(folder, epochs=2, checkpoint=None, save_seconds=0.0, extra=(), **settings):
     """Return a search after its end, with an open journal, and its result."""
     pl.seed_everything(0, verbose=False)
     module = enas(journal=folder / "trials.sqlite", **settings)
     module.teardown = lambda stage: None
-    callbacks = [RandomStates(), DeriveArchitecture(folder, samples=5), SaveEpoch(folder)]
+    derive, save = DeriveArchitecture(folder, samples=5), SaveEpoch(folder, save_seconds)
+    callbacks = [RandomStates(), derive, save, *extra]
     trainer(folder, epochs, callbacks, enable_checkpointing=True).fit(
         module, ckpt_path=checkpoint, weights_only=True
     )
@@ -181,6 +181,44 @@ def test_a_resumed_search_equals_an_uninterrupted_one(tmp_path):
     assert result == whole
 
 
+class StopInLastEpoch(pl.Callback):
+    """Callback that interrupts the third epoch, two epochs after the only checkpoint."""
+
+    def on_train_epoch_start(self, trainer, module):
+        if trainer.current_epoch == 2:
+            module.journal.close()
+            raise KeyboardInterrupt
+
+
+def test_a_search_resumed_from_an_older_epoch_equals_an_uninterrupted_one(tmp_path):
+    with pytest.raises((KeyboardInterrupt, SystemExit)):
+        run_search(tmp_path / "a", 3, save_seconds=1e9, extra=[StopInLastEpoch()])
+    checkpoint = tmp_path / "a" / "last.ckpt"
+    assert torch.load(checkpoint, weights_only=True)["epoch"] == 0
+    resumed, result = run_search(tmp_path / "a", 3, checkpoint, save_seconds=1e9)
+    uninterrupted, whole = run_search(tmp_path / "b", 3)
+    assert resumed.journal.list_ended() == uninterrupted.journal.list_ended()
+    assert result == whole
+    for name, value in uninterrupted.state_dict().items():
+        assert torch.equal(value, resumed.state_dict()[name]), name
+
+
+def test_a_search_refuses_a_precision_that_scales_the_loss(tmp_path):
+    plugin = SimpleNamespace(scaler=object())
+    search_trainer = SimpleNamespace(precision_plugin=plugin, precision="16-mixed")
+    with pytest.raises(InputError, match=r"=16-mixed: .*=bf16-mixed"):
+        check_precision(search_trainer)
+
+
+def test_a_validation_epoch_samples_once(tmp_path, monkeypatch):
+    module, calls = enas(controller_steps=0, random_steps=0), []
+    sample = module.controller.sample
+    monkeypatch.setattr(module.controller, "sample", lambda n: calls.append(n) or sample(n))
+    trainer(tmp_path, 1, num_sanity_val_steps=0).fit(module)
+    assert len(module.data.val_dataloader()) > 1
+    assert len(calls) == 2  # for the weights phase and for the validation
+
+
 def test_finalists_are_trained_from_scratch_and_the_best_finalist_is_chosen(tmp_path):
     evaluator = CountSkips()
     module, result = run_search(
@@ -204,56 +242,6 @@ def test_finalists_are_trained_from_scratch_and_the_best_finalist_is_chosen(tmp_
         finalists=Finalists(2, 7),
     )
     assert evaluator.trained == [7, 7]  # finalists in the journal are not trained again
-
-
-def test_the_final_ranking_uses_batches_of_the_size_of_the_rewards(tmp_path):
-    """Batch norm scores with the statistics of the batch: another size gives other accuracies."""
-    module = enas(images=160)  # 32 validation images, 8 for each reward, batches of 16
-    module.trainer = trainer(tmp_path, 1)
-    module.setup("fit")
-    sizes = []
-    score = module.supernet.network.forward
-    module.supernet.network.forward = lambda images, architecture: (
-        sizes.append(len(images)) or score(images, architecture)
-    )
-    rollout, architectures = module.controller.sample(2)
-    _, accuracies = module.rank(rollout.tokens_NT, lambda items, total: items)
-    assert sizes == [8] * 8
-    batches = list(module.data.val_dataloader(8))
-    scores = [
-        torch.stack([module.supernet.score(*batch, [one]) for batch in batches]).mean().item()
-        for one in architectures
-    ]
-    assert accuracies == pytest.approx(scores)
-
-
-@pytest.mark.parametrize("seed", [None, 0, 1])
-def test_the_seeds_of_finalists_depend_on_the_seed_of_the_search(seed, tmp_path):
-    module = enas(epoch_seed=seed)
-    seeds = [module.choose_seed(number) for number in range(5)]
-    expected = [hash_seed(seed, number) for number in range(5)]
-    assert seeds == (list(range(5)) if seed is None else expected)
-
-
-def hash_seed(seed, number):
-    generator = make_generator("evaluation", seed, number)
-    return int(torch.randint(2**31, (), generator=generator))
-
-
-def test_each_seed_has_its_own_random_arm_and_finalists_even_with_one_split(tmp_path):
-    """``data.seed`` stays, as in ``search.py -m seed=0,1 data.seed=0``."""
-    searches = [
-        build_search(
-            experiment(["experiment=enas_micro_digits", f"seed={seed}", "data.seed=0",
-                        "supernet.num_classes=4", "supernet.channels=3",
-                        "supernet.image_size=8"]).method,
-            synthetic(64),
-        )
-        for seed in (0, 1)
-    ]  # fmt: skip
-    tokens = [search.random_arm.sample(0, 0, 0)[0].tokens_NT for search in searches]
-    assert not torch.equal(*tokens)
-    assert searches[0].choose_seed(7) != searches[1].choose_seed(7)
 
 
 class Diverging(SupernetModule):

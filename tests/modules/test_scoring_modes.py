@@ -2,7 +2,9 @@
 
 import pytest
 import torch
+from torch import nn
 
+from lightning_nas.layers.operations import OPERATIONS
 from lightning_nas.layers.shared import SharedBatchNorm
 from lightning_nas.modules.scoring_modes import (
     MODES,
@@ -83,3 +85,30 @@ def test_statistics_gathered_on_one_architecture_alone_score_as_recalibrated_one
     new = images(n=256, seed=2)
     scores = [float(next(s.rank([new], [one]))) for s in (running, recalibrated)]
     assert scores[0] == pytest.approx(scores[1], abs=0.02)  # n and n - 1 in the variance
+
+
+def noisy_conv(channels_in, channels_out, stride, norm):
+    """Return an operation of another package whose result depends on its mode."""
+    layers = nn.Conv2d(channels_in, channels_out, 1, stride), nn.BatchNorm2d(channels_out)
+    return nn.Sequential(*layers, nn.Dropout(0.5))
+
+
+@pytest.mark.parametrize("kind", ["macro", "cell"])
+@pytest.mark.parametrize("mode", MODES)
+def test_scores_are_those_of_evaluation_to_the_last_digit(kind, mode, monkeypatch):
+    rules = "macro" if kind == "macro" else "enas"
+    for name in ("sep_conv_3x3", "max_pool_3x3", "avg_pool_3x3"):
+        monkeypatch.setitem(OPERATIONS[rules], name, noisy_conv)
+    supernet = build(kind)(mode)
+    network = supernet.network.train()
+    before = [module.training for module in network.modules()]
+    ones = architectures(supernet, 3)
+    x, _ = images()
+    state = {name: value.clone() for name, value in network.state_dict().items()}
+    with supernet._scoring():
+        scored = [network(x, one) for one in ones]
+    assert [module.training for module in network.modules()] == before
+    assert all(torch.equal(value, state[n]) for n, value in network.state_dict().items())
+    network.eval()
+    with torch.no_grad():
+        assert all(torch.equal(a, network(x, one)) for a, one in zip(scored, ones, strict=True))

@@ -1,5 +1,6 @@
 """Arguments that train.py takes from a run folder, and arguments that are refused."""
 
+import os
 from contextlib import closing
 
 import pytest
@@ -92,6 +93,28 @@ def test_architecture_without_a_run_folder_adds_nothing(architecture):
 def test_resume_refuses_settings_that_the_checkpoint_holds(run):
     with pytest.raises(InputError, match="begin a new run"):
         complete_arguments([f"resume={run}", "method.supernet.optimizer.lr=0.1"])
+
+
+@pytest.mark.parametrize("name", ["top.csv", "checkpoints/last.ckpt"])
+def test_a_resume_refuses_a_pipe_in_place_of_a_file(name, run):
+    (run / name).parent.mkdir(exist_ok=True)
+    os.mkfifo(run / name)
+    with pytest.raises(InputError, match=f"{name}: not a regular file"):
+        complete_arguments([f"resume={run}"])
+
+
+def test_a_resume_refuses_an_empty_journal_beside_a_checkpoint(run):
+    (run / "trials.sqlite").touch()
+    complete_arguments([f"resume={run}"])  # stopped before its first trial
+    (run / "checkpoints").mkdir()
+    (run / "checkpoints" / "last.ckpt").touch()
+    with pytest.raises(InputError, match=r"trials\.sqlite: damaged: it is empty"):
+        complete_arguments([f"resume={run}"])
+
+
+def test_a_number_with_thousands_of_digits_is_refused(run):
+    with pytest.raises(InputError, match="not a number"):
+        complete_arguments([f"resume={run}", f"method.samples={'9' * 5000}"])
 
 
 def test_complete_arguments_stay_unchanged(run):

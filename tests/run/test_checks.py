@@ -12,6 +12,7 @@ from lightning_nas.data.synthetic import Synthetic
 from lightning_nas.errors import InputError
 from lightning_nas.run.build import drop_foreign_settings
 from lightning_nas.run.checks import check_ranges, check_settings
+from lightning_nas.run.parts import build_trainer
 
 IMAGES = ["data=image_folder", "data.root=DIR"]
 
@@ -118,6 +119,13 @@ def test_a_setting_of_a_search_is_refused_too(command, setting, compose_with):
 def test_settings_of_a_class_of_the_user_are_left_to_the_class(compose_with):
     own = compose_with("search", "space._target_=own.Space", "space.cells=1.5")
     check_ranges(own)
+
+
+@pytest.mark.parametrize("value", ["-0.5", "x", "{_target_: os.getcwd}"])
+def test_a_callback_that_is_no_callback_is_one_line(value):
+    cfg = OmegaConf.create(f"{{trainer: {{}}, logger: null, callbacks: {{mine: {value}}}}}")
+    with pytest.raises(InputError, match=r"^callbacks\.mine must be a Callback of Lightning, got "):
+        build_trainer(cfg, None)
 
 
 def test_images_of_one_colour_are_refused():

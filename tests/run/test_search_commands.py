@@ -16,7 +16,7 @@ from omegaconf import OmegaConf
 
 EXPERIMENTS = sorted(path.stem for path in (ROOT / "configs" / "experiment").glob("*.yaml"))
 SMALL = ["debug=smoke", "callbacks.progress=null", "space.blocks=2", "logger=csv"]
-TWO_PROCESSES = ["trainer.devices=2", "trainer.strategy=ddp_find_unused_parameters_true"]
+TWO_PROCESSES = ["trainer.devices=2"]
 PROCESSES = pytest.mark.parametrize(
     "more",
     [

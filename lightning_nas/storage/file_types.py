@@ -1,4 +1,4 @@
-"""Types of the files of a run folder that commands read: a stranger may have written them."""
+"""Types of what commands read in the files of a run folder."""
 
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -56,26 +56,18 @@ class _Overrides(BaseModel):
 
 
 class _Hydra(BaseModel):
-    """Types of the parts of Hydra's own configuration that commands read."""
-
     runtime: _Runtime
     overrides: _Overrides
 
 
 class HydraFile(BaseModel):
-    """Types of Hydra's own configuration."""
+    """Types of ``.hydra/hydra.yaml``, Hydra's own configuration, as far as commands read it."""
 
     hydra: _Hydra
 
 
-def check_content(kind: type[BaseModel], content: Any, path: Path) -> None:
-    """Raise InputError if the content of a file is of other types than ``kind``.
-
-    Args:
-        kind: Types of the content.
-        content: The content as plain data.
-        path: The file, for the message.
-    """
+def check_types(kind: type[BaseModel], content: Any, path: Path) -> None:
+    """Raise InputError if the content of a file is of other types than ``kind``."""
     try:
         kind.model_validate(content, strict=True)
     except ValidationError as error:
