@@ -6,6 +6,7 @@ The commands are in ``search.py`` and ``train.py``.
 import logging
 import os
 import shutil
+import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -155,7 +156,8 @@ class RunSession:
         report = write_report if is_kept and is_first_process() else None
         if report and self.status == COMPLETE:
             report(self.folder.path)
-        if "wandb" in (self.cfg.get("logger") or ()):
+        # if the package is missing, its import has failed before, and there is no record
+        if "wandb" in (self.cfg.get("logger") or ()) and sys.modules.get("wandb"):
             from lightning_nas.callbacks.wandb_upload import finish_record  # the import takes 0.5 s
 
             finish_record(self.folder.path if is_kept else None)

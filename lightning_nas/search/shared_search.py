@@ -1,7 +1,4 @@
-"""The base class of searches with shared weights: all of ENAS except the algorithm.
-
-Data, checks, journal, costs, ranking, optimisers and checkpoints. The steps: ``methods/enas.py``.
-"""
+"""The base class of searches with shared weights: ENAS without its steps (``methods/enas.py``)."""
 
 from collections.abc import Callable, Sequence
 from functools import partial
@@ -203,9 +200,11 @@ class SharedSearch(Search):
         optimizer = self.optimizer(0).optimizer
         if isinstance(optimizer, SharedSGD):
             self.log("weights/skipped", optimizer.counters["skipped"].float(), batch_size=1)
-            if optimizer.counters["longest_row"] >= LONGEST_ROW:
+            epoch: Any = self.trainer.train_dataloader
+            limit = min(LONGEST_ROW, len(epoch.weights))  # a short search has few steps
+            if optimizer.counters["longest_row"] >= limit:
                 raise InputError(
-                    f"the gradients of {LONGEST_ROW} consecutive weights steps were not finite: "
+                    f"the gradients of {limit} consecutive weights steps were not finite: "
                     "start a new run with a lower method.supernet.optimizer.lr"
                 )
 

@@ -265,6 +265,13 @@ def test_ten_steps_without_finite_gradients_stop_the_search_and_keep_the_checkpo
             assert torch.equal(value, checkpoint["state_dict"][name]), name
 
 
+def test_a_whole_epoch_without_finite_gradients_stops_a_short_search(tmp_path):
+    module = enas(images=128, supernet=Diverging)
+    assert len(module.data.train_dataloader()) < LONGEST_ROW
+    with pytest.raises(InputError, match="were not finite"):
+        trainer(tmp_path, 2).fit(module)
+
+
 class Curves(pl.Callback):
     """Callback that records the metrics of every step."""
 
