@@ -13,7 +13,23 @@ from torch import Tensor
 from torch.utils.data import get_worker_info
 
 SHARED = "/dev/shm"
+# Bytes that batches leave free: the semaphores of data workers lie there too, 4 kB each, and a
+# loader that starts later, such as that of the validation, needs some 20.
+RESERVE = 512 * 1024
+ADVICE = "start the container with --shm-size=1g, or use data.num_workers=0"
 log = logging.getLogger(__name__)
+
+
+def has_room(needed: int = 0) -> bool:
+    """Return whether shared memory has room for some bytes and for semaphores of data workers.
+
+    Args:
+        needed: Number of bytes.
+    """
+    try:
+        return shutil.disk_usage(SHARED).free >= needed + RESERVE
+    except OSError:  # the system keeps shared memory elsewhere
+        return True
 
 
 def send(pixels: np.ndarray) -> Tensor | np.ndarray:
@@ -25,6 +41,8 @@ def send(pixels: np.ndarray) -> Tensor | np.ndarray:
     images = torch.from_numpy(pixels)
     if get_worker_info() is None:
         return images
+    if not has_room(pixels.nbytes):
+        return pixels
     try:
         return images.share_memory_()
     except RuntimeError:  # torch says "unable to allocate shared memory(shm)"
@@ -45,10 +63,10 @@ class Receiver:
             self.has_warned = True
             log.warning(
                 "%s is too small for the batches of the data workers (%.0f MB each, %.0f MB in "
-                "all): they take a slower way; start the container with --shm-size=1g, or use "
-                "data.num_workers=0",
+                "all): they take a slower way; %s",
                 SHARED,
                 images.nbytes / 1e6,
                 shutil.disk_usage(SHARED).total / 1e6,
+                ADVICE,
             )
         return torch.from_numpy(images)
