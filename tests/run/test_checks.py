@@ -90,7 +90,10 @@ def test_a_number_out_of_its_range_or_of_another_type_is_refused(setting, compos
         *(("search", f"controller.temperature={value}") for value in ("0", "nan")),
         *(("search", f"data.{name}=2.5") for name in ("images", "augmentation.pad")),
         *(("search", f"{group}=null") for group in ("method", "method.supernet", "space")),
-        *(("search", f"{group}=1.5") for group in ("method.evaluation", "executor", "controller")),
+        *(
+            ("search", f"{group}=1.5")
+            for group in ("method.evaluation", "method.executor", "controller")
+        ),
         ("search", "train_with=3"),
         ("search", "data.noise=-1"),
         ("search", "space.cells=1.5"),
