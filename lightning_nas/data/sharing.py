@@ -1,4 +1,4 @@
-"""Batches on their way from a worker process: through shared memory, or through the pipe.
+"""Transfer of image batches from data workers: through shared memory, or through a pipe.
 
 Torch shares memory as files in ``/dev/shm``, which has only 64 MB in a container by default. If a
 file does not fit, torch loses the batch in a thread of the worker, and the training waits for ever.
@@ -13,18 +13,18 @@ from torch import Tensor
 from torch.utils.data import get_worker_info
 
 SHARED = "/dev/shm"
-# Bytes that batches leave free: the semaphores of data workers lie there too, 4 kB each, and a
-# loader that starts later, such as that of the validation, needs some 20.
+# Bytes of shared memory to keep free for the semaphores of data workers, 4 kB each. A loader that
+# starts later, such as the validation loader, needs some 20 semaphores.
 RESERVE = 512 * 1024
 ADVICE = "start the container with --shm-size=1g, or use data.num_workers=0"
 log = logging.getLogger(__name__)
 
 
 def has_room(needed: int = 0) -> bool:
-    """Return whether shared memory has room for some bytes and for semaphores of data workers.
+    """Return whether shared memory has room for a batch and for semaphores of data workers.
 
     Args:
-        needed: Number of bytes.
+        needed: Size of the batch in bytes, at least 0.
     """
     try:
         return shutil.disk_usage(SHARED).free >= needed + RESERVE
@@ -33,10 +33,11 @@ def has_room(needed: int = 0) -> bool:
 
 
 def send(pixels: np.ndarray) -> Tensor | np.ndarray:
-    """Return what a worker process sends: a tensor in shared memory, or the array if it is full.
+    """Return images for sending: a tensor, or the array if shared memory is full.
 
     Args:
-        pixels: uint8 images of any shape. An array is copied through the pipe, which is slower.
+        pixels: uint8 images of any shape. Torch sends a tensor through shared memory, and an array
+            through a pipe, which is slower.
     """
     images = torch.from_numpy(pixels)
     if get_worker_info() is None:
@@ -50,7 +51,7 @@ def send(pixels: np.ndarray) -> Tensor | np.ndarray:
 
 
 class Receiver:
-    """Receiver of the batches of worker processes, which warns once if shared memory was full."""
+    """Receiver of batches from worker processes. The first array causes a warning."""
 
     def __init__(self) -> None:
         self.has_warned = False
