@@ -19,7 +19,7 @@ PRELOADED = ("torch._dynamo", "lightning_nas.run.search", "lightning_nas.run.tra
 def serve():
     """Fork a supervisor and a command for each request; return the request in the command alone.
 
-    The supervisor prints the number of the command's process, and writes its exit status.
+    The command prints the number of its process, and the supervisor writes its exit status.
     """
     for line in sys.stdin:
         collect_supervisors()
@@ -28,8 +28,9 @@ def serve():
         request = json.loads(line)
         command = os.fork()
         if command == 0:
+            os.setsid()  # before the tests know the number, so that they can signal the session
+            print(os.getpid(), flush=True)
             return request
-        print(command, flush=True)
         _, status = os.waitpid(command, 0)
         unfinished = Path(request["folder"], "unfinished")
         unfinished.write_text(str(os.waitstatus_to_exitcode(status)))
@@ -47,8 +48,7 @@ def collect_supervisors():
 
 
 def run(arguments, environment, folder):
-    """Run a script, or a module after ``-m``, in a new session, with its output in ``folder``."""
-    os.setsid()
+    """Run a script, or a module after ``-m``, with its output in ``folder``."""
     for number, name in enumerate((os.devnull, f"{folder}/output", f"{folder}/errors")):
         os.dup2(os.open(name, os.O_RDWR | os.O_CREAT | os.O_APPEND), number)
     os.environ.clear()
