@@ -9,9 +9,10 @@ import gc
 import importlib
 import json
 import os
-import runpy
 import sys
 from pathlib import Path
+
+from benchmarks.campaign.commands import run_python
 
 PRELOADED = ("torch._dynamo", "lightning_nas.run.search", "lightning_nas.run.train")
 
@@ -54,12 +55,7 @@ def run(arguments, environment, folder):
     os.environ.clear()
     os.environ.update(environment)
     sys.path[1:1] = filter(None, environment.get("PYTHONPATH", "").split(os.pathsep))
-    if arguments[0] == "-m":
-        sys.argv = arguments[1:]
-        runpy.run_module(arguments[1], run_name="__main__", alter_sys=True)
-    else:
-        sys.argv = arguments
-        runpy.run_path(arguments[0], run_name="__main__")
+    run_python(arguments)
 
 
 if __name__ == "__main__":
