@@ -97,7 +97,12 @@ def as_user_error(error: BaseException) -> BaseException | None:
     cause = error.__cause__
     if cause is None:  # Hydra was given something else than a class
         return InputError(f"{_name_settings(error)}{str(error).splitlines()[0]}")
-    if isinstance(cause, InputError) or str(error).startswith(TARGET_NOT_FOUND):
+    if str(error).startswith(TARGET_NOT_FOUND):
+        missing = _find_missing_package(cause)
+        if missing is None:
+            return cause
+        return InputError(f"{_name_settings(error)}{_explain_missing_package(missing)}")
+    if isinstance(cause, InputError):
         return cause
     if isinstance(cause, TypeError | ValueError):
         return InputError(f"{_name_settings(error)}{cause}")
@@ -110,6 +115,19 @@ def is_out_of_memory(error: BaseException) -> bool:
     """Return whether Python or torch could not allocate memory."""
     texts = any(text in str(error) for text in OUT_OF_MEMORY_TEXTS)
     return isinstance(error, MemoryError) or (isinstance(error, RuntimeError) and texts)
+
+
+def _find_missing_package(error: BaseException) -> ImportError | None:
+    """Return the error on a package that a target imports; None if the target itself is wrong.
+
+    Args:
+        error: What Hydra raised instead of the first error: "Error loading 'a.b.Target': ...".
+    """
+    first = error.__cause__
+    if not isinstance(first, ModuleNotFoundError) or not first.name:
+        return None
+    is_target = f"'{first.name}." in str(error).splitlines()[0]
+    return None if is_target else first
 
 
 def _explain_missing_package(error: ImportError) -> str:
@@ -150,9 +168,14 @@ def log_and_continue(message: str) -> Iterator[None]:
     """Log an exception and continue: a failed report must not fail the run.
 
     Args:
-        message: What is missing now, and how to get it. The traceback follows in the log.
+        message: What is missing now, and how to get it. The reason follows in the log: one line if
+            it is an error of the user, such as a full disk, otherwise a traceback.
     """
     try:
         yield
-    except Exception:
-        log.exception(message)
+    except Exception as error:
+        reason = as_user_error(error)
+        if reason is None:
+            log.exception(message)
+        else:
+            log.warning("%s (%s)", message, reason)

@@ -9,9 +9,10 @@ import gc
 import importlib
 import json
 import os
-import runpy
 import sys
 from pathlib import Path
+
+from benchmarks.campaign.commands import run_python
 
 PRELOADED = ("torch._dynamo", "lightning_nas.run.search", "lightning_nas.run.train")
 
@@ -19,7 +20,7 @@ PRELOADED = ("torch._dynamo", "lightning_nas.run.search", "lightning_nas.run.tra
 def serve():
     """Fork a supervisor and a command for each request; return the request in the command alone.
 
-    The supervisor prints the number of the command's process, and writes its exit status.
+    The command prints the number of its process, and the supervisor writes its exit status.
     """
     for line in sys.stdin:
         collect_supervisors()
@@ -28,8 +29,9 @@ def serve():
         request = json.loads(line)
         command = os.fork()
         if command == 0:
+            os.setsid()  # before the tests know the number, so that they can signal the session
+            print(os.getpid(), flush=True)
             return request
-        print(command, flush=True)
         _, status = os.waitpid(command, 0)
         unfinished = Path(request["folder"], "unfinished")
         unfinished.write_text(str(os.waitstatus_to_exitcode(status)))
@@ -47,19 +49,13 @@ def collect_supervisors():
 
 
 def run(arguments, environment, folder):
-    """Run a script, or a module after ``-m``, in a new session, with its output in ``folder``."""
-    os.setsid()
+    """Run a script, or a module after ``-m``, with its output in ``folder``."""
     for number, name in enumerate((os.devnull, f"{folder}/output", f"{folder}/errors")):
         os.dup2(os.open(name, os.O_RDWR | os.O_CREAT | os.O_APPEND), number)
     os.environ.clear()
     os.environ.update(environment)
     sys.path[1:1] = filter(None, environment.get("PYTHONPATH", "").split(os.pathsep))
-    if arguments[0] == "-m":
-        sys.argv = arguments[1:]
-        runpy.run_module(arguments[1], run_name="__main__", alter_sys=True)
-    else:
-        sys.argv = arguments
-        runpy.run_path(arguments[0], run_name="__main__")
+    run_python(arguments)
 
 
 if __name__ == "__main__":

@@ -55,6 +55,11 @@ class Command:
     def send_signal(self, signum):
         os.kill(self.pid, signum)
 
+    def poll(self):
+        """Return the exit status, or None as long as the process runs."""
+        status = Path(self.folder.name) / "status"
+        return int(status.read_text()) if status.exists() else None
+
     def communicate(self, timeout=900):
         """Wait for the process and return what it wrote to stdout and to stderr."""
         folder, deadline = Path(self.folder.name), time.monotonic() + timeout

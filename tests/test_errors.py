@@ -1,6 +1,7 @@
 """Errors of the user: how they are recognised, and their messages."""
 
 import errno
+import logging
 import os
 
 import pytest
@@ -10,7 +11,7 @@ from hydra.utils import instantiate
 from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from lightning_nas.errors import InputError, as_user_error, explain_settings
+from lightning_nas.errors import InputError, as_user_error, explain_settings, log_and_continue
 
 DIGITS = {"_target_": "lightning_nas.data.digits.Digits", "validation": 0.25}
 
@@ -68,6 +69,27 @@ def test_a_missing_package_is_named_with_the_command_that_installs_it(error, mes
     text = str(as_user_error(raised.value))
     assert text.startswith("settings of a: ")
     assert message in text
+
+
+def test_a_package_that_the_module_of_a_class_imports_is_named(tmp_path, monkeypatch):
+    (tmp_path / "own_logger.py").write_text("import no_such_package.loggers\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    with pytest.raises(InstantiationException) as raised:
+        instantiate({"a": {"_target_": "own_logger.Logger"}})
+    assert str(as_user_error(raised.value)) == (
+        "settings of a: No module named 'no_such_package'; "
+        "to install it: pip install no_such_package"
+    )
+
+
+def test_a_result_that_is_missing_because_of_the_machine_is_one_line(caplog):
+    for error in (OSError(errno.ENOSPC, "No space left on device", "/full/x"), KeyError("defect")):
+        with log_and_continue("no report"):
+            raise error
+    full, defect = caplog.records
+    assert full.getMessage() == "no report (/full/x: no space left on device)"
+    assert (full.levelno, full.exc_info) == (logging.WARNING, None)
+    assert (defect.levelno, bool(defect.exc_info)) == (logging.ERROR, True)
 
 
 def test_a_network_that_does_not_fit_into_memory_is_one_line():

@@ -7,7 +7,7 @@ import pytest
 
 ROOT = Path(__file__).parents[1] / "lightning_nas"
 FLOORS = [  # from the ground up; a module may import from its own floor and from those below
-    {"architecture", "errors", "files", "trust"},
+    {"architecture", "ctrl_c", "errors", "files", "trust"},
     {"spaces", "layers", "policy", "data", "storage"},
     {"published"},
     {"networks", "controllers"},

@@ -188,7 +188,7 @@ def _become(words: Sequence[str], folder: Path, prepare: Callable[[], object]) -
             os.fdopen(n, "w", buffering=1) for n in (1, 2)
         )  # as in a new Python
         prepare()
-        _run_python(words)
+        run_python(words)
     except SystemExit as error:
         code = error.code
         if isinstance(code, str):
@@ -203,7 +203,8 @@ def _become(words: Sequence[str], folder: Path, prepare: Callable[[], object]) -
     os._exit(code if isinstance(code, int) else 0 if code is None else 1)
 
 
-def _run_python(words: Sequence[str]) -> None:
+def run_python(words: Sequence[str]) -> None:
+    """Run a script, or a module after ``-m``, in this process as ``python WORDS`` does."""
     if words[0] == "-m":
         sys.argv = list(words[1:])
         runpy.run_module(words[1], run_name="__main__", alter_sys=True)

@@ -6,6 +6,7 @@ processes. Lightning accepts any iterable with a length in place of a DataLoader
 """
 
 import itertools
+import logging
 import os
 from collections.abc import Generator, Iterable, Iterator
 from contextlib import closing
@@ -20,8 +21,10 @@ from lightning_nas.data.augmentation import Augmentation
 from lightning_nas.data.decode import UnreadableImageError
 from lightning_nas.data.images import ImageFiles, Normalise
 from lightning_nas.data.seeding import make_generator
-from lightning_nas.data.sharing import Receiver, send
+from lightning_nas.data.sharing import ADVICE, SHARED, Receiver, has_room, send
 from lightning_nas.errors import InputError
+
+log = logging.getLogger(__name__)
 
 
 class Source(Protocol):
@@ -107,6 +110,9 @@ class StreamSource:
         The pixels of an unreadable file are black.
         """
         self._batch_sampler.index_batches = index_batches
+        if self._loader.num_workers and self._loader._iterator is None and not has_room():
+            log.warning("%s is full: one process decodes all images; %s", SHARED, ADVICE)
+            self._loader.num_workers = 0
         for images, labels, errors in self._loader:
             images = self._receiver.receive(images)
             yield images.to(self.device, non_blocking=True), torch.tensor(labels), errors

@@ -1,4 +1,4 @@
-"""Batches on their way from a worker process: through shared memory, or through the pipe.
+"""Transfer of image batches from data workers: through shared memory, or through a pipe.
 
 Torch shares memory as files in ``/dev/shm``, which has only 64 MB in a container by default. If a
 file does not fit, torch loses the batch in a thread of the worker, and the training waits for ever.
@@ -13,18 +13,37 @@ from torch import Tensor
 from torch.utils.data import get_worker_info
 
 SHARED = "/dev/shm"
+# Bytes of shared memory to keep free for the semaphores of data workers, 4 kB each. A loader that
+# starts later, such as the validation loader, needs some 20 semaphores.
+RESERVE = 512 * 1024
+ADVICE = "start the container with --shm-size=1g, or use data.num_workers=0"
 log = logging.getLogger(__name__)
 
 
-def send(pixels: np.ndarray) -> Tensor | np.ndarray:
-    """Return what a worker process sends: a tensor in shared memory, or the array if it is full.
+def has_room(needed: int = 0) -> bool:
+    """Return whether shared memory has room for a batch and for semaphores of data workers.
 
     Args:
-        pixels: uint8 images of any shape. An array is copied through the pipe, which is slower.
+        needed: Size of the batch in bytes, at least 0.
+    """
+    try:
+        return shutil.disk_usage(SHARED).free >= needed + RESERVE
+    except OSError:  # the system keeps shared memory elsewhere
+        return True
+
+
+def send(pixels: np.ndarray) -> Tensor | np.ndarray:
+    """Return images for sending: a tensor, or the array if shared memory is full.
+
+    Args:
+        pixels: uint8 images of any shape. Torch sends a tensor through shared memory, and an array
+            through a pipe, which is slower.
     """
     images = torch.from_numpy(pixels)
     if get_worker_info() is None:
         return images
+    if not has_room(pixels.nbytes):
+        return pixels
     try:
         return images.share_memory_()
     except RuntimeError:  # torch says "unable to allocate shared memory(shm)"
@@ -32,7 +51,7 @@ def send(pixels: np.ndarray) -> Tensor | np.ndarray:
 
 
 class Receiver:
-    """Receiver of the batches of worker processes, which warns once if shared memory was full."""
+    """Receiver of batches from worker processes. The first array causes a warning."""
 
     def __init__(self) -> None:
         self.has_warned = False
@@ -45,10 +64,10 @@ class Receiver:
             self.has_warned = True
             log.warning(
                 "%s is too small for the batches of the data workers (%.0f MB each, %.0f MB in "
-                "all): they take a slower way; start the container with --shm-size=1g, or use "
-                "data.num_workers=0",
+                "all): they take a slower way; %s",
                 SHARED,
                 images.nbytes / 1e6,
                 shutil.disk_usage(SHARED).total / 1e6,
+                ADVICE,
             )
         return torch.from_numpy(images)

@@ -27,14 +27,17 @@ class UnlabelledImages:
         batch_size: Maximum number of images in a batch, at least 1.
         num_workers: Number of processes that decode; 0 = decode in this process.
         device: Device of the batches.
+        rank: Rank of this process, from 0. Batch i belongs to rank ``i % world_size``.
+        world_size: Number of processes that share the batches, at least 1.
 
     Attributes:
-        paths: Image files.
+        paths: Image files of all processes.
         left_out: Number of files that were not read, by kind.
         errors: What is wrong with unreadable files, by path; known after a pass.
 
     Raises:
-        InputError: If ``root`` has no images, or a number is out of its range.
+        InputError: If ``root`` has no images or fewer than processes, or a number is out of its
+            range.
     """
 
     def __init__(
@@ -49,13 +52,18 @@ class UnlabelledImages:
         batch_size: int = 64,
         num_workers: int = 0,
         device: torch.device | str = "cpu",
+        rank: int = 0,
+        world_size: int = 1,
     ) -> None:
         if batch_size < 1:
             raise InputError(f"the batch size must be 1 or more, got {batch_size}")
         self.left_out: Counter[str] = Counter()
         self.errors: dict[str, str] = {}
         self.paths = _find_paths(Path(root), self.left_out)
-        self._batches = torch.arange(len(self.paths)).split(batch_size)
+        if len(self.paths) < world_size:
+            raise InputError(f"{len(self.paths)} images are too few for {world_size} processes")
+        batch_size = min(batch_size, len(self.paths) // world_size)  # a batch for every process
+        self._batches = torch.arange(len(self.paths)).split(batch_size)[rank::world_size]
         device = torch.device(device)
         files = ImageFiles(self.paths, compute_decoded_side(image_size, crop), channels)
         no_labels = torch.zeros(len(self.paths), dtype=torch.int64)
@@ -63,7 +71,7 @@ class UnlabelledImages:
         self._normalise = Normalise(mean, std, image_size, device)
 
     def __len__(self) -> int:
-        """Return the number of batches."""
+        """Return the number of batches of this process."""
         return len(self._batches)
 
     def __iter__(self) -> Iterator[tuple[list[Path], Tensor]]:

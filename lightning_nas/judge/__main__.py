@@ -6,10 +6,10 @@ and the derived one. Results: ``lightning_nas/methods/enas.md``.
 """
 
 import argparse
-import signal
 import sys
 import warnings
 
+from lightning_nas.ctrl_c import end_at_ctrl_c
 from lightning_nas.run.cli import print_user_errors
 
 NUMBERS = (
@@ -31,13 +31,6 @@ def main() -> None:
     """Run the command; a user's error is one line and exit status 2."""
     options = _make_parser().parse_intermixed_args()
     warnings.filterwarnings("ignore", ".*LeafSpec.*", FutureWarning)  # Lightning 2.6, torch 2.14
-    try:
-        _run_judge(options)
-    except KeyboardInterrupt:
-        sys.exit(128 + signal.SIGINT)  # before poll_signals: there is nothing to save yet
-
-
-def _run_judge(options: argparse.Namespace) -> None:
     from lightning_nas.callbacks.interrupt import Interrupted  # imports torch: too slow for --help
     from lightning_nas.judge.judge import judge_run, print_judgement
 
@@ -77,4 +70,5 @@ def _make_parser() -> argparse.ArgumentParser:
 
 
 if __name__ == "__main__":
-    main()
+    with end_at_ctrl_c():
+        main()

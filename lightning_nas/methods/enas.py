@@ -2,11 +2,11 @@
 
 Each epoch has three phases:
 
-1. For each batch of the training split: sample an architecture and take a step on its weights.
+1. For each batch of the training split: sample an architecture and train its shared weights.
 2. Score the random arm on validation images. Nothing learns from the random arm.
 3. For each controller step: sample a few architectures, score them on validation images, and take
-   a REINFORCE step on the controller. The reward is the accuracy on a share of the batch, and the
-   controller adds an entropy bonus.
+   a REINFORCE step on the controller. The reward of an architecture is its accuracy on its share of
+   the batch; ``ControllerModule`` adds an entropy bonus.
 
 At the end: sample architectures, rank them on the whole validation split, and choose the best one.
 
@@ -61,7 +61,7 @@ class ENAS(SharedSearch):
         return metrics
 
     def _sample_architecture(self) -> Architecture:
-        if not self._next_architectures:  # the controller does not change before they are used
+        if not self._next_architectures:  # many at once: the controller is fixed here
             with torch.no_grad():
                 self._next_architectures.extend(self.controller.sample(SAMPLES_PER_TRANSFER)[1])
         return self._next_architectures.popleft()
@@ -98,8 +98,8 @@ class ENAS(SharedSearch):
 
         Args:
             samples: Number of architectures to sample from the controller, at least 1. The random
-                arm gets the same number.
-            progress: Function that shows a progress bar for the loop over all architectures.
+                arm samples as many.
+            progress: Wrapper of the iteration over the architectures, for a progress bar.
         """
         controller_rollout, _ = self.controller.sample(samples)
         random_rollout = UniformController(self.space).sample(samples)

@@ -5,6 +5,7 @@ import sys
 from collections.abc import Collection, Sequence
 from pathlib import Path
 
+from lightning_nas.ctrl_c import end_at_ctrl_c
 from lightning_nas.errors import InputError, describe_os_error
 from lightning_nas.report.html import write_report
 from lightning_nas.report.several import write_common_report
@@ -70,4 +71,5 @@ def _find_runs(path: Path) -> list[Path]:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    with end_at_ctrl_c():
+        sys.exit(main())

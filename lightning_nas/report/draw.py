@@ -16,6 +16,7 @@ from lightning_nas.architecture import (
     EdgeCellArchitecture,
     write_architecture,
 )
+from lightning_nas.ctrl_c import end_at_ctrl_c
 from lightning_nas.errors import InputError, describe_os_error
 from lightning_nas.files import replace_file, replace_text
 from lightning_nas.pictures.cell import layout_cells
@@ -136,4 +137,5 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    with end_at_ctrl_c():
+        sys.exit(main())

@@ -29,7 +29,7 @@ from lightning_nas.trust import check_recorded
 
 TOP = 10
 ENTROPY_SHARE = 0.1  # of the samples of a controller, for its entropy at the start and at the end
-# Class paths in configurations. The run folders of older versions have no other mark of these two.
+# Class paths that mark a random search or a benchmark table: older run folders have no other mark.
 UNIFORM_CONTROLLER = "lightning_nas.controllers.uniform.UniformController"
 TABULAR_BENCHMARK = "lightning_nas.evaluation.tabular.TabularBenchmark"
 Tokens = tuple[int, ...]
@@ -54,7 +54,7 @@ class RunRecord:
         summary: Content of ``summary.json``; empty if the file does not exist yet.
         space: The search space.
         trials: Trials that ended, sorted by the time of their end.
-        texts: JSON text, by tokens, of each architecture that was evaluated individually.
+        texts: JSON of each architecture that was evaluated separately, by tokens.
         metrics: Rows of ``metrics.csv`` without their empty values.
         shares_weights: Whether the architectures share weights, as in ENAS.
         chosen: Trial numbers of the best architectures in the final ranking of the method, best
@@ -104,9 +104,9 @@ class RunRecord:
 
     @property
     def is_random_search(self) -> bool:
-        """Whether the search itself samples architectures uniformly."""
+        """Whether the method, not only the random arm, samples architectures uniformly."""
         controller = (self.config["method"].get("controller") or {}).get("controller")
-        if isinstance(controller, str):  # the unresolved reference ${controller}
+        if isinstance(controller, str):  # an unresolved reference, ${controller}
             controller = self.config.get("controller")
         target = (controller or {}).get("_target_")
         return self.method == "random_search" or target == UNIFORM_CONTROLLER
@@ -184,11 +184,11 @@ class RunRecord:
 
     @cached_property
     def best(self) -> tuple[RankedArchitecture, ...]:
-        """The best architectures, at most ten: the final ranking of the method, then other trials.
+        """The best architectures, at most ten: first the final ranking, then other trials.
 
-        Before the end of a search, the finalists replace the final ranking. The other trials are
-        the derived architectures. Without derived architectures, the other trials are the trials of
-        the search and (unless weights are shared) of the random arm.
+        Before the end of a search, the finalists so far replace the final ranking. The other trials
+        are the derived architectures. A search without derived architectures uses the trials of
+        the method and, unless weights are shared, of the random arm.
         """
         valid = [t for t in self.trials if t.outcome.error is None and t.same_as is None]
         if self.chosen is None:

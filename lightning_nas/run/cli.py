@@ -3,7 +3,6 @@
 import logging
 import os
 import re
-import signal
 import sys
 import traceback
 import warnings
@@ -14,6 +13,7 @@ from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
 from omegaconf import OmegaConf
 
+from lightning_nas.ctrl_c import end_at_ctrl_c
 from lightning_nas.errors import InputError, as_user_error
 from lightning_nas.run.arguments import complete_arguments, is_first_of_launcher
 from lightning_nas.run.folders import command_locks, job_locks, lock_resumed
@@ -40,16 +40,26 @@ def run_command(main: Callable[[], None]) -> None:
     warnings.filterwarnings("ignore", "Checkpoint directory .* exists and is not empty")  # resume
     logging.raiseExceptions = False  # a log file on a full disk must not print a traceback
     os.environ.setdefault("HYDRA_FULL_ERROR", "1")  # without it Hydra prints the error itself
+    with (
+        end_at_ctrl_c(),
+        print_resume_command(),
+        print_user_errors(),
+        command_locks,
+        job_locks,
+    ):
+        if not is_complete(sys.argv):
+            sys.argv[1:] = normalise_arguments(sys.argv[1:])
+        lock_resumed(sys.argv[1:])
+        sys.argv[1:] = complete_arguments(sys.argv[1:], sys.argv[0])
+        with list_failed_jobs():
+            main()
+
+
+@contextmanager
+def print_resume_command() -> Iterator[None]:
+    """Print the command that continues an interrupted run, and exit with the signal's status."""
     try:
-        with print_user_errors(), command_locks, job_locks:
-            if not is_complete(sys.argv):
-                sys.argv[1:] = normalise_arguments(sys.argv[1:])
-            lock_resumed(sys.argv[1:])
-            sys.argv[1:] = complete_arguments(sys.argv[1:], sys.argv[0])
-            with list_failed_jobs():
-                main()
-    except KeyboardInterrupt:  # before there was anything to save
-        sys.exit(128 + signal.SIGINT)
+        yield
     except BaseException as error:
         # found by its attribute, because the class Interrupted takes Lightning to import
         code = getattr(error, "exit_code", None)

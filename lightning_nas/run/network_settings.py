@@ -44,6 +44,8 @@ def choose_architecture(cfg: DictConfig, weights: Weights | None) -> Architectur
     if weights.blueprint is not None:
         return weights.blueprint.architecture
     run = RunFolder.find(str(cfg.weights))
+    if run is None and cfg.resume:
+        raise InputError(f"{weights.source}: not the checkpoint of a run")
     if run is None:
         raise InputError(
             f"weights={cfg.weights}: the file does not record its architecture; add architecture="

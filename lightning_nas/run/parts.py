@@ -44,7 +44,7 @@ def build_data(cfg: DictConfig, **changes: Any) -> ImageData:
 def build_trainer(cfg: DictConfig, session: RunSession) -> pl.Trainer:
     """Return Lightning's Trainer with the callbacks and loggers of the configuration.
 
-    The session begins after the first step, or at the end of a fit without steps.
+    The Trainer calls ``session.begin`` after each training step and at the end of the fit.
     """
     begin = LambdaCallback(
         on_train_batch_end=lambda *_: session.begin(), on_fit_end=lambda *_: session.begin()
@@ -69,10 +69,10 @@ def build_trainer(cfg: DictConfig, session: RunSession) -> pl.Trainer:
 
 
 def _build_all(cfg: DictConfig, group: str, kind: type) -> list[Any]:
-    """Return the parts of a group, such as the loggers, without those that are null."""
+    """Build the parts of a group, such as the loggers. Leave out parts that are null."""
     parts = instantiate(cfg.get(group) or {})
     for name, part in parts.items():
-        if isinstance(part, DictConfig):  # such as settings of a callback that was left out
+        if isinstance(part, DictConfig):  # for example settings for a callback that is not in use
             raise InputError(f"{group}.{name} names no class (_target_)")
         if part is not None and not isinstance(part, kind):
             given = cfg[group][name]

@@ -3,20 +3,52 @@
 import csv
 import io
 from collections.abc import Iterable, Mapping, Sequence
+from itertools import zip_longest
 from pathlib import Path
+from typing import Any
 
-from torch import Tensor
+from torch import Tensor, distributed
 
-from lightning_nas.errors import printable
+from lightning_nas.errors import InputError, printable
 from lightning_nas.files import replace_text
 
 # A spreadsheet runs a cell that begins with one of these as a formula.
 FORMULA_STARTS = ("=", "+", "-", "@")  # control characters are replaced
 
 
+Batch = tuple[Sequence[Path], Tensor]  # image files, and their class probabilities (B, K)
+
+
+def gather_predictions(
+    batches: Sequence[Batch] | None, errors: dict[str, str], world_size: int
+) -> tuple[list[Batch], dict[str, str]]:
+    """Return the predictions and errors of all processes, in the order of the images.
+
+    Args:
+        batches: Predictions of this process: those of every ``world_size``-th batch of the images,
+            beginning with its rank; None if Lightning did not return them.
+        errors: What is wrong with the unreadable images of this process, by path.
+        world_size: Number of processes. All of them must call this function.
+
+    Raises:
+        InputError: If the processes have ended, as those of ``ddp_spawn``.
+    """
+    if world_size == 1:
+        return list(batches or ()), errors
+    if batches is None or not distributed.is_initialized():
+        raise InputError(
+            "mode=predict on several devices needs trainer.strategy=ddp; or use trainer.devices=1"
+        )
+    shares: list[Any] = [None] * world_size
+    distributed.all_gather_object(shares, (batches, errors))
+    rounds = zip_longest(*(share for share, _ in shares))
+    gathered = [batch for one in rounds for batch in one if batch is not None]
+    return gathered, {path: error for _, some in shares for path, error in some.items()}
+
+
 def write_predictions(
     path: Path,
-    batches: Iterable[tuple[Sequence[Path], Tensor]],
+    batches: Iterable[Batch],
     classes: Sequence[str],
     errors: Mapping[str, str] | None = None,
 ) -> None:

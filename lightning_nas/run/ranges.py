@@ -109,6 +109,8 @@ SETTINGS: dict[Range, str] = {
     FORMATS: "export?",
     TEXT: "train_with",
     GROUP: "trainer callbacks? logger? paths network module module.optimizer module.scheduler "
+    "method.evaluation? method.executor? method.budget? executor? controller? supernet? "
+    "evaluation.module evaluation.trainer evaluation.network? "
     "method method.controller method.supernet space evaluation data? judge?",
 }
 # Settings of the classes of this project and of its libraries

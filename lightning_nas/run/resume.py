@@ -1,4 +1,4 @@
-"""``resume=RUN`` before Hydra reads it: what a resume may change, and the arguments it adds."""
+"""Replacement of ``resume=RUN`` by Hydra arguments, and the settings that a resume may change."""
 
 import json
 from contextlib import closing
@@ -22,7 +22,7 @@ from lightning_nas.run.recorded import load_configuration
 from lightning_nas.storage.run_folder import RunFolder, display_path, shell_path
 from lightning_nas.storage.trial import FINALIST
 
-# settings of parameter groups and of the schedule
+# Settings of parameter groups and of the schedule: the checkpoint holds their values
 OPTIMIZER_GROUPS = (
     "module.frozen_stages",
     "module.stage_factor",
@@ -30,8 +30,8 @@ OPTIMIZER_GROUPS = (
     "module.schedule_",
 )
 FOLDERS = ("hydra.run", "hydra.sweep", "hydra.output_subdir")  # a resume writes into RUN
-# Settings that a resumed search may change: its length, the machine, what is shown, and the
-# judgement. All rewards of a search stand in one ranking, so nothing else may change.
+# Settings that a resumed search may change: its length, the machine, its output, the judgement. All
+# rewards of a search must be comparable, because one ranking contains them all: the rest is fixed.
 LENGTH = (
     *("method.samples", "method.finalists", "method.finalist_epochs"),
     *("trainer.max_epochs", "trainer.max_time", "callbacks.derive.samples"),
@@ -53,8 +53,8 @@ def add_resume_arguments(arguments: list[str], script: str | None = None) -> lis
     """Replace ``resume=RUN`` by arguments with which Hydra reads the configuration of RUN.
 
     Args:
-        arguments: Arguments of the command, normalised.
-        script: The command, ``search.py`` or ``train.py``; None = the right one.
+        arguments: Arguments of the command, after ``normalise_arguments``.
+        script: The command, ``search.py`` or ``train.py``; None = do not check the command.
 
     Raises:
         InputError: If RUN is not a run folder of this command or names code that is not trusted, or
@@ -69,7 +69,7 @@ def add_resume_arguments(arguments: list[str], script: str | None = None) -> lis
     flags, settings = split_arguments(rest)
     run = RunFolder(run.path.resolve())
     config = load_configuration(run, arguments=arguments)
-    for name in {"hydra", "defaults"} & set(config):  # Hydra would obey it before any check
+    for name in {"hydra", "defaults"} & set(config):  # Hydra would apply it before any check
         raise InputError(f"{run.config}: {name} is no setting of a run")
     _check_script(run, config, script)
     for setting in settings:
@@ -94,10 +94,9 @@ def list_resume_settings() -> list[str]:
 
 
 def _check_files(run: RunFolder) -> None:
-    """Raise InputError if the resume could not write a file, or would miss its trials.
+    """Raise InputError if a file is a pipe or a device, or a run with a checkpoint lost its trials.
 
-    A pipe or a device in place of a file, or an empty journal beside a checkpoint, would otherwise
-    be noticed after the resume has written.
+    Without this check, the resume would fail only after it has changed the folder.
     """
     folders = [one for one in (run.path, run.hydra, run.checkpoints) if one.is_dir()]
     for path in sorted(path for folder in folders for path in folder.iterdir()):
@@ -139,7 +138,7 @@ def _check_setting(setting: str) -> None:
 def _check_comparable(run: RunFolder, config: DictConfig, settings: list[str]) -> None:
     """Raise InputError if a setting would give rewards that cannot be compared with earlier ones.
 
-    A setting with the value that it has already is legal.
+    A setting that repeats the recorded value is legal.
     """
     values = parse_settings(settings)
     changed = [
@@ -158,7 +157,7 @@ def _check_comparable(run: RunFolder, config: DictConfig, settings: list[str]) -
 
 
 def _is_changeable(name: str, run: RunFolder) -> bool:
-    if name == "method.finalist_epochs":  # earlier finalists keep their outcomes
+    if name == "method.finalist_epochs":  # finalists are not trained again
         return not _has_finalists(run)
     return any(name == legal or name.startswith(f"{legal}.") for legal in CHANGEABLE)
 
@@ -171,7 +170,7 @@ def _has_finalists(run: RunFolder) -> bool:
 
 
 def _select(config: DictConfig, setting: str) -> Any:
-    """Return the recorded value of a setting; a reference that only Hydra resolves is no value."""
+    """Return the recorded value of a setting; None if only Hydra can resolve its references."""
     try:
         value = OmegaConf.select(config, get_name(setting))
     except OmegaConfBaseException:

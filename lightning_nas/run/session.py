@@ -1,11 +1,12 @@
-"""The session of a command in its run folder: settings, seeds, status, summary, report.
+"""One execution of a command in its run folder: checks, seeds, status, summary and report.
 
-The commands are in ``search.py`` and ``train.py``.
+The steps of the commands are in ``search.py`` and ``train.py``.
 """
 
 import logging
 import os
 import shutil
+import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -45,13 +46,13 @@ class RunSession:
 
     Attributes:
         folder: The run folder.
-        facts: Content of ``summary.json`` so far.
-        status: ``COMPLETE`` if the command has succeeded; ``INTERRUPTED`` before, and after an
-            error.
+        facts: Facts that ``finish`` writes into ``summary.json``.
+        status: ``INTERRUPTED`` until the command has succeeded, then ``COMPLETE``. An error leaves
+            the status at ``INTERRUPTED``.
         writes_results: Whether ``finish`` writes summary and report; false in a dry run.
         removes_empty_folder: Whether ``finish`` removes a folder without results; true in a dry
             run.
-        has_begun: Whether the first step has succeeded.
+        has_begun: Whether the first training step has succeeded.
         has_failed: Whether the command has ended with an error.
         earlier_summary: Summary of the run that is resumed; empty for a new run.
     """
@@ -75,7 +76,7 @@ class RunSession:
             "method": self._name_method(),
         }
         if not cfg.get("data"):
-            self.facts["data"] = cfg.evaluation.dataset  # the data set of a table
+            self.facts["data"] = cfg.evaluation.dataset  # the data set of a benchmark table
         elif cfg.get("mode") != "export":
             self.facts["data"] = self.find_choice("data")
 
@@ -95,10 +96,10 @@ class RunSession:
         return str({"fit": "train"}.get(self.cfg.mode, self.cfg.mode))
 
     def begin(self) -> None:
-        """Note that the first step has succeeded: from now on, the command changes the folder.
+        """Note that the first training step has succeeded.
 
-        A resume that fails earlier leaves the folder as it was. The status is written now, because
-        a killed run cannot write its summary at the end.
+        A resume writes its settings and the status ``INTERRUPTED`` now, because a killed run cannot
+        write a summary at the end. A resume that fails earlier leaves the folder as it was.
         """
         if self.has_begun:
             return
@@ -113,10 +114,10 @@ class RunSession:
         self.facts |= facts
 
     def note_error(self, error: BaseException) -> None:
-        """Decide what ``finish`` does with the folder after an error.
+        """Decide what ``finish`` does after an error, and add the run folder to the message.
 
-        After an error of the user, ``finish`` removes the folder if the folder has no results. A
-        resume that fails before its first step leaves the folder as it was.
+        If a new run fails with an error of the user, ``finish`` removes a folder without results.
+        If a resume fails before its first training step, ``finish`` writes nothing.
         """
         self.has_failed = True
         if isinstance(error, Interrupted):
@@ -135,8 +136,8 @@ class RunSession:
         """Write the summary and the report, end the W&B record, and remove an empty folder.
 
         After a complete run, write the report first, because the last step of the W&B record
-        uploads the report. After an interruption, write the report last: the process may be killed
-        at any time.
+        uploads the report. After an interruption, end the W&B record first, because the process
+        may be killed while it writes the report.
 
         Args:
             write_report: Function that writes the report into the run folder; None = no report.
@@ -148,14 +149,15 @@ class RunSession:
             self.add_facts(status=self.status, seconds=seconds)
             try:
                 self.folder.write_summary(self.facts)
-            except OSError as error:  # it must not hide the first error
+            except OSError as error:  # a missing summary must not hide the first error
                 if not self.has_failed:
                     raise
                 log.warning("no summary: %s", as_user_error(error) or error)
         report = write_report if is_kept and is_first_process() else None
         if report and self.status == COMPLETE:
             report(self.folder.path)
-        if "wandb" in (self.cfg.get("logger") or ()):
+        # if W&B is not installed, its import has failed before, and there is no record to end
+        if "wandb" in (self.cfg.get("logger") or ()) and sys.modules.get("wandb"):
             from lightning_nas.callbacks.wandb_upload import finish_record  # the import takes 0.5 s
 
             finish_record(self.folder.path if is_kept else None)
@@ -179,7 +181,7 @@ def run_session(
     Raises:
         InputError: If a setting is not legal.
     """
-    if HydraConfig.get().job.chdir:  # relative paths of settings are those of the user's folder
+    if HydraConfig.get().job.chdir:  # settings have paths relative to the folder of the user
         os.chdir(HydraConfig.get().runtime.cwd)
     session = RunSession(cfg)
     try:

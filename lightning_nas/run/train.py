@@ -36,7 +36,7 @@ from lightning_nas.run.network_settings import (
     use_weights_normalisation,
 )
 from lightning_nas.run.parts import build_data, build_trainer, find_checkpoint, log_configuration
-from lightning_nas.run.predictions import write_predictions
+from lightning_nas.run.predictions import gather_predictions, write_predictions
 from lightning_nas.run.session import RunSession, run_session
 from lightning_nas.storage.run_folder import RunFolder, display_path
 from lightning_nas.weights.blueprint import Blueprint
@@ -165,12 +165,17 @@ def predict(cfg: DictConfig, session: RunSession) -> dict[str, Any]:
         crop=blueprint.crop,
         num_workers=cfg.data.get("num_workers", 0),
         device=trainer.strategy.root_device,
+        rank=trainer.global_rank,
+        world_size=trainer.world_size,
     )
     print_images(images, describe_shape(blueprint.image_size, blueprint.channels))
     module = _build_module(cfg, network, blueprint)
     path = session.folder.predictions
-    batches: Any = trainer.predict(module, dataloaders=images)
-    write_predictions(path, batches, blueprint.classes, images.errors)
+    own: Any = trainer.predict(module, dataloaders=images)
+    batches, errors = gather_predictions(own, images.errors, trainer.world_size)
+    images.left_out[UNREADABLE] = len(errors)
+    if trainer.is_global_zero:
+        write_predictions(path, batches, blueprint.classes, errors)
     return {
         "images": len(images.paths),
         "left_out": dict(+images.left_out),

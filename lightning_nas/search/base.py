@@ -34,16 +34,16 @@ class Search(LightningModule, ABC):
         evaluation: Function that builds the evaluator from ``data``; None = no evaluator.
         executor: Function that builds the executor from an evaluator; None = no executor.
         journal: Path of ``trials.sqlite``; None = no journal.
-        finalists: Number of architectures to evaluate again before the choice, and their epochs.
+        finalists: Number of finalists, and the epochs of their training.
 
     Attributes:
         result: Result of the search; None before the end of the search.
         journal: Open journal; None before the fit.
         seed: Seed of the evaluations of trials; None = the number of a trial is its seed.
-        scored: Number of trials in the journal; ``TrialSearch`` sets it at the end.
+        scored: Number of trials so far; ``TrialSearch`` sets the number only at the end.
         poll: Function to call while the search waits; it may raise an exception to stop the search.
         watch: Function that ``TrialSearch`` calls with each trial that ends.
-        budget: Budget that weighs the rewards of trials.
+        budget: Budget that changes each reward according to the cost of the network.
         new_trials: Trials of the latest batch (ENAS: of the latest epoch) that
             ``take_new_trials`` has not returned yet.
     """
@@ -93,7 +93,9 @@ class Search(LightningModule, ABC):
 
     @abstractmethod
     def estimate_cost(self, make_trainer: Callable[[], pl.Trainer], samples: int) -> dict[str, str]:
-        """Return the lines of a dry run, by name. Do not fit the search after this call.
+        """Return the cost estimates of a dry run, by name, as text.
+
+        The call may change the weights. Do not fit the search after this call.
 
         Args:
             make_trainer: Function that builds the Trainer of the search.
@@ -108,7 +110,7 @@ class Search(LightningModule, ABC):
     def list_best(self, count: int) -> list[Trial]:
         """Return at most ``count`` trials, the best so far, in descending order of reward.
 
-        With shared weights, these are the best trials of the last epoch.
+        ``SharedSearch`` returns only trials of the controller in the last epoch.
         """
 
     def take_new_trials(self) -> list[Trial]:
@@ -126,7 +128,7 @@ class Search(LightningModule, ABC):
 
         Args:
             samples: Number of architectures to sample and rank, at least 1. ``TrialSearch`` ignores
-                this number: a search by trials chooses among its trials.
+                this number and chooses among the trials in the journal.
             progress: Wrapper of the iteration over evaluations, for a progress bar.
 
         Raises:
@@ -143,7 +145,7 @@ class Search(LightningModule, ABC):
         return int(torch.randint(2**31, (), generator=generator))
 
     def train_finalists(self, best: Sequence[Trial], progress: Progress) -> list[Trial]:
-        """Evaluate the best trials again, with longer trainings, as finalists.
+        """Evaluate the best trials again as finalists, with longer training.
 
         Returns:
             The finalists in descending order of reward.

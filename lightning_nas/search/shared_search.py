@@ -1,7 +1,4 @@
-"""The base class of searches with shared weights: all of ENAS except the algorithm.
-
-Data, checks, journal, costs, ranking, optimisers and checkpoints. The steps: ``methods/enas.py``.
-"""
+"""Base class of searches with shared weights. The steps of ENAS are in ``methods/enas.py``."""
 
 from collections.abc import Callable, Sequence
 from functools import partial
@@ -43,7 +40,7 @@ LONGEST_ROW = 10  # consecutive steps without finite gradients after which the s
 
 
 class SharedSearch(Search):
-    """Search whose architectures share one set of weights, the supernet.
+    """Search whose architectures share the weights of one network, the supernet.
 
     Args:
         supernet: Module of the shared weights.
@@ -84,13 +81,13 @@ class SharedSearch(Search):
             "controller": PhaseSamples(),
         }
         self._latest_trials: list[Trial] = []  # trials of the controller in the last epoch
-        self._seconds: dict[str, float] = {}  # duration of each phase of this epoch
+        self._seconds: dict[str, float] = {}  # duration of each phase in this epoch
         self._phase_start = 0.0  # monotonic time in seconds
 
     # ---- data and checks -------------------------------------------------------------------------
 
     def setup(self, stage: str) -> None:
-        """Give the Trainer to the data: the loaders depend on the device and the process."""
+        """Pass the Trainer to the data: the loaders depend on the device and the process."""
         self.data.trainer = self.trainer
 
     def train_dataloader(self) -> Alternating:
@@ -103,7 +100,7 @@ class SharedSearch(Search):
         )
 
     def val_dataloader(self) -> Any:
-        """Return the validation split in batches of at least the size that rewards use."""
+        """Return the validation split in batches of at least ``controller_batch`` images."""
         return self.data.val_dataloader(self.controller_batch)
 
     def check_devices(self, devices: int) -> None:
@@ -119,7 +116,7 @@ class SharedSearch(Search):
             )
 
     def on_fit_start(self) -> None:
-        """Load the calibration images and open the journal."""
+        """Check the Trainer, load the calibration images, and open the journal."""
         self.check_devices(self.trainer.world_size)
         check_precision(self.trainer)
         remove_wrapper(self.trainer)
@@ -133,11 +130,11 @@ class SharedSearch(Search):
             self.supernet.calibration = self.cast(images)
 
     def cast(self, batch: Any) -> Any:
-        """Return a batch in the Trainer's precision. Lightning casts only its own batches."""
+        """Return a batch in the Trainer's precision. Lightning casts only batches of its loop."""
         return self.trainer.precision_plugin.convert_input(batch)
 
     def on_train_start(self) -> None:
-        """Refuse settings of the Trainer that would silently damage the search."""
+        """Refuse a Trainer that cuts epochs short: it would skip the controller's steps."""
         check_epoch(self.trainer)
 
     # ---- one epoch -------------------------------------------------------------------------------
@@ -163,7 +160,7 @@ class SharedSearch(Search):
         if self.trainer.train_dataloader.ends_phase(batch_idx):  # type: ignore[union-attr]
             if phase == "weights":
                 average_buffers(self.supernet.network, self.trainer)
-            now = synchronised_time(self.device)  # not the time of launching
+            now = synchronised_time(self.device)  # waits until the device has finished
             self._seconds[phase] = now - self._phase_start
             self._phase_start = now
         for name, value in metrics.items():
@@ -203,22 +200,24 @@ class SharedSearch(Search):
         optimizer = self.optimizer(0).optimizer
         if isinstance(optimizer, SharedSGD):
             self.log("weights/skipped", optimizer.counters["skipped"].float(), batch_size=1)
-            if optimizer.counters["longest_row"] >= LONGEST_ROW:
+            epoch: Any = self.trainer.train_dataloader
+            limit = min(LONGEST_ROW, len(epoch.weights))  # a short search has few steps
+            if optimizer.counters["longest_row"] >= limit:
                 raise InputError(
-                    f"the gradients of {LONGEST_ROW} consecutive weights steps were not finite: "
+                    f"the gradients of {limit} consecutive weights steps were not finite: "
                     "start a new run with a lower method.supernet.optimizer.lr"
                 )
 
     # ---- the end ---------------------------------------------------------------------------------
 
     def list_best(self, count: int) -> list[Trial]:
-        """Return the best trials of the last epoch: earlier rewards belong to older weights."""
+        """Return the best trials of the last epoch. Earlier rewards belong to older weights."""
         return best_of(self._latest_trials, count)
 
     def rank(
         self, tokens_NT: Tensor, progress: Progress
     ) -> tuple[list[tuple[int, ...]], list[float]]:
-        """Score architectures on the whole validation split, in batches as for rewards.
+        """Score architectures on the whole validation split, in batches of ``val_dataloader``.
 
         Every process scores the architectures of the first process on its share of the images.
 
@@ -238,13 +237,13 @@ class SharedSearch(Search):
         return tokens, average_accuracies(torch.stack(scores), images, self.trainer)
 
     def measure_costs(self, trials: Sequence[Trial]) -> list[Trial]:
-        """Return the trials, the best with the costs of their networks if children are trained."""
+        """Return the trials. If the evaluator trains children, add costs to the best trials."""
         if not isinstance(self.evaluator, ChildTraining):
             return list(trials)
         return add_costs(trials, self.decode, self.evaluator)
 
     def estimate_cost(self, make_trainer: Callable[[], pl.Trainer], samples: int) -> dict[str, str]:
-        """Time a few steps of each kind. This changes the shared weights."""
+        """Time a few steps of each phase. The steps change the shared weights."""
         trainer = make_trainer()
         check_precision(trainer)
         device = trainer.strategy.root_device

@@ -1,9 +1,9 @@
 """The data loader of a ``TrialSearch``: a stream of trials, in batches.
 
 The stream keeps the executor busy and writes each proposal and each outcome into the journal. It
-yields a batch when enough trials have ended, in the order in which they ended. With several slots,
-a slow child therefore does not delay the updates. One batch is one epoch of Lightning and one
-update of the method.
+yields a batch when enough trials have ended, in the order in which they ended. If several children
+train at once, a slow child therefore does not delay the updates. One batch is one epoch of
+Lightning and one update of the method.
 """
 
 import hashlib
@@ -32,8 +32,9 @@ class Stream:
         batch: Number of trials in a batch, at least 1.
         arm: Arm whose trials the stream yields.
         at_once: Maximum number of open proposals (proposals without an outcome), at least 1; None =
-            ``batch``: the controller does not change within a batch. An executor with more slots
-            raises the maximum to its number of slots. Copies of a running architecture count too.
+            ``batch``: the controller does not change within a batch. An executor that evaluates
+            more architectures at once raises the maximum to that number. A proposal that waits
+            for the outcome of an equal architecture also counts as open.
         budget: Budget that changes each reward according to the cost of the network.
         repeat: Whether to evaluate equal architectures again. If false, the stream copies the
             outcome of the earlier trial.
@@ -88,7 +89,8 @@ class TrialStream:
     Attributes:
         consumed: Number of ended trials that the stream has yielded or skipped. The stream skips
             the trials of other arms. A resumed search continues after this number.
-        others: Number of proposals of another stream in the journal: for a search, its finalists.
+        others: Number of proposals in the journal that do not belong to this stream. The trials of
+            a search and its finalists have separate streams.
         ended: Number of ended trials of the search and its random arm, or of the finalists; copied
             outcomes are included.
     """
@@ -149,7 +151,7 @@ class TrialStream:
     def done(self) -> bool:
         """Whether the stream has yielded all of its trials."""
         all_proposed = self._proposal_count >= self.stream.samples
-        # after the end of an earlier part of the search, the journal also has finalists
+        # the journal of an extended search also has earlier finalists, of another stream
         waits = any(self._is_own(trial.proposal) for trial in self._trials_to_yield)
         return all_proposed and not (waits or self._open_count)
 
@@ -194,7 +196,7 @@ class TrialStream:
     def _propose(self, missing: int) -> None:
         most = self.stream.at_once or self.stream.batch
         free = self.executor.slots - len(self._running_jobs)
-        room = max(most, self.executor.slots) - self._open_count  # copies take no slot, but room
+        room = max(most, self.executor.slots) - self._open_count  # waiting copies are open too
         ahead = min(missing, most) - self._open_count
         count = min(max(free, ahead), room, self.stream.samples - self._proposal_count)
         if count > 0:
@@ -240,7 +242,7 @@ class TrialStream:
         self._note(trial, key)
 
     def _note(self, trial: Trial, key: str | None) -> None:
-        # after an error, the next equal proposal is evaluated
+        # failures are not copied: an equal architecture is evaluated again
         if trial.outcome.error is None and key is not None:
             self._successful.setdefault(_digest(key), trial.number)
         self.ended += self._is_own(trial.proposal)
@@ -249,5 +251,5 @@ class TrialStream:
 
 
 def _digest(key: str) -> bytes:
-    """Return 16 bytes for the JSON of an architecture: a long search remembers all of them."""
+    """Return a digest of an architecture's JSON, because all full texts need too much memory."""
     return hashlib.blake2b(key.encode(), digest_size=16).digest()

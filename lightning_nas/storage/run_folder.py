@@ -1,8 +1,8 @@
 """The layout of a run folder: which file holds what, and how each file is read.
 
-Code finds the files of a run folder by the names in this module; configurations repeat the names of
-the journal and of the metrics. The module reads plain data; spaces and networks are built from the
-data elsewhere.
+All code takes the names of the files from this module. Only the configurations repeat two names:
+those of the journal and of the metrics. This module reads plain data. It must not build spaces or
+networks.
 """
 
 import os
@@ -36,7 +36,7 @@ class RunFolder:
         self.path = Path(path)
         self.hydra = self.path / ".hydra"
         self.config = self.hydra / "config.yaml"  # the whole configuration of the run
-        self.hydra_config = self.hydra / "hydra.yaml"  # Hydra's own: arguments, search path
+        self.hydra_config = self.hydra / "hydra.yaml"  # settings of Hydra: arguments, search path
         self.resume_settings = self.hydra / "resumed.yaml"  # arguments of the last resume
         self.summary = self.path / "summary.json"
         self.metrics = self.path / "metrics.csv"
@@ -72,12 +72,12 @@ class RunFolder:
 
     @property
     def is_bare(self) -> bool:
-        """Whether the folder has no results: a configuration, logs and an empty journal at most."""
+        """Whether the folder has no results: only a configuration, logs or an empty journal."""
         names = {path.name for path in self.path.iterdir() if path.suffix not in (".log", ".lock")}
         return names <= {self.hydra.name, "wandb", self.wandb_id.name, *self._list_empty_journal()}
 
     def _list_empty_journal(self) -> list[str]:
-        """Return the names of the files of a journal without proposals; empty if it has some."""
+        """Return the file names of the journal if the journal has no proposals; otherwise none."""
         if not self.journal.exists():
             return []
         try:
@@ -222,9 +222,9 @@ class RunFolder:
         return JournalReader(self.journal)
 
     def find_trained_checkpoint(self) -> Path:
-        """Return the checkpoint that the summary names, or the last one if it is not there.
+        """Return the checkpoint that the summary names; if it is missing, return ``last.ckpt``.
 
-        If the summary names none, the best one takes its place.
+        If the summary names no checkpoint, ``best.ckpt`` is preferred to ``last.ckpt``.
 
         Raises:
             InputError: If the folder has no checkpoint.

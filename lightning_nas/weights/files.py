@@ -146,6 +146,8 @@ def _find_file(path: Path) -> Path:
     """Return the path itself if it is a file, or the checkpoint of a run folder."""
     if path.is_file():
         return path
+    if path.exists() and not path.is_dir():
+        raise InputError(f"weights={path}: not a regular file")
     if not path.is_dir():
         raise InputError(
             f"weights={path}: no such file or run folder; published weights are {' or '.join(URLS)}"

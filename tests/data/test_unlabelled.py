@@ -43,6 +43,27 @@ def test_images_equal_those_of_evaluation(tmp_path, write_class, workers, image_
     assert batches[0].dtype == torch.float32
 
 
+@pytest.mark.parametrize("world_size", [1, 2, 3])
+def test_processes_share_the_batches_one_after_the_other(tmp_path, write_class, world_size):
+    paths = write_class(tmp_path, 7)
+    shares = [
+        make_unlabelled(tmp_path, batch_size=2, rank=rank, world_size=world_size)
+        for rank in range(world_size)
+    ]
+    found = [path for share in shares for files, _ in share for path in files]
+    assert sorted(found) == paths
+    assert next(path for path, _ in shares[0]) == paths[:2]
+    assert sum(map(len, shares)) == 4
+    assert all(share.paths == paths for share in shares)
+
+
+def test_each_process_has_a_batch_or_the_images_are_refused(tmp_path, write_class):
+    write_class(tmp_path, 3)
+    assert [len(make_unlabelled(tmp_path, rank=rank, world_size=2)) for rank in (0, 1)] == [2, 1]
+    with pytest.raises(InputError, match="3 images are too few for 4 processes"):
+        make_unlabelled(tmp_path, world_size=4)
+
+
 def test_images_are_found_at_any_depth_and_sorted(tmp_path, write_class):
     paths = [*write_class(tmp_path / "b" / "deep", 2), *write_class(tmp_path / "a", 2)]
     (tmp_path / "notes.txt").touch()

@@ -87,7 +87,7 @@ def test_a_cluster_that_does_not_answer_is_given_up_soon(tmp_path, monkeypatch):
     began = time.monotonic()
     with pytest.raises(InputError, match="no cluster answers"):
         RayExecutor(Behaves(tmp_path), address="192.0.2.77:6379")  # of nobody, RFC 5737
-    assert time.monotonic() - began < 30  # Ray itself would wait for minutes
+    assert time.monotonic() - began < 5
 
 
 def test_without_ray_there_is_advice(tmp_path, monkeypatch):

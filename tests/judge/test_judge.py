@@ -266,7 +266,7 @@ def test_a_signal_that_ends_the_loading_processes_is_an_interruption(searched):
         (["evaluation.epoch=3"], "evaluation.epoch=3: evaluation has "),
         (["evaluation.epochs=x"], "evaluation.epochs must be a whole number"),
         (["--epochs", 1, "evaluation.epochs=2"], "--epochs and evaluation.epochs differ"),
-        (["evaluation.penalty=2"], "penalty in [0, 1]"),
+        (["evaluation.penalty=2"], "evaluation.penalty must be a number from 0 to 1, got 2"),
         (["evaluation.network.fliters=8"], "fliters"),
         (["executor.slots=2"], "executor.slots=2: executor has no settings"),
     ],

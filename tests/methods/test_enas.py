@@ -11,14 +11,17 @@ import torch
 from pytorch_lightning.loggers import CSVLogger
 from scipy.stats import chisquare
 
+from benchmarks.experiment import experiment
 from lightning_nas.callbacks.derive import DeriveArchitecture
 from lightning_nas.callbacks.saving import RandomStates, SaveEpoch
 from lightning_nas.controllers.uniform import UniformController
+from lightning_nas.data.seeding import make_generator
 from lightning_nas.errors import InputError
 from lightning_nas.evaluation.executors import SerialExecutor
 from lightning_nas.methods.enas import ENAS
 from lightning_nas.modules.controller import ControllerModule
 from lightning_nas.modules.supernet import SupernetModule
+from lightning_nas.run.build import build_search
 from lightning_nas.search.alternating import EpochSettings
 from lightning_nas.search.finalists import Finalists
 from lightning_nas.search.processes import check_precision
@@ -27,7 +30,7 @@ from lightning_nas.search.samples import RandomArm
 from lightning_nas.search.shared_search import LONGEST_ROW
 from lightning_nas.spaces.macro import MacroSpace
 from lightning_nas.storage.trial import DERIVED, FINALIST, POLICY, RANDOM, Outcome, best_of
-from tests.small import enas, trainer
+from tests.small import enas, synthetic, trainer
 
 GOLDEN = Path(__file__).with_name("golden.json")  # python -m tests.methods.test_enas writes it
 METRICS = ("weights/loss", "controller/loss", "controller/reward", "controller/entropy")
@@ -244,6 +247,56 @@ def test_finalists_are_trained_from_scratch_and_the_best_finalist_is_chosen(tmp_
     assert evaluator.trained == [7, 7]  # finalists in the journal are not trained again
 
 
+def test_the_final_ranking_uses_batches_of_the_size_of_the_rewards(tmp_path):
+    """Batch norm scores with the statistics of the batch: another size gives other accuracies."""
+    module = enas(images=160)  # 32 validation images, 8 for each reward, batches of 16
+    module.trainer = trainer(tmp_path, 1)
+    module.setup("fit")
+    sizes = []
+    score = module.supernet.network.forward
+    module.supernet.network.forward = lambda images, architecture: (
+        sizes.append(len(images)) or score(images, architecture)
+    )
+    rollout, architectures = module.controller.sample(2)
+    _, accuracies = module.rank(rollout.tokens_NT, lambda items, total: items)
+    assert sizes == [8] * 8
+    batches = list(module.data.val_dataloader(8))
+    scores = [
+        torch.stack([module.supernet.score(*batch, [one]) for batch in batches]).mean().item()
+        for one in architectures
+    ]
+    assert accuracies == pytest.approx(scores)
+
+
+@pytest.mark.parametrize("seed", [None, 0, 1])
+def test_the_seeds_of_finalists_depend_on_the_seed_of_the_search(seed, tmp_path):
+    module = enas(epoch_seed=seed)
+    seeds = [module.choose_seed(number) for number in range(5)]
+    expected = [hash_seed(seed, number) for number in range(5)]
+    assert seeds == (list(range(5)) if seed is None else expected)
+
+
+def hash_seed(seed, number):
+    generator = make_generator("evaluation", seed, number)
+    return int(torch.randint(2**31, (), generator=generator))
+
+
+def test_each_seed_has_its_own_random_arm_and_finalists_even_with_one_split(tmp_path):
+    """``data.seed`` stays, as in ``search.py -m seed=0,1 data.seed=0``."""
+    searches = [
+        build_search(
+            experiment(["experiment=enas_micro_digits", f"seed={seed}", "data.seed=0",
+                        "supernet.num_classes=4", "supernet.channels=3",
+                        "supernet.image_size=8"]).method,
+            synthetic(64),
+        )
+        for seed in (0, 1)
+    ]  # fmt: skip
+    tokens = [search.random_arm.sample(0, 0, 0)[0].tokens_NT for search in searches]
+    assert not torch.equal(*tokens)
+    assert searches[0].choose_seed(7) != searches[1].choose_seed(7)
+
+
 class Diverging(SupernetModule):
     """Shared weights whose loss is nan after the first epoch."""
 
@@ -263,6 +316,13 @@ def test_ten_steps_without_finite_gradients_stop_the_search_and_keep_the_checkpo
     for name, value in module.state_dict().items():
         if name.startswith("supernet"):
             assert torch.equal(value, checkpoint["state_dict"][name]), name
+
+
+def test_a_whole_epoch_without_finite_gradients_stops_a_short_search(tmp_path):
+    module = enas(images=128, supernet=Diverging)
+    assert len(module.data.train_dataloader()) < LONGEST_ROW
+    with pytest.raises(InputError, match="were not finite"):
+        trainer(tmp_path, 2).fit(module)
 
 
 class Curves(pl.Callback):

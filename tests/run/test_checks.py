@@ -1,5 +1,6 @@
 """Settings that are refused before anything is built or written."""
 
+import os
 import subprocess
 import sys
 
@@ -95,6 +96,10 @@ def test_a_number_out_of_its_range_or_of_another_type_is_refused(setting, compos
         *(("search", f"judge.{name}=0") for name in ("seeds", "derived_seeds", "batches")),
         ("search", "judge.at_end=3"),
         ("search", "judge=3"),
+        *(
+            ("search", f"{group}=1.5")
+            for group in ("method.evaluation", "method.executor", "controller")
+        ),
         ("search", "train_with=3"),
         ("search", "data.noise=-1"),
         ("search", "space.cells=1.5"),
@@ -196,6 +201,20 @@ def test_a_training_can_do_without_loggers_and_callbacks(settings, tmp_path):
     assert (tmp_path / "run" / "metrics.csv").exists() == ("logger=null" not in settings)
     saves = "callbacks=null" not in settings
     assert (tmp_path / "run" / "checkpoints").exists() == saves
+
+
+@pytest.mark.slow
+def test_a_logger_without_its_package_is_one_line_and_leaves_no_folder(tmp_path):
+    (tmp_path / "wandb.py").write_text(
+        """raise ModuleNotFoundError("No module named 'wandb'", name="wandb")"""
+    )
+    status, _, errors = run(
+        "train.py", "debug=smoke", "callbacks.progress=null", f"hydra.run.dir={tmp_path}/run",
+        environment={**os.environ, "PYTHONPATH": str(tmp_path)},
+    )  # fmt: skip
+    message = "settings of logger.wandb: No module named 'wandb'; to install it: pip install wandb"
+    assert (status, errors) == (2, f"error: {message}\n")
+    assert not (tmp_path / "run").exists()
 
 
 @pytest.mark.slow

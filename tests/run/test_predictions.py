@@ -1,12 +1,16 @@
 """``predictions.csv``: names that spreadsheets would run, names that are not UTF-8, errors."""
 
 import csv
+import shutil
 from pathlib import Path
 
 import pytest
 import torch
+from commands import succeed
+from PIL import Image
 
-from lightning_nas.run.predictions import write_predictions
+from lightning_nas.errors import InputError
+from lightning_nas.run.predictions import gather_predictions, write_predictions
 
 
 def read_rows(path: Path) -> list[dict[str, str]]:
@@ -64,3 +68,45 @@ def test_an_unreadable_image_has_an_error_and_no_class(tmp_path):
 
 def test_classes_without_names_have_numbers(tmp_path):
     assert predict(tmp_path, ["a.png"], classes=())[0]["class"] == "1"
+
+
+# ---- several processes ---------------------------------------------------------------------------
+
+QUIET = ["callbacks.progress=null", "logger=csv", "threads=1"]
+
+
+def test_processes_that_have_ended_are_an_error_of_the_user():
+    assert gather_predictions(None, {}, world_size=1) == ([], {})
+    with pytest.raises(InputError, match=r"needs trainer\.strategy=ddp"):
+        gather_predictions(None, {}, world_size=2)
+
+
+@pytest.mark.slow
+def test_two_processes_write_each_image_once_in_the_order_of_the_folder(tmp_path):
+    trained, images = tmp_path / "trained", tmp_path / "images"
+    succeed("train.py", "debug=smoke", *QUIET, f"hydra.run.dir={trained}")
+    images.mkdir()
+    for number in range(200):  # four batches; the last one has eight images
+        Image.new("RGB", (8, 8), (number, 255 - number, 0)).save(images / f"{number:03}.png")
+    for number in (5, 70):  # of both processes
+        (images / f"{number:03}.png").write_bytes(b"not an image")
+    command = ["train.py", "mode=predict", f"weights={trained}", *QUIET]
+    two = ["trainer.accelerator=cpu", "trainer.devices=2", "trainer.strategy=ddp"]
+    (few := tmp_path / "few").mkdir()
+    for number in range(3):
+        shutil.copy(images / f"{number:03}.png", few)
+    tables = {}
+    for name, more, source in (
+        ("one", [], images),
+        ("two", two, images),
+        ("of few", two, few),
+    ):
+        folder = tmp_path / name
+        output = succeed(*command, *more, f"images={source}", f"hydra.run.dir={folder}")
+        tables[name] = (folder / "predictions.csv").read_text()
+        assert ("2 images, listed with their errors" in output) == (source == images)
+    assert tables["two"] == tables["one"]
+    rows = tables["two"].splitlines()[1:]
+    assert [Path(row.split(",")[0]).stem for row in rows] == [f"{n:03}" for n in range(200)]
+    rows = tables["of few"].splitlines()[1:]
+    assert [Path(row.split(",")[0]).stem for row in rows] == ["000", "001", "002"]

@@ -1,0 +1,39 @@
+"""Ctrl-C outside of a training: a command ends without a traceback."""
+
+import os
+import signal
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import FrameType
+from typing import Any
+
+
+@contextmanager
+def end_at_ctrl_c() -> Iterator[None]:
+    """Exit with status 130 at the first Ctrl-C; a second one ends the process at once.
+
+    Python raises ``KeyboardInterrupt`` wherever the process is, even in the clean-up after another
+    one, and only prints it where it falls into a destructor or into the exit of the interpreter.
+    """
+    sys.unraisablehook = _end_if_interrupted
+    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:  # not of a background job
+        signal.signal(signal.SIGINT, _raise_once)
+    try:
+        yield
+    except KeyboardInterrupt:
+        sys.exit(128 + signal.SIGINT)
+
+
+def _raise_once(signum: int, frame: FrameType | None) -> None:
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+    raise KeyboardInterrupt
+
+
+def _end_if_interrupted(lost: Any) -> None:
+    """End the process if Python cannot raise a ``KeyboardInterrupt``; print other exceptions."""
+    if not issubclass(lost.exc_type, KeyboardInterrupt):
+        sys.__unraisablehook__(lost)
+        return
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+    os.kill(os.getpid(), signal.SIGINT)

@@ -1,0 +1,71 @@
+"""Ctrl-C outside of a training: real processes, real signals."""
+
+import signal
+import subprocess
+import sys
+import textwrap
+
+import pytest
+from commands import ROOT
+
+BEGIN = """
+import os, signal, sys, time
+from lightning_nas.ctrl_c import end_at_ctrl_c
+
+def press():
+    os.kill(os.getpid(), signal.SIGINT)
+    time.sleep(10)
+
+class Destroyed:
+    def __del__(self):
+        press()
+
+def clean_up():
+    try:
+        press()
+    finally:
+        press()
+
+with end_at_ctrl_c():
+"""
+
+
+def run(code, **options):
+    ended = subprocess.run(
+        [sys.executable, "-c", BEGIN + textwrap.indent(code, "    ")],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        **options,
+    )
+    return ended.returncode, ended.stdout, ended.stderr
+
+
+@pytest.mark.parametrize(
+    ("code", "status"),
+    [
+        ("press()", 130),
+        ("clean_up()", -signal.SIGINT),
+        ("Destroyed()\nprint('lost')", -signal.SIGINT),
+        ("import atexit\natexit.register(press)", -signal.SIGINT),
+    ],
+    ids=["in the code", "while cleaning up", "in a destructor", "at the exit"],
+)
+def test_ctrl_c_ends_a_command_without_a_traceback(code, status):
+    assert run(code) == (status, "", "")
+
+
+def test_another_exception_of_a_destructor_is_printed():
+    code = "class Broken:\n    def __del__(self):\n        1 / 0\nBroken()\nprint('goes on')"
+    status, output, errors = run(code)
+    assert (status, output) == (0, "goes on\n")
+    assert "ZeroDivisionError" in errors
+
+
+def test_a_command_in_the_background_of_a_shell_ignores_ctrl_c_as_before():
+    def ignore():
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+    code = "os.kill(os.getpid(), signal.SIGINT)\nprint('goes on')"
+    assert run(code, preexec_fn=ignore)[:2] == (0, "goes on\n")
