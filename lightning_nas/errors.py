@@ -21,6 +21,7 @@ MISCONFIGURATION = "MisconfigurationException"
 SINGLE_IMAGE = "Expected more than 1 value per channel"  # torch, of batch normalisation
 TARGET_NOT_FOUND = "Error locating target"  # how Hydra's message on a missing class begins
 
+DEAD_WORKER = "DataLoader worker"  # in torch's messages about a process that has died
 # How torch says that an allocation failed: on a CPU, in cuBLAS or cuDNN, on a GPU
 OUT_OF_MEMORY_TEXTS = ("DefaultCPUAllocator", "ALLOC_FAILED", "CUDA out of memory")
 
@@ -73,7 +74,7 @@ def as_user_error(error: BaseException) -> BaseException | None:
     setting without a value, and other errors of Hydra and OmegaConf; a class that Hydra cannot
     find; ``TypeError`` and ``ValueError`` of a class that Hydra builds from settings, and a package
     that the class needs; a batch of one image that batch normalisation cannot use; a full disk, and
-    other ``MACHINE_ERRORS``; too little memory.
+    other ``MACHINE_ERRORS``; too little memory; a dead process of a data loader.
     """
     if isinstance(error, InputError) or type(error).__name__ == MISCONFIGURATION:
         return error
@@ -88,6 +89,11 @@ def as_user_error(error: BaseException) -> BaseException | None:
     if is_out_of_memory(error):
         return InputError(
             "out of memory: choose smaller networks, images or batches, such as data.batch_size"
+        )
+    if isinstance(error, RuntimeError) and DEAD_WORKER in str(error):
+        return InputError(
+            "a process that loads images has died, perhaps for lack of memory; data.num_workers=0 "
+            "needs no such process"
         )
     if type(error).__name__ == MISSING_VALUE:
         name = getattr(error, "full_key", None)

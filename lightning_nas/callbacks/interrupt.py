@@ -11,10 +11,10 @@ from typing import Any
 import torch
 from pytorch_lightning import Callback, LightningModule, Trainer
 
+from lightning_nas.errors import DEAD_WORKER, InputError, as_user_error
 from lightning_nas.search.base import Search
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
-WORKER = "DataLoader worker"  # start of torch's error message about a dead worker
 AGREE_EVERY = 10  # steps between two exchanges of signals; an exchange waits for the device
 
 
@@ -118,16 +118,19 @@ def _ignore_signal(signum: int, frame: FrameType | None) -> None:
 
 @contextmanager
 def interruptible(trainer: Trainer) -> Iterator[None]:
-    """Raise ``Interrupted`` if a signal also ended the worker processes of a data loader.
+    """Explain the death of worker processes of a data loader.
 
     Raises:
         Interrupted: Instead of torch's error about dead workers, if a signal has arrived.
+        InputError: Instead of torch's error, if no signal has arrived.
     """
     try:
         yield
     except RuntimeError as error:
         stops = [call for call in trainer.callbacks if isinstance(call, StopAtStep)]  # type: ignore[attr-defined]
         received = max((stop.received for stop in stops), default=0)
-        if received and WORKER in str(error):
+        if DEAD_WORKER not in str(error):
+            raise
+        if received:
             raise Interrupted(received) from error
-        raise
+        raise InputError(f"{as_user_error(error)}; to continue: resume=RUN") from error

@@ -3,12 +3,15 @@
 Nothing that W&B or its server does may end a run: a record that cannot be online is offline.
 """
 
+import http.client
 import logging
 import os
 import secrets
-import socket
+import ssl
 import threading
-from contextlib import suppress
+import urllib.error
+import urllib.request
+from http import HTTPStatus
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -107,14 +110,43 @@ def _warn_offline(folder: Path, why: str) -> None:
 
 
 def _why_offline() -> str | None:
+    # Before the login, which waits for a server that does not answer for 5 s
+    reason = _probe(wandb.setup().settings.base_url)
+    if reason is not None:
+        return reason
     try:
-        if not wandb.login(prompt=False, verify=False):
-            return "no API key: wandb login"
+        has_key = wandb.login(prompt=False, verify=False)
     except (wandb.Error, ValueError) as error:  # such as a key that is too short
         return " ".join(str(error).split())[:200]
-    server = urlsplit(wandb.setup().settings.base_url)
-    port = server.port or (443 if server.scheme == "https" else 80)
-    return None if _answers(server.hostname, port) else f"{server.hostname} does not answer"
+    return None if has_key else "no API key: wandb login"
+
+
+def _probe(url: str) -> str | None:
+    """Return why the server of W&B cannot be used; None if it answers."""
+    host = urlsplit(url).hostname
+    answers: list[int] = []
+
+    def ask() -> None:
+        try:
+            urllib.request.urlopen(url, timeout=PROBE_SECONDS).close()
+            answers.append(HTTPStatus.OK)
+        except urllib.error.HTTPError as answer:
+            answers.append(answer.code)
+        except urllib.error.URLError as error:
+            if isinstance(error.reason, ssl.SSLError):  # W&B has its own list of certificates
+                answers.append(HTTPStatus.OK)
+        except (OSError, ValueError, http.client.HTTPException):
+            pass
+
+    # The look-up of an unknown name ignores time-outs: it runs in a thread that can be abandoned.
+    thread = threading.Thread(target=ask, daemon=True)
+    thread.start()
+    thread.join(PROBE_SECONDS)
+    if not answers:
+        return f"{host} does not answer"
+    if answers[0] >= HTTPStatus.INTERNAL_SERVER_ERROR:
+        return f"{host} answers with status {answers[0]}"
+    return None
 
 
 def _provide_cache(folder: Path) -> None:
@@ -125,21 +157,6 @@ def _provide_cache(folder: Path) -> None:
     existing = next(place for place in places if place.exists())
     if not home or not os.access(existing, os.W_OK):
         os.environ[CACHE] = str(folder.resolve() / "wandb" / "cache")
-
-
-def _answers(host: str | None, port: int) -> bool:
-    answered = threading.Event()
-
-    def probe() -> None:
-        with suppress(OSError):
-            socket.create_connection((host, port), PROBE_SECONDS).close()
-            answered.set()
-
-    # The look-up of an unknown name ignores time-outs: it runs in a thread that can be abandoned.
-    thread = threading.Thread(target=probe, daemon=True)
-    thread.start()
-    thread.join(PROBE_SECONDS)
-    return answered.is_set()
 
 
 def finish() -> None:

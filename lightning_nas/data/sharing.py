@@ -51,17 +51,16 @@ def send(pixels: np.ndarray) -> Tensor | np.ndarray:
 
 
 class Receiver:
-    """Receiver of batches from worker processes. The first array causes a warning."""
+    """Receiver of batches from worker processes. The first array of a command causes a warning."""
 
-    def __init__(self) -> None:
-        self.has_warned = False
+    has_warned = False  # of all receivers: a command has one for each split
 
     def receive(self, images: Tensor | np.ndarray) -> Tensor:
         """Return a batch of images as a tensor."""
         if isinstance(images, Tensor):
             return images
-        if not self.has_warned:
-            self.has_warned = True
+        if not Receiver.has_warned:
+            Receiver.has_warned = True
             log.warning(
                 "%s is too small for the batches of the data workers (%.0f MB each, %.0f MB in "
                 "all): they take a slower way; %s",

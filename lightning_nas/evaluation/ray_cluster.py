@@ -11,7 +11,6 @@ from typing import Any
 
 try:
     import ray
-    from ray import exceptions
 except ImportError:
     ray = None  # type: ignore[assignment]
 
@@ -44,8 +43,9 @@ def start_ray(address: str, cpus: float | None) -> None:
         settings["runtime_env"] = {"py_modules": [str(Path(__file__).parents[1])]}
     try:
         ray.init(address, **settings)
-    except (ConnectionError, RuntimeError, exceptions.RayError) as error:
-        raise InputError(f"executor.address={address}: {' '.join(str(error).split())}") from error
+    except Exception as error:  # Ray raises the class Exception itself if a process does not start
+        reason = " ".join(str(error).split())
+        raise InputError(f"executor.address={address}: Ray does not start: {reason}") from error
 
 
 def list_services() -> dict[str, tuple[str, int]]:

@@ -112,7 +112,7 @@ def print_verdict(folder: Path) -> None:
 def print_result(folder: Path, result: SearchResult) -> None:
     """Print the result of a search, the paths of its files and the next command."""
     run = RunFolder(display_path(folder))
-    report_line = f"\nreport        {run.report}" if run.report.exists() else ""
+    report_line = f"\nreport        {run.report}" if run.has_current_report else ""
     print(
         f"\n{result}\n\n{format_best(result.top)}\n"
         f"\nrun folder    {run}\npicture       {run.picture}"

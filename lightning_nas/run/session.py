@@ -127,6 +127,8 @@ class RunSession:
         elif isinstance(error, InputError) and self.folder.has_begun:
             resume = f"resume={shell_path(self.folder.path)}"
             error.args = (str(error).replace("resume=RUN", resume),)
+        elif isinstance(error, InputError):  # there is nothing to resume
+            error.args = (str(error).replace("; to continue: resume=RUN", ""),)
         if not self.cfg.resume:
             self.removes_empty_folder = as_user_error(error) is not None
         elif not self.has_begun:

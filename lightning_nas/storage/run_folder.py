@@ -61,6 +61,13 @@ class RunFolder:
     # ---- what the folder holds -------------------------------------------------------------------
 
     @property
+    def has_current_report(self) -> bool:
+        """Whether the report is of the last command; it is written after the summary."""
+        return self.report.exists() and (
+            self.report.stat().st_mtime_ns >= self.summary.stat().st_mtime_ns
+        )
+
+    @property
     def is_run(self) -> bool:
         """Whether the folder holds the configuration of a run."""
         return self.config.is_file()

@@ -90,6 +90,13 @@ def test_a_cluster_that_does_not_answer_is_given_up_soon(tmp_path, monkeypatch):
     assert time.monotonic() - began < 5
 
 
+def test_a_ray_that_does_not_start_is_one_line(tmp_path, monkeypatch):
+    monkeypatch.setenv("RAY_TMPDIR", str(tmp_path / ("x" * 100)))  # too long for Ray's sockets
+    with pytest.raises(InputError, match=r"^executor.address=local: Ray does not start: [^\n]+$"):
+        RayExecutor(Behaves(tmp_path))
+    assert not ray.is_initialized()
+
+
 def test_without_ray_there_is_advice(tmp_path, monkeypatch):
     monkeypatch.setattr(ray_executor, "ray", None)
     with pytest.raises(InputError, match="pip install ray=="):

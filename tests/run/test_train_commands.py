@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 from itertools import product
+from pathlib import Path
 
 import onnxruntime
 import pytest
@@ -265,7 +266,8 @@ def test_two_processes_train_average_and_resume(tmp_path):
 # ---- interruption -------------------------------------------------------------------------------
 
 
-def test_signal_to_the_data_workers_is_an_interruption(tmp_path):
+def start_with_data_workers(tmp_path):
+    """Start a long training whose images two processes decode; return it and its run folder."""
     images, folder = tmp_path / "images", tmp_path / "run"
     for split, number in product(("train", "test"), range(2)):
         (images / split / str(number)).mkdir(parents=True)
@@ -278,8 +280,26 @@ def test_signal_to_the_data_workers_is_an_interruption(tmp_path):
         "data.batch_size=4", "trainer.max_epochs=500", f"hydra.run.dir={folder}",
     )  # fmt: skip
     wait_for(folder / "checkpoints" / "last.ckpt")
+    return process, folder
+
+
+def test_signal_to_the_data_workers_is_an_interruption(tmp_path):
+    process, folder = start_with_data_workers(tmp_path)
     os.killpg(process.pid, signal.SIGTERM)  # as a batch system does
     _, errors = process.communicate(timeout=120)
     assert process.returncode == 143, errors
     assert "Traceback" not in errors
     assert f"resume={folder}" in errors
+
+
+def test_the_death_of_a_data_worker_is_one_line_and_the_training_can_be_resumed(tmp_path):
+    process, folder = start_with_data_workers(tmp_path)
+    children = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
+    os.kill(int(children[-1]), signal.SIGKILL)  # as the system does for lack of memory
+    _, errors = process.communicate(timeout=120)
+    assert process.returncode == 2, errors
+    (line,) = errors.strip().splitlines()
+    assert line.startswith("error: a process that loads images has died")
+    assert line.endswith(f"resume={folder}")
+    epoch = torch.load(folder / "checkpoints" / "last.ckpt", weights_only=True)["epoch"]
+    succeed("train.py", f"resume={folder}", f"trainer.max_epochs={epoch + 2}")
