@@ -53,11 +53,14 @@ def run(count: int, tally: Tally, folder: Path, rng: random.Random) -> None:
             tally.breach(OTHER, case, f"status {ended.code}: {ended.errors[-500:]}", command)
         acknowledged = read_trials(run)
         if ended.code != 0:
-            again = Command([words[0], f"resume={run}"], case / "resume")
+            has_begun = bool(acknowledged) or (run / "checkpoints" / "last.ckpt").exists()
+            # a run that had nothing to resume has removed its folder
+            more = [f"resume={run}"] if has_begun else [*words[1:], *QUIET, f"hydra.run.dir={run}"]
+            again = Command([words[0], *more], case / "again")
             ended = again.wait(TRAINING_LIMIT)
             tally.check(case, again, ended)
             if ended.code != 0:
-                tally.breach(OTHER, case, f"resume: {ended.errors[-500:]}", again)
+                tally.breach(OTHER, case, f"again: {ended.errors[-500:]}", again)
         lost = [n for n, trial in acknowledged.items() if read_trials(run).get(n) != trial]
         if lost:
             tally.breach(LOST, case, f"trials {lost}", command, len(lost))
