@@ -16,7 +16,7 @@ from lightning_nas.architecture import Architecture
 from lightning_nas.controllers.base import Controller
 from lightning_nas.controllers.rollout import Rollout
 from lightning_nas.errors import InputError, explain_settings
-from lightning_nas.policy.baseline import MovingAverageBaseline
+from lightning_nas.policy.baseline import LeaveOneOutBaseline, MovingAverageBaseline
 from lightning_nas.policy.reinforce import reinforce_loss
 from lightning_nas.spaces.base import Space
 
@@ -44,7 +44,7 @@ class ControllerModule(LightningModule):
     def __init__(
         self,
         controller: Controller,
-        baseline: MovingAverageBaseline,
+        baseline: MovingAverageBaseline | LeaveOneOutBaseline,
         optimizer: Callable[[Any], torch.optim.Optimizer],
         samples: int = 10,
         entropy_weight: float = 1e-4,

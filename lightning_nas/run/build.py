@@ -44,6 +44,8 @@ GROUPS: dict[str, tuple[type, dict[str, str]]] = {
             "controller_batch": "controller_batch",
             "control_steps": "random_steps",
             "calibration_images": "calibration_images",
+            "warmup_epochs": "warmup_epochs",
+            "same_images": "same_images",
             "seed": "seed",
         },
     ),

@@ -94,7 +94,7 @@ SETTINGS: dict[Range, str] = {
     INTEGER: "network.filters? network.cells? evaluation.network.filters? "
     "evaluation.network.cells?",
     COUNT: "method.redraws method.finalists method.control_steps? method.controller_steps "
-    "judge.sampled judge.uniform_epochs "
+    "method.warmup_epochs judge.sampled judge.uniform_epochs "
     "trainer.log_every_n_steps?",
     AT_LEAST_3: "judge.architectures",
     PROCESSES: "data.num_workers",
@@ -116,7 +116,7 @@ SETTINGS: dict[Range, str] = {
 # Settings of the classes of this project and of its libraries
 SETTINGS_OF_CLASSES: dict[Range, str] = {
     SWITCH: "data.download data.augmentation.flip supernet.auxiliary controller.released "
-    "controller.bias method.importance method.normalise method.ranks "
+    "controller.bias method.same_images method.importance method.normalise method.ranks "
     "method.supernet.optimizer.sparse_updates network.skip_reduction_input? "
     + " ".join(f"{name}.nesterov" for name in OPTIMIZERS),
     WHOLE: "data.images data.num_classes data.channels method.controller_batch? method.passes "

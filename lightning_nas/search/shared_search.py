@@ -72,6 +72,8 @@ class SharedSearch(Search):
         self.controller_steps = epoch.controller_steps if controller.learns else 0
         self.controller_batch = epoch.controller_batch or data.batch_size
         self.random_steps = count_random_steps(self.controller_steps, epoch.random_steps)
+        self.warmup_epochs = epoch.warmup_epochs if controller.learns else 0
+        self.same_images = epoch.same_images
         self.calibration_images = epoch.calibration_images
         self.seed = epoch.seed
         self.sampling_seed = data.seed if epoch.seed is None else epoch.seed
@@ -94,7 +96,7 @@ class SharedSearch(Search):
         """Return the phases of an epoch as one loader."""
         return Alternating(
             self.data.train_dataloader(),
-            self.data.controller_dataloader(self.controller.samples * self.controller_batch),
+            self.data.controller_dataloader(self.controller_batch * self.shares),
             self.controller_steps,
             self.random_steps,
         )
@@ -134,10 +136,30 @@ class SharedSearch(Search):
         return self.trainer.precision_plugin.convert_input(batch)
 
     def on_train_start(self) -> None:
-        """Refuse a Trainer that cuts epochs short: it would skip the controller's steps."""
+        """Refuse a Trainer that cuts epochs short, or ends before the controller learns.
+
+        Raises:
+            InputError: If there is no epoch after the warm-up, or an epoch would be cut short.
+        """
         check_epoch(self.trainer)
+        epochs = self.trainer.max_epochs
+        if self.warmup_epochs and epochs is not None and 0 <= epochs <= self.warmup_epochs:
+            raise InputError(
+                f"method.warmup_epochs={self.warmup_epochs} must be below "
+                f"trainer.max_epochs={epochs}: the controller would not learn"
+            )
 
     # ---- one epoch -------------------------------------------------------------------------------
+
+    @property
+    def shares(self) -> int:
+        """Number of shares of a controller's batch of images, at least 1."""
+        return 1 if self.same_images else self.controller.samples
+
+    @property
+    def is_warming_up(self) -> bool:
+        """Whether the shared weights train alone in this epoch, under uniform sampling."""
+        return self.current_epoch < self.warmup_epochs
 
     def on_train_epoch_start(self) -> None:
         """Seed the process and start the clock of the weights phase."""
@@ -188,7 +210,7 @@ class SharedSearch(Search):
 
     def count_updates(self) -> int:
         """Return the number of controller updates before the current epoch."""
-        return self.current_epoch * self.controller_steps
+        return max(0, self.current_epoch - self.warmup_epochs) * self.controller_steps
 
     def record(self, trials: Sequence[Trial]) -> None:
         """Write trials into the journal and add their number to ``scored``."""
