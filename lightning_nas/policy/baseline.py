@@ -6,46 +6,25 @@ from torch import Tensor, nn
 from lightning_nas.errors import InputError
 
 
-class LeaveOneOutBaseline(nn.Module):
-    """Baseline of a reward that is the mean of the other rewards of its step.
+def leave_one_out(reward_N: Tensor) -> Tensor:
+    """Return each reward minus the mean of the others, ``(N,)``, float32.
 
-    Source: Kool et al., 2019, https://openreview.net/forum?id=r1lgTGL5DE. It needs no earlier
-    rewards, so it follows rewards that grow with the shared weights.
+    It needs no earlier rewards, so it does not lag behind rewards that grow with the weights.
+    Source: Kool et al., 2019, https://openreview.net/forum?id=r1lgTGL5DE.
 
-    Attributes:
-        average: Mean of the last rewards, float32, for the curves; the advantages do not use it.
+    Raises:
+        InputError: If there are fewer than two rewards.
+
+    >>> leave_one_out(torch.tensor([0.2, 0.4, 0.9]))
+    tensor([-0.4500, -0.1500,  0.6000])
     """
-
-    average: Tensor
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.register_buffer("average", torch.tensor(float("nan")))
-
-    def forward(self, reward_N: Tensor) -> Tensor:
-        """Return the advantages ``(N,)``, float32, and update the average.
-
-        Raises:
-            InputError: If there are fewer than two rewards.
-
-        >>> LeaveOneOutBaseline()(torch.tensor([0.2, 0.4, 0.9]))
-        tensor([-0.4500, -0.1500,  0.6000])
-        """
-        advantage_N = self.advantage(reward_N)
-        self.update(reward_N)
-        return advantage_N
-
-    def advantage(self, reward_N: Tensor) -> Tensor:
-        """Return each reward minus the mean of the others."""
-        count = reward_N.numel()
-        if count < 2:
-            raise InputError("LeaveOneOutBaseline needs method.controller.samples of at least 2")
-        reward_N = reward_N.detach().float()
-        return (reward_N - reward_N.mean()) * count / (count - 1)
-
-    def update(self, reward_N: Tensor) -> None:
-        """Set the average to the mean of rewards ``(N,)``."""
-        self.average.copy_(reward_N.detach().float().mean())
+    count = reward_N.numel()
+    if count < 2:
+        raise InputError(
+            "method.controller.leave_one_out needs method.controller.samples of at least 2"
+        )
+    reward_N = reward_N.detach().float()
+    return (reward_N - reward_N.mean()) * count / (count - 1)
 
 
 class MovingAverageBaseline(nn.Module):
