@@ -117,8 +117,8 @@ SETTINGS: dict[Range, str] = {
 SETTINGS_OF_CLASSES: dict[Range, str] = {
     SWITCH: "data.download data.augmentation.flip supernet.auxiliary controller.released "
     "controller.bias method.same_images method.controller.leave_one_out method.importance "
-    "method.normalise method.ranks method.supernet.optimizer.sparse_updates network.skip_reduction_input? "
-    + " ".join(f"{name}.nesterov" for name in OPTIMIZERS),
+    "method.normalise method.ranks method.supernet.optimizer.sparse_updates "
+    "network.skip_reduction_input? " + " ".join(f"{name}.nesterov" for name in OPTIMIZERS),
     WHOLE: "data.images data.num_classes data.channels method.controller_batch? method.passes "
     "method.population method.tournament method.supernet.scheduler.T_0 "
     "method.supernet.scheduler.T_mult controller.hidden controller.layers supernet.cells "
