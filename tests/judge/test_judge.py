@@ -17,6 +17,7 @@ import torch
 from commands import start, succeed
 
 from lightning_nas.callbacks.interrupt import Interrupted
+from lightning_nas.errors import InputError
 from lightning_nas.judge.__main__ import main
 from lightning_nas.judge.facts import describe_state
 from lightning_nas.judge.finished_search import open_search, score_architectures
@@ -234,7 +235,7 @@ def test_a_signal_that_ends_the_loading_processes_is_an_interruption(searched):
                 os.kill(os.getpid(), signum)
             raise RuntimeError("DataLoader worker (pid(s) 1) exited unexpectedly")  # torch's words
 
-    with pytest.raises(RuntimeError):
+    with pytest.raises(InputError, match="a process that loads images has died"):
         load()
     with pytest.raises(Interrupted) as interrupted:
         load(signal.SIGINT)
