@@ -14,6 +14,7 @@ import torch
 from lightning_fabric.plugins.io.torch_io import TorchCheckpointIO
 from pytorch_lightning import Callback, LightningModule, Trainer
 from pytorch_lightning.callbacks import Checkpoint, ModelCheckpoint
+from torch import Tensor
 
 from lightning_nas.errors import InputError
 from lightning_nas.files import name_part, replace_file
@@ -36,6 +37,7 @@ class AtomicCheckpointIO(TorchCheckpointIO):
         content = read_checkpoint(Path(path))
         if not isinstance(content, dict) or not content.keys() >= REQUIRED:
             raise InputError(f"{path}: not the checkpoint of a run")
+        _check_optimizer_states(content, path)
         return content
 
     def save_checkpoint(
@@ -45,6 +47,22 @@ class AtomicCheckpointIO(TorchCheckpointIO):
         content = io.BytesIO()  # if the disk is full, torch's own writer does not say so
         torch.save(checkpoint, content)
         replace_file(Path(path), lambda part: part.write_bytes(content.getbuffer()))
+
+
+def _check_optimizer_states(content: dict[str, Any], path: Any) -> None:
+    """Raise InputError if an optimiser would find something else than tensors and numbers.
+
+    Torch itself uses the values at the first step without a check.
+    """
+    for optimizer in content.get("optimizer_states", ()):
+        parameters = optimizer.get("state", {}) if isinstance(optimizer, dict) else {}
+        states = list(parameters.values()) if isinstance(parameters, dict) else [parameters]
+        for state in states:
+            values = state if isinstance(state, dict) else {"state": state}
+            for name, value in values.items():
+                if not isinstance(value, Tensor | int | float | None):
+                    kind = type(value).__name__
+                    raise InputError(f"{path}: damaged: optimizer_states: {name} is a {kind}")
 
 
 @contextmanager

@@ -121,6 +121,17 @@ class Records:
         if found:
             raise InputError(f"{self.path}: damaged: it has a {found[0]}, {found[1]!r}")
 
+    def _check_numbers(self) -> None:
+        """Raise InputError if a proposal is missing: the number of the next one would be taken."""
+        with self._explain_errors():
+            query = "SELECT count(*), coalesce(max(number) + 1, 0) FROM trials"
+            count, expected = self._database.execute(query).fetchone()
+        if count != expected:
+            raise InputError(
+                f"{self.path}: damaged: it has {count} trials, but their numbers go up to "
+                f"{expected - 1}"
+            )
+
     @contextmanager
     def _explain_errors(self) -> Iterator[None]:
         """Convert errors of the disk and of the file into an InputError."""

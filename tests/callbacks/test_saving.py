@@ -4,10 +4,12 @@ from types import SimpleNamespace
 
 import pytest
 import pytorch_lightning as pl
+import torch
 from pytorch_lightning.demos.boring_classes import BoringModel
 
 from lightning_nas.callbacks import saving
 from lightning_nas.callbacks.saving import SaveEpoch
+from lightning_nas.errors import InputError
 from tests.small import trainer
 
 EPOCHS = 10
@@ -62,3 +64,20 @@ def test_the_first_the_last_and_the_due_epochs_are_saved(seconds, stop, expected
     assert save.epochs == expected
     assert save.path.exists()
     assert not save.pending.exists()
+
+
+def test_a_state_of_an_optimizer_that_is_no_number_is_refused(tmp_path):
+    class Momentum(BoringModel):
+        def configure_optimizers(self):
+            return torch.optim.Adam(self.parameters())
+
+    path = tmp_path / "last.ckpt"
+    fitted = trainer(tmp_path, 1, limit_train_batches=1)
+    fitted.fit(Momentum())
+    fitted.save_checkpoint(path)
+    reader = saving.AtomicCheckpointIO()
+    content = reader.load_checkpoint(path)
+    content["optimizer_states"][0]["state"][0]["exp_avg_sq"] = "x"
+    reader.save_checkpoint(content, path)
+    with pytest.raises(InputError, match="damaged: optimizer_states: exp_avg_sq is a str"):
+        reader.load_checkpoint(path)
