@@ -22,6 +22,8 @@ from lightning_nas.storage.run_folder import LAST_CHECKPOINT
 from lightning_nas.weights.files import read_checkpoint
 
 PATIENCE = 50  # time between two checkpoints, in durations of a save
+# States of torch's optimisers that have the shape of the parameter
+AVERAGES = {"momentum_buffer", "exp_avg", "exp_avg_sq", "max_exp_avg_sq", "square_avg", "grad_avg"}
 REQUIRED = {"state_dict", "loops", "callbacks", "epoch", "global_step"}  # of a checkpoint of a run
 
 
@@ -63,6 +65,17 @@ def _check_optimizer_states(content: dict[str, Any], path: Any) -> None:
                 if not isinstance(value, Tensor | int | float | None):
                     kind = type(value).__name__
                     raise InputError(f"{path}: damaged: optimizer_states: {name} is a {kind}")
+
+
+def _check_shapes(optimizer: torch.optim.Optimizer, path: Any) -> None:
+    """Raise InputError if an average of gradients has not the shape of its parameter."""
+    if not type(optimizer).__module__.startswith("torch."):  # SharedSGD checks when it loads
+        return
+    for parameter, state in optimizer.state.items():
+        for name, value in state.items():
+            if name in AVERAGES and value is not None and value.shape != parameter.shape:
+                shapes = f"{list(value.shape)} instead of {list(parameter.shape)}"
+                raise InputError(f"{path}: damaged: optimizer_states: {name} is {shapes}")
 
 
 @contextmanager
@@ -108,6 +121,12 @@ class SaveEpoch(Checkpoint):
         self.pending = name_part(self.path)
         self.seconds = seconds
         self._next_save = 0.0  # monotonic time
+
+    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Check the restored states of the optimisers: their shapes are known only now."""
+        if trainer.ckpt_path is not None:
+            for optimizer in trainer.optimizers:
+                _check_shapes(optimizer, trainer.ckpt_path)
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Save after all other callbacks of the epoch, if it is time."""

@@ -66,18 +66,25 @@ def test_the_first_the_last_and_the_due_epochs_are_saved(seconds, stop, expected
     assert not save.pending.exists()
 
 
-def test_a_state_of_an_optimizer_that_is_no_number_is_refused(tmp_path):
-    class Momentum(BoringModel):
-        def configure_optimizers(self):
-            return torch.optim.Adam(self.parameters())
+class WithAdam(BoringModel):
+    """A model whose optimiser has a state."""
 
-    path = tmp_path / "last.ckpt"
-    fitted = trainer(tmp_path, 1, limit_train_batches=1)
-    fitted.fit(Momentum())
+    def configure_optimizers(self):
+        return torch.optim.Adam(self.parameters())
+
+
+@pytest.mark.parametrize(
+    ("value", "message"), [("x", "is a str"), (torch.zeros(3), r"is \[3\] instead of \[2, 32\]")]
+)
+def test_a_damaged_state_of_an_optimizer_is_refused(value, message, tmp_path):
+    path, reader = tmp_path / "last.ckpt", saving.AtomicCheckpointIO()
+    settings = {"plugins": [reader], "limit_train_batches": 1}
+    fitted = trainer(tmp_path, 1, **settings)
+    fitted.fit(WithAdam())
     fitted.save_checkpoint(path)
-    reader = saving.AtomicCheckpointIO()
     content = reader.load_checkpoint(path)
-    content["optimizer_states"][0]["state"][0]["exp_avg_sq"] = "x"
+    content["optimizer_states"][0]["state"][0]["exp_avg_sq"] = value
     reader.save_checkpoint(content, path)
-    with pytest.raises(InputError, match="damaged: optimizer_states: exp_avg_sq is a str"):
-        reader.load_checkpoint(path)
+    resumed = trainer(tmp_path, 2, [SaveEpoch(tmp_path)], enable_checkpointing=True, **settings)
+    with pytest.raises(InputError, match=f"damaged: optimizer_states: exp_avg_sq {message}"):
+        resumed.fit(WithAdam(), ckpt_path=path)

@@ -116,6 +116,14 @@ def test_a_journal_that_lacks_a_trial_is_refused(tmp_path):
         opened(tmp_path)
 
 
+def test_a_journal_without_a_column_is_refused_when_it_is_opened(tmp_path):
+    opened(tmp_path).close()
+    with sqlite3.connect(tmp_path / "trials.sqlite") as database:
+        database.execute("ALTER TABLE trials RENAME COLUMN accuracy_reward TO x")
+    with pytest.raises(InputError, match="damaged: no such column: accuracy_reward"):
+        opened(tmp_path)
+
+
 def test_a_full_disk_is_one_line_and_loses_nothing(tmp_path):
     journal = opened(tmp_path)
     journal.propose([Proposal(0, (1,))], [None])
