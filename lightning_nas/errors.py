@@ -72,9 +72,10 @@ def as_user_error(error: BaseException) -> BaseException | None:
 
     Errors of the user are: ``InputError``; a misconfiguration that Lightning reports; a mandatory
     setting without a value, and other errors of Hydra and OmegaConf; a class that Hydra cannot
-    find; ``TypeError`` and ``ValueError`` of a class that Hydra builds from settings, and a package
-    that the class needs; a batch of one image that batch normalisation cannot use; a full disk, and
-    other ``MACHINE_ERRORS``; too little memory; a dead process of a data loader.
+    find; ``TypeError``, ``ValueError`` and ``AttributeError`` of a class that Hydra builds from
+    settings, and a package that the class needs; a batch of one image that batch normalisation
+    cannot use; a full disk, and other ``MACHINE_ERRORS``; too little memory; a dead process of a
+    data loader.
     """
     if isinstance(error, InputError) or type(error).__name__ == MISCONFIGURATION:
         return error
@@ -110,7 +111,7 @@ def as_user_error(error: BaseException) -> BaseException | None:
         return InputError(f"{_name_settings(error)}{_explain_missing_package(missing)}")
     if isinstance(cause, InputError):
         return cause
-    if isinstance(cause, TypeError | ValueError):
+    if isinstance(cause, TypeError | ValueError | AttributeError):  # or an object of a wrong class
         return InputError(f"{_name_settings(error)}{cause}")
     if isinstance(cause, ImportError):
         return InputError(f"{_name_settings(error)}{_explain_missing_package(cause)}")

@@ -36,6 +36,19 @@ def test_message_names_the_setting_that_a_class_refuses(settings, message):
     assert "\n" not in text
 
 
+def test_an_object_of_a_wrong_class_is_named_with_its_settings():
+    baseline = {"_target_": "lightning_nas.policy.baseline.MovingAverageBaseline", "decay": 0.5}
+    search = {
+        "_target_": "lightning_nas.methods.enas.ENAS",
+        **dict.fromkeys(("supernet", "controller", "data"), baseline),
+    }
+    with pytest.raises(InstantiationException) as raised:
+        instantiate({"method": search})
+    text = str(as_user_error(raised.value))
+    assert text.startswith("settings of method: ")
+    assert text.endswith("object has no attribute 'space'")
+
+
 def test_defect_is_not_a_users_error():
     assert as_user_error(KeyError("a defect")) is None
 

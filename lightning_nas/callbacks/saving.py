@@ -14,6 +14,7 @@ import torch
 from lightning_fabric.plugins.io.torch_io import TorchCheckpointIO
 from pytorch_lightning import Callback, LightningModule, Trainer
 from pytorch_lightning.callbacks import Checkpoint, ModelCheckpoint
+from torch import Tensor
 
 from lightning_nas.errors import InputError
 from lightning_nas.files import name_part, replace_file
@@ -21,6 +22,8 @@ from lightning_nas.storage.run_folder import LAST_CHECKPOINT
 from lightning_nas.weights.files import read_checkpoint
 
 PATIENCE = 50  # time between two checkpoints, in durations of a save
+# States of torch's optimisers that have the shape of the parameter
+AVERAGES = {"momentum_buffer", "exp_avg", "exp_avg_sq", "max_exp_avg_sq", "square_avg", "grad_avg"}
 REQUIRED = {"state_dict", "loops", "callbacks", "epoch", "global_step"}  # of a checkpoint of a run
 
 
@@ -36,6 +39,7 @@ class AtomicCheckpointIO(TorchCheckpointIO):
         content = read_checkpoint(Path(path))
         if not isinstance(content, dict) or not content.keys() >= REQUIRED:
             raise InputError(f"{path}: not the checkpoint of a run")
+        _check_optimizer_states(content, path)
         return content
 
     def save_checkpoint(
@@ -45,6 +49,33 @@ class AtomicCheckpointIO(TorchCheckpointIO):
         content = io.BytesIO()  # if the disk is full, torch's own writer does not say so
         torch.save(checkpoint, content)
         replace_file(Path(path), lambda part: part.write_bytes(content.getbuffer()))
+
+
+def _check_optimizer_states(content: dict[str, Any], path: Any) -> None:
+    """Raise InputError if an optimiser would find something else than tensors and numbers.
+
+    Torch itself uses the values at the first step without a check.
+    """
+    for optimizer in content.get("optimizer_states", ()):
+        parameters = optimizer.get("state", {}) if isinstance(optimizer, dict) else {}
+        states = list(parameters.values()) if isinstance(parameters, dict) else [parameters]
+        for state in states:
+            values = state if isinstance(state, dict) else {"state": state}
+            for name, value in values.items():
+                if not isinstance(value, Tensor | int | float | None):
+                    kind = type(value).__name__
+                    raise InputError(f"{path}: damaged: optimizer_states: {name} is a {kind}")
+
+
+def _check_shapes(optimizer: torch.optim.Optimizer, path: Any) -> None:
+    """Raise InputError if an average of gradients has not the shape of its parameter."""
+    if not type(optimizer).__module__.startswith("torch."):  # SharedSGD checks when it loads
+        return
+    for parameter, state in optimizer.state.items():
+        for name, value in state.items():
+            if name in AVERAGES and value is not None and value.shape != parameter.shape:
+                shapes = f"{list(value.shape)} instead of {list(parameter.shape)}"
+                raise InputError(f"{path}: damaged: optimizer_states: {name} is {shapes}")
 
 
 @contextmanager
@@ -90,6 +121,12 @@ class SaveEpoch(Checkpoint):
         self.pending = name_part(self.path)
         self.seconds = seconds
         self._next_save = 0.0  # monotonic time
+
+    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Check the restored states of the optimisers: their shapes are known only now."""
+        if trainer.ckpt_path is not None:
+            for optimizer in trainer.optimizers:
+                _check_shapes(optimizer, trainer.ckpt_path)
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Save after all other callbacks of the epoch, if it is time."""

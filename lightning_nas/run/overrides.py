@@ -80,6 +80,8 @@ def normalise_setting(setting: str, has_sweeps: bool = False) -> str:
     if value is InputError or (is_path and isinstance(value, several)):
         quoted = quote_for_shell(make_argument(name, text))
         raise InputError(f"{setting}: characters with a meaning for Hydra need quotes: {quoted}")
+    if is_path and isinstance(value, int | float):  # such as 1e3, which Hydra reads as 1000.0
+        return make_argument(name, text)
     if is_path and isinstance(value, str) and value.startswith("~"):
         return make_argument(name, os.path.expanduser(value))
     return setting

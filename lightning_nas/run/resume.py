@@ -102,10 +102,11 @@ def _check_files(run: RunFolder) -> None:
     for path in sorted(path for folder in folders for path in folder.iterdir()):
         if path.exists() and not (path.is_file() or path.is_dir()):
             raise InputError(f"{path}: not a regular file")
-    log = run.journal.with_name(f"{run.journal.name}-wal")
-    is_empty = run.journal.is_file() and not run.journal.stat().st_size and not log.exists()
-    if is_empty and run.last_checkpoint.exists():
-        raise InputError(f"{run.journal}: damaged: it is empty, but there is a checkpoint")
+    if not (run.journal.is_file() and run.last_checkpoint.exists()):
+        return
+    with closing(run.open_journal()) as journal:
+        if journal.is_empty:
+            raise InputError(f"{run.journal}: damaged: it is empty, but there is a checkpoint")
 
 
 def _check_script(run: RunFolder, config: DictConfig, script: str | None) -> None:

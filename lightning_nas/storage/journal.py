@@ -78,6 +78,7 @@ class Journal(Records):
             self._check_tables()
             self._check_pages()
             self._open({"version": str(VERSION), "space": space, **about})
+            self._check_trials()
 
     def _open(self, about: dict[str, str]) -> None:
         tables = self._database.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]

@@ -152,6 +152,22 @@ class Records:
         if found:
             raise InputError(f"{self.path}: damaged: it has a {found[0]}, {found[1]!r}")
 
+    def _check_trials(self) -> None:
+        """Raise InputError if a column or a proposal is missing: later writes would fail."""
+        with self._explain_errors():
+            query = "SELECT name FROM pragma_table_info('trials')"
+            found = {name for (name,) in self._database.execute(query)}
+            missing = sorted({*COLUMNS.split(", "), "architecture", "proposed"} - found)
+            if missing:
+                raise InputError(f"{self.path}: damaged: no such column: {missing[0]}")
+            query = "SELECT count(*), coalesce(max(number) + 1, 0) FROM trials"
+            count, expected = self._database.execute(query).fetchone()
+        if count != expected:
+            raise InputError(
+                f"{self.path}: damaged: it has {count} trials, but their numbers go up to "
+                f"{expected - 1}"
+            )
+
     @contextmanager
     def _explain_errors(self) -> Iterator[None]:
         """Convert errors of the disk and of the file into an InputError."""

@@ -4,10 +4,12 @@ from types import SimpleNamespace
 
 import pytest
 import pytorch_lightning as pl
+import torch
 from pytorch_lightning.demos.boring_classes import BoringModel
 
 from lightning_nas.callbacks import saving
 from lightning_nas.callbacks.saving import SaveEpoch
+from lightning_nas.errors import InputError
 from tests.small import trainer
 
 EPOCHS = 10
@@ -62,3 +64,27 @@ def test_the_first_the_last_and_the_due_epochs_are_saved(seconds, stop, expected
     assert save.epochs == expected
     assert save.path.exists()
     assert not save.pending.exists()
+
+
+class WithAdam(BoringModel):
+    """A model whose optimiser has a state."""
+
+    def configure_optimizers(self):
+        return torch.optim.Adam(self.parameters())
+
+
+@pytest.mark.parametrize(
+    ("value", "message"), [("x", "is a str"), (torch.zeros(3), r"is \[3\] instead of \[2, 32\]")]
+)
+def test_a_damaged_state_of_an_optimizer_is_refused(value, message, tmp_path):
+    path, reader = tmp_path / "last.ckpt", saving.AtomicCheckpointIO()
+    settings = {"plugins": [reader], "limit_train_batches": 1}
+    fitted = trainer(tmp_path, 1, **settings)
+    fitted.fit(WithAdam())
+    fitted.save_checkpoint(path)
+    content = reader.load_checkpoint(path)
+    content["optimizer_states"][0]["state"][0]["exp_avg_sq"] = value
+    reader.save_checkpoint(content, path)
+    resumed = trainer(tmp_path, 2, [SaveEpoch(tmp_path)], enable_checkpointing=True, **settings)
+    with pytest.raises(InputError, match=f"damaged: optimizer_states: exp_avg_sq {message}"):
+        resumed.fit(WithAdam(), ckpt_path=path)

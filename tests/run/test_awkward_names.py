@@ -147,3 +147,8 @@ def test_every_command_works_in_a_folder_with_an_awkward_name(tmp_path):
     succeed("-m", "lightning_nas.judge", place / "search", *few, root)
     assert (place / "search" / "weight_sharing.json").exists()
     assert not (ROOT / "my").exists()
+
+
+@pytest.mark.parametrize("name", ["5", "007", "1e3", "1e-400", "0.50"])
+def test_a_path_that_looks_like_a_number_stays_as_it_was_written(name, hydra_reads):
+    assert hydra_reads(normalise_arguments([f"architecture={name}"])).architecture == name

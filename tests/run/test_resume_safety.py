@@ -4,7 +4,9 @@ import csv
 import os
 import shutil
 import signal
+import sqlite3
 import time
+from contextlib import closing
 
 import pytest
 import torch
@@ -74,6 +76,34 @@ def test_a_resume_with_a_damaged_configuration_changes_nothing(text, search_run,
     status, _, errors = run("search.py", f"resume={folder}", "method.samples=40")
     assert (status, len(errors.strip().splitlines())) == (2, 1), errors
     assert "config.yaml: damaged" in errors
+    assert snapshot(folder) == before
+
+
+def drop_tables(path):
+    with closing(sqlite3.connect(path)) as database:
+        database.executescript("DROP TABLE trials; DROP TABLE about;")
+
+
+def rename_column(path):
+    with closing(sqlite3.connect(path)) as database:
+        database.execute("ALTER TABLE trials RENAME COLUMN accuracy_reward TO x")
+
+
+def renumber(path):
+    with closing(sqlite3.connect(path, isolation_level=None)) as database:
+        database.execute("UPDATE trials SET number = 99 WHERE number = 3")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("damage", [drop_tables, rename_column, renumber])
+def test_a_resume_with_a_damaged_journal_changes_nothing(damage, search_run, tmp_path):
+    folder = tmp_path / "run"
+    shutil.copytree(search_run, folder)
+    damage(folder / "trials.sqlite")
+    before = snapshot(folder)
+    status, _, errors = run("search.py", f"resume={folder}", "method.samples=40")
+    assert (status, len(errors.strip().splitlines())) == (2, 1), errors
+    assert "trials.sqlite: damaged" in errors
     assert snapshot(folder) == before
 
 

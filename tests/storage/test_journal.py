@@ -106,6 +106,24 @@ def test_a_file_that_is_no_journal_is_one_line(tmp_path):
         opened(tmp_path)
 
 
+def test_a_journal_that_lacks_a_trial_is_refused(tmp_path):
+    journal = opened(tmp_path)
+    journal.propose([Proposal(n, (n,)) for n in range(3)], [None] * 3)
+    journal.close()
+    with sqlite3.connect(tmp_path / "trials.sqlite") as database:
+        database.execute("UPDATE trials SET number = 7 WHERE number = 1")
+    with pytest.raises(InputError, match="damaged: it has 3 trials, but their numbers go up to 7"):
+        opened(tmp_path)
+
+
+def test_a_journal_without_a_column_is_refused_when_it_is_opened(tmp_path):
+    opened(tmp_path).close()
+    with sqlite3.connect(tmp_path / "trials.sqlite") as database:
+        database.execute("ALTER TABLE trials RENAME COLUMN accuracy_reward TO x")
+    with pytest.raises(InputError, match="damaged: no such column: accuracy_reward"):
+        opened(tmp_path)
+
+
 def test_a_full_disk_is_one_line_and_loses_nothing(tmp_path):
     journal = opened(tmp_path)
     journal.propose([Proposal(0, (1,))], [None])
