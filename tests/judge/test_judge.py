@@ -264,7 +264,7 @@ def test_a_signal_that_ends_the_loading_processes_is_an_interruption(searched):
     [
         (
             ["--architectures", 2],
-            "--architectures (judge.architectures) must be a whole number of at least 3",
+            "must be a whole number of at least 3, got 2",
         ),
         (["--epochs", 0], "--epochs"),
         pytest.param(["--seeds", 0], "--seeds", marks=pytest.mark.slow),
