@@ -89,13 +89,17 @@ def rename_column(path):
         database.execute("ALTER TABLE trials RENAME COLUMN accuracy_reward TO x")
 
 
+def remove(path):
+    path.unlink()
+
+
 def renumber(path):
     with closing(sqlite3.connect(path, isolation_level=None)) as database:
         database.execute("UPDATE trials SET number = 99 WHERE number = 3")
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("damage", [drop_tables, rename_column, renumber])
+@pytest.mark.parametrize("damage", [drop_tables, rename_column, renumber, remove])
 def test_a_resume_with_a_damaged_journal_changes_nothing(damage, search_run, tmp_path):
     folder = tmp_path / "run"
     shutil.copytree(search_run, folder)
@@ -103,7 +107,7 @@ def test_a_resume_with_a_damaged_journal_changes_nothing(damage, search_run, tmp
     before = snapshot(folder)
     status, _, errors = run("search.py", f"resume={folder}", "method.samples=40")
     assert (status, len(errors.strip().splitlines())) == (2, 1), errors
-    assert "trials.sqlite: damaged" in errors
+    assert f"trials.sqlite: {'missing' if damage is remove else 'damaged'}" in errors
     assert snapshot(folder) == before
 
 
