@@ -1,12 +1,15 @@
 """Ctrl-C outside of a training: a command ends without a traceback."""
 
 import os
+import re
 import signal
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
 from typing import Any
+
+RACE = re.compile(r"Signal (\d+) ignored due to race condition")  # text of Python's OSError
 
 
 @contextmanager
@@ -31,9 +34,15 @@ def _raise_once(signum: int, frame: FrameType | None) -> None:
 
 
 def _end_if_interrupted(lost: Any) -> None:
-    """End the process if Python cannot raise a ``KeyboardInterrupt``; print other exceptions."""
-    if not issubclass(lost.exc_type, KeyboardInterrupt):
+    """End the process if Python cannot raise a ``KeyboardInterrupt``; print other exceptions.
+
+    Python also complains here about a signal that arrived while its handler was being removed.
+    """
+    raced = RACE.fullmatch(str(lost.exc_value))
+    if not (raced or issubclass(lost.exc_type, KeyboardInterrupt)):
         sys.__unraisablehook__(lost)
         return
-    signal.signal(signal.SIGINT, signal.SIG_DFL)
-    os.kill(os.getpid(), signal.SIGINT)
+    signum = int(raced[1]) if raced else signal.SIGINT
+    if signum in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(signum, signal.SIG_DFL)
+        os.kill(os.getpid(), signum)

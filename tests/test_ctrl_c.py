@@ -56,6 +56,24 @@ def test_ctrl_c_ends_a_command_without_a_traceback(code, status):
     assert run(code) == (status, "", "")
 
 
+@pytest.mark.parametrize(
+    ("raced", "expected"),
+    [("SIGCHLD", (0, "goes on\n", "")), ("SIGTERM", (-signal.SIGTERM, "", ""))],
+)
+def test_a_signal_that_races_with_the_removal_of_its_handler_is_no_traceback(raced, expected):
+    code = f"""
+raced = signal.{raced}
+signal.signal(raced, lambda *_: None)
+signal.signal(signal.SIGUSR1, lambda *_: signal.signal(raced, signal.SIG_DFL))
+signal.pthread_sigmask(signal.SIG_BLOCK, [raced, signal.SIGUSR1])
+os.kill(os.getpid(), raced)
+os.kill(os.getpid(), signal.SIGUSR1)
+signal.pthread_sigmask(signal.SIG_UNBLOCK, [raced, signal.SIGUSR1])
+print("goes on", flush=True)
+"""
+    assert run(code) == expected
+
+
 def test_another_exception_of_a_destructor_is_printed():
     code = "class Broken:\n    def __del__(self):\n        1 / 0\nBroken()\nprint('goes on')"
     status, output, errors = run(code)

@@ -45,7 +45,8 @@ def start_ray(address: str, cpus: float | None) -> None:
         ray.init(address, **settings)
     except Exception as error:  # Ray raises the class Exception itself if a process does not start
         reason = " ".join(str(error).split())
-        raise InputError(f"executor.address={address}: Ray does not start: {reason}") from error
+        problem = "Ray does not start" if address == "local" else "cannot join"
+        raise InputError(f"executor.address={address}: {problem}: {reason}") from error
 
 
 def list_services() -> dict[str, tuple[str, int]]:

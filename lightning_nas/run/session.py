@@ -17,6 +17,7 @@ import pytorch_lightning as pl
 import torch
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig
+from omegaconf.errors import OmegaConfBaseException
 
 from lightning_nas.callbacks.interrupt import Interrupted
 from lightning_nas.data.decode import UnreadableImageError
@@ -71,14 +72,20 @@ class RunSession:
         self.has_begun = self.has_failed = False
         self.earlier_summary = self.folder.read_summary() if cfg.resume else {}
         self.start = time.monotonic() - self.earlier_summary.get("seconds", 0.0)
-        self.facts: dict[str, Any] = {
-            "experiment": cfg.name,
-            "method": self._name_method(),
-        }
-        if not cfg.get("data"):
-            self.facts["data"] = cfg.evaluation.dataset  # the data set of a benchmark table
-        elif cfg.get("mode") != "export":
-            self.facts["data"] = self.find_choice("data")
+        self.facts: dict[str, Any] = {}
+
+    def name_choices(self) -> dict[str, Any]:
+        """Return the names of experiment, method and data for the summary.
+
+        Raises:
+            OmegaConfBaseException: If a setting refers to something that does not exist.
+        """
+        facts = {"experiment": self.cfg.name, "method": self._name_method()}
+        if not self.cfg.get("data"):
+            facts["data"] = self.cfg.evaluation.dataset  # the data set of a benchmark table
+        elif self.cfg.get("mode") != "export":
+            facts["data"] = self.find_choice("data")
+        return facts
 
     def find_choice(self, group: str) -> str:
         """Return the option of a config group that the run uses, such as "digits" for "data".
@@ -185,8 +192,15 @@ def run_session(
     """
     if HydraConfig.get().job.chdir:  # settings have paths relative to the folder of the user
         os.chdir(HydraConfig.get().runtime.cwd)
-    session = RunSession(cfg)
     try:
+        session = RunSession(cfg)
+    except OmegaConfBaseException:  # a setting refers to something that does not exist
+        folder = RunFolder(HydraConfig.get().runtime.output_dir)
+        if folder.is_bare:
+            shutil.rmtree(folder.path, ignore_errors=True)
+        raise
+    try:
+        session.add_facts(**session.name_choices())
         check_settings(cfg)
         prepare_process(cfg)
         register_operations(cfg.get("operations"))  # before a space checks operation names

@@ -89,13 +89,17 @@ def rename_column(path):
         database.execute("ALTER TABLE trials RENAME COLUMN accuracy_reward TO x")
 
 
+def remove(path):
+    path.unlink()
+
+
 def renumber(path):
     with closing(sqlite3.connect(path, isolation_level=None)) as database:
         database.execute("UPDATE trials SET number = 99 WHERE number = 3")
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("damage", [drop_tables, rename_column, renumber])
+@pytest.mark.parametrize("damage", [drop_tables, rename_column, renumber, remove])
 def test_a_resume_with_a_damaged_journal_changes_nothing(damage, search_run, tmp_path):
     folder = tmp_path / "run"
     shutil.copytree(search_run, folder)
@@ -103,7 +107,7 @@ def test_a_resume_with_a_damaged_journal_changes_nothing(damage, search_run, tmp
     before = snapshot(folder)
     status, _, errors = run("search.py", f"resume={folder}", "method.samples=40")
     assert (status, len(errors.strip().splitlines())) == (2, 1), errors
-    assert "trials.sqlite: damaged" in errors
+    assert f"trials.sqlite: {'missing' if damage is remove else 'damaged'}" in errors
     assert snapshot(folder) == before
 
 
@@ -246,15 +250,13 @@ def test_a_resume_after_the_last_batch_adds_no_epoch(search_run, tmp_path):
 
 
 @pytest.mark.slow
-def test_a_report_of_an_earlier_command_is_not_shown_as_that_of_a_resume(search_run, tmp_path):
-    folder = tmp_path / "run"
-    shutil.copytree(search_run, folder)
-    (folder / "metrics.csv").write_text("epoch\nabc\n")
-    output = succeed("search.py", f"resume={folder}", "method.samples=25")
+def test_a_report_of_an_earlier_command_is_not_shown_as_that_of_a_resume(tmp_path):
+    settings = [*TABLE, "logger=null", f"hydra.run.dir={tmp_path}/run"]
+    assert "\nreport " in succeed("search.py", *settings)
+    (tmp_path / "run" / "metrics.csv").write_text("epoch\nabc\n")
+    output = succeed("search.py", f"resume={tmp_path}/run", "method.samples=25")
     assert "no report: " in output
     assert "\nreport " not in output
-    (folder / "metrics.csv").unlink()
-    assert "\nreport " in succeed("search.py", f"resume={folder}", "method.samples=26")
 
 
 KILLER = """

@@ -120,6 +120,8 @@ def test_dry_run_prints_the_cost_and_leaves_no_folder(experiment, tmp_path):
         (["trainer.devices=2"], "trainer.devices=1"),
         pytest.param(["space.pools=[9]"], "space.pools", marks=pytest.mark.slow),
         (["evaluation.penalty=2"], "penalty"),
+        (["name=${oc.env:NO_SUCH_VARIABLE}"], "NO_SUCH_VARIABLE"),
+        (["dry_run=${x}"], "'x' not found"),
     ],
 )
 def test_users_error_is_one_line(arguments, message, tmp_path):
