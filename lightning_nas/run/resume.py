@@ -102,8 +102,7 @@ def _check_files(run: RunFolder) -> None:
     for path in sorted(path for folder in folders for path in folder.iterdir()):
         if path.exists() and not (path.is_file() or path.is_dir()):
             raise InputError(f"{path}: not a regular file")
-    had_journal = run.journal.with_suffix(".lock").exists()
-    if not (had_journal and run.last_checkpoint.exists()):
+    if not (run.journal_lock.exists() and run.last_checkpoint.exists()):
         return
     if not run.journal.exists():
         raise InputError(
