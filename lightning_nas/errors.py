@@ -39,6 +39,20 @@ class InputError(ValueError):
     """
 
 
+class DeadWorkerError(InputError):
+    """Error of a process of a data loader that has died.
+
+    Attributes:
+        hint: What to do; may be extended later, by code that knows more.
+    """
+
+    hint = "data.num_workers=0 needs no such process"
+
+    def __str__(self) -> str:
+        """Return the message."""
+        return f"a process that loads images has died, perhaps for lack of memory; {self.hint}"
+
+
 def describe_os_error(error: OSError) -> str:
     """Return what the system says of an error, without number and path, for a message."""
     return (error.strerror or str(error)).lower()
@@ -92,10 +106,7 @@ def as_user_error(error: BaseException) -> BaseException | None:
             "out of memory: choose smaller networks, images or batches, such as data.batch_size"
         )
     if isinstance(error, RuntimeError) and DEAD_WORKER in str(error):
-        return InputError(
-            "a process that loads images has died, perhaps for lack of memory; data.num_workers=0 "
-            "needs no such process"
-        )
+        return DeadWorkerError()
     if type(error).__name__ == MISSING_VALUE:
         name = getattr(error, "full_key", None)
         return InputError(f"{name} has no value: {name}=VALUE")

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from benchmarks.campaign.commands import Command
 from benchmarks.campaign.moments import Moments
-from benchmarks.campaign.runs import Kind, list_differences, read_trials, run_unbroken
+from benchmarks.campaign.runs import Kind, has_results, list_differences, read_trials, run_unbroken
 from benchmarks.campaign.tally import LOST, OTHER, Tally
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
@@ -101,8 +101,9 @@ class Interruptions:
         command = Command(kind.resume(run), case / "resume")
         ended = command.wait(TRAINING_LIMIT)
         tally.check(case, command, ended)
-        has_results = bool(acknowledged) or (run / "checkpoints" / "last.ckpt").exists()
-        if ended.code == 2 and not has_results:  # killed before there was anything to resume
+        if ended.code == 2 and not has_results(
+            run, acknowledged
+        ):  # killed before there was anything to resume
             command = Command(kind.begin(run), case / "again")
             ended = command.wait(TRAINING_LIMIT)
             tally.check(case, command, ended)

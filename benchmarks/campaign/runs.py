@@ -80,6 +80,16 @@ def read_trials(folder: Path) -> dict[int, tuple[Any, ...]]:
             database.close()
 
 
+def has_results(folder: Path, trials: dict[int, tuple[Any, ...]]) -> bool:
+    """Return whether a run can be resumed. One that cannot is begun again.
+
+    Args:
+        folder: The run folder; it is missing if the run had nothing to keep.
+        trials: The trials of the run (``read_trials``).
+    """
+    return bool(trials) or (folder / "checkpoints" / "last.ckpt").exists()
+
+
 def read_results(folder: Path) -> dict[str, Any]:
     """Return the results of a run that must not depend on interruptions."""
     run = RunFolder(folder)

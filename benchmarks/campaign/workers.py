@@ -11,7 +11,7 @@ from PIL import Image
 
 from benchmarks.campaign.commands import Command
 from benchmarks.campaign.interruptions import TRAINING_LIMIT
-from benchmarks.campaign.runs import QUIET, read_trials
+from benchmarks.campaign.runs import QUIET, has_results, read_trials
 from benchmarks.campaign.tally import LOST, OTHER, Tally
 
 RAY_SHARE = 0.4
@@ -53,10 +53,9 @@ def run(count: int, tally: Tally, folder: Path, rng: random.Random) -> None:
             tally.breach(OTHER, case, f"status {ended.code}: {ended.errors[-500:]}", command)
         acknowledged = read_trials(run)
         if ended.code != 0:
-            has_begun = bool(acknowledged) or (run / "checkpoints" / "last.ckpt").exists()
-            # a run that had nothing to resume has removed its folder
-            more = [f"resume={run}"] if has_begun else [*words[1:], *QUIET, f"hydra.run.dir={run}"]
-            again = Command([words[0], *more], case / "again")
+            can_resume = has_results(run, acknowledged)
+            repeated = [words[0], f"resume={run}"] if can_resume else command.words
+            again = Command(repeated, case / "again")
             ended = again.wait(TRAINING_LIMIT)
             tally.check(case, again, ended)
             if ended.code != 0:

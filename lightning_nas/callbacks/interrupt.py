@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from pytorch_lightning import Callback, LightningModule, Trainer
 
-from lightning_nas.errors import DEAD_WORKER, InputError, as_user_error
+from lightning_nas.errors import DEAD_WORKER, DeadWorkerError
 from lightning_nas.search.base import Search
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
@@ -122,7 +122,7 @@ def interruptible(trainer: Trainer) -> Iterator[None]:
 
     Raises:
         Interrupted: Instead of torch's error about dead workers, if a signal has arrived.
-        InputError: Instead of torch's error, if no signal has arrived.
+        DeadWorkerError: Instead of torch's error, if no signal has arrived.
     """
     try:
         yield
@@ -133,4 +133,4 @@ def interruptible(trainer: Trainer) -> Iterator[None]:
             raise
         if received:
             raise Interrupted(received) from error
-        raise InputError(f"{as_user_error(error)}; to continue: resume=RUN") from error
+        raise DeadWorkerError from error

@@ -18,6 +18,7 @@ from torch import Tensor
 
 from lightning_nas.errors import InputError
 from lightning_nas.files import name_part, replace_file
+from lightning_nas.modules.optimizers import SharedSGD
 from lightning_nas.storage.run_folder import LAST_CHECKPOINT
 from lightning_nas.weights.files import read_checkpoint
 
@@ -39,7 +40,6 @@ class AtomicCheckpointIO(TorchCheckpointIO):
         content = read_checkpoint(Path(path))
         if not isinstance(content, dict) or not content.keys() >= REQUIRED:
             raise InputError(f"{path}: not the checkpoint of a run")
-        _check_optimizer_states(content, path)
         return content
 
     def save_checkpoint(
@@ -51,31 +51,24 @@ class AtomicCheckpointIO(TorchCheckpointIO):
         replace_file(Path(path), lambda part: part.write_bytes(content.getbuffer()))
 
 
-def _check_optimizer_states(content: dict[str, Any], path: Any) -> None:
-    """Raise InputError if an optimiser would find something else than tensors and numbers.
+def _check_states(optimizer: torch.optim.Optimizer, path: Any) -> None:
+    """Raise InputError if a restored state of an optimiser does not fit its parameter.
 
     Torch itself uses the values at the first step without a check.
     """
-    for optimizer in content.get("optimizer_states", ()):
-        parameters = optimizer.get("state", {}) if isinstance(optimizer, dict) else {}
-        states = list(parameters.values()) if isinstance(parameters, dict) else [parameters]
-        for state in states:
-            values = state if isinstance(state, dict) else {"state": state}
-            for name, value in values.items():
-                if not isinstance(value, Tensor | int | float | None):
-                    kind = type(value).__name__
-                    raise InputError(f"{path}: damaged: optimizer_states: {name} is a {kind}")
-
-
-def _check_shapes(optimizer: torch.optim.Optimizer, path: Any) -> None:
-    """Raise InputError if an average of gradients has not the shape of its parameter."""
-    if not type(optimizer).__module__.startswith("torch."):  # SharedSGD checks when it loads
-        return
+    packs_averages = isinstance(optimizer, SharedSGD)  # it checks them when it loads
     for parameter, state in optimizer.state.items():
-        for name, value in state.items():
-            if name in AVERAGES and value is not None and value.shape != parameter.shape:
-                shapes = f"{list(value.shape)} instead of {list(parameter.shape)}"
-                raise InputError(f"{path}: damaged: optimizer_states: {name} is {shapes}")
+        values = state if isinstance(state, dict) else {"state": state}
+        for name, value in values.items():
+            shape = getattr(value, "shape", None)
+            if not isinstance(value, Tensor | int | float | None):
+                problem = f"a {type(value).__name__}"
+            elif name in AVERAGES and shape != parameter.shape and not packs_averages:
+                found = "a number" if shape is None else list(shape)
+                problem = f"{found} instead of {list(parameter.shape)}"
+            else:
+                continue
+            raise InputError(f"{path}: damaged: optimizer_states: {name} is {problem}")
 
 
 @contextmanager
@@ -123,10 +116,10 @@ class SaveEpoch(Checkpoint):
         self._next_save = 0.0  # monotonic time
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Check the restored states of the optimisers: their shapes are known only now."""
+        """Check the restored states of the optimisers."""
         if trainer.ckpt_path is not None:
             for optimizer in trainer.optimizers:
-                _check_shapes(optimizer, trainer.ckpt_path)
+                _check_states(optimizer, trainer.ckpt_path)
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Save after all other callbacks of the epoch, if it is time."""

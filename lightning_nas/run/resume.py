@@ -102,17 +102,17 @@ def _check_files(run: RunFolder) -> None:
     for path in sorted(path for folder in folders for path in folder.iterdir()):
         if path.exists() and not (path.is_file() or path.is_dir()):
             raise InputError(f"{path}: not a regular file")
-    had_journal = run.journal.with_suffix(".lock").exists()
-    if not (had_journal and run.last_checkpoint.exists()):
+    if not run.last_checkpoint.exists():
         return
-    if not run.journal.exists():
+    if run.journal.exists():
+        with closing(run.open_journal()) as journal:
+            if journal.is_empty:
+                raise InputError(f"{run.journal}: damaged: it is empty, but there is a checkpoint")
+    elif run.journal_lock.exists():  # trainings have neither
         raise InputError(
             f"{run.journal}: missing, but there is a checkpoint; if you copied the run folder, "
             "copy all files"
         )
-    with closing(run.open_journal()) as journal:
-        if journal.is_empty:
-            raise InputError(f"{run.journal}: damaged: it is empty, but there is a checkpoint")
 
 
 def _check_script(run: RunFolder, config: DictConfig, script: str | None) -> None:

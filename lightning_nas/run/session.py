@@ -21,7 +21,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from lightning_nas.callbacks.interrupt import Interrupted
 from lightning_nas.data.decode import UnreadableImageError
-from lightning_nas.errors import InputError, as_user_error, log_and_continue
+from lightning_nas.errors import DeadWorkerError, InputError, as_user_error, log_and_continue
 from lightning_nas.files import remove_parts
 from lightning_nas.layers.operations import register_operations
 from lightning_nas.report.html import write_report
@@ -72,20 +72,14 @@ class RunSession:
         self.has_begun = self.has_failed = False
         self.earlier_summary = self.folder.read_summary() if cfg.resume else {}
         self.start = time.monotonic() - self.earlier_summary.get("seconds", 0.0)
-        self.facts: dict[str, Any] = {}
-
-    def name_choices(self) -> dict[str, Any]:
-        """Return the names of experiment, method and data for the summary.
-
-        Raises:
-            OmegaConfBaseException: If a setting refers to something that does not exist.
-        """
-        facts = {"experiment": self.cfg.name, "method": self._name_method()}
-        if not self.cfg.get("data"):
-            facts["data"] = self.cfg.evaluation.dataset  # the data set of a benchmark table
-        elif self.cfg.get("mode") != "export":
-            facts["data"] = self.find_choice("data")
-        return facts
+        self.facts: dict[str, Any] = {
+            "experiment": cfg.name,
+            "method": self._name_method(),
+        }
+        if not cfg.get("data"):
+            self.facts["data"] = cfg.evaluation.dataset  # the data set of a benchmark table
+        elif cfg.get("mode") != "export":
+            self.facts["data"] = self.find_choice("data")
 
     def find_choice(self, group: str) -> str:
         """Return the option of a config group that the run uses, such as "digits" for "data".
@@ -129,13 +123,11 @@ class RunSession:
         self.has_failed = True
         if isinstance(error, Interrupted):
             error.run = shell_path(self.folder.path)
-        elif isinstance(error, UnreadableImageError) and self.has_begun:
+        elif isinstance(error, UnreadableImageError | DeadWorkerError) and self.has_begun:
             error.hint += f"; to continue: resume={shell_path(self.folder.path)}"
         elif isinstance(error, InputError) and self.folder.has_begun:
             resume = f"resume={shell_path(self.folder.path)}"
             error.args = (str(error).replace("resume=RUN", resume),)
-        elif isinstance(error, InputError):  # there is nothing to resume
-            error.args = (str(error).replace("; to continue: resume=RUN", ""),)
         if not self.cfg.resume:
             self.removes_empty_folder = as_user_error(error) is not None
         elif not self.has_begun:
@@ -200,7 +192,6 @@ def run_session(
             shutil.rmtree(folder.path, ignore_errors=True)
         raise
     try:
-        session.add_facts(**session.name_choices())
         check_settings(cfg)
         prepare_process(cfg)
         register_operations(cfg.get("operations"))  # before a space checks operation names

@@ -41,6 +41,7 @@ class RunFolder:
         self.summary = self.path / "summary.json"
         self.metrics = self.path / "metrics.csv"
         self.journal = self.path / "trials.sqlite"
+        self.journal_lock = self.path / "trials.lock"  # stays when the journal is closed
         self.checkpoints = self.path / "checkpoints"
         self.last_checkpoint = self.checkpoints / LAST_CHECKPOINT
         self.best_checkpoint = self.checkpoints / "best.ckpt"

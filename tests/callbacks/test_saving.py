@@ -74,7 +74,13 @@ class WithAdam(BoringModel):
 
 
 @pytest.mark.parametrize(
-    ("value", "message"), [("x", "is a str"), (torch.zeros(3), r"is \[3\] instead of \[2, 32\]")]
+    ("value", "message"),
+    [
+        ("x", "is a str"),
+        ({}, "is a dict"),
+        (torch.zeros(3), r"is \[3\] instead of \[2, 32\]"),
+        (3.0, r"is a number instead of \[2, 32\]"),
+    ],
 )
 def test_a_damaged_state_of_an_optimizer_is_refused(value, message, tmp_path):
     path, reader = tmp_path / "last.ckpt", saving.AtomicCheckpointIO()

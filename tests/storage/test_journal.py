@@ -92,11 +92,22 @@ def test_a_journal_of_another_space_is_refused_and_stays_as_it_is(tmp_path):
     assert (tmp_path / "trials.sqlite").read_bytes() == before
 
 
-def test_a_journal_of_another_version_is_refused(tmp_path):
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ("UPDATE about SET value = '0' WHERE name = 'version'", "another version"),
+        (
+            "ALTER TABLE trials RENAME COLUMN accuracy_reward TO x",
+            "damaged: no such column: accuracy_reward",
+        ),
+    ],
+    ids=["of another version", "without a column"],
+)
+def test_a_journal_that_cannot_be_continued_is_refused(change, message, tmp_path):
     opened(tmp_path).close()
     with sqlite3.connect(tmp_path / "trials.sqlite") as database:
-        database.execute("UPDATE about SET value = '0' WHERE name = 'version'")
-    with pytest.raises(InputError, match="another version"):
+        database.execute(change)
+    with pytest.raises(InputError, match=message):
         opened(tmp_path)
 
 
@@ -113,14 +124,6 @@ def test_a_journal_that_lacks_a_trial_is_refused(tmp_path):
     with sqlite3.connect(tmp_path / "trials.sqlite") as database:
         database.execute("UPDATE trials SET number = 7 WHERE number = 1")
     with pytest.raises(InputError, match="damaged: it has 3 trials, but their numbers go up to 7"):
-        opened(tmp_path)
-
-
-def test_a_journal_without_a_column_is_refused_when_it_is_opened(tmp_path):
-    opened(tmp_path).close()
-    with sqlite3.connect(tmp_path / "trials.sqlite") as database:
-        database.execute("ALTER TABLE trials RENAME COLUMN accuracy_reward TO x")
-    with pytest.raises(InputError, match="damaged: no such column: accuracy_reward"):
         opened(tmp_path)
 
 
