@@ -27,6 +27,7 @@ from benchmarks.tabular.jobs import Job, chunks, completed, open_table
 from benchmarks.tabular.plot import draw
 from benchmarks.tabular.results import Kept, Point, points, write_summary
 from benchmarks.tabular.settings import METHODS, composed
+from lightning_nas.ctrl_c import end_at_ctrl_c
 from lightning_nas.errors import InputError
 from lightning_nas.evaluation.tabular import DATASETS
 
@@ -114,10 +115,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Run the searches, print the tables and draw the curves."""
     options = parsed(arguments)
     seeds = range(options.first_seed, options.first_seed + options.seeds)
-    try:
-        report(options, seeds, run_missing(options, seeds))
-    except InputError as error:
-        sys.exit(f"error: {error}")
+    with end_at_ctrl_c():
+        try:
+            report(options, seeds, run_missing(options, seeds))
+        except InputError as error:
+            sys.exit(f"error: {error}")
 
 
 if __name__ == "__main__":

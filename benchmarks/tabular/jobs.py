@@ -1,6 +1,7 @@
 """Searches in several processes. A job is one method on one data set with a few seeds."""
 
 import multiprocessing
+import signal
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import dataclass
@@ -74,10 +75,16 @@ def _completed(jobs: Sequence[Job], processes: int) -> Iterator[tuple[Job, list[
         yield from ((job, run(job)) for job in jobs)
         return
     spawn = multiprocessing.get_context("spawn")  # torch's threads do not survive a fork
-    pool = ProcessPoolExecutor(processes, spawn)
-    try:
-        futures = {pool.submit(run, job): job for job in jobs}
-        for future in as_completed(futures):
-            yield futures[future], future.result()
-    finally:  # after an interrupt, jobs that wait are dropped; ``with`` would run them
-        pool.shutdown(wait=False, cancel_futures=True)
+    with ProcessPoolExecutor(processes, spawn, initializer=_leave_ctrl_c_to_the_parent) as pool:
+        try:
+            futures = {pool.submit(run, job): job for job in jobs}
+            for future in as_completed(futures):
+                yield futures[future], future.result()
+        except BaseException:  # a pool would finish the jobs that it has handed out
+            for process in multiprocessing.active_children():
+                process.terminate()
+            raise
+
+
+def _leave_ctrl_c_to_the_parent() -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)

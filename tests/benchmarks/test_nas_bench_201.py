@@ -172,20 +172,24 @@ def test_what_is_kept_is_written_anew_in_one_step_and_only_without_a_broken_line
 
 
 @pytest.mark.slow
-def test_an_interrupted_comparison_ends_and_leaves_what_it_has_not_begun(tmp_path):
+@pytest.mark.parametrize("send", [os.killpg, os.kill], ids=["terminal", "process"])
+def test_an_interrupted_comparison_ends_and_leaves_what_it_has_not_begun(send, tmp_path):
     process = subprocess.Popen(
         [sys.executable, "-m", "benchmarks.nas_bench_201", "-o", tmp_path, "--processes", "2"],
         cwd=ROOT,
         start_new_session=True,
-        stderr=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
     )
     path = tmp_path / "searches" / "cifar10-random.jsonl"
     wait_for(path)
     while len(path.read_text().splitlines()) <= 20 and process.poll() is None:
         time.sleep(0.1)
-    os.killpg(process.pid, signal.SIGINT)
+    send(process.pid, signal.SIGINT)
     try:
-        assert process.wait(timeout=60) != 0
+        _, errors = process.communicate(timeout=60)
+        assert process.returncode == 128 + signal.SIGINT
+        assert "Traceback" not in errors
     finally:
         with contextlib.suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGKILL)
