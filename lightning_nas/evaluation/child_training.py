@@ -8,10 +8,10 @@ import copy
 import signal
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import partial
-from types import FrameType
+from types import FrameType, MappingProxyType
 from typing import Any
 
 import pytorch_lightning as pl
@@ -24,7 +24,8 @@ from lightning_nas.data.base import ImageData
 from lightning_nas.errors import InputError, is_out_of_memory
 from lightning_nas.evaluation.child_steps import ChildSteps, Stopwatch
 from lightning_nas.evaluation.complexity import Complexity, measure, measure_latency
-from lightning_nas.evaluation.executors import Poll
+from lightning_nas.evaluation.executors import Cutoffs, Poll
+from lightning_nas.evaluation.rungs import NO_RUNGS, Rungs
 from lightning_nas.modules.child import ChildModule
 from lightning_nas.networks.build import build_network
 from lightning_nas.storage.trial import Outcome
@@ -50,6 +51,8 @@ class ChildTraining:
         time_limit: Time limit of a child in seconds, above 0; None = no limit.
         threads: Number of torch threads on a CPU; None = unchanged.
         latency: Whether to measure the latency for a batch of ``data.batch_size`` images.
+        rungs: Epochs, in rising order, after which a child can stop early (``rungs.py``).
+        keep: Share of the children that go on after such an epoch, in (0, 1).
 
     Raises:
         InputError: If a number is out of range.
@@ -69,6 +72,8 @@ class ChildTraining:
         time_limit: float | None = None,
         threads: int | None = None,
         latency: bool = False,
+        rungs: Sequence[int] = (),
+        keep: float = 1 / 3,
     ) -> None:
         if epochs < 1:
             raise InputError(f"evaluation.epochs must be at least 1, got {epochs}")
@@ -91,19 +96,28 @@ class ChildTraining:
         self.time_limit = time_limit
         self.threads = threads
         self.measures_latency = latency
+        self.rungs = Rungs(tuple(rungs), keep)
+        self.rungs.check(epochs)
 
-    def __call__(self, architecture: Architecture, seed: int, poll: Poll = lambda: None) -> Outcome:
+    def __call__(
+        self,
+        architecture: Architecture,
+        seed: int,
+        poll: Poll = lambda: None,
+        cutoffs: Cutoffs = MappingProxyType({}),
+    ) -> Outcome:
         """Train a child. The random state of the caller stays the same.
 
         Args:
             architecture: Architecture to train.
             seed: Seed of the initial weights and of dropout. ``data`` sets the order of the images.
             poll: Function to call after every batch; an exception from ``poll`` stops the training.
+            cutoffs: Least accuracy in [0, 1] at a rung with which the child goes on, by epoch.
         """
         if self.threads:
             torch.set_num_threads(self.threads)
         began = time.monotonic()
-        epochs = _EpochRecorder(began, self.time_limit, poll)
+        epochs = _EpochRecorder(began, self.time_limit, poll, cutoffs)
         cost: dict[str, Any] = {}
         error = None
         with torch.random.fork_rng(), _limit_time(self.time_limit):
@@ -134,7 +148,7 @@ class ChildTraining:
     def final(self, epochs: int) -> "ChildTraining":
         """Return an evaluator that trains for ``epochs``; the time limit grows in proportion."""
         longer = copy.copy(self)
-        longer.epochs = epochs
+        longer.epochs, longer.rungs = epochs, NO_RUNGS
         if self.time_limit is not None:
             longer.time_limit = self.time_limit * epochs / self.epochs
         return longer
@@ -222,10 +236,13 @@ class _TimeLimitError(Exception):
 
 
 class _EpochRecorder(Callback):
-    """Callback that records accuracies and stops a child that diverges or takes too long."""
+    """Callback that records accuracies and stops a child at a rung, or if it fails."""
 
-    def __init__(self, began: float, time_limit: float | None, poll: Poll) -> None:
+    def __init__(
+        self, began: float, time_limit: float | None, poll: Poll, cutoffs: Cutoffs
+    ) -> None:
         super().__init__()
+        self.cutoffs = cutoffs
         self.began = began
         self.time_limit = time_limit
         self.poll = poll
@@ -244,6 +261,8 @@ class _EpochRecorder(Callback):
         if not loss < float("inf"):
             raise FloatingPointError(f"the loss was {loss} in epoch {trainer.current_epoch}")
         self.accuracies.append(float(trainer.callback_metrics["val/accuracy"]))
+        least = self.cutoffs.get(len(self.accuracies), 0.0)
+        trainer.should_stop |= self.accuracies[-1] < least
 
     def _check_time(self) -> None:
         if self.time_limit is not None and time.monotonic() - self.began > self.time_limit:

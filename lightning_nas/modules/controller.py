@@ -84,10 +84,10 @@ class ControllerModule(LightningModule):
             rollout = self.controller.sample(n)
         return rollout, [self.space.decode(tokens) for tokens in rollout.tokens_NT.tolist()]
 
-    def sample_from(self, space: Space) -> Rollout:
-        """Sample one architecture from a space that may have more layers than the controller's."""
+    def sample_from(self, space: Space, n: int = 1) -> Rollout:
+        """Sample architectures of a space that may have more layers than the controller's."""
         with self._full_precision():
-            return self.controller.sample(1, space)
+            return self.controller.sample(n, space)
 
     def _full_precision(self) -> AbstractContextManager[Any]:
         """Return a context without mixed precision: log-probabilities would be off by 0.1."""

@@ -1,7 +1,7 @@
 """``report.html``: a search on one page, without internet access, scripts or other files."""
 
 from collections import Counter
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -197,11 +197,31 @@ def _list_facts(record: RunRecord) -> list[tuple[str, str, str]]:
             if (value := getattr(trial.outcome, name))
         ]
     facts.append(("evaluations", format_number(record.evaluation_count), _count_arms(record)))
+    if rungs := (record.config.get("evaluation") or {}).get("rungs"):
+        facts.append(_count_epochs(record, rungs))
     if record.repeat_count:
         facts.append(("proposed again", format_number(record.repeat_count), "outcomes copied"))
     if "seconds" in record.summary:
         facts.append(("time", format_duration(record.summary["seconds"]), ""))
     return facts
+
+
+def _count_epochs(record: RunRecord, rungs: Sequence[int]) -> tuple[str, str, str]:
+    """Return the fact on early stopping: the epochs of all children, and how many stopped."""
+    trained = [
+        trial.outcome
+        for arm in (POLICY, RANDOM)
+        for trial in record.select_arms(arm)
+        if trial.same_as is None and trial.outcome.error is None
+    ]
+    whole = int(record.config["evaluation"]["epochs"])
+    stopped = sum(len(outcome.accuracies) < whole for outcome in trained)
+    epochs = format_number(sum(len(outcome.accuracies) for outcome in trained))
+    note = (
+        f"of {format_number(whole * len(trained))}: {format_number(stopped)} children stopped "
+        f"after epoch {' or '.join(map(str, rungs))}"
+    )
+    return "epochs", epochs, note
 
 
 def _count_arms(record: RunRecord) -> str:

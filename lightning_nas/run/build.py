@@ -34,6 +34,7 @@ GROUPS: dict[str, tuple[type, dict[str, str]]] = {
             "budget": "budget",
             "repeat": "repeat",
             "redraws": "redraws",
+            "candidates": "candidates",
             "seed": "seed",
         },
     ),

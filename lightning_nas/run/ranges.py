@@ -66,6 +66,7 @@ CROP = Range(Annotated[Positive, Field(le=1)], "a number above 0 and at most 1")
 BATCHES = Range(Positive, "a number above 0: a number of batches, or a share below 1.0")
 PIXELS = Range(list[Number], "a list with a number for each channel")
 SPREAD = Range(list[Positive], "a list with a number above 0 for each channel")
+EPOCHS = Range(list[Whole], "a list of whole numbers from 1 to 10^9")
 SIZES = Range(Whole | Annotated[list[Whole], Field(min_length=1)], "whole numbers from 1 to 10^9")
 BETAS = Range(Annotated[list[Fraction], Field(min_length=2, max_length=2)], "two numbers below 1")
 NAME = Range(str | int | float, "a name or a path")
@@ -87,7 +88,7 @@ SETTINGS: dict[Range, str] = {
     "method.repeat logger.wandb.offline?",
     LIMIT: "trainer.max_epochs trainer.max_steps",
     WHOLE: "data.batch_size data.image_size? method.samples method.batch method.controller.samples "
-    "method.grow_every? method.grow_by method.finalist_epochs evaluation.epochs "
+    "method.candidates method.grow_every? method.grow_by method.finalist_epochs evaluation.epochs "
     "judge.seeds judge.derived_seeds judge.epochs? judge.batches "
     "evaluation.best_of_last callbacks.derive.samples trainer.check_val_every_n_epoch? "
     "trainer.accumulate_grad_batches",
@@ -104,6 +105,8 @@ SETTINGS: dict[Range, str] = {
     NOT_NEGATIVE: "trainer.gradient_clip_val? evaluation.trainer.gradient_clip_val? "
     "evaluation.power callbacks.live.seconds",
     SHARE: "evaluation.penalty",
+    FRACTION: "evaluation.keep",
+    EPOCHS: "evaluation.rungs",
     BATCHES: "trainer.limit_train_batches? trainer.limit_val_batches? trainer.limit_test_batches?",
     NAME: "name paths.runs paths.data architecture? weights? images? resume? data.root",
     FORMATS: "export?",

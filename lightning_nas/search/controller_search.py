@@ -10,7 +10,7 @@ from torch import Tensor
 from lightning_nas.controllers.rollout import Rollout
 from lightning_nas.modules.controller import ControllerModule, Metrics
 from lightning_nas.modules.manual import take_step
-from lightning_nas.search.sampling import Sample, first_sample
+from lightning_nas.search.sampling import Sample, first_sample, list_samples
 from lightning_nas.search.trial_search import TrialSearch
 from lightning_nas.spaces.base import Space
 from lightning_nas.storage.trial import Trial
@@ -37,6 +37,10 @@ class ControllerSearch(TrialSearch):
     def sample(self, number: int) -> Sample:
         """Return an architecture that the controller samples for a trial."""
         return first_sample(self.controller.sample_from(self.space_at(number)))
+
+    def sample_many(self, number: int, count: int) -> list[Sample]:
+        """Return architectures that the controller samples in one pass."""
+        return list_samples(self.controller.sample_from(self.space_at(number), count))
 
     def sample_new(self, number: int) -> Sample:
         """Return a sample that is new, or the last redraw if none is new. Remember the sample.

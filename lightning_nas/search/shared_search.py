@@ -17,9 +17,9 @@ from lightning_nas.evaluation.executors import Evaluator, Executor
 from lightning_nas.modules.controller import ControllerModule
 from lightning_nas.modules.optimizers import SharedSGD
 from lightning_nas.modules.supernet import Metrics, SupernetModule
-from lightning_nas.search import estimate
 from lightning_nas.search.alternating import DEFAULT_EPOCH, Alternating, EpochSettings
 from lightning_nas.search.base import Search
+from lightning_nas.search.dry_run import estimate_shared_search
 from lightning_nas.search.finalists import NO_FINALISTS, Finalists, Progress, add_costs
 from lightning_nas.search.processes import (
     average_accuracies,
@@ -122,11 +122,12 @@ class SharedSearch(Search):
         self.check_devices(self.trainer.world_size)
         check_precision(self.trainer)
         remove_wrapper(self.trainer)
-        self._load_calibration_images()
+        self.load_calibration_images()
         if self.journal_path is not None and self.trainer.is_global_zero:
             self.journal = Journal(self.journal_path, str(self.space))
 
-    def _load_calibration_images(self) -> None:
+    def load_calibration_images(self) -> None:
+        """Pass training images to the shared weights if their statistics are recalibrated."""
         if self.supernet.statistics.mode == "recalibrated":
             images, _ = self.data.calibration_batch(self.calibration_images)
             self.supernet.calibration = self.cast(images)
@@ -266,29 +267,7 @@ class SharedSearch(Search):
 
     def estimate_cost(self, make_trainer: Callable[[], pl.Trainer], samples: int) -> dict[str, str]:
         """Time a few steps of each phase. The steps change the shared weights."""
-        trainer = make_trainer()
-        check_precision(trainer)
-        device = trainer.strategy.root_device
-        trainer.precision_plugin.convert_module(self)
-        self.to(device)
-        self.trainer = trainer
-        self.setup("fit")
-        with trainer.precision_plugin.forward_context():
-            epoch, validation = self.train_dataloader(), self.val_dataloader()
-            self._load_calibration_images()
-            loaders: list[Any] = [epoch.weights, epoch.controller, validation]
-            batches = [self.cast(next(iter(loader))) for loader in loaders]
-            counts = [len(epoch.weights), self.random_steps, self.controller_steps, len(validation)]
-            steps = estimate.list_steps(self.supernet, self.controller, self.random_arm, *batches)
-            timings = estimate.time_steps(steps, counts, device)
-            precisions = estimate.time_precisions(steps["weights"], device, trainer.precision)
-        assert trainer.max_epochs is not None
-        parameters = sum(one.numel() for one in self.parameters())
-        return {
-            "space": estimate.format_size(self.space.size),
-            "parameters": f"{parameters:,} to train, of the shared weights and the controller",
-            **estimate.estimate_epochs(timings, precisions, trainer.max_epochs, samples, device),
-        }
+        return estimate_shared_search(self, make_trainer(), samples)
 
     def configure_optimizers(self) -> Any:
         """Return the optimiser and schedule of the weights, and the optimiser of the controller."""
