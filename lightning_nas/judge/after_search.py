@@ -16,7 +16,7 @@ def judge_finished_search(folder: Path) -> None:
     """Judge a search that is complete. An error or a signal does not change its results."""
     command = f"python -m lightning_nas.judge {shell_path(folder)}"
     try:
-        judge_run(str(folder), {}, [])
+        judge_run(str(folder), {}, [], announce_data=False)
     except InputError as error:
         log.warning(
             "the search is complete, but was not judged: %s; to judge it: %s", error, command

@@ -136,6 +136,8 @@ def format_facts(facts: Mapping[str, Any]) -> str:
     lines.append("tau, rho: shared weights against training from scratch, over the random arm")
     better = f"{facts['derived']['better_than']:.0%}"
     lines += ["", f"The derived architecture is better than {better} of the random arm."]
+    if facts.get("table"):
+        lines.append(_describe_place(facts["table"]))
     return "\n".join([*lines, *list_remarks(facts)])
 
 
@@ -206,4 +208,13 @@ def _build_section(facts: Mapping[str, Any]) -> dict[str, Any]:
             f"(standard deviation {one['control_std']:.2%}) and {one['control_best']:.2%} at best. "
             f"The derived architecture is better than {one['better_than']:.0%} of the random arm."
         )
+    if facts.get("table"):
+        derived = f"{derived} {_describe_place(facts['table'])}"
     return {"words": words, "rows": rows, "derived": derived, "notes": list_remarks(facts)}
+
+
+def _describe_place(place: Mapping[str, Any]) -> str:
+    return (
+        f"In the table, its accuracy is {place['accuracy']:.2%}: rank {place['rank']:,} of "
+        f"{place['count']:,}; the best has {place['best']:.2%}."
+    )

@@ -9,6 +9,7 @@ import itertools
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
+from dataclasses import asdict
 from typing import Any
 
 from tqdm import tqdm
@@ -18,6 +19,8 @@ from lightning_nas.controllers.uniform import UniformController
 from lightning_nas.errors import InputError
 from lightning_nas.evaluation.child_training import ChildTraining
 from lightning_nas.evaluation.executors import Executor, Poll
+from lightning_nas.evaluation.tabular import EPOCHS as TABLE_EPOCHS
+from lightning_nas.evaluation.tabular import TabularBenchmark
 from lightning_nas.files import write_json
 from lightning_nas.judge.facts import (
     ArchitectureScores,
@@ -49,7 +52,10 @@ ADVICE = "move judged.sqlite away, or use the settings of the first judge comman
 
 
 def judge_run(
-    run: str, options: Mapping[str, int | None], settings: Sequence[str]
+    run: str,
+    options: Mapping[str, int | None],
+    settings: Sequence[str],
+    announce_data: bool = True,
 ) -> dict[str, Any]:
     """Judge the shared weights of a run; write the results and the report, return the results.
 
@@ -58,6 +64,7 @@ def judge_run(
         options: Numbers of trainings by name (``Numbers``). An option that is missing or None has
             the value that the search recorded, else the default.
         settings: Settings ``name=value`` of the trainings.
+        announce_data: Whether to print what was read of the data.
 
     Raises:
         InputError: If the run cannot be judged, or a number or a setting is out of range.
@@ -70,8 +77,8 @@ def judge_run(
     # final() scales the time limit by epochs / evaluation.epochs: set both, so the factor is 1
     has_time_limit = epochs is not None and any(one.startswith(TIME_LIMIT) for one in settings)
     all_settings = [*settings, f"{EPOCHS}{epochs}"] if has_time_limit else settings
-    search = open_search(folder.path, all_settings)
-    epochs = epochs or int(search.cfg.evaluation.epochs)
+    search = open_search(folder.path, all_settings, announce_data)
+    epochs = epochs or int(search.cfg.evaluation.get("epochs", TABLE_EPOCHS))
     candidates = choose_candidates(search, numbers)
     with poll_signals(search) as poll:
         trials = _train_candidates(search, candidates, epochs, settings, poll)
@@ -95,6 +102,7 @@ def judge_run(
         else f"gathered on {numbers.batches}",
         **collect_facts(_join_scores(candidates, shared_scores, trials)),
         "uniform_weights": uniform_weights,
+        "table": _find_place(search),
         "failed": [
             {"arm": candidate.arm, "tokens": candidate.tokens, "error": trial.outcome.error}
             for candidate, its_trials in zip(candidates, trials, strict=True)
@@ -200,6 +208,15 @@ def _build_executor(search: FinishedSearch, epochs: int) -> Executor:
         return method.make_executor(evaluator)
     except (TypeError, ValueError) as error:  # Hydra builds _partial_ classes only at this call
         raise InputError(" ".join(str(error).split())) from error
+
+
+def _find_place(search: FinishedSearch) -> dict[str, Any] | None:
+    """Return the place of the derived architecture among all; None without a table."""
+    assert search.method.make_evaluator is not None
+    evaluator = search.method.make_evaluator(data=search.data)
+    if not isinstance(evaluator, TabularBenchmark):
+        return None
+    return asdict(evaluator.find_place(search.load_derived()))
 
 
 def _join_scores(

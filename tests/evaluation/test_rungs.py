@@ -47,5 +47,5 @@ def test_no_better_child_is_ever_stopped_in_favour_of_a_worse_one():
 
 @pytest.mark.parametrize("keep", [0.0, 1.0, -0.5, float("nan")])
 def test_shares_outside_of_0_to_1_are_refused(keep):
-    with pytest.raises(InputError, match="evaluation.keep must be in"):
+    with pytest.raises(InputError, match=r"evaluation\.keep must be in"):
         Rungs((1,), keep).check(3)
