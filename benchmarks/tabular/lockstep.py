@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from torch.func import functional_call, stack_module_state, vmap
 from torch.nn.functional import linear
 
-from benchmarks.tabular.record import Record, Tokens
+from benchmarks.tabular.record import Record
 from benchmarks.tabular.settings import method
 from lightning_nas.evaluation.tabular import TabularBenchmark
 from lightning_nas.search.controller_search import ControllerSearch
@@ -123,27 +123,16 @@ class Policies:
     def _draw_chosen(self, numbers: range) -> tuple[Tensor, Tensor]:
         """Sample candidates for each trial and let the surrogate of each search choose one."""
         count = self.searches[0].sampling.candidates
-        chosen: list[list[int]] = []
-        samples = []
+        rows_S = torch.arange(len(self.searches))
+        tokens, log_probs = [], []
         for number in numbers:
             generators = [generator_of(search, number) for search in self.searches]
             noise_SCTK = torch.stack([noise_from(g, self.searches[0], count) for g in generators])
             tokens_SCT, log_prob_SC = self._call("draw", noise_SCTK)
-            samples.append((tokens_SCT, log_prob_SC))
-            places = []
-            for search, rows, generator in zip(
-                self.searches, tokens_SCT.tolist(), generators, strict=True
-            ):
-                places.append(choose_place(search, [tuple(row) for row in rows], generator))
-            chosen.append(places)
-        rows_S = torch.arange(len(self.searches))
-        tokens, log_probs = zip(
-            *(
-                (tokens_SCT[rows_S, places], log_prob_SC[rows_S, places])
-                for (tokens_SCT, log_prob_SC), places in zip(samples, chosen, strict=True)
-            ),
-            strict=True,
-        )
+            drawn = zip(self.searches, tokens_SCT.tolist(), generators, strict=True)
+            places_S = [choose_place(*of_one_search) for of_one_search in drawn]
+            tokens.append(tokens_SCT[rows_S, places_S])
+            log_probs.append(log_prob_SC[rows_S, places_S])
         return torch.stack(tokens, dim=1), torch.stack(log_probs, dim=1)
 
     @torch.no_grad()
@@ -164,14 +153,16 @@ class Policies:
             self.optimizer.step()
 
 
-def choose_place(search: TrialSearch, rows: list[Tokens], generator: torch.Generator) -> int:
+def choose_place(
+    search: TrialSearch, rows: Sequence[Sequence[int]], generator: torch.Generator
+) -> int:
     """Return the place of the candidate that a search chooses, and note it as seen."""
     assert search.surrogate is not None
-    candidates = list(dict.fromkeys(rows))
+    candidates = list(dict.fromkeys(map(tuple, rows)))
     new = [tokens for tokens in candidates if tokens not in search.seen]
     tokens = search.surrogate.choose(new or candidates, generator)
     search.seen.add(tokens)
-    return rows.index(tokens)
+    return rows.index(list(tokens))
 
 
 def generator_of(search: TrialSearch, number: int) -> torch.Generator:
