@@ -21,7 +21,7 @@ from torch import nn
 
 from lightning_nas.architecture import Architecture
 from lightning_nas.data.base import ImageData
-from lightning_nas.errors import InputError, is_out_of_memory
+from lightning_nas.errors import InputError, explain_settings, is_out_of_memory
 from lightning_nas.evaluation.child_steps import ChildSteps, Stopwatch
 from lightning_nas.evaluation.complexity import Complexity, measure, measure_latency
 from lightning_nas.evaluation.executors import Cutoffs, Poll
@@ -206,17 +206,18 @@ class ChildTraining:
             num_classes=self.data.num_classes,
             scheduler=partial(self.make_schedule, epochs=self.epochs),
         )
-        trainer = pl.Trainer(
-            **self.trainer,
-            max_epochs=self.epochs,
-            devices=1,
-            logger=False,
-            callbacks=[epochs],
-            enable_checkpointing=False,
-            enable_progress_bar=False,
-            enable_model_summary=False,
-            num_sanity_val_steps=0,
-        )
+        with explain_settings("evaluation.trainer"):
+            trainer = pl.Trainer(
+                **self.trainer,
+                max_epochs=self.epochs,
+                devices=1,
+                logger=False,
+                callbacks=[epochs],
+                enable_checkpointing=False,
+                enable_progress_bar=False,
+                enable_model_summary=False,
+                num_sanity_val_steps=0,
+            )
         try:
             trainer.fit(module, datamodule=self.data)
         finally:

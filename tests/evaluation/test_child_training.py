@@ -55,6 +55,15 @@ def test_a_child_below_the_cutoff_of_a_rung_stops_there_and_others_go_on():
     assert evaluate(SMALL, 0, cutoffs={1: whole[0], 3: whole[2]}).accuracies == whole
 
 
+@pytest.mark.parametrize(
+    "setting",
+    [{"precision": [["32-true"]]}, {"precision": "99"}, {"accelerator": ["cpu"]}, {"foo": 1}],
+)
+def test_a_setting_that_the_trainer_refuses_is_an_error_of_the_user(setting):
+    with pytest.raises(InputError, match=r"^settings of evaluation\.trainer: "):
+        training(epochs=1, trainer={"accelerator": "cpu"} | setting)(SMALL, 0)
+
+
 def test_finalists_do_not_stop_early():
     assert training(epochs=4, rungs=[1, 3]).final(2).rungs.epochs == ()
 
