@@ -20,6 +20,7 @@ from torch.nn.functional import linear
 
 from benchmarks.tabular.record import Record
 from benchmarks.tabular.settings import method
+from lightning_nas.controllers.uniform import UniformController
 from lightning_nas.evaluation.tabular import TabularBenchmark
 from lightning_nas.search.controller_search import ControllerSearch
 from lightning_nas.search.trial_search import TrialSearch
@@ -127,13 +128,23 @@ class Policies:
         tokens, log_probs = [], []
         for number in numbers:
             generators = [generator_of(search, number) for search in self.searches]
-            noise_SCTK = torch.stack([noise_from(g, self.searches[0], count) for g in generators])
-            tokens_SCT, log_prob_SC = self._call("draw", noise_SCTK)
+            uniform_SCT = torch.stack([self._uniform(count // 2, g) for g in generators])
+            own = count - count // 2
+            noise_SCTK = torch.stack([noise_from(g, self.searches[0], own) for g in generators])
+            parts = [
+                self._call("draw", noise_SCTK),
+                (uniform_SCT, self._call("log_prob", uniform_SCT)),
+            ]
+            tokens_SCT, log_prob_SC = (torch.cat(part, dim=1) for part in zip(*parts, strict=True))
             drawn = zip(self.searches, tokens_SCT.tolist(), generators, strict=True)
             places_S = [choose_place(*of_one_search) for of_one_search in drawn]
             tokens.append(tokens_SCT[rows_S, places_S])
             log_probs.append(log_prob_SC[rows_S, places_S])
         return torch.stack(tokens, dim=1), torch.stack(log_probs, dim=1)
+
+    def _uniform(self, count: int, generator: torch.Generator) -> Tensor:
+        controller = UniformController(self.searches[0].space)
+        return controller.sample(count, generator=generator).tokens_NT
 
     @torch.no_grad()
     def _candidates(self, noise: Sequence[Sequence[Iterator[Tensor]]]) -> tuple[Tensor, Tensor]:
@@ -206,6 +217,9 @@ class _Policy(nn.Module):
         self.lstm.draw_noise = lambda logits, generator: next(noise)[:, None]
         rollout = self.lstm.sample(len(noise_NTK))
         return rollout.tokens_NT, rollout.log_prob_N
+
+    def log_prob(self, tokens_NT: Tensor) -> Tensor:
+        return self.lstm.score(tokens_NT).log_prob_N
 
     def credit(self, reward_N: Tensor) -> Tensor:
         return self.search.credit(reward_N)

@@ -13,5 +13,5 @@ class RandomSearch(TrialSearch):
         return self.sample_uniformly(number)
 
     def sample_many(self, number: int, count: int) -> list[Sample]:
-        """Return uniformly sampled architectures, in one pass."""
+        """Return uniformly sampled candidates, in one pass."""
         return list_samples(UniformController(self.space_at(number)).sample(count))

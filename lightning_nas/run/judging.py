@@ -4,7 +4,6 @@ Only ENAS is judged: the other methods train every child from scratch.
 """
 
 import logging
-import statistics
 from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
@@ -12,11 +11,11 @@ from omegaconf import DictConfig, OmegaConf
 from lightning_nas.judge.numbers import Numbers, choose_numbers
 from lightning_nas.methods.enas import ENAS
 from lightning_nas.search.base import Search
+from lightning_nas.search.dry_run import estimate_trainings
 from lightning_nas.search.estimate import format_duration, list_steps, time_steps
 from lightning_nas.search.shared_search import SharedSearch
 
 log = logging.getLogger(__name__)
-TIMED_CHILDREN = 3
 
 
 def read_judging(cfg: DictConfig, search: Search) -> Numbers | None:
@@ -42,13 +41,7 @@ def estimate_judging(search: SharedSearch, numbers: Numbers) -> str:
         search: The search, after ``estimate_cost``.
         numbers: Numbers of trainings.
     """
-    evaluator: Any = search.evaluator
-    if numbers.epochs is not None:
-        evaluator = evaluator.final(numbers.epochs)
-    _, architectures = search.random_arm.sample(0, 0, 0)
-    children = [evaluator.steps_of(one) for one in architectures[:TIMED_CHILDREN]]
-    seconds = numbers.trainings * statistics.fmean(child.seconds for child in children)
-    words = f"{numbers.trainings} trainings of {children[0].epochs} epochs"
+    seconds, words = estimate_trainings(search, numbers.trainings, numbers.epochs)
     if numbers.uniform_epochs:
         seconds += numbers.uniform_epochs * _estimate_weights_epoch(search)
         words += f" and {numbers.uniform_epochs} epochs of other shared weights"

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from lightning_nas.controllers.rollout import Rollout
+from lightning_nas.controllers.uniform import UniformController
 from lightning_nas.modules.controller import ControllerModule, Metrics
 from lightning_nas.modules.manual import take_step
 from lightning_nas.search.sampling import Sample, first_sample, list_samples
@@ -39,8 +40,12 @@ class ControllerSearch(TrialSearch):
         return first_sample(self.controller.sample_from(self.space_at(number)))
 
     def sample_many(self, number: int, count: int) -> list[Sample]:
-        """Return architectures that the controller samples in one pass."""
-        return list_samples(self.controller.sample_from(self.space_at(number), count))
+        """Return candidates for a trial: half samples of the controller, half uniform samples."""
+        space = self.space_at(number)
+        uniform = UniformController(space).sample(count // 2).tokens_NT.tolist()
+        own = self.controller.sample_from(space, count - count // 2)
+        scored = self.controller.score(uniform, [space] * len(uniform))
+        return [*list_samples(own), *list_samples(scored)]
 
     def sample_new(self, number: int) -> Sample:
         """Return a sample that is new, or the last redraw if none is new. Remember the sample.

@@ -1,5 +1,6 @@
 """The measurements of a dry run: a few steps or children of a search, for ``estimate.py``."""
 
+import statistics
 from typing import Any
 
 import pytorch_lightning as pl
@@ -64,9 +65,34 @@ def estimate_shared_search(search: Any, trainer: pl.Trainer, samples: int) -> di
         timings = estimate.time_steps(steps, counts, device)
         precisions = estimate.time_precisions(steps["weights"], device, trainer.precision)
     assert trainer.max_epochs is not None
+    finalists = {}
+    if search.finalists.count and search.evaluator is not None:
+        seconds, words = estimate_trainings(search, search.finalists.count, search.finalists.epochs)
+        finalists["finalists"] = f"{estimate.format_duration(seconds)} more: {words}"
     parameters = sum(one.numel() for one in search.parameters())
     return {
         "space": estimate.format_size(search.space.size),
         "parameters": f"{parameters:,} to train, of the shared weights and the controller",
         **estimate.estimate_epochs(timings, precisions, trainer.max_epochs, samples, device),
+        **finalists,
     }
+
+
+def estimate_trainings(search: Any, count: int, epochs: int | None) -> tuple[float, str]:
+    """Time a few batches of a few random children of a search with shared weights.
+
+    Args:
+        search: A ``SharedSearch`` with an evaluator.
+        count: Number of trainings.
+        epochs: Epochs of a training; None = those of the evaluator.
+
+    Returns:
+        The seconds of all trainings together, and their description.
+    """
+    evaluator = search.evaluator if epochs is None else search.evaluator.final(epochs)
+    if not hasattr(evaluator, "steps_of"):
+        return 0.0, f"{count} rows of a table"
+    _, architectures = search.random_arm.sample(0, 0, 0)
+    children = [evaluator.steps_of(one) for one in architectures[:TIMED_CHILDREN]]
+    seconds = count * statistics.fmean(child.seconds for child in children)
+    return seconds, f"{count} trainings of {children[0].epochs} epochs"

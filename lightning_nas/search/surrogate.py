@@ -3,7 +3,9 @@
 The model is a random forest over the decisions of an architecture, one input for each value of each
 decision. A candidate is rated by the mean of a few randomly drawn trees. Each tree has seen another
 bootstrap sample of the trials, so where the trials say little, the ratings differ from draw to draw
-and the search explores: an approximation of Thompson sampling. None of the three papers has it.
+and the search explores: an approximation of Thompson sampling. Half of the candidates are samples of
+the method, half are uniform: a method that has settled too early must not bound the choice. None of
+the three papers has a surrogate.
 """
 
 from collections.abc import Sequence
@@ -14,6 +16,8 @@ import numpy as np
 import torch
 
 from lightning_nas.data.seeding import make_generator
+from lightning_nas.search.sampling import Sampling
+from lightning_nas.spaces.base import Space
 
 FIRST = 10  # smallest number of trials before the first choice
 TREES = 30  # trees of the forest
@@ -86,3 +90,16 @@ class Surrogate:
         for row, given in zip(rows, tokens, strict=True):
             row[np.add(self._starts[: len(given)], given)] = 1
         return rows
+
+
+def build_surrogate(space: Space, sampling: Sampling) -> Surrogate | None:
+    """Return the surrogate of a search; None if there is one candidate for each trial.
+
+    Args:
+        space: The deepest space of the search.
+        sampling: Settings of the search.
+    """
+    if sampling.candidates == 1:
+        return None
+    options = list(space.count_token_options())
+    return Surrogate(options, max(FIRST, sampling.batch), sampling.seed)

@@ -26,8 +26,8 @@ from lightning_nas.search.dry_run import estimate_trial_search
 from lightning_nas.search.finalists import NO_FINALISTS, Finalists, Progress
 from lightning_nas.search.growth import CONSTANT_DEPTH, GrowingSpace, Growth
 from lightning_nas.search.result import LISTED, SearchResult, decode_trials
-from lightning_nas.search.sampling import Sample, Sampling, first_sample
-from lightning_nas.search.surrogate import FIRST, Surrogate
+from lightning_nas.search.sampling import Sample, Sampling, first_sample, list_samples
+from lightning_nas.search.surrogate import build_surrogate
 from lightning_nas.search.trial_stream import Stream, TrialStream
 from lightning_nas.spaces.base import Space
 from lightning_nas.storage.journal import Journal
@@ -75,10 +75,7 @@ class TrialSearch(Search):
         self.budget = sampling.budget
         self.growing = GrowingSpace(space, growth, sampling.samples)
         self.seen: set[tuple[int, ...]] = set()  # tokens that the method has sampled
-        self.surrogate: Surrogate | None = None
-        if sampling.candidates > 1:
-            options = list(self.space_at(sampling.samples - 1).count_token_options())
-            self.surrogate = Surrogate(options, max(FIRST, sampling.batch), sampling.seed)
+        self.surrogate = build_surrogate(self.space_at(sampling.samples - 1), sampling)
         self.updates = 0  # number of batches that the method has learned from
         self.executor: Executor | None = None
         self.stream: TrialStream | None = None
@@ -189,8 +186,10 @@ class TrialSearch(Search):
         return tokens, candidates[tokens]
 
     def sample_many(self, number: int, count: int) -> list[Sample]:
-        """Return samples for one trial."""
-        return [self.sample(number) for _ in range(count)]
+        """Return candidates for a trial: half samples of the method, half uniform samples."""
+        uniform = UniformController(self.space_at(number)).sample(count // 2)
+        own = [self.sample(number) for _ in range(count - count // 2)]
+        return [*own, *list_samples(uniform)]
 
     def sample_new(self, number: int) -> Sample:
         """Return and note a sample that is new, or the last redraw if none is new."""
