@@ -19,7 +19,7 @@ QUIET = ["callbacks.progress=null", "logger=csv"]
 SHORT_SEARCH = ["trainer.max_epochs=1", "method.controller_steps=1", "method.controller.samples=2",
                 "method.controller_batch=2", "callbacks.derive.samples=1", "space.blocks=1",
                 "supernet.filters=4", "data.batch_size=8", "data.validation=0.25",
-                "judge.at_end=false"]  # fmt: skip
+                "judge.at_end=false", "method.finalists=1", "method.finalist_epochs=1"]  # fmt: skip
 SHORT_JUDGING = ["--architectures=3", "--sampled=1", "--epochs=1", "--batches=10",
                  "evaluation.network.filters=4"]  # fmt: skip
 JUDGE_FEW = ["judge.architectures=3", "judge.sampled=0", "judge.derived_seeds=1",

@@ -3,9 +3,10 @@
 The model is a random forest over the decisions of an architecture, one input for each value of each
 decision. A candidate is rated by the mean of a few randomly drawn trees. Each tree has seen another
 bootstrap sample of the trials, so where the trials say little, the ratings differ from draw to draw
-and the search explores: an approximation of Thompson sampling. Half of the candidates are samples of
-the method, half are uniform: a method that has settled too early must not bound the choice. None of
-the three papers has a surrogate.
+and the search explores: an approximation of Thompson sampling.
+
+Half of the candidates are samples of the method, half are uniform: a method that has settled too
+early must not bound the choice. None of the three papers has a surrogate.
 """
 
 from collections.abc import Sequence
