@@ -21,7 +21,7 @@ class Evaluator(Protocol):
     def __call__(self, architecture: Architecture, seed: int, poll: Poll) -> Outcome:
         """Evaluate an architecture. The same seed gives the same outcome.
 
-        An evaluator with rungs (``search/rungs.py``) also takes ``cutoffs``.
+        An evaluator with rungs (``evaluation/rungs.py``) also takes ``cutoffs``.
         """
 
     def final(self, epochs: int) -> "Evaluator":
@@ -44,11 +44,11 @@ class Executor(Protocol):
     threads: int | None
 
     def submit(
-        self, number: int, architecture: Architecture, seed: int, **cutoffs: Cutoffs
+        self, number: int, architecture: Architecture, seed: int, cutoffs: Cutoffs | None = None
     ) -> None:
         """Start or queue the evaluation of an architecture.
 
-        If the evaluator has rungs, ``cutoffs`` is an argument, which the evaluator gets.
+        Only an evaluator with rungs is given ``cutoffs``.
         """
 
     def wait(self, poll: Poll) -> tuple[int, Outcome]:
@@ -56,6 +56,15 @@ class Executor(Protocol):
 
     def close(self) -> None:
         """Release all workers. Evaluations that have not ended are dropped."""
+
+
+def evaluate(
+    evaluator: Any, architecture: Architecture, seed: int, poll: Poll, cutoffs: Cutoffs | None
+) -> Outcome:
+    """Return the outcome of an evaluator, which takes cutoffs only if it has rungs."""
+    more = {} if cutoffs is None else {"cutoffs": cutoffs}
+    outcome: Outcome = evaluator(architecture, seed, poll, **more)
+    return outcome
 
 
 class SerialExecutor:
@@ -70,10 +79,10 @@ class SerialExecutor:
 
     def __init__(self, evaluate: Evaluator) -> None:
         self.evaluate = evaluate
-        self._queue: deque[tuple[int, Architecture, int, dict[str, Any]]] = deque()
+        self._queue: deque[tuple[int, Architecture, int, Cutoffs | None]] = deque()
 
     def submit(
-        self, number: int, architecture: Architecture, seed: int, **cutoffs: Cutoffs
+        self, number: int, architecture: Architecture, seed: int, cutoffs: Cutoffs | None = None
     ) -> None:
         """Queue an architecture."""
         self._queue.append((number, architecture, seed, cutoffs))
@@ -82,7 +91,7 @@ class SerialExecutor:
         """Evaluate the next architecture in the queue."""
         poll()
         number, architecture, seed, cutoffs = self._queue.popleft()
-        return number, self.evaluate(architecture, seed, poll, **cutoffs)
+        return number, evaluate(self.evaluate, architecture, seed, poll, cutoffs)
 
     def close(self) -> None:
         """Clear the queue."""

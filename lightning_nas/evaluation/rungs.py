@@ -1,8 +1,9 @@
 """Early stopping of children that will hardly become good, by the rungs of ASHA.
 
 A rung is a number of epochs. A child that reaches a rung goes on if its accuracy there is among the
-best share of all children that have reached the rung, and stops otherwise. This is the variant that
-never pauses a child: a child that goes on keeps its weights and its place.
+best share, and stops otherwise. It is compared with all children of both arms that reached the rung
+and had ended without a failure when the child started. This is the variant that never pauses a
+child: a child that goes on keeps its weights and its place.
 
 Source: Li et al., 2020, A System for Massively Parallel Hyperparameter Tuning,
 https://arxiv.org/abs/1810.05934. None of the three papers stops children.
@@ -16,6 +17,8 @@ from typing import Any
 from lightning_nas.errors import InputError
 from lightning_nas.evaluation.executors import Cutoffs
 from lightning_nas.storage.trial import Trial
+
+ROUNDING = 1e-9  # a third of three children is one child
 
 
 @dataclass(frozen=True)
@@ -87,7 +90,7 @@ class RungRecord:
         """
         cutoffs = {}
         for epoch, rising in self._accuracies.items():
-            going_on = int((len(rising) + 1) * self.rungs.keep)
+            going_on = int((len(rising) + 1) * self.rungs.keep + ROUNDING)
             if going_on:
                 cutoffs[epoch] = rising[-going_on]
         return cutoffs

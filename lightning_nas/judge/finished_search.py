@@ -105,6 +105,8 @@ def open_search(
     register_operations(cfg.get("operations"))  # before any code reads their names
     summary = _read_finished_summary(run)
     replace_settings(cfg, settings)
+    if cfg.evaluation.get("rungs"):
+        cfg.evaluation.rungs = []  # the judge trains to the end
     check_ranges(cfg)
     prepare_process(cfg)
     data = build_data(cfg, announce_data)

@@ -36,7 +36,7 @@ from lightning_nas.judge.finished_search import (
 from lightning_nas.judge.numbers import Numbers, choose_numbers
 from lightning_nas.judge.scatter import draw_scatter
 from lightning_nas.judge.uniform_weights import score_with_uniform_weights
-from lightning_nas.report.judged import TEST_IMAGES
+from lightning_nas.report.judged import TABLE, TEST_IMAGES
 from lightning_nas.report.statistics import MIN_ARCHITECTURES
 from lightning_nas.run.search import print_verdict
 from lightning_nas.run.session import write_report_safely
@@ -78,7 +78,8 @@ def judge_run(
     has_time_limit = epochs is not None and any(one.startswith(TIME_LIMIT) for one in settings)
     all_settings = [*settings, f"{EPOCHS}{epochs}"] if has_time_limit else settings
     search = open_search(folder.path, all_settings, announce_data)
-    epochs = epochs or int(search.cfg.evaluation.get("epochs", TABLE_EPOCHS))
+    place = _find_place(search)
+    epochs = TABLE_EPOCHS if place else epochs or int(search.cfg.evaluation.epochs)
     candidates = choose_candidates(search, numbers)
     with poll_signals(search) as poll:
         trials = _train_candidates(search, candidates, epochs, settings, poll)
@@ -93,7 +94,7 @@ def judge_run(
     facts = {
         "run": str(display_path(search.run.path)),
         "epochs": epochs,
-        "images": TEST_IMAGES,
+        "images": TABLE if place else TEST_IMAGES,
         "seed": search.cfg.seed,
         "settings": sorted(settings),
         "search": describe_state(search.summary),
@@ -102,7 +103,7 @@ def judge_run(
         else f"gathered on {numbers.batches}",
         **collect_facts(_join_scores(candidates, shared_scores, trials)),
         "uniform_weights": uniform_weights,
-        "table": _find_place(search),
+        "table": place,
         "failed": [
             {"arm": candidate.arm, "tokens": candidate.tokens, "error": trial.outcome.error}
             for candidate, its_trials in zip(candidates, trials, strict=True)

@@ -101,6 +101,7 @@ class EdgeCellNetwork(nn.Module):
     ) -> None:
         super().__init__()
         check_image_size(image_size)
+        self.operations = architecture.operations
         norm = nn.BatchNorm2d
         self.stem = Stem(channels, filters, norm)
         self.cells = nn.Sequential()

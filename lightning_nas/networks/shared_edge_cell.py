@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from lightning_nas.architecture import EDGE_OPERATIONS, EDGES, EdgeCellArchitecture
 from lightning_nas.errors import InputError
 from lightning_nas.layers.convolutions import Norm
-from lightning_nas.layers.operations import OPERATIONS, make_operation
+from lightning_nas.layers.operations import make_operation
 from lightning_nas.layers.shared import BatchStatistics
 from lightning_nas.networks.edge_cell import STAGES, ResidualReduction, sum_edges
 from lightning_nas.networks.heads import Stem, check_image_size
@@ -86,9 +86,6 @@ class SharedEdgeCellNetwork(nn.Module):
             raise InputError(
                 f"supernet.cells and supernet.filters must be at least 1, got {cells} and {filters}"
             )
-        if not set(operations) <= set(OPERATIONS["edge"]):
-            legal = ", ".join(OPERATIONS["edge"])
-            raise InputError(f"operations must be out of {legal}, got {list(operations)}")
         self.statistics = BatchStatistics(batch_norm)
         norm = self.statistics.norm
         self.stem = Stem(channels, filters, norm)

@@ -171,6 +171,12 @@ def _explain_comparison(record: RunRecord) -> str:
             "its own random arm."
         )
     growing = " in the same period, because the space grows" if record.has_growing_space else ""
+    if _find_rungs(record):
+        note = (
+            f"{note} Children of both arms stop early by the same rule; one that stops keeps its "
+            "low accuracy, so the difference is larger than after whole trainings. Architectures "
+            "of the random arm are"
+        )
     return (
         f"{note} evaluated in the same way{growing}. A repeated proposal counts again in the mean, "
         "but not as an evaluation in the interval."
@@ -197,13 +203,20 @@ def _list_facts(record: RunRecord) -> list[tuple[str, str, str]]:
             if (value := getattr(trial.outcome, name))
         ]
     facts.append(("evaluations", format_number(record.evaluation_count), _count_arms(record)))
-    if rungs := (record.config.get("evaluation") or {}).get("rungs"):
+    if rungs := _find_rungs(record):
         facts.append(_count_epochs(record, rungs))
     if record.repeat_count:
         facts.append(("proposed again", format_number(record.repeat_count), "outcomes copied"))
     if "seconds" in record.summary:
         facts.append(("time", format_duration(record.summary["seconds"]), ""))
     return facts
+
+
+def _find_rungs(record: RunRecord) -> Sequence[int]:
+    """Return the epochs after which children of a search by trials could stop."""
+    evaluation = record.config.get("evaluation") or {}
+    has_rungs = not record.shares_weights and evaluation.get("epochs")
+    return evaluation.get("rungs") or () if has_rungs else ()
 
 
 def _count_epochs(record: RunRecord, rungs: Sequence[int]) -> tuple[str, str, str]:

@@ -12,7 +12,8 @@ from lightning_nas.storage.trial import DERIVED, RANDOM
 
 NETWORKS = "trained from scratch"
 UNIFORM = "shared weights trained on uniform samples, ranking at the end"
-TEST_IMAGES = "test"  # split that the judge tests on, in weight_sharing.json
+# what the judge tests on, in weight_sharing.json: the test split, or a table of trained networks
+TEST_IMAGES, TABLE = "test", "table"
 
 
 def list_comparisons(record: RunRecord) -> list[Comparison]:
@@ -80,7 +81,7 @@ def _has_judgement(record: RunRecord) -> bool:
     judgement = record.judgement
     return (
         record.shares_weights
-        and judgement.get("images") == TEST_IMAGES
+        and judgement.get("images") in (TEST_IMAGES, TABLE)
         and judgement.get("search") == describe_state(record.summary)
     )
 

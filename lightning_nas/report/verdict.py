@@ -32,7 +32,7 @@ from lightning_nas.report.comparison import (
     describe_difference,
     list_second_half,
 )
-from lightning_nas.report.judged import compare_networks, read_better_share
+from lightning_nas.report.judged import TABLE, compare_networks, read_better_share
 from lightning_nas.report.record import RunRecord
 from lightning_nas.report.statistics import (
     BETTER,
@@ -161,10 +161,13 @@ def _describe_shared_search(record: RunRecord) -> Verdict:
         return Verdict("Not judged yet.", _advise_judge(record, networks))
     verdict, doubts = decide(record, networks)
     share = read_better_share(record)
+    how = "Trained from scratch and tested on images that rewarded no architecture"
+    seeds = f" ({networks.search.count} seeds)"
+    if record.judgement["images"] == TABLE:  # the mean over all trainings there, without a spread
+        how, seeds = "In the table of trained networks", ""
     words = (
-        f"Trained from scratch and tested on images that rewarded no architecture, the derived "
-        f"architecture has a mean accuracy of {networks.search.value:.2%} "
-        f"({networks.search.count} seeds), {networks.random_arm.count} random architectures "
+        f"{how}, the derived architecture has a mean accuracy of {networks.search.value:.2%}"
+        f"{seeds}, {networks.random_arm.count} random architectures "
         f"{networks.random_arm.value:.2%}: {describe_difference(networks.difference)} "
         f"It is better than {share:.0%} of them."
     )

@@ -64,6 +64,16 @@ SHARE = Range(Share, "a number from 0 to 1")
 FRACTION = Range(Fraction, "a number of at least 0 and below 1")
 CROP = Range(Annotated[Positive, Field(le=1)], "a number above 0 and at most 1")
 BATCHES = Range(Positive, "a number above 0: a number of batches, or a share below 1.0")
+PRECISION = Range(
+    Literal[
+        *("16-true", "16-mixed", "bf16-true", "bf16-mixed", "32-true", "64-true"),
+        *("transformer-engine", "transformer-engine-float16", "16", "32", "64", "bf16", 16, 32, 64),
+    ],
+    "a precision of Lightning's Trainer, such as 32-true, 16-mixed or bf16-mixed",
+)
+ACCELERATOR = Range(
+    Literal["auto", "cpu", "gpu", "cuda", "mps", "tpu"], "auto, cpu, gpu, cuda, mps or tpu"
+)
 PIXELS = Range(list[Number], "a list with a number for each channel")
 SPREAD = Range(list[Positive], "a list with a number above 0 for each channel")
 EPOCHS = Range(list[Whole], "a list of whole numbers from 1 to 10^9")
@@ -107,6 +117,8 @@ SETTINGS: dict[Range, str] = {
     SHARE: "evaluation.penalty",
     FRACTION: "evaluation.keep",
     EPOCHS: "evaluation.rungs",
+    PRECISION: "trainer.precision? evaluation.trainer.precision?",
+    ACCELERATOR: "trainer.accelerator evaluation.trainer.accelerator",
     BATCHES: "trainer.limit_train_batches? trainer.limit_val_batches? trainer.limit_test_batches?",
     NAME: "name paths.runs paths.data architecture? weights? images? resume? data.root",
     FORMATS: "export?",

@@ -40,7 +40,10 @@ class ControllerSearch(TrialSearch):
         return first_sample(self.controller.sample_from(self.space_at(number)))
 
     def sample_many(self, number: int, count: int) -> list[Sample]:
-        """Return candidates for a trial: half samples of the controller, half uniform samples."""
+        """Return candidates for a trial: half samples of the controller, half uniform samples.
+
+        Each has its log-probability under the controller, as if the controller had sampled it.
+        """
         space = self.space_at(number)
         uniform = UniformController(space).sample(count // 2).tokens_NT.tolist()
         own = self.controller.sample_from(space, count - count // 2)

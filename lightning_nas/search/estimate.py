@@ -235,7 +235,7 @@ def _advise_on_epochs(device: torch.device, seconds: float, memory: int, precisi
     if device.type == "cpu":
         need = math.ceil(memory / GIB)
         return f"use a GPU with {need} GiB or more (trainer.accelerator=gpu), or fewer epochs"
-    return f"use trainer.precision={precision}, or more GPUs (trainer.devices=N)"
+    return f"use trainer.precision={precision}, or more GPUs (trainer.devices=N, without finalists)"
 
 
 def _advise_on_children(seconds: float) -> str:

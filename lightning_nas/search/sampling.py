@@ -28,7 +28,8 @@ class Sampling:
         redraws: Maximum number of redraws when an architecture was already sampled, at least 0.
             Not in the papers: the method then explores around its best architectures.
         candidates: Number of samples for each trial, at least 1. If there are several, a model of
-            the trials so far chooses one (``surrogate.py``). Not in the papers.
+            the method's trials so far chooses one (``surrogate.py``), once there are ``batch``
+            trials and at least ten. Then ``redraws`` has no effect. Not in the papers.
         seed: Seed of all samples. Trial ``n`` depends only on the seed, ``n`` and the controller.
 
     Raises:

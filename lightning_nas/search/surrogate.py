@@ -1,4 +1,4 @@
-"""A surrogate: a model of the rewards so far that chooses which candidates a search evaluates.
+"""A surrogate: a model of a method's trials that chooses which candidates the search evaluates.
 
 The model is a random forest over the decisions of an architecture, one input for each value of each
 decision. A candidate is rated by the mean of a few randomly drawn trees. Each tree has seen another
@@ -17,6 +17,7 @@ import numpy as np
 import torch
 
 from lightning_nas.data.seeding import make_generator
+from lightning_nas.errors import InputError
 from lightning_nas.search.sampling import Sampling
 from lightning_nas.spaces.base import Space
 
@@ -51,7 +52,7 @@ class Surrogate:
         return len(self._tokens) >= self.first
 
     def observe(self, tokens: Tokens, reward: float) -> None:
-        """Add a trial; the forest is fitted again before the next choice."""
+        """Add a trial. After every ``REFIT`` trials, the next choice fits the forest again."""
         self._tokens.append(tokens)
         self._rewards.append(reward)
         if (len(self._tokens) - self.first) % REFIT == 0:
@@ -99,8 +100,16 @@ def build_surrogate(space: Space, sampling: Sampling) -> Surrogate | None:
     Args:
         space: The deepest space of the search.
         sampling: Settings of the search.
+
+    Raises:
+        InputError: If the search is too short for a choice.
     """
     if sampling.candidates == 1:
         return None
-    options = list(space.count_token_options())
-    return Surrogate(options, max(FIRST, sampling.batch), sampling.seed)
+    first = max(FIRST, sampling.batch)
+    if sampling.samples <= first:
+        raise InputError(
+            f"method.candidates={sampling.candidates} needs method.samples above {first}, got "
+            f"{sampling.samples}: the first {first} trials train the model"
+        )
+    return Surrogate(list(space.count_token_options()), first, sampling.seed)

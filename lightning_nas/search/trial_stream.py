@@ -225,9 +225,9 @@ class TrialStream:
         else:
             self._running_jobs[proposal.number] = job
             self._copies.setdefault(key, [])
-            cutoffs = {"cutoffs": self.rungs.cutoffs()} if self.rungs.rungs.epochs else {}
+            cutoffs = [self.rungs.cutoffs()] if self.rungs.rungs.epochs else []
             seed = self.choose_seed(proposal.number)
-            self.executor.submit(proposal.number, architecture, seed, **cutoffs)
+            self.executor.submit(proposal.number, architecture, seed, *cutoffs)
 
     def _wait(self) -> None:
         """Wait for an outcome. Record it for all open proposals of the same architecture."""

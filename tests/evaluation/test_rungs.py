@@ -1,6 +1,7 @@
 """Which children go on at a rung."""
 
 import pytest
+from omegaconf import OmegaConf
 
 from lightning_nas.errors import InputError
 from lightning_nas.evaluation.rungs import RungRecord, Rungs
@@ -32,6 +33,17 @@ def test_the_best_third_goes_on_itself_counted():
 def test_each_rung_compares_the_children_that_reached_it():
     reached = [trial(0.5, 0.6, 0.9, 0.9), trial(0.6, 0.7, 0.8), trial(0.1), trial(0.2)]
     assert record(*reached).cutoffs() == {1: 0.6, 3: 0.9}
+
+
+@pytest.mark.parametrize(("keep", "children", "going_on"), [(1 / 3, 2, 1), (0.57, 99, 57)])
+def test_a_share_is_rounded_as_it_is_meant(keep, children, going_on):
+    cutoff = record(*[trial(n / 100) for n in range(children)], keep=keep).cutoffs()[1]
+    assert sum(n / 100 >= cutoff for n in range(children)) == going_on
+
+
+def test_the_configuration_keeps_a_third():
+    keep = OmegaConf.load("configs/evaluation/child.yaml").keep
+    assert record(trial(0.1), trial(0.2), keep=keep).cutoffs() == {1: 0.2}
 
 
 def test_failures_and_copies_do_not_count():

@@ -3,7 +3,10 @@
 import pytest
 import torch
 
-from lightning_nas.search.surrogate import REFIT, Surrogate
+from lightning_nas.errors import InputError
+from lightning_nas.search.sampling import Sampling
+from lightning_nas.search.surrogate import REFIT, Surrogate, build_surrogate
+from lightning_nas.spaces.edge_cell import EdgeCellSpace
 
 OPTIONS = [5] * 6
 GOAL = torch.tensor([3, 1, 4, 1, 2, 0])
@@ -55,6 +58,13 @@ def test_after_a_resume_it_chooses_what_it_would_have_chosen(more):
             for one in (uninterrupted, resumed)
         ]
         assert choices[0] == choices[1]
+
+
+def test_a_search_too_short_for_a_choice_is_refused():
+    assert build_surrogate(EdgeCellSpace(), Sampling(21, batch=20, candidates=1)) is None
+    assert build_surrogate(EdgeCellSpace(), Sampling(21, batch=20, candidates=5)).first == 20
+    with pytest.raises(InputError, match=r"candidates=5 needs method\.samples above 20, got 20"):
+        build_surrogate(EdgeCellSpace(), Sampling(20, batch=20, candidates=5))
 
 
 def test_draws_differ_where_the_trials_say_little():
