@@ -39,6 +39,7 @@ def enas(
     supernet=SupernetModule,
     random_steps=None,
     epoch_seed=None,
+    epoch=None,
     **more,
 ):
     """Return a small ENAS search; ``supernet`` is the class of the shared weights."""
@@ -58,7 +59,11 @@ def enas(
     )
     data = synthetic(images)
     epoch = EpochSettings(
-        controller_steps, controller_batch=8, random_steps=random_steps, seed=epoch_seed
+        controller_steps,
+        controller_batch=8,
+        random_steps=random_steps,
+        seed=epoch_seed,
+        **(epoch or {}),
     )
     return ENAS(weights, controller, data, epoch, **more)
 

@@ -16,7 +16,7 @@ FLOORS = [  # from the ground up; a module may import from its own floor and fro
     {"search"},
     {"methods"},
     {"pictures", "export"},
-    {"report", "judge.facts", "judge.scatter"},
+    {"report", "judge.facts", "judge.numbers", "judge.scatter"},
     {"callbacks"},
     {"run"},
     {"judge"},

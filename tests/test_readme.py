@@ -18,9 +18,12 @@ OUTSIDE = {"PYTHONPATH": "tests/outside"}  # what the README exports, for a meth
 QUIET = ["callbacks.progress=null", "logger=csv"]
 SHORT_SEARCH = ["trainer.max_epochs=1", "method.controller_steps=1", "method.controller.samples=2",
                 "method.controller_batch=2", "callbacks.derive.samples=1", "space.blocks=1",
-                "supernet.filters=4", "data.batch_size=8", "data.validation=0.25"]  # fmt: skip
+                "supernet.filters=4", "data.batch_size=8", "data.validation=0.25",
+                "judge.at_end=false", "method.finalists=1", "method.finalist_epochs=1"]  # fmt: skip
 SHORT_JUDGING = ["--architectures=3", "--sampled=1", "--epochs=1", "--batches=10",
                  "evaluation.network.filters=4"]  # fmt: skip
+JUDGE_FEW = ["judge.architectures=3", "judge.sampled=0", "judge.derived_seeds=1",
+             "judge.epochs=1", "judge.batches=2"]  # fmt: skip
 SHORT_TRAINING = ["trainer.max_epochs=1", "network.filters=8", "data.batch_size=8"]
 
 
@@ -52,6 +55,7 @@ def shortened(command, run, trained, images, runs):
         more = [*QUIET[:1], "trainer.max_epochs=3"]
     elif script == "search.py":
         more += SHORT_SEARCH if "data" in names else ["debug=smoke"]
+        more += JUDGE_FEW if "judge.at_end" in names else []
     elif script == "train.py" and "mode" in names:
         pass
     elif script == "train.py" and "weights" in names:

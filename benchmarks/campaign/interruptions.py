@@ -86,7 +86,9 @@ class Interruptions:
                 time.sleep(self.rng.uniform(0, 0.02))
             ended = command.wait(TRAINING_LIMIT)
             tally.check(case, command, ended)
-            if ended.code not in {0, *STOPPED} and not ended.has_traceback:
+            # a new Python that is interrupted before it runs any code ends with 1, often silently
+            is_python = ended.code == 1 and not ended.errors and not (case / "run").exists()
+            if ended.code not in {0, *STOPPED} and not (ended.has_traceback or is_python):
                 tally.breach(OTHER, case, f"status {ended.code}: {ended.errors[-300:]}", command)
             self.finish(kind, case, tally, before)
 

@@ -20,6 +20,7 @@ from torch.nn.functional import linear
 
 from benchmarks.tabular.record import Record
 from benchmarks.tabular.settings import method
+from lightning_nas.controllers.uniform import UniformController
 from lightning_nas.evaluation.tabular import TabularBenchmark
 from lightning_nas.search.controller_search import ControllerSearch
 from lightning_nas.search.trial_search import TrialSearch
@@ -41,17 +42,22 @@ def searched(
 
 
 def _drawing(record: Record, queries: int) -> None:
-    """Run a search that proposes one architecture after the other, without a controller."""
+    """Run a search that has no controller."""
     search = record.search
-    for number in range(queries):
-        (proposal,) = search.propose(range(number, number + 1))
-        reward = record.query(proposal.tokens)
-        search.observe(Trial(proposal, Outcome(reward), reward, number + 1))
+    at_once = search.at_once or search.sampling.batch
+    for first in range(0, queries, at_once):
+        for proposal in search.propose(range(first, min(first + at_once, queries))):
+            reward = record.query(proposal.tokens)
+            if search.surrogate is not None:
+                search.surrogate.observe(proposal.tokens, reward)
+            order = len(record.tokens_Q)
+            search.observe(Trial(proposal, Outcome(reward), reward, order))
 
 
 def _learning(records: Sequence[Record], queries: int) -> None:
     """Run several searches with controllers in lockstep."""
-    policies = Policies([record.search for record in records])  # type: ignore[misc]
+    searches: list[ControllerSearch] = [record.search for record in records]  # type: ignore[misc]
+    policies = Policies(searches)
     batch = records[0].search.sampling.batch
     for first in range(0, queries, batch):
         numbers = range(first, min(first + batch, queries))
@@ -61,6 +67,10 @@ def _learning(records: Sequence[Record], queries: int) -> None:
             for record, drawn in zip(records, tokens_SNT.tolist(), strict=True)
         ]
         policies.learn(tokens_SNT, log_prob_SN, torch.tensor(rewards))
+        for search, drawn, answers in zip(searches, tokens_SNT.tolist(), rewards, strict=True):
+            if search.surrogate is not None:
+                for tokens, reward in zip(drawn, answers, strict=True):
+                    search.surrogate.observe(tuple(tokens), reward)
 
 
 class Policies:
@@ -89,6 +99,9 @@ class Policies:
 
     def draw(self, numbers: range) -> tuple[Tensor, Tensor]:
         """Sample tokens ``(S, N, T)`` and log-probabilities ``(S, N)`` for the given trials."""
+        surrogate = self.searches[0].surrogate
+        if surrogate is not None and surrogate.is_ready:
+            return self._draw_chosen(numbers)
         noise = [[noise_of(search, number) for number in numbers] for search in self.searches]
         rounds = [self._candidates(noise)]
         last = self.searches[0].sampling.redraws
@@ -108,6 +121,32 @@ class Policies:
         return tokens_RSNT[at], log_prob_RSN[at]
 
     @torch.no_grad()
+    def _draw_chosen(self, numbers: range) -> tuple[Tensor, Tensor]:
+        """Sample candidates for each trial and let the surrogate of each search choose one."""
+        count = self.searches[0].sampling.candidates
+        rows_S = torch.arange(len(self.searches))
+        tokens, log_probs = [], []
+        for number in numbers:
+            generators = [generator_of(search, number) for search in self.searches]
+            uniform_SCT = torch.stack([self._uniform(count // 2, g) for g in generators])
+            own = count - count // 2
+            noise_SCTK = torch.stack([noise_from(g, self.searches[0], own) for g in generators])
+            parts = [
+                self._call("draw", noise_SCTK),
+                (uniform_SCT, self._call("log_prob", uniform_SCT)),
+            ]
+            tokens_SCT, log_prob_SC = (torch.cat(part, dim=1) for part in zip(*parts, strict=True))
+            drawn = zip(self.searches, tokens_SCT.tolist(), generators, strict=True)
+            places_S = [choose_place(*of_one_search) for of_one_search in drawn]
+            tokens.append(tokens_SCT[rows_S, places_S])
+            log_probs.append(log_prob_SC[rows_S, places_S])
+        return torch.stack(tokens, dim=1), torch.stack(log_probs, dim=1)
+
+    def _uniform(self, count: int, generator: torch.Generator) -> Tensor:
+        controller = UniformController(self.searches[0].space)
+        return controller.sample(count, generator=generator).tokens_NT
+
+    @torch.no_grad()
     def _candidates(self, noise: Sequence[Sequence[Iterator[Tensor]]]) -> tuple[Tensor, Tensor]:
         """Return one more sample for each trial. ``draw`` looks at R such rounds."""
         noise_SNTK = torch.stack([torch.stack([next(n) for n in trials]) for trials in noise])
@@ -125,17 +164,39 @@ class Policies:
             self.optimizer.step()
 
 
-def noise_of(search: TrialSearch, number: int) -> Iterator[Tensor]:
-    """Yield the exponential noise ``(T, K)`` of the samples of a trial, one after another.
+def choose_place(
+    search: TrialSearch, rows: Sequence[Sequence[int]], generator: torch.Generator
+) -> int:
+    """Return the place of the candidate that a search chooses, and note it as seen."""
+    assert search.surrogate is not None
+    candidates = list(dict.fromkeys(map(tuple, rows)))
+    new = [tokens for tokens in candidates if tokens not in search.seen]
+    tokens = search.surrogate.choose(new or candidates, generator)
+    search.seen.add(tokens)
+    return rows.index(list(tokens))
+
+
+def generator_of(search: TrialSearch, number: int) -> torch.Generator:
+    """Return the generator of a trial, in the state that the search gives it."""
+    return torch.Generator().manual_seed(search.sampling.choose_arm(number)[1])
+
+
+def noise_from(generator: torch.Generator, search: TrialSearch, count: int) -> Tensor:
+    """Return the exponential noise ``(count, T, K)`` of samples in one pass.
 
     There is one call for each decision, as in the controller: torch fills longer tensors
     differently.
     """
-    _, seed = search.sampling.choose_arm(number)
-    generator = torch.Generator().manual_seed(seed)
-    options = list(search.space.count_token_options())
+    options = search.space.count_token_options()
+    noise = [torch.empty(count, n).exponential_(generator=generator) for n in options]
+    return torch.stack(noise, dim=1)
+
+
+def noise_of(search: TrialSearch, number: int) -> Iterator[Tensor]:
+    """Yield the exponential noise ``(T, K)`` of the samples of a trial, one after another."""
+    generator = generator_of(search, number)
     while True:
-        yield torch.stack([torch.empty(n).exponential_(generator=generator) for n in options])
+        yield noise_from(generator, search, 1)[0]
 
 
 class _Policy(nn.Module):
@@ -156,6 +217,9 @@ class _Policy(nn.Module):
         self.lstm.draw_noise = lambda logits, generator: next(noise)[:, None]
         rollout = self.lstm.sample(len(noise_NTK))
         return rollout.tokens_NT, rollout.log_prob_N
+
+    def log_prob(self, tokens_NT: Tensor) -> Tensor:
+        return self.lstm.score(tokens_NT).log_prob_N
 
     def credit(self, reward_N: Tensor) -> Tensor:
         return self.search.credit(reward_N)

@@ -3,10 +3,12 @@
 A subclass only reads its images.
 """
 
+import copy
 import math
 from collections import Counter
 from collections.abc import Sequence
-from typing import Any
+from dataclasses import replace
+from typing import Any, Self
 from weakref import WeakSet
 
 import torch
@@ -137,6 +139,18 @@ class ImageData(LightningDataModule):
         self._data = data
         self.pixel_mean, self.pixel_std = self._find_statistics()
         self._ready = True
+
+    def validate_on_test(self) -> Self:
+        """Return a copy whose validation split is the test split. Call ``setup`` before.
+
+        Raises:
+            InputError: If there are no test images.
+        """
+        if not len(self.splits.test):
+            raise InputError("the data have no test images")
+        other = copy.copy(self)
+        other.splits = replace(self.splits, validation=self.splits.test)
+        return other
 
     def teardown(self, stage: str) -> None:
         """End the processes that decode images; loaders can start new ones."""

@@ -25,8 +25,12 @@ def describe_data(data: ImageData) -> str:
 
 
 def summarise_data(data: ImageData) -> dict[str, Any]:
-    """Return the facts for ``summary.json``: sizes of the splits, and files that were not read."""
-    return {"split_sizes": data.split_sizes, "left_out": dict(+data.left_out)}
+    """Return the facts for ``summary.json``: classes, sizes of splits, files that were not read."""
+    return {
+        "classes": data.num_classes,
+        "split_sizes": data.split_sizes,
+        "left_out": dict(+data.left_out),
+    }
 
 
 def list_nonempty(split_sizes: dict[str, int]) -> str:

@@ -8,10 +8,10 @@ import copy
 import signal
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import partial
-from types import FrameType
+from types import FrameType, MappingProxyType
 from typing import Any
 
 import pytorch_lightning as pl
@@ -21,10 +21,11 @@ from torch import nn
 
 from lightning_nas.architecture import Architecture
 from lightning_nas.data.base import ImageData
-from lightning_nas.errors import InputError, is_out_of_memory
+from lightning_nas.errors import InputError, explain_settings, is_out_of_memory
 from lightning_nas.evaluation.child_steps import ChildSteps, Stopwatch
 from lightning_nas.evaluation.complexity import Complexity, measure, measure_latency
-from lightning_nas.evaluation.executors import Poll
+from lightning_nas.evaluation.executors import Cutoffs, Poll
+from lightning_nas.evaluation.rungs import NO_RUNGS, Rungs
 from lightning_nas.modules.child import ChildModule
 from lightning_nas.networks.build import build_network
 from lightning_nas.storage.trial import Outcome
@@ -50,6 +51,8 @@ class ChildTraining:
         time_limit: Time limit of a child in seconds, above 0; None = no limit.
         threads: Number of torch threads on a CPU; None = unchanged.
         latency: Whether to measure the latency for a batch of ``data.batch_size`` images.
+        rungs: Epochs, in rising order, after which a child can stop early (``rungs.py``).
+        keep: Share of the children that go on after such an epoch, in (0, 1).
 
     Raises:
         InputError: If a number is out of range.
@@ -69,6 +72,8 @@ class ChildTraining:
         time_limit: float | None = None,
         threads: int | None = None,
         latency: bool = False,
+        rungs: Sequence[int] = (),
+        keep: float = 1 / 3,
     ) -> None:
         if epochs < 1:
             raise InputError(f"evaluation.epochs must be at least 1, got {epochs}")
@@ -91,19 +96,28 @@ class ChildTraining:
         self.time_limit = time_limit
         self.threads = threads
         self.measures_latency = latency
+        self.rungs = Rungs(tuple(rungs), keep)
+        self.rungs.check(epochs)
 
-    def __call__(self, architecture: Architecture, seed: int, poll: Poll = lambda: None) -> Outcome:
+    def __call__(
+        self,
+        architecture: Architecture,
+        seed: int,
+        poll: Poll = lambda: None,
+        cutoffs: Cutoffs = MappingProxyType({}),
+    ) -> Outcome:
         """Train a child. The random state of the caller stays the same.
 
         Args:
             architecture: Architecture to train.
             seed: Seed of the initial weights and of dropout. ``data`` sets the order of the images.
             poll: Function to call after every batch; an exception from ``poll`` stops the training.
+            cutoffs: Least accuracy in [0, 1] at a rung with which the child goes on, by epoch.
         """
         if self.threads:
             torch.set_num_threads(self.threads)
         began = time.monotonic()
-        epochs = _EpochRecorder(began, self.time_limit, poll)
+        epochs = _EpochRecorder(began, self.time_limit, poll, cutoffs)
         cost: dict[str, Any] = {}
         error = None
         with torch.random.fork_rng(), _limit_time(self.time_limit):
@@ -134,10 +148,16 @@ class ChildTraining:
     def final(self, epochs: int) -> "ChildTraining":
         """Return an evaluator that trains for ``epochs``; the time limit grows in proportion."""
         longer = copy.copy(self)
-        longer.epochs = epochs
+        longer.epochs, longer.rungs = epochs, NO_RUNGS
         if self.time_limit is not None:
             longer.time_limit = self.time_limit * epochs / self.epochs
         return longer
+
+    def on_test_images(self) -> "ChildTraining":
+        """Return an evaluator that measures accuracies on the test split of the data."""
+        other = copy.copy(self)
+        other.data = self.data.validate_on_test()
+        return other
 
     def steps_of(self, architecture: Architecture, batches: int = 3) -> ChildSteps:
         """Measure step times of a child in a short epoch, after an equally long warm-up epoch."""
@@ -186,17 +206,18 @@ class ChildTraining:
             num_classes=self.data.num_classes,
             scheduler=partial(self.make_schedule, epochs=self.epochs),
         )
-        trainer = pl.Trainer(
-            **self.trainer,
-            max_epochs=self.epochs,
-            devices=1,
-            logger=False,
-            callbacks=[epochs],
-            enable_checkpointing=False,
-            enable_progress_bar=False,
-            enable_model_summary=False,
-            num_sanity_val_steps=0,
-        )
+        with explain_settings("evaluation.trainer"):
+            trainer = pl.Trainer(
+                **self.trainer,
+                max_epochs=self.epochs,
+                devices=1,
+                logger=False,
+                callbacks=[epochs],
+                enable_checkpointing=False,
+                enable_progress_bar=False,
+                enable_model_summary=False,
+                num_sanity_val_steps=0,
+            )
         try:
             trainer.fit(module, datamodule=self.data)
         finally:
@@ -216,10 +237,13 @@ class _TimeLimitError(Exception):
 
 
 class _EpochRecorder(Callback):
-    """Callback that records accuracies and stops a child that diverges or takes too long."""
+    """Callback that records accuracies and stops a child at a rung, or if it fails."""
 
-    def __init__(self, began: float, time_limit: float | None, poll: Poll) -> None:
+    def __init__(
+        self, began: float, time_limit: float | None, poll: Poll, cutoffs: Cutoffs
+    ) -> None:
         super().__init__()
+        self.cutoffs = cutoffs
         self.began = began
         self.time_limit = time_limit
         self.poll = poll
@@ -238,6 +262,8 @@ class _EpochRecorder(Callback):
         if not loss < float("inf"):
             raise FloatingPointError(f"the loss was {loss} in epoch {trainer.current_epoch}")
         self.accuracies.append(float(trainer.callback_metrics["val/accuracy"]))
+        least = self.cutoffs.get(len(self.accuracies), 0.0)
+        trainer.should_stop |= self.accuracies[-1] < least
 
     def _check_time(self) -> None:
         if self.time_limit is not None and time.monotonic() - self.began > self.time_limit:

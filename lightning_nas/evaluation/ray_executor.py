@@ -17,7 +17,7 @@ except ImportError:
 
 from lightning_nas.architecture import Architecture
 from lightning_nas.errors import InputError
-from lightning_nas.evaluation.executors import Evaluator, Poll
+from lightning_nas.evaluation.executors import Cutoffs, Evaluator, Poll, evaluate
 from lightning_nas.evaluation.ray_cluster import answers, count_slots, list_services, start_ray
 from lightning_nas.layers.operations import ADDED, register_operations
 from lightning_nas.storage.trial import Outcome
@@ -36,6 +36,7 @@ class _Child:
     architecture: Architecture
     seed: int
     worker: Any
+    cutoffs: Cutoffs | None  # None if the evaluator has no rungs
     deaths: int = 0  # number of workers that died while they trained this child
     is_overdue: bool = False
     start_time: float | None = None  # None while the child waits for a worker
@@ -107,14 +108,17 @@ class RayExecutor:
         # An actor keeps its process; a task does not. A process cannot change its GPU.
         self._new_worker = ray.remote(num_cpus=cpus, num_gpus=gpus, max_restarts=0)(_Worker).remote
 
-    def submit(self, number: int, architecture: Architecture, seed: int) -> None:
+    def submit(
+        self, number: int, architecture: Architecture, seed: int, cutoffs: Cutoffs | None = None
+    ) -> None:
         """Send an architecture to a worker."""
         worker = self._idle.pop() if self._idle else self._new_worker([self._evaluate])
-        self._send(_Child(number, architecture, seed, worker))
+        self._send(_Child(number, architecture, seed, worker, cutoffs))
 
     def _send(self, child: _Child) -> None:
         train = child.worker.train.options(num_returns="streaming")
-        self._running[train.remote(child.architecture, child.seed)] = child
+        stream = train.remote(child.architecture, child.seed, child.cutoffs)
+        self._running[stream] = child
 
     def wait(self, poll: Poll) -> tuple[int, Outcome]:
         """Return the number and the outcome of the next child that ends.
@@ -211,10 +215,12 @@ class _Worker:
         self.references = references
         self.evaluate: Evaluator | None = None
 
-    def train(self, architecture: Architecture, seed: int) -> Iterator[Outcome | None]:
+    def train(
+        self, architecture: Architecture, seed: int, cutoffs: Cutoffs | None
+    ) -> Iterator[Outcome | None]:
         """Yield None when the training starts, then the outcome."""
         if self.evaluate is None:
             self.evaluate, operations = ray.get(self.references[0])
             register_operations(operations)
         yield None
-        yield self.evaluate(architecture, seed, lambda: None)
+        yield evaluate(self.evaluate, architecture, seed, lambda: None, cutoffs)

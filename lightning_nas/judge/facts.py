@@ -1,7 +1,8 @@
 """The facts about weight sharing in ``weight_sharing.json``, for a terminal and for a report.
 
 Do shared weights rank architectures as training from scratch does, and are the architectures that
-the search found better than its random arm? All accuracies are on the validation split, in [0, 1].
+the search found better than its random arm? Accuracies with the shared weights are on the
+validation split, accuracies after training from scratch on the test split; both are in [0, 1].
 """
 
 import math
@@ -11,16 +12,14 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from lightning_nas.errors import InputError
-from lightning_nas.files import read_json
 from lightning_nas.judge.scatter import make_scatter
 from lightning_nas.report.comparison import VERDICT_WORDS
 from lightning_nas.report.inline import inline_figure
 from lightning_nas.report.statistics import compare_means, correlate_ranks, estimate_mean
 from lightning_nas.report.table import format_interval, format_number
-from lightning_nas.storage.run_folder import RunFolder
+from lightning_nas.storage.run_folder import RunFolder, describe_state
 from lightning_nas.storage.trial import DERIVED, POLICY, RANDOM
 
-STATE = ("status", "architectures", "best_reward")  # of summary.json: they change with a resume
 ARM_NAMES = {RANDOM: "random arm", POLICY: "controller", DERIVED: "derived"}
 
 
@@ -119,11 +118,6 @@ def _compare_policy(policy: Scores, random_means: Sequence[float]) -> dict[str, 
     }
 
 
-def describe_state(summary: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the values of ``summary.json`` that tell whether a search was resumed since."""
-    return {name: summary.get(name) for name in STATE}
-
-
 # ---- in words ------------------------------------------------------------------------------------
 
 
@@ -142,6 +136,8 @@ def format_facts(facts: Mapping[str, Any]) -> str:
     lines.append("tau, rho: shared weights against training from scratch, over the random arm")
     better = f"{facts['derived']['better_than']:.0%}"
     lines += ["", f"The derived architecture is better than {better} of the random arm."]
+    if facts.get("table"):
+        lines.append(_describe_place(facts["table"]))
     return "\n".join([*lines, *list_remarks(facts)])
 
 
@@ -169,9 +165,9 @@ def describe_weight_sharing(run: RunFolder) -> dict[str, Any] | None:
     Raises:
         InputError: If ``weight_sharing.json`` is damaged.
     """
-    if not run.judgement.exists():
+    facts = run.read_judgement()
+    if not facts:
         return None
-    facts = read_json(run.judgement)
     try:
         section = _build_section(facts)
         # drawn again: the SVG file of a stranger could hold scripts
@@ -212,4 +208,13 @@ def _build_section(facts: Mapping[str, Any]) -> dict[str, Any]:
             f"(standard deviation {one['control_std']:.2%}) and {one['control_best']:.2%} at best. "
             f"The derived architecture is better than {one['better_than']:.0%} of the random arm."
         )
+    if facts.get("table"):
+        derived = f"{derived} {_describe_place(facts['table'])}"
     return {"words": words, "rows": rows, "derived": derived, "notes": list_remarks(facts)}
+
+
+def _describe_place(place: Mapping[str, Any]) -> str:
+    return (
+        f"In the table, its accuracy is {place['accuracy']:.2%}: rank {place['rank']:,} of "
+        f"{place['count']:,}; the best has {place['best']:.2%}."
+    )

@@ -82,12 +82,15 @@ class FinishedSearch:
         return supernet.to(self.trainer.strategy.root_device)
 
 
-def open_search(folder: Path, settings: Sequence[str] = ()) -> FinishedSearch:
+def open_search(
+    folder: Path, settings: Sequence[str] = (), announce_data: bool = True
+) -> FinishedSearch:
     """Return the search in a run folder, with its data, shared weights and controller.
 
     Args:
         folder: The run folder.
         settings: Settings ``name=value`` that replace those of the search.
+        announce_data: Whether to print what was read of the data.
 
     Raises:
         InputError: If the folder does not hold a finished ENAS search, or a setting is illegal.
@@ -102,9 +105,11 @@ def open_search(folder: Path, settings: Sequence[str] = ()) -> FinishedSearch:
     register_operations(cfg.get("operations"))  # before any code reads their names
     summary = _read_finished_summary(run)
     replace_settings(cfg, settings)
+    if cfg.evaluation.get("rungs"):
+        cfg.evaluation.rungs = []  # the judge trains to the end
     check_ranges(cfg)
     prepare_process(cfg)
-    data = build_data(cfg)
+    data = build_data(cfg, announce_data)
     trainer = instantiate(
         {**cfg.trainer, "devices": 1, "num_nodes": 1, "strategy": "auto"},
         logger=False,

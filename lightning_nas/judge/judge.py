@@ -7,9 +7,9 @@ the shared weights. It writes ``weight_sharing.json`` and plots into the run fol
 import copy
 import itertools
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
-from pathlib import Path
+from dataclasses import asdict
 from typing import Any
 
 from tqdm import tqdm
@@ -19,11 +19,12 @@ from lightning_nas.controllers.uniform import UniformController
 from lightning_nas.errors import InputError
 from lightning_nas.evaluation.child_training import ChildTraining
 from lightning_nas.evaluation.executors import Executor, Poll
+from lightning_nas.evaluation.tabular import EPOCHS as TABLE_EPOCHS
+from lightning_nas.evaluation.tabular import TabularBenchmark
 from lightning_nas.files import write_json
 from lightning_nas.judge.facts import (
     ArchitectureScores,
     collect_facts,
-    describe_state,
     format_facts,
 )
 from lightning_nas.judge.finished_search import (
@@ -32,12 +33,16 @@ from lightning_nas.judge.finished_search import (
     sample_tokens,
     score_architectures,
 )
+from lightning_nas.judge.numbers import Numbers, choose_numbers
 from lightning_nas.judge.scatter import draw_scatter
+from lightning_nas.judge.uniform_weights import score_with_uniform_weights
+from lightning_nas.report.judged import TABLE, TEST_IMAGES
 from lightning_nas.report.statistics import MIN_ARCHITECTURES
+from lightning_nas.run.search import print_verdict
 from lightning_nas.run.session import write_report_safely
 from lightning_nas.search.standalone import Candidate, Trainings
 from lightning_nas.storage.journal import Journal
-from lightning_nas.storage.run_folder import RunFolder, display_path
+from lightning_nas.storage.run_folder import RunFolder, describe_state, display_path
 from lightning_nas.storage.trial import DERIVED, POLICY, RANDOM, Trial
 
 EVALUATION = "evaluation."  # prefix of the settings that change outcomes
@@ -48,64 +53,57 @@ ADVICE = "move judged.sqlite away, or use the settings of the first judge comman
 
 def judge_run(
     run: str,
-    architectures: int,
-    sampled: int,
-    seeds: int,
-    derived_seeds: int | None,
-    epochs: int | None,
-    batches: int,
+    options: Mapping[str, int | None],
     settings: Sequence[str],
-) -> None:
-    """Judge the shared weights of a run. Write the results and the report, and print the results.
+    announce_data: bool = True,
+) -> dict[str, Any]:
+    """Judge the shared weights of a run; write the results and the report, return the results.
 
     Args:
         run: The run folder.
-        architectures: Number of uniformly sampled architectures, at least 3.
-        sampled: Number of architectures that the controller samples, at least 0.
-        seeds: Number of trainings of each architecture, at least 1.
-        derived_seeds: Number of trainings of the derived architecture, at least 1; None =
-            ``seeds``.
-        epochs: Number of epochs of a training, at least 1; None = ``evaluation.epochs`` of the
-            settings or of the search.
-        batches: Number of training batches for running statistics of batch norm, at least 1. Unused
-            if the search tracked running statistics.
+        options: Numbers of trainings by name (``Numbers``). An option that is missing or None has
+            the value that the search recorded, else the default.
         settings: Settings ``name=value`` of the trainings.
+        announce_data: Whether to print what was read of the data.
 
     Raises:
         InputError: If the run cannot be judged, or a number or a setting is out of range.
     """
-    derived_seeds = seeds if derived_seeds is None else derived_seeds
-    epochs, settings = _split_epochs(epochs, settings)
-    if architectures < MIN_ARCHITECTURES:
-        raise InputError(
-            f"--architectures must be at least {MIN_ARCHITECTURES}, got {architectures}"
-        )
-    if sampled < 0 or min(seeds, derived_seeds, batches, 1 if epochs is None else epochs) < 1:
-        raise InputError(
-            "--sampled must be at least 0; --seeds, --derived-seeds, --epochs and --batches must "
-            f"be at least 1; got {sampled}, {seeds}, {derived_seeds}, {epochs} and {batches}"
-        )
+    epochs, settings = _split_epochs(options.get("epochs"), settings)
+    folder = RunFolder(run)
+    recorded = folder.read_config()[1].get("judge") if folder.is_run else None
+    numbers = choose_numbers(recorded, {**options, "epochs": epochs})
+    epochs = numbers.epochs
     # final() scales the time limit by epochs / evaluation.epochs: set both, so the factor is 1
     has_time_limit = epochs is not None and any(one.startswith(TIME_LIMIT) for one in settings)
     all_settings = [*settings, f"{EPOCHS}{epochs}"] if has_time_limit else settings
-    search = open_search(Path(run), all_settings)
-    epochs = epochs or int(search.cfg.evaluation.epochs)
-    candidates = choose_candidates(search, architectures, sampled, seeds, derived_seeds)
+    search = open_search(folder.path, all_settings, announce_data)
+    place = _find_place(search)
+    epochs = TABLE_EPOCHS if place else epochs or int(search.cfg.evaluation.epochs)
+    candidates = choose_candidates(search, numbers)
     with poll_signals(search) as poll:
         trials = _train_candidates(search, candidates, epochs, settings, poll)
         shared_scores = score_architectures(
-            search, [one.tokens for one in candidates], batches, poll
+            search, [one.tokens for one in candidates], numbers.batches, poll
+        )
+        uniform_weights = (
+            score_with_uniform_weights(search, numbers.uniform_epochs, poll)
+            if numbers.uniform_epochs
+            else None
         )
     facts = {
         "run": str(display_path(search.run.path)),
         "epochs": epochs,
+        "images": TABLE if place else TEST_IMAGES,
         "seed": search.cfg.seed,
         "settings": sorted(settings),
         "search": describe_state(search.summary),
         "running_statistics": "tracked"
         if search.has_running_statistics
-        else f"gathered on {batches}",
+        else f"gathered on {numbers.batches}",
         **collect_facts(_join_scores(candidates, shared_scores, trials)),
+        "uniform_weights": uniform_weights,
+        "table": place,
         "failed": [
             {"arm": candidate.arm, "tokens": candidate.tokens, "error": trial.outcome.error}
             for candidate, its_trials in zip(candidates, trials, strict=True)
@@ -113,9 +111,19 @@ def judge_run(
             if trial.outcome.error is not None
         ],
     }
-    print(f"\n{format_facts(facts)}\n\n{_write_facts(facts, search.run)}")
+    _write_facts(facts, search.run)
     write_report_safely(search.run.path)
-    print(f"{'report':<14}{display_path(search.run.report)}")
+    return facts
+
+
+def print_judgement(run: str, facts: Mapping[str, Any]) -> None:
+    """Print the results of the judge, the paths of its files and the verdict on the search."""
+    folder = RunFolder(run)
+    paths = {"figures": folder.judgement, "picture": folder.judgement.with_suffix(".svg"),
+             "report": folder.report}  # fmt: skip
+    lines = "\n".join(f"{name:<14}{display_path(path)}" for name, path in paths.items())
+    print(f"\n{format_facts(facts)}\n\n{lines}")
+    print_verdict(folder.path)
 
 
 def _split_epochs(option: int | None, settings: Sequence[str]) -> tuple[int | None, list[str]]:
@@ -133,25 +141,23 @@ def _split_epochs(option: int | None, settings: Sequence[str]) -> tuple[int | No
         raise InputError(f"{EPOCHS[:-1]} must be a whole number: {error}") from None
 
 
-def choose_candidates(
-    search: FinishedSearch, architectures: int, sampled: int, seeds: int, derived_seeds: int
-) -> list[Candidate]:
+def choose_candidates(search: FinishedSearch, numbers: Numbers) -> list[Candidate]:
     """Return the architectures to judge.
 
     A larger ``architectures`` or ``sampled`` only adds architectures; the others stay the same.
     """
     controller = search.method.controller
     policies = (
-        (RANDOM, UniformController(controller.space), architectures),
-        (POLICY, copy.deepcopy(controller.controller).cpu(), sampled),
+        (RANDOM, UniformController(controller.space), numbers.architectures),
+        (POLICY, copy.deepcopy(controller.controller).cpu(), numbers.sampled),
     )
     samples = [
-        Candidate(arm, sample_tokens(policy, arm, search.cfg.seed, number), seeds)
+        Candidate(arm, sample_tokens(policy, arm, search.cfg.seed, number), numbers.seeds)
         for arm, policy, count in policies
         for number in range(count)
     ]
     derived = controller.space.encode(search.load_derived())
-    return [*samples, Candidate(DERIVED, derived, derived_seeds)]
+    return [*samples, Candidate(DERIVED, derived, numbers.derived_seeds)]
 
 
 def _train_candidates(
@@ -164,7 +170,8 @@ def _train_candidates(
     """Train the candidates from scratch and return the trials of each candidate."""
     space = search.method.controller.space
     evaluation_settings = [one for one in settings if one.startswith(EVALUATION)]
-    training = " ".join([f"{epochs} epochs", *sorted(evaluation_settings)])
+    images = f"{TEST_IMAGES} images"  # the images of the rewards would favour the derived one
+    training = " ".join([f"{epochs} epochs", images, *sorted(evaluation_settings)])
     journal_arguments = (search.run.judge_journal, str(space), "judge")
     with (
         # before the journal: wrong settings must leave no file
@@ -196,12 +203,21 @@ def _build_executor(search: FinishedSearch, epochs: int) -> Executor:
     assert method.make_evaluator is not None
     assert method.make_executor is not None
     try:
-        evaluator = method.make_evaluator(data=search.data).final(epochs)
+        evaluator = method.make_evaluator(data=search.data).final(epochs).on_test_images()
         if isinstance(evaluator, ChildTraining):
             evaluator.cost(search.load_derived())  # the network checks its settings
         return method.make_executor(evaluator)
     except (TypeError, ValueError) as error:  # Hydra builds _partial_ classes only at this call
         raise InputError(" ".join(str(error).split())) from error
+
+
+def _find_place(search: FinishedSearch) -> dict[str, Any] | None:
+    """Return the place of the derived architecture among all; None without a table."""
+    assert search.method.make_evaluator is not None
+    evaluator = search.method.make_evaluator(data=search.data)
+    if not isinstance(evaluator, TabularBenchmark):
+        return None
+    return asdict(evaluator.find_place(search.load_derived()))
 
 
 def _join_scores(
@@ -232,17 +248,14 @@ def _join_scores(
     return scores
 
 
-def _write_facts(facts: dict[str, Any], run: RunFolder) -> str:
-    """Write the facts and their plot. Return one line of text for each file."""
-    paths = [run.judgement.with_suffix(suffix) for suffix in (".json", ".svg", ".png")]
+def _write_facts(facts: dict[str, Any], run: RunFolder) -> None:
+    """Write the facts and their plot."""
     try:
-        write_json(paths[0], facts, indent=1)
-        for path in paths[1:]:
-            draw_scatter(facts, path)
+        write_json(run.judgement, facts, indent=1)
+        for suffix in (".svg", ".png"):
+            draw_scatter(facts, run.judgement.with_suffix(suffix))
     except OSError as error:
         raise InputError(f"{run}: cannot write into this folder ({error.strerror})") from None
-    names = ("figures", "picture", "")
-    return "\n".join(f"{name:<14}{display_path(p)}" for name, p in zip(names, paths, strict=True))
 
 
 @contextmanager

@@ -8,6 +8,8 @@ Each epoch has three phases:
    a REINFORCE step on the controller. The reward of an architecture is its accuracy on its share of
    the batch; ``ControllerModule`` adds an entropy bonus.
 
+In the epochs of the warm-up, architectures are sampled uniformly and only phase 1 has steps.
+
 At the end: sample architectures, rank them on the whole validation split, and choose the best one.
 
 Source: Pham et al., 2018, https://arxiv.org/abs/1802.03268. ``enas.md`` has the details.
@@ -47,8 +49,11 @@ class ENAS(SharedSearch):
     def training_step(self, batch: Batch, batch_idx: int) -> None:
         """Take one step of the phase that the batch belongs to."""
         phase, (images, labels) = batch
+        metrics: Metrics = {}
         if phase == "weights":
             metrics = self._step_weights(images, labels)
+        elif self.is_warming_up:
+            pass  # the steps of the phases stay: Lightning's epochs all have the same length
         elif phase == "control":  # the random arm
             metrics = self._score_random_arm(images, labels, batch_idx)
         else:
@@ -63,18 +68,30 @@ class ENAS(SharedSearch):
     def _sample_architecture(self) -> Architecture:
         if not self._next_architectures:  # many at once: the controller is fixed here
             with torch.no_grad():
-                self._next_architectures.extend(self.controller.sample(SAMPLES_PER_TRANSFER)[1])
+                self._next_architectures.extend(self._sample_many(SAMPLES_PER_TRANSFER))
         return self._next_architectures.popleft()
+
+    def _sample_many(self, count: int) -> list[Architecture]:
+        if not self.is_warming_up:
+            return self.controller.sample(count)[1]
+        tokens_NT = UniformController(self.space).sample(count).tokens_NT
+        return [self.space.decode(tokens) for tokens in tokens_NT.tolist()]
+
+    def _score(self, images: Tensor, labels: Tensor, architectures: list[Architecture]) -> Tensor:
+        """Return the rewards ``(N,)``: each architecture has its share of the batch, or all."""
+        if self.same_images:
+            return self.supernet.score_together(images, labels, architectures)
+        return self.supernet.score(images, labels, architectures)
 
     def _score_random_arm(self, images: Tensor, labels: Tensor, step: int) -> Metrics:
         rollout, architectures = self.random_arm.sample(self.current_epoch, step, self.global_rank)
-        reward_N = self.supernet.score(images, labels, architectures)
+        reward_N = self._score(images, labels, architectures)
         self.phase_samples["control"].add(rollout, reward_N)
         return {"reward": reward_N.mean()}
 
     def _step_controller(self, images: Tensor, labels: Tensor) -> Metrics:
         rollout, architectures = self.controller.sample(self.controller.samples)
-        reward_N = self.supernet.score(images, labels, architectures)
+        reward_N = self._score(images, labels, architectures)
         self.phase_samples["controller"].add(rollout, reward_N)
         loss, metrics = self.controller.loss(rollout, reward_N)
         take_step(self, self.optimizer(1), loss, self.controller.clip_norm)

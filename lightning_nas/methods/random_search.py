@@ -1,6 +1,7 @@
 """Random search: each architecture is sampled uniformly. The baseline for all other methods."""
 
-from lightning_nas.search.sampling import Sample
+from lightning_nas.controllers.uniform import UniformController
+from lightning_nas.search.sampling import Sample, list_samples
 from lightning_nas.search.trial_search import TrialSearch
 
 
@@ -10,3 +11,7 @@ class RandomSearch(TrialSearch):
     def sample(self, number: int) -> Sample:
         """Return a uniformly sampled architecture."""
         return self.sample_uniformly(number)
+
+    def sample_many(self, number: int, count: int) -> list[Sample]:
+        """Return uniformly sampled candidates, in one pass."""
+        return list_samples(UniformController(self.space_at(number)).sample(count))

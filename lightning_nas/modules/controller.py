@@ -16,7 +16,7 @@ from lightning_nas.architecture import Architecture
 from lightning_nas.controllers.base import Controller
 from lightning_nas.controllers.rollout import Rollout
 from lightning_nas.errors import InputError, explain_settings
-from lightning_nas.policy.baseline import MovingAverageBaseline
+from lightning_nas.policy.baseline import MovingAverageBaseline, leave_one_out
 from lightning_nas.policy.reinforce import reinforce_loss
 from lightning_nas.spaces.base import Space
 
@@ -35,6 +35,8 @@ class ControllerModule(LightningModule):
         entropy_weight: Weight of the entropy, in nats, in the reward.
         skip_kl_weight: Weight of the skips' divergence from their target, in nats, in the loss.
         clip_norm: Bound of the gradients' norm; None = no bound.
+        leave_one_out: Whether the advantage of a reward is its difference from the mean of the
+            other rewards of the step and process, instead of from the moving average.
         reward: Function from architectures to rewards ``(N,)``, for fitting alone.
 
     Raises:
@@ -50,6 +52,7 @@ class ControllerModule(LightningModule):
         entropy_weight: float = 1e-4,
         skip_kl_weight: float = 0.0,
         clip_norm: float | None = None,
+        leave_one_out: bool = False,
         reward: Reward | None = None,
     ) -> None:
         super().__init__()
@@ -62,6 +65,7 @@ class ControllerModule(LightningModule):
         self.entropy_weight = entropy_weight
         self.skip_kl_weight = skip_kl_weight
         self.clip_norm = clip_norm
+        self.leave_one_out = leave_one_out
         self.reward = reward
 
     @property
@@ -80,10 +84,10 @@ class ControllerModule(LightningModule):
             rollout = self.controller.sample(n)
         return rollout, [self.space.decode(tokens) for tokens in rollout.tokens_NT.tolist()]
 
-    def sample_from(self, space: Space) -> Rollout:
-        """Sample one architecture from a space that may have more layers than the controller's."""
+    def sample_from(self, space: Space, n: int = 1) -> Rollout:
+        """Sample architectures of a space that may have more layers than the controller's."""
         with self._full_precision():
-            return self.controller.sample(1, space)
+            return self.controller.sample(n, space)
 
     def _full_precision(self) -> AbstractContextManager[Any]:
         """Return a context without mixed precision: log-probabilities would be off by 0.1."""
@@ -128,7 +132,9 @@ class ControllerModule(LightningModule):
             weight_N: Weight of each architecture; None = 1.
         """
         total_N = reward_N.float() + self.entropy_weight * rollout.entropy_N.detach()
-        advantage_N = self.baseline.advantage(total_N)
+        advantage_N = (
+            leave_one_out(total_N) if self.leave_one_out else self.baseline.advantage(total_N)
+        )
         if weight_N is not None:
             advantage_N = advantage_N * weight_N
         self.baseline.update(self._from_all_processes(total_N))

@@ -85,6 +85,12 @@ class SupernetModule(LightningModule):
             ]
         return torch.stack(scores)
 
+    def score_together(
+        self, images: Tensor, labels: Tensor, architectures: Sequence[Architecture]
+    ) -> Tensor:
+        """Return the accuracy of each architecture, ``(N,)`` in [0, 1], on the whole batch."""
+        return torch.stack(list(self.rank([(images, labels)], architectures)))
+
     def rank(
         self,
         batches: Iterable[tuple[Tensor, Tensor]],

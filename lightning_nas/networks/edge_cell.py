@@ -8,6 +8,8 @@ a bias: this gives the parameter counts of the table. As in the authors' code, t
 initial values of torch's layers.
 """
 
+from collections.abc import Iterable
+
 import torch.nn.functional as F
 from torch import Tensor, nn
 
@@ -37,14 +39,19 @@ class EdgeCell(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Return the map of the last node."""
-        nodes = [x]
-        for (source, target), operation in zip(EDGES, self.edges, strict=True):
-            result = operation(nodes[source])
-            if target == len(nodes):
-                nodes.append(result)
-            else:
-                nodes[target] = nodes[target] + result
-        return nodes[-1]
+        return sum_edges(x, self.edges)
+
+
+def sum_edges(x: Tensor, operations: Iterable[nn.Module]) -> Tensor:
+    """Return the map of the last node of a cell with one operation for each of ``EDGES``."""
+    nodes = [x]
+    for (source, target), operation in zip(EDGES, operations, strict=True):
+        result = operation(nodes[source])
+        if target == len(nodes):
+            nodes.append(result)
+        else:
+            nodes[target] = nodes[target] + result
+    return nodes[-1]
 
 
 class ResidualReduction(nn.Module):
@@ -94,6 +101,7 @@ class EdgeCellNetwork(nn.Module):
     ) -> None:
         super().__init__()
         check_image_size(image_size)
+        self.operations = architecture.operations
         norm = nn.BatchNorm2d
         self.stem = Stem(channels, filters, norm)
         self.cells = nn.Sequential()

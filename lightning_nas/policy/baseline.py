@@ -6,6 +6,27 @@ from torch import Tensor, nn
 from lightning_nas.errors import InputError
 
 
+def leave_one_out(reward_N: Tensor) -> Tensor:
+    """Return each reward minus the mean of the others, ``(N,)``, float32.
+
+    It needs no earlier rewards, so it does not lag behind rewards that grow with the weights.
+    Source: Kool et al., 2019, https://openreview.net/forum?id=r1lgTGL5DE.
+
+    Raises:
+        InputError: If there are fewer than two rewards.
+
+    >>> leave_one_out(torch.tensor([0.2, 0.4, 0.9]))
+    tensor([-0.4500, -0.1500,  0.6000])
+    """
+    count = reward_N.numel()
+    if count < 2:
+        raise InputError(
+            "method.controller.leave_one_out needs method.controller.samples of at least 2"
+        )
+    reward_N = reward_N.detach().float()
+    return (reward_N - reward_N.mean()) * count / (count - 1)
+
+
 class MovingAverageBaseline(nn.Module):
     """Baseline that is a moving average of earlier rewards, ``b <- decay b + (1 - decay) R``.
 

@@ -1,4 +1,4 @@
-"""The comparison of a search with its random arm: selection of trials, means, verdict in words.
+"""The comparison of a search with its random arm: selection of trials, means, a table.
 
 The random arm is a set of uniformly sampled architectures. The search evaluates the random arm in
 the same way as its own architectures.
@@ -12,7 +12,7 @@ from itertools import pairwise
 from lightning_nas.report.record import RunRecord
 from lightning_nas.report.statistics import (
     BETTER,
-    MIN_EVALUATIONS,
+    CANNOT_TELL,
     NO_BETTER,
     NOT_ENOUGH,
     WORSE,
@@ -27,16 +27,16 @@ from lightning_nas.storage.trial import DERIVED, POLICY, RANDOM, Trial
 
 PARTS = 12  # number of parts of a search, for curves of shares
 HEAD = ("when", "search", "random arm", "difference", "95 % interval", "verdict")
-ANSWERS = {BETTER: "Yes.", NO_BETTER: "Not measurably.", WORSE: "No, it did worse.", NOT_ENOUGH: ""}
-TONES = {BETTER: "good", NO_BETTER: "", WORSE: "bad", NOT_ENOUGH: ""}  # CSS classes
 VERDICT_WORDS = {
     BETTER: "better than the random arm",
     NO_BETTER: "no better than the random arm",
     WORSE: "worse than the random arm",
+    CANNOT_TELL: CANNOT_TELL,
     NOT_ENOUGH: NOT_ENOUGH,
 }
 SHORT_VERDICTS = {key: words.split(" than ")[0] for key, words in VERDICT_WORDS.items()}  # tables
-IS_RANDOM = "This is random search:"
+SHARED = "shared weights, "
+UNIT_OF_EPOCHS = "epochs with a random arm"
 Pair = tuple[list[Trial], list[Trial]]  # trials of the controller and of the random arm
 
 
@@ -149,7 +149,7 @@ def _is_later_epoch(trial: Trial, policy: Sequence[Trial], steps: int) -> bool:
 
 
 def compare_arms(record: RunRecord) -> list[Comparison]:
-    """Return the comparisons of a search with its random arm. The first gives the verdict."""
+    """Return the comparisons of the rewards of a search with those of its random arm."""
     if record.shares_weights:
         return _compare_epochs(record)
     arms = record.select_arms(POLICY), record.select_arms(RANDOM)
@@ -162,24 +162,19 @@ def compare_arms(record: RunRecord) -> list[Comparison]:
 def _compare_epochs(record: RunRecord) -> list[Comparison]:
     """Return the comparisons of a search with shared weights: final ranking, then paired epochs."""
     derived, ranked_random = list_final_ranking(record)
-    ranking = _compare_trials("ranking at the end", derived, ranked_random)
+    ranking = _compare_trials(f"{SHARED}ranking at the end", derived, ranked_random)
     comparisons = [ranking] if derived else []
     pairs = pair_epochs(record)
     for when, part in (
-        ("second half of the search", pairs[len(pairs) // 2 :]),
-        ("whole search", pairs),
+        (f"{SHARED}second half of the search", pairs[len(pairs) // 2 :]),
+        (f"{SHARED}whole search", pairs),
     ):
-        policy, random_arm = ([t for pair in part for t in pair[arm]] for arm in (0, 1))
-        differences = [mean_reward(p).value - mean_reward(r).value for p, r in part]
-        comparisons.append(
-            Comparison(
-                when,
-                mean_reward(policy),
-                mean_reward(random_arm),
-                compare_pairs(differences),
-                "epochs with a random arm",
-            )
+        policy, random_arm = (
+            mean_reward([t for pair in part for t in pair[arm]]) for arm in (0, 1)
         )
+        differences = [mean_reward(p).value - mean_reward(r).value for p, r in part]
+        difference = compare_pairs(differences, random_arm.deviation)
+        comparisons.append(Comparison(when, policy, random_arm, difference, UNIT_OF_EPOCHS))
     return comparisons
 
 
@@ -224,38 +219,10 @@ def describe_comparisons(comparisons: Sequence[Comparison]) -> list[list[str]]:
     ]
 
 
-def describe_verdict(record: RunRecord) -> dict[str, str]:
-    """Return the verdict: whether the search beat random search.
-
-    Returns:
-        ``answer``: a short answer, possibly empty. ``words``: text that continues the answer.
-        ``tone``: a CSS class.
-    """
-    if record.is_random_search:
-        words = "all architectures are sampled uniformly, so there is no comparison."
-        return {"answer": IS_RANDOM, "tone": "", "words": words}
-    first, *others = compare_arms(record)
-    verdict = first.difference.verdict
-    if verdict == NOT_ENOUGH:
-        setting = "method.control_steps=10" if record.shares_weights else "method.control=0.3"
-        words = (
-            "Not enough data to say whether the search beat random search: fewer than "
-            f"{MIN_EVALUATIONS} {first.unit}. Run a longer search, or one with a larger random "
-            f"arm: {setting}."
-        )
-        return {"answer": "", "tone": "", "words": words}
-    sampler = "controller" if record.shares_weights else "search"
-    words = (
-        f"In the {first.when}, the {sampler} had a mean reward of {first.search.value:.4f}, the "
-        f"random arm {first.random_arm.value:.4f}: {describe_difference(first.difference)}"
-    )
-    different = [o for o in others if o.difference.verdict not in (verdict, NOT_ENOUGH)]
-    words += "".join(f" In the {o.when}: {VERDICT_WORDS[o.difference.verdict]}." for o in different)
-    return {"answer": ANSWERS[verdict], "tone": TONES[verdict], "words": words}
-
-
 def describe_difference(difference: Difference) -> str:
     """Return a difference with its interval and verdict."""
     ends = format_interval((difference.low, difference.high))
-    verdict = VERDICT_WORDS[difference.verdict]
-    return f"a difference of {difference.value:+.4f} (95 % interval {ends}), {verdict}."
+    words = f"a difference of {difference.value:+.4f} (95 % interval {ends})"
+    if difference.verdict == CANNOT_TELL:
+        return f"{words}."
+    return f"{words}, {VERDICT_WORDS[difference.verdict]}."

@@ -1,7 +1,7 @@
 """``report.html``: a search on one page, without internet access, scripts or other files."""
 
 from collections import Counter
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -21,14 +21,14 @@ from lightning_nas.report.charts_search import (
 )
 from lightning_nas.report.comparison import (
     HEAD,
-    compare_arms,
     describe_comparisons,
-    describe_verdict,
 )
 from lightning_nas.report.inline import inline_architecture, inline_figure
+from lightning_nas.report.judged import list_comparisons
 from lightning_nas.report.record import RunRecord, read_run
 from lightning_nas.report.shares import COLLAPSE_RULE, find_collapse
 from lightning_nas.report.table import format_duration, format_number
+from lightning_nas.report.verdict import describe_verdict
 from lightning_nas.search.result import RankedArchitecture
 from lightning_nas.storage.run_folder import RunFolder, shell_path
 from lightning_nas.storage.trial import DERIVED, FINALIST, POLICY, RANDOM, Trial
@@ -88,9 +88,7 @@ def build_page(record: RunRecord) -> dict[str, Any]:
         "train_command": record.train_command,
         "verdict": describe_verdict(record),
         "comparison_head": HEAD,
-        "comparisons": []
-        if record.is_random_search
-        else describe_comparisons(compare_arms(record)),
+        "comparisons": describe_comparisons(list_comparisons(record)),
         "comparison_note": _explain_comparison(record),
         "facts": _list_facts(record),
         "reward": render_charts(chart_rewards(record)),
@@ -165,10 +163,20 @@ def _explain_comparison(record: RunRecord) -> str:
     note = "Mean rewards ± half of the 95 % interval. Random arm: uniformly sampled architectures,"
     if record.shares_weights:
         return (
-            f"{note} scored with the same weights. At the end both arms are ranked on the whole "
-            "validation split; during the search each epoch is compared with its own random arm."
+            f"{note} scored with the same shared weights. These weights were trained on samples of "
+            "the controller, so they favour what the controller prefers; weights that were trained "
+            "on uniform samples favour nothing, but rank by short training in common. Only "
+            "networks that are trained from scratch answer the question. At the end both arms are "
+            "ranked on the whole validation split; during the search each epoch is compared with "
+            "its own random arm."
         )
     growing = " in the same period, because the space grows" if record.has_growing_space else ""
+    if _find_rungs(record):
+        note = (
+            f"{note} Children of both arms stop early by the same rule; one that stops keeps its "
+            "low accuracy, so the difference is larger than after whole trainings. Architectures "
+            "of the random arm are"
+        )
     return (
         f"{note} evaluated in the same way{growing}. A repeated proposal counts again in the mean, "
         "but not as an evaluation in the interval."
@@ -195,11 +203,38 @@ def _list_facts(record: RunRecord) -> list[tuple[str, str, str]]:
             if (value := getattr(trial.outcome, name))
         ]
     facts.append(("evaluations", format_number(record.evaluation_count), _count_arms(record)))
+    if rungs := _find_rungs(record):
+        facts.append(_count_epochs(record, rungs))
     if record.repeat_count:
         facts.append(("proposed again", format_number(record.repeat_count), "outcomes copied"))
     if "seconds" in record.summary:
         facts.append(("time", format_duration(record.summary["seconds"]), ""))
     return facts
+
+
+def _find_rungs(record: RunRecord) -> Sequence[int]:
+    """Return the epochs after which children of a search by trials could stop."""
+    evaluation = record.config.get("evaluation") or {}
+    has_rungs = not record.shares_weights and evaluation.get("epochs")
+    return evaluation.get("rungs") or () if has_rungs else ()
+
+
+def _count_epochs(record: RunRecord, rungs: Sequence[int]) -> tuple[str, str, str]:
+    """Return the fact on early stopping: the epochs of all children, and how many stopped."""
+    trained = [
+        trial.outcome
+        for arm in (POLICY, RANDOM)
+        for trial in record.select_arms(arm)
+        if trial.same_as is None and trial.outcome.error is None
+    ]
+    whole = int(record.config["evaluation"]["epochs"])
+    stopped = sum(len(outcome.accuracies) < whole for outcome in trained)
+    epochs = format_number(sum(len(outcome.accuracies) for outcome in trained))
+    note = (
+        f"of {format_number(whole * len(trained))}: {format_number(stopped)} children stopped "
+        f"after epoch {' or '.join(map(str, rungs))}"
+    )
+    return "epochs", epochs, note
 
 
 def _count_arms(record: RunRecord) -> str:

@@ -9,7 +9,6 @@ from contextlib import closing
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from pydoc import ErrorDuringImport, locate
 from typing import Any
 
 from omegaconf import OmegaConf
@@ -21,6 +20,7 @@ from lightning_nas.errors import InputError
 from lightning_nas.evaluation.budget import COSTS, pareto_front
 from lightning_nas.layers.operations import register_operations
 from lightning_nas.report.checks import check_settings, check_trials
+from lightning_nas.report.recorded_space import build_space
 from lightning_nas.search.result import RankedArchitecture, decode_trials
 from lightning_nas.spaces.base import Space
 from lightning_nas.storage.run_folder import COMPLETE, INTERRUPTED, RunFolder, shell_path
@@ -28,6 +28,7 @@ from lightning_nas.storage.trial import DERIVED, FINALIST, POLICY, RANDOM, Propo
 from lightning_nas.trust import check_recorded
 
 TOP = 10
+ENTROPY_SHARE = 0.1  # of the samples of a controller, for its entropy at the start and at the end
 # Class paths that mark a random search or a benchmark table: older run folders have no other mark.
 UNIFORM_CONTROLLER = "lightning_nas.controllers.uniform.UniformController"
 TABULAR_BENCHMARK = "lightning_nas.evaluation.tabular.TabularBenchmark"
@@ -58,6 +59,9 @@ class RunRecord:
         shares_weights: Whether the architectures share weights, as in ENAS.
         chosen: Trial numbers of the best architectures in the final ranking of the method, best
             first; None before the end of the search.
+        judgement: Content of ``weight_sharing.json``; empty if the search was not judged.
+        entropies: Samples of the controller's entropy in nats, at the start and at the end of the
+            search; both empty if the method has no controller.
     """
 
     folder: Path
@@ -70,6 +74,8 @@ class RunRecord:
     metrics: tuple[Mapping[str, float], ...]
     shares_weights: bool
     chosen: Sequence[int] | None
+    judgement: Mapping[str, Any]
+    entropies: tuple[Sequence[float], Sequence[float]]
 
     @property
     def name(self) -> str:
@@ -219,8 +225,8 @@ def read_run(folder: Path, named: Collection[str] = ()) -> RunRecord:
         check_recorded(config, run.config, named, group)
     check_settings(config, run.config)
     register_operations(config.get("operations"))  # before the space looks up operation names
-    space = _build_space(config, run.config)
-    trials, written = _read_trials(run)
+    space = build_space(config, run.config)
+    trials, written, entropies = _read_trials(run)
     summary = run.read_summary()
     texts = {
         trial.proposal.tokens: text
@@ -244,6 +250,8 @@ def read_run(folder: Path, named: Collection[str] = ()) -> RunRecord:
         metrics=tuple(run.read_metrics()),
         shares_weights=shares_weights,
         chosen=run.read_chosen() if summary.get("status") == COMPLETE else None,
+        judgement=run.read_judgement(),
+        entropies=entropies,
     )
 
 
@@ -262,29 +270,14 @@ def _read_settings(run: RunFolder) -> tuple[str, dict[str, Any]]:
     return f"# resumed with: {' '.join(resume_settings)}\n{text}", settings
 
 
-def _build_space(config: Mapping[str, Any], path: Path) -> Space:
-    """Build the search space of a configuration in the same way as Hydra.
-
-    Only this function resolves references such as ``${layers}``. Keys that begin with an
-    underscore, such as ``_convert_``, are instructions for Hydra, not arguments of the space.
-    """
-    try:
-        settings: Any = OmegaConf.to_container(OmegaConf.create(dict(config)).space, resolve=True)
-        kind: Any = locate(settings["_target_"])
-        if not (isinstance(kind, type) and issubclass(kind, Space)):
-            raise InputError(f"{path}: its space {settings['_target_']} is no space, or not here")
-        space: Space = kind(**{k: v for k, v in settings.items() if not k.startswith("_")})
-    except (ErrorDuringImport, OmegaConfBaseException, KeyError, TypeError) as error:
-        reason = " ".join(str(error).split())
-        raise InputError(f"{path}: its space cannot be built: {reason}") from None
-    return space
-
-
-def _read_trials(run: RunFolder) -> tuple[list[Trial], list[str | None]]:
-    """Return the trials that ended, and the JSON of their architectures."""
+def _read_trials(
+    run: RunFolder,
+) -> tuple[list[Trial], list[str | None], tuple[list[float], list[float]]]:
+    """Return the trials that ended, the JSON of their architectures, and samples of the entropy."""
     if run.journal.exists():
         with closing(run.open_journal()) as journal:
             trials = [] if journal.is_empty else journal.list_ended()
             if trials:
-                return trials, list(journal.architectures())
+                entropies = journal.sample_entropies(ENTROPY_SHARE)
+                return trials, list(journal.architectures()), entropies
     raise NoTrialsError(run.path)

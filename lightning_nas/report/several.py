@@ -1,6 +1,7 @@
 """One page for several runs of a search: what holds over seeds, and what varies between them."""
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 from statistics import fmean
@@ -11,31 +12,38 @@ from lightning_nas.files import replace_text
 from lightning_nas.report import charts
 from lightning_nas.report.charts import BEST_COLOUR, POLICY_COLOUR, RANDOM_COLOUR, Chart
 from lightning_nas.report.comparison import (
-    ANSWERS,
-    IS_RANDOM,
     SHORT_VERDICTS,
-    TONES,
     compare_arms,
-    describe_difference,
     format_short_mean,
     list_random_arm,
     list_rewards,
 )
+from lightning_nas.report.groups import (
+    MAY_DIFFER,
+    PAIR_HEAD,
+    Group,
+    choose_comparisons,
+    describe_group_verdict,
+    describe_pairs,
+    find_differing_settings,
+    group_runs,
+)
 from lightning_nas.report.html import render_charts, render_page
 from lightning_nas.report.inline import inline_architecture
+from lightning_nas.report.judged import list_comparisons
 from lightning_nas.report.record import NoTrialsError, RunRecord, read_run
-from lightning_nas.report.statistics import compare_pairs, estimate_mean
+from lightning_nas.report.statistics import estimate_mean
 from lightning_nas.report.table import format_duration, format_number
+from lightning_nas.report.verdict import Verdict
 from lightning_nas.storage.run_folder import shell_path
 from lightning_nas.storage.trial import POLICY
 
 CURVE_POINTS = 20
-MIN_SEEDS = 3
+GROUP_HEAD = ("group", "runs", "best reward", "verdict")
 HEAD = (
     "run", "seed", "evaluated", "best reward", "search", "random arm", "difference", "verdict",
     "time",
 )  # fmt: skip
-MAY_DIFFER = ("seed", "paths", "resume")  # settings that need no warning
 Curve = tuple[list[float], list[float]]
 
 
@@ -77,8 +85,8 @@ def _build_common_page(
     records: Sequence[RunRecord], folders: Sequence[Path], empty: Sequence[Path]
 ) -> dict[str, Any]:
     """Return the content of the page, by the names in ``runs.html``."""
-    when, differences = _list_differences(records)
-    unlike = _find_differing_settings([record.config for record in records])
+    groups = group_runs(records)
+    unlike = find_differing_settings([record.config for record in records])
     contents = [("summary", "Summary"), ("reward", "Reward"), ("runs", "Runs"), ("best", "Best")]
     return {
         "title": ", ".join(dict.fromkeys(record.name for record in records)),
@@ -86,11 +94,19 @@ def _build_common_page(
         "contents": [*contents, *([("configuration", "Settings that differ")] if unlike else [])],
         "report_arguments": " ".join(map(shell_path, folders)),
         "warnings": _list_warnings(records, unlike, empty),
-        "verdict": _describe_common_verdict(records, when, differences),
+        "verdict": _describe_all(groups),
+        "group_head": GROUP_HEAD,
+        "group_rows": [_describe_group(group) for group in groups] if len(groups) > 1 else [],
+        "pair_head": PAIR_HEAD,
+        "pair_rows": describe_pairs(groups),
         "facts": _list_facts(records),
-        "reward": render_charts(_chart_runs(records)),
+        "reward": render_charts(_chart_groups(groups)),
         "head": HEAD,
-        "rows": [_describe_row(record, when) for record in records],
+        "rows": [
+            _describe_row(record, next(iter(choose_comparisons(group))))
+            for group in groups
+            for record in group.records
+        ],
         "best": [
             {
                 "title": f"{record.name}, seed {record.seed}",
@@ -106,26 +122,6 @@ def _build_common_page(
     }
 
 
-def _find_differing_settings(configs: Sequence[Mapping[str, Any]]) -> dict[str, list[Any]]:
-    """Return the settings that differ, by their dotted names, with the value in each run.
-
-    >>> _find_differing_settings([{"a": {"b": 1}, "c": 2}, {"a": {"b": 3}, "c": 2}])
-    {'a.b': [1, 3]}
-    """
-    flat = [dict(_flatten_settings(config)) for config in configs]
-    names = dict.fromkeys(name for settings in flat for name in settings)
-    values = {name: [settings.get(name) for settings in flat] for name in names}
-    return {name: found for name, found in values.items() if any(v != found[0] for v in found)}
-
-
-def _flatten_settings(config: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
-    for name, value in config.items():
-        if isinstance(value, Mapping):
-            yield from _flatten_settings(value, f"{prefix}{name}.")
-        else:
-            yield f"{prefix}{name}", value
-
-
 def _list_warnings(
     records: Sequence[RunRecord], unlike: Mapping[str, Any], empty: Sequence[Path]
 ) -> list[str]:
@@ -138,60 +134,58 @@ def _list_warnings(
         warnings.append(f"these runs are left out, because they have no trials yet: {folders}.")
     others = [name for name in unlike if name.split(".")[0] not in MAY_DIFFER]
     if others:
-        warnings.append(f"the runs differ in more than their seeds: {', '.join(others[:6])}.")
+        warnings.append(
+            f"the runs differ in more than their seeds: {', '.join(others[:6])}. "
+            "Each group of equal settings has its own verdict."
+        )
     return warnings
 
 
-def _list_differences(records: Sequence[RunRecord]) -> tuple[str, list[float]]:
-    """Return the part of the search that most runs have compared, and the difference of each run.
-
-    A run without a ranking at the end has only the comparisons during the search; a run that is
-    itself random search has none.
-    """
-    differences: dict[str, list[float]] = {}
-    for record in records:
-        for one in compare_arms(record) if not record.is_random_search else ():
-            if one.has_both_arms:
-                differences.setdefault(one.when, []).append(one.difference.value)
-    return max(differences.items(), key=lambda pair: len(pair[1]), default=("", []))
+def _describe_all(groups: Sequence[Group]) -> Verdict:
+    """Return the verdict on a single group, or the verdicts on all groups in one paragraph."""
+    verdicts = [describe_group_verdict(group) for group in groups]
+    if len(groups) == 1:
+        return verdicts[0]
+    answers = [
+        f"{group.name}: {one.answer.rstrip(':.') or 'not enough data'}"
+        for group, one in zip(groups, verdicts, strict=True)
+    ]
+    return Verdict("", f"{'; '.join(answers)}.")
 
 
-def _describe_common_verdict(
-    records: Sequence[RunRecord], when: str, differences: Sequence[float]
-) -> dict[str, str]:
-    if all(record.is_random_search for record in records):
-        words = "all architectures are sampled uniformly, so there is no comparison."
-        return {"answer": IS_RANDOM, "tone": "", "words": words}
-    difference = compare_pairs(differences, MIN_SEEDS)
-    if len(differences) < MIN_SEEDS:
-        words = (
-            f"Not enough data: {len(differences)} of the runs have a random arm, at least "
-            f"{MIN_SEEDS} are needed."
-        )
-        return {"answer": "", "tone": "", "words": words}
-    words = (
-        f"In {len(differences)} of {len(records)} runs, {when}, mean reward of the search minus "
-        f"that of its random arm: {describe_difference(difference)}"
-    )
-    verdict = difference.verdict
-    return {"answer": ANSWERS[verdict], "tone": TONES[verdict], "words": words}
+def _describe_group(group: Group) -> list[Any]:
+    """Return the row of a group in the table with the columns ``GROUP_HEAD``."""
+    verdict = describe_group_verdict(group)
+    return [
+        group.name,
+        len(group.records),
+        format_short_mean(group.estimate_best()),
+        " ".join(filter(None, (verdict.answer, verdict.words))),
+    ]
 
 
 def _list_facts(records: Sequence[RunRecord]) -> list[tuple[str, str, str]]:
-    best = estimate_mean([r.best[0].trial.reward for r in records if r.best])
     seconds = [r.summary["seconds"] for r in records if "seconds" in r.summary]
-    half = f"± {best.half:.4f} (95 %)" if best.count > 1 else ""
     facts = [
-        *([("best reward, mean", f"{best.value:.4f}", half)] if best.count else []),
+        *_describe_best(records),
         ("runs", format_number(len(records)), ""),
         ("evaluations", format_number(sum(r.evaluation_count for r in records)), "of all runs"),
     ]
     return [*facts, *([("time", format_duration(sum(seconds)), "in total")] if seconds else [])]
 
 
+def _describe_best(records: Sequence[RunRecord]) -> list[tuple[str, str, str]]:
+    """Return the fact "best reward"; none if the runs differ in more than their seeds."""
+    best = estimate_mean([r.best[0].trial.reward for r in records if r.best])
+    if not best.count or len(group_runs(records)) > 1:
+        return []
+    half = f"± {best.half:.4f} (95 %)" if best.count > 1 else ""
+    return [("best reward, mean", f"{best.value:.4f}", half)]
+
+
 def _describe_row(record: RunRecord, when: str) -> list[Any]:
     """Return the row of a run in the table with the columns ``HEAD``."""
-    comparisons = compare_arms(record)
+    comparisons = list_comparisons(record) or compare_arms(record)
     shown = next((one for one in comparisons if one.when == when), comparisons[0])
     is_compared = shown.has_both_arms and not record.is_random_search
     verdict = SHORT_VERDICTS[shown.difference.verdict]
@@ -209,6 +203,16 @@ def _describe_row(record: RunRecord, when: str) -> list[Any]:
 
 
 # ---- charts --------------------------------------------------------------------------------------
+
+
+def _chart_groups(groups: Sequence[Group]) -> Iterator[Chart]:
+    for place, group in enumerate(groups):
+        for chart in _chart_runs(group.records):
+            if len(groups) == 1:
+                yield chart
+            else:
+                title = f"{group.name}: {chart.title[0].lower()}{chart.title[1:]}"
+                yield replace(chart, name=f"{chart.name}-{place}", title=title)
 
 
 def _chart_runs(records: Sequence[RunRecord]) -> Iterator[Chart]:

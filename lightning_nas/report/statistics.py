@@ -27,7 +27,7 @@ MIN_ARCHITECTURES = 3  # for a rank correlation
 RESAMPLES = 2_000
 # Verdicts as weight_sharing.json stores them; chance is the random arm. Pages show VERDICT_WORDS.
 BETTER, NO_BETTER, WORSE = "better than chance", "no better than chance", "worse than chance"
-NOT_ENOUGH = "not enough data"
+CANNOT_TELL, NOT_ENOUGH = "cannot tell", "not enough data"
 Array = NDArray[np.float64]
 
 
@@ -75,10 +75,14 @@ class Difference(Interval):
     Args:
         value: Difference of the means.
         half: Half the width of its 95 % interval; infinite if there is not enough data.
-        verdict: ``BETTER``, ``NO_BETTER``, ``WORSE`` or ``NOT_ENOUGH``.
+        verdict: ``BETTER`` or ``WORSE`` if the interval excludes 0. ``NO_BETTER`` if the interval
+            holds 0 and excludes ``smallest_gain``. ``CANNOT_TELL`` if the interval holds both.
+            ``NOT_ENOUGH`` if there are too few values for an interval.
+        smallest_gain: Smallest gain that counts, at least 0.
     """
 
     verdict: str
+    smallest_gain: float = 0.0
 
 
 def student_quantile(degrees: float) -> float:
@@ -124,11 +128,20 @@ def estimate_mean(values: Sequence[float], roots: Sequence[Hashable] | None = No
     return Mean(mean, half, count, deviation, evaluations, effective)
 
 
-def compare_means(arm: Mean, random_arm: Mean) -> Difference:
-    """Compare the means of two independent arms of unequal variances (Welch's t interval)."""
+def compare_means(arm: Mean, random_arm: Mean, *, fewest: int = MIN_EVALUATIONS) -> Difference:
+    """Compare the means of two independent arms of unequal variances (Welch's t interval).
+
+    The smallest gain that counts is the standard deviation of the random arm: the best of three
+    random architectures gains nearly as much (0.85 of it, if the rewards are normal).
+
+    Args:
+        arm: Mean of an arm.
+        random_arm: Mean of its random arm.
+        fewest: Number of evaluations of an arm below which the verdict is ``NOT_ENOUGH``.
+    """
     means = (arm, random_arm)
     value = arm.value - random_arm.value
-    if min(mean.evaluations for mean in means) < MIN_EVALUATIONS:
+    if min(mean.evaluations for mean in means) < fewest:
         return Difference(value, math.inf, NOT_ENOUGH)
     parts = [mean.deviation**2 / mean.effective for mean in means]
     variance = sum(parts)
@@ -138,25 +151,32 @@ def compare_means(arm: Mean, random_arm: Mean) -> Difference:
             part**2 / (mean.evaluations - 1) for part, mean in zip(parts, means, strict=True)
         )
         half = student_quantile(variance**2 / freedom) * math.sqrt(variance)
-    return _make_difference(value, half)
+    return _make_difference(value, half, random_arm.deviation)
 
 
-def compare_pairs(differences: Sequence[float], fewest: int = MIN_EVALUATIONS) -> Difference:
+def compare_pairs(
+    differences: Sequence[float], smallest_gain: float, fewest: int = MIN_EVALUATIONS
+) -> Difference:
     """Compare two arms by paired differences, for instance one for each epoch or seed.
 
     Args:
         differences: Mean reward of an arm minus that of its random arm, one value for each pair.
+        smallest_gain: Smallest gain that counts, at least 0.
         fewest: Number of pairs below which the verdict is ``NOT_ENOUGH``.
     """
     mean = estimate_mean(differences)
     if mean.count < fewest:
         return Difference(mean.value, mean.half, NOT_ENOUGH)
-    return _make_difference(mean.value, mean.half)
+    return _make_difference(mean.value, mean.half, smallest_gain)
 
 
-def _make_difference(value: float, half: float) -> Difference:
-    verdict = BETTER if value - half > 0 else WORSE if value + half < 0 else NO_BETTER
-    return Difference(value, half, verdict)
+def _make_difference(value: float, half: float, smallest_gain: float) -> Difference:
+    low, high = value - half, value + half
+    if low > 0 or high < 0:
+        verdict = BETTER if low > 0 else WORSE
+    else:
+        verdict = NO_BETTER if high <= smallest_gain else CANNOT_TELL
+    return Difference(value, half, verdict, smallest_gain)
 
 
 # ---- rank correlations ---------------------------------------------------------------------------

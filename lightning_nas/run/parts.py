@@ -22,8 +22,8 @@ log = logging.getLogger(__name__)
 HALF_PRECISION = ("bf16-mixed", "16-mixed", "bf16-true", "16-true")
 
 
-def build_data(cfg: DictConfig, **changes: Any) -> ImageData:
-    """Read the data, print what was read, and return the data.
+def build_data(cfg: DictConfig, announce: bool = True, **changes: Any) -> ImageData:
+    """Read the data, print what was read if ``announce`` is true, and return the data.
 
     ``changes`` replace settings of ``cfg.data``. If ``cfg`` has a supernet, write the number of
     classes, the channels and the image size into ``cfg.supernet``.
@@ -32,7 +32,7 @@ def build_data(cfg: DictConfig, **changes: Any) -> ImageData:
     data: ImageData = instantiate(cfg.data, **changes)
     data.prepare_data()
     data.setup()
-    if is_first_of_run():
+    if announce and is_first_of_run():
         print(describe_data(data), flush=True)
     if cfg.get("supernet"):
         cfg.supernet.num_classes = data.num_classes

@@ -53,6 +53,7 @@ PROCESSES = Range(Annotated[int, Field(ge=0, le=1024)], "a whole number from 0 t
 THREADS = Range(Annotated[int, Field(ge=1, le=1024)], "a whole number from 1 to 1024")
 LIMIT = Range(Whole | Literal[-1], "a whole number of at least 1, or -1 for no limit")
 WHOLE = Range(Whole, "a whole number from 1 to 10^9")
+AT_LEAST_3 = Range(Annotated[int, Field(ge=3, le=BILLION)], "a whole number from 3 to 10^9")
 COUNT = Range(Count, "a whole number from 0 to 10^9")
 INTEGER = Range(Annotated[int, Field(ge=-BILLION, le=BILLION)], "a whole number")
 SWITCH = Range(bool, "true or false")
@@ -63,8 +64,19 @@ SHARE = Range(Share, "a number from 0 to 1")
 FRACTION = Range(Fraction, "a number of at least 0 and below 1")
 CROP = Range(Annotated[Positive, Field(le=1)], "a number above 0 and at most 1")
 BATCHES = Range(Positive, "a number above 0: a number of batches, or a share below 1.0")
+PRECISION = Range(
+    Literal[
+        *("16-true", "16-mixed", "bf16-true", "bf16-mixed", "32-true", "64-true"),
+        *("transformer-engine", "transformer-engine-float16", "16", "32", "64", "bf16", 16, 32, 64),
+    ],
+    "a precision of Lightning's Trainer, such as 32-true, 16-mixed or bf16-mixed",
+)
+ACCELERATOR = Range(
+    Literal["auto", "cpu", "gpu", "cuda", "mps", "tpu"], "auto, cpu, gpu, cuda, mps or tpu"
+)
 PIXELS = Range(list[Number], "a list with a number for each channel")
 SPREAD = Range(list[Positive], "a list with a number above 0 for each channel")
+EPOCHS = Range(list[Whole], "a list of whole numbers from 1 to 10^9")
 SIZES = Range(Whole | Annotated[list[Whole], Field(min_length=1)], "whole numbers from 1 to 10^9")
 BETAS = Range(Annotated[list[Fraction], Field(min_length=2, max_length=2)], "two numbers below 1")
 NAME = Range(str | int | float, "a name or a path")
@@ -81,18 +93,21 @@ OPTIMIZERS = (
 SETTINGS: dict[Range, str] = {
     SEED: "seed data.seed method.seed",
     THREADS: "threads? evaluation.threads?",
-    SWITCH: "dry_run new_head compile data.train_on_all data.skip_unreadable "
+    SWITCH: "dry_run new_head compile judge.at_end data.train_on_all data.skip_unreadable "
     "network.auxiliary? evaluation.latency "
     "method.repeat logger.wandb.offline?",
     LIMIT: "trainer.max_epochs trainer.max_steps",
     WHOLE: "data.batch_size data.image_size? method.samples method.batch method.controller.samples "
-    "method.grow_every? method.grow_by method.finalist_epochs evaluation.epochs "
+    "method.candidates method.grow_every? method.grow_by method.finalist_epochs evaluation.epochs "
+    "judge.seeds judge.derived_seeds judge.epochs? judge.batches "
     "evaluation.best_of_last callbacks.derive.samples trainer.check_val_every_n_epoch? "
     "trainer.accumulate_grad_batches",
     INTEGER: "network.filters? network.cells? evaluation.network.filters? "
     "evaluation.network.cells?",
     COUNT: "method.redraws method.finalists method.control_steps? method.controller_steps "
+    "method.warmup_epochs judge.sampled judge.uniform_epochs "
     "trainer.log_every_n_steps?",
+    AT_LEAST_3: "judge.architectures",
     PROCESSES: "data.num_workers",
     POSITIVE: "evaluation.time_limit? method.budget.target? "
     + " ".join(f"{name}.lr" for name in OPTIMIZERS),
@@ -100,6 +115,10 @@ SETTINGS: dict[Range, str] = {
     NOT_NEGATIVE: "trainer.gradient_clip_val? evaluation.trainer.gradient_clip_val? "
     "evaluation.power callbacks.live.seconds",
     SHARE: "evaluation.penalty",
+    FRACTION: "evaluation.keep",
+    EPOCHS: "evaluation.rungs",
+    PRECISION: "trainer.precision? evaluation.trainer.precision?",
+    ACCELERATOR: "trainer.accelerator evaluation.trainer.accelerator",
     BATCHES: "trainer.limit_train_batches? trainer.limit_val_batches? trainer.limit_test_batches?",
     NAME: "name paths.runs paths.data architecture? weights? images? resume? data.root",
     FORMATS: "export?",
@@ -107,14 +126,14 @@ SETTINGS: dict[Range, str] = {
     GROUP: "trainer callbacks? logger? paths network module module.optimizer module.scheduler "
     "method.evaluation? method.executor? method.budget? executor? controller? supernet? "
     "evaluation.module evaluation.trainer evaluation.network? "
-    "method method.controller method.supernet space evaluation data?",
+    "method method.controller method.supernet space evaluation data? judge?",
 }
 # Settings of the classes of this project and of its libraries
 SETTINGS_OF_CLASSES: dict[Range, str] = {
     SWITCH: "data.download data.augmentation.flip supernet.auxiliary controller.released "
-    "controller.bias method.importance method.normalise method.ranks "
-    "method.supernet.optimizer.sparse_updates network.skip_reduction_input? "
-    + " ".join(f"{name}.nesterov" for name in OPTIMIZERS),
+    "controller.bias method.same_images method.controller.leave_one_out method.importance "
+    "method.normalise method.ranks method.supernet.optimizer.sparse_updates "
+    "network.skip_reduction_input? " + " ".join(f"{name}.nesterov" for name in OPTIMIZERS),
     WHOLE: "data.images data.num_classes data.channels method.controller_batch? method.passes "
     "method.population method.tournament method.supernet.scheduler.T_0 "
     "method.supernet.scheduler.T_mult controller.hidden controller.layers supernet.cells "

@@ -30,8 +30,8 @@ OPTIMIZER_GROUPS = (
     "module.schedule_",
 )
 FOLDERS = ("hydra.run", "hydra.sweep", "hydra.output_subdir")  # a resume writes into RUN
-# Settings that a resumed search may change: its length, the machine, and its output. All rewards of
-# a search must be comparable, because one ranking contains them all: other settings are fixed.
+# Settings that a resumed search may change: its length, the machine, its output, the judgement. All
+# rewards of a search must be comparable, because one ranking contains them all: the rest is fixed.
 LENGTH = (
     *("method.samples", "method.finalists", "method.finalist_epochs"),
     *("trainer.max_epochs", "trainer.max_time", "callbacks.derive.samples"),
@@ -46,7 +46,7 @@ SHOWN = (
     *("callbacks", "logger", "hydra", "trainer.log_every_n_steps", "trainer.profiler"),
     *("trainer.enable_progress_bar", "trainer.enable_model_summary"),
 )
-CHANGEABLE = (*LENGTH, *MACHINE, *SHOWN)
+CHANGEABLE = (*LENGTH, *MACHINE, *SHOWN, "judge")
 
 
 def add_resume_arguments(arguments: list[str], script: str | None = None) -> list[str]:

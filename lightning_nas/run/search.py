@@ -1,6 +1,7 @@
 """A search, from its configuration to a run folder."""
 
 import logging
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
@@ -12,26 +13,39 @@ from lightning_nas.callbacks.interrupt import interruptible
 from lightning_nas.callbacks.saving import explain_checkpoint
 from lightning_nas.data.describe import summarise_data
 from lightning_nas.errors import InputError
+from lightning_nas.judge.numbers import Numbers
+from lightning_nas.report.record import read_run
 from lightning_nas.report.table import format_best
+from lightning_nas.report.verdict import describe_verdict
 from lightning_nas.run.build import build_search
+from lightning_nas.run.judging import estimate_judging, read_judging
 from lightning_nas.run.parts import build_data, build_trainer, find_checkpoint, log_configuration
+from lightning_nas.run.recorded import find_trusted_names
 from lightning_nas.run.session import run_session, write_report_safely
 from lightning_nas.search.base import Search
 from lightning_nas.search.result import SearchResult
+from lightning_nas.search.shared_search import SharedSearch
 from lightning_nas.storage.run_folder import RunFolder, display_path, shell_path
 
 log = logging.getLogger(__name__)
 
 
-def search(cfg: DictConfig) -> None:
-    """Search, derive an architecture, and print the result and the next commands."""
+def search(cfg: DictConfig, judge: Callable[[Path], None] | None = None) -> None:
+    """Search, derive an architecture, and print the result, the verdict and the next commands.
+
+    Args:
+        cfg: The composed configuration.
+        judge: Function that judges the run folder of a complete search; it is called if the setting
+            ``judge.at_end`` is true.
+    """
     with run_session(cfg, write_report_safely) as session:
         folder = session.folder.path
         data = build_data(cfg) if cfg.get("data") else None  # a table needs no images
         session.add_facts(**summarise_data(data) if data else {})
         module = build_search(cfg.method, data)
+        numbers = read_judging(cfg, module)
         if cfg.dry_run:
-            print(format_dry_run(module, cfg))
+            print(format_dry_run(module, cfg, numbers))
             return
         trainer = build_trainer(cfg, session)
         if not any(isinstance(call, DeriveArchitecture) for call in trainer.callbacks):  # type: ignore[attr-defined]
@@ -52,18 +66,47 @@ def search(cfg: DictConfig) -> None:
             architecture=str(session.folder.architecture),
         )
     if trainer.is_global_zero:
+        if judge is not None and numbers is not None:
+            _judge(judge, folder, trainer.world_size)
+        print_verdict(folder)
         print_result(folder, module.result)
 
 
-def format_dry_run(module: Search, cfg: DictConfig) -> str:
-    """Return the estimated cost of a search as lines of a name and a value."""
+def _judge(judge: Callable[[Path], None], folder: Path, processes: int) -> None:
+    """Judge a complete search that ran in one process: the judge has a Trainer of its own."""
+    if processes == 1:
+        judge(folder)
+        return
+    command = f"python -m lightning_nas.judge {shell_path(folder)}"
+    log.warning("a search in %s processes is not judged at its end; run: %s", processes, command)
+
+
+def format_dry_run(module: Search, cfg: DictConfig, numbers: Numbers | None = None) -> str:
+    """Return the estimated cost of a search as lines of a name and a value.
+
+    Args:
+        module: The search.
+        cfg: The composed configuration.
+        numbers: Numbers of trainings of the judgement at the end; None = no judgement.
+    """
     make_trainer = partial(
         instantiate, cfg.trainer, logger=False, callbacks=[], enable_progress_bar=False
     )
     lines = module.estimate_cost(
         make_trainer, OmegaConf.select(cfg, "callbacks.derive.samples", default=1)
     )
+    if numbers is not None:
+        assert isinstance(module, SharedSearch)
+        lines["judgement"] = estimate_judging(module, numbers)
     return "\n".join(f"{name:<17}{line}" for name, line in lines.items())
+
+
+def print_verdict(folder: Path) -> None:
+    """Print in one line whether the search beat random search."""
+    try:
+        print(f"\n{describe_verdict(read_run(folder, find_trusted_names()))}")
+    except InputError as error:  # the search itself is complete
+        log.warning("no verdict: %s", error)
 
 
 def print_result(folder: Path, result: SearchResult) -> None:

@@ -25,18 +25,25 @@ class EpochSettings:
         random_steps: Number of steps of the random arm, at least 0; None = a tenth of
             ``controller_steps``. There are none if the controller does not learn.
         calibration_images: Training images for recalibrated batch norm statistics.
+        warmup_epochs: First epochs, at least 0, in which uniformly sampled architectures train the
+            shared weights and the controller does not learn (TuNAS, Bender et al., 2020,
+            https://arxiv.org/abs/2008.06120).
+        same_images: Whether all architectures of a step are scored on the same images; false = each
+            one on its own share, as in the released code.
         seed: Seed of the random arm, of the trainings of finalists and, on several devices, of the
             sampled architectures. None, for runs whose configuration lacks it: the seed of the
             data, and the number of its trial for a finalist.
 
     Raises:
-        InputError: If a number of steps is negative.
+        InputError: If a number of steps or epochs is negative.
     """
 
     controller_steps: int = 30
     controller_batch: int | None = None
     random_steps: int | None = 0
     calibration_images: int = 512
+    warmup_epochs: int = 0
+    same_images: bool = False
     seed: int | None = None
 
     def __post_init__(self) -> None:
@@ -45,6 +52,8 @@ class EpochSettings:
                 "method.controller_steps and method.control_steps must be at least 0, "
                 f"got {self.controller_steps} and {self.random_steps}"
             )
+        if self.warmup_epochs < 0:
+            raise InputError(f"method.warmup_epochs must be at least 0, got {self.warmup_epochs}")
 
 
 DEFAULT_EPOCH = EpochSettings()

@@ -8,9 +8,10 @@ import torch
 from torch import Tensor
 
 from lightning_nas.controllers.rollout import Rollout
+from lightning_nas.controllers.uniform import UniformController
 from lightning_nas.modules.controller import ControllerModule, Metrics
 from lightning_nas.modules.manual import take_step
-from lightning_nas.search.sampling import Sample, first_sample
+from lightning_nas.search.sampling import Sample, first_sample, list_samples
 from lightning_nas.search.trial_search import TrialSearch
 from lightning_nas.spaces.base import Space
 from lightning_nas.storage.trial import Trial
@@ -37,6 +38,17 @@ class ControllerSearch(TrialSearch):
     def sample(self, number: int) -> Sample:
         """Return an architecture that the controller samples for a trial."""
         return first_sample(self.controller.sample_from(self.space_at(number)))
+
+    def sample_many(self, number: int, count: int) -> list[Sample]:
+        """Return candidates for a trial: half samples of the controller, half uniform samples.
+
+        Each has its log-probability under the controller, as if the controller had sampled it.
+        """
+        space = self.space_at(number)
+        uniform = UniformController(space).sample(count // 2).tokens_NT.tolist()
+        own = self.controller.sample_from(space, count - count // 2)
+        scored = self.controller.score(uniform, [space] * len(uniform))
+        return [*list_samples(own), *list_samples(scored)]
 
     def sample_new(self, number: int) -> Sample:
         """Return a sample that is new, or the last redraw if none is new. Remember the sample.

@@ -13,6 +13,7 @@ from torch import Tensor
 from lightning_nas.architecture import Architecture
 from lightning_nas.evaluation.complexity import synchronised_time
 from lightning_nas.evaluation.executors import Executor
+from lightning_nas.evaluation.rungs import find_rungs
 from lightning_nas.modules.controller import ControllerModule
 from lightning_nas.modules.supernet import SupernetModule
 from lightning_nas.search.finalists import Finalists
@@ -174,7 +175,9 @@ def estimate_children(
     children = [evaluator.steps_of(architecture) for architecture in architectures]
     child = statistics.fmean(child.seconds for child in children)
     first = children[0]
-    trainings = samples + finalists.count * finalists.epochs / first.epochs
+    rungs = find_rungs(evaluator)
+    share = rungs.expect_epochs(first.epochs) / first.epochs
+    trainings = samples * share + finalists.count * finalists.epochs / first.epochs
     seconds = trainings * child
     arithmetic = trainings * statistics.fmean(c.all_multiply_adds for c in children)
     memory = _measure_peak_memory(first.device)
@@ -187,6 +190,9 @@ def estimate_children(
         "arithmetic": f"{arithmetic:.1e} multiply-adds, to estimate the time on other hardware",
         "whole search": f"{format_duration(seconds)} of {_describe_hardware(first.device)}",
     }
+    if rungs.epochs:
+        stops = ", ".join(map(str, rungs.epochs))
+        lines["early stopping"] = f"after epochs {stops}: about {share:.0%} of all epochs"
     if slots > 1:
         seconds /= slots
         lines["side by side"] = f"{format_duration(seconds)}, {slots} children at once"
@@ -229,7 +235,7 @@ def _advise_on_epochs(device: torch.device, seconds: float, memory: int, precisi
     if device.type == "cpu":
         need = math.ceil(memory / GIB)
         return f"use a GPU with {need} GiB or more (trainer.accelerator=gpu), or fewer epochs"
-    return f"use trainer.precision={precision}, or more GPUs (trainer.devices=N)"
+    return f"use trainer.precision={precision}, or more GPUs (trainer.devices=N, without finalists)"
 
 
 def _advise_on_children(seconds: float) -> str:

@@ -27,6 +27,9 @@ class Sampling:
         repeat: Whether to evaluate an architecture again that was evaluated before.
         redraws: Maximum number of redraws when an architecture was already sampled, at least 0.
             Not in the papers: the method then explores around its best architectures.
+        candidates: Number of samples for each trial, at least 1. If there are several, a model of
+            the method's trials so far chooses one (``surrogate.py``), once there are ``batch``
+            trials and at least ten. Then ``redraws`` has no effect. Not in the papers.
         seed: Seed of all samples. Trial ``n`` depends only on the seed, ``n`` and the controller.
 
     Raises:
@@ -40,13 +43,15 @@ class Sampling:
     budget: Budget = NO_BUDGET
     repeat: bool = False
     redraws: int = 0
+    candidates: int = 1
     seed: int = 0
 
     def __post_init__(self) -> None:
-        if self.samples < 1 or self.batch < 1 or self.redraws < 0:
+        if min(self.samples, self.batch, self.candidates) < 1 or self.redraws < 0:
             raise InputError(
-                "method.samples and method.batch must be at least 1, method.redraws at least 0, "
-                f"got {self.samples}, {self.batch} and {self.redraws}"
+                "method.samples, method.batch and method.candidates must be at least 1, "
+                "method.redraws at least 0, "
+                f"got {self.samples}, {self.batch}, {self.candidates} and {self.redraws}"
             )
         if not 0 <= self.random_share < 1:
             raise InputError(f"method.control must be in [0, 1), got {self.random_share}")
@@ -73,6 +78,12 @@ class Sampling:
         return round(trials * self.random_share)
 
 
+def list_samples(rollout: Rollout) -> list[Sample]:
+    """Return the architectures of a rollout."""
+    tokens, log_probs = rollout.tokens_NT.tolist(), rollout.log_prob_NT.tolist()
+    return list(zip(map(tuple, tokens), map(tuple, log_probs), strict=True))
+
+
 def first_sample(rollout: Rollout) -> Sample:
     """Return the first architecture of a rollout."""
-    return tuple(rollout.tokens_NT[0].tolist()), tuple(rollout.log_prob_NT[0].tolist())
+    return list_samples(rollout)[0]

@@ -17,9 +17,9 @@ from lightning_nas.evaluation.executors import Evaluator, Executor
 from lightning_nas.modules.controller import ControllerModule
 from lightning_nas.modules.optimizers import SharedSGD
 from lightning_nas.modules.supernet import Metrics, SupernetModule
-from lightning_nas.search import estimate
 from lightning_nas.search.alternating import DEFAULT_EPOCH, Alternating, EpochSettings
 from lightning_nas.search.base import Search
+from lightning_nas.search.dry_run import estimate_shared_search
 from lightning_nas.search.finalists import NO_FINALISTS, Finalists, Progress, add_costs
 from lightning_nas.search.processes import (
     average_accuracies,
@@ -72,6 +72,8 @@ class SharedSearch(Search):
         self.controller_steps = epoch.controller_steps if controller.learns else 0
         self.controller_batch = epoch.controller_batch or data.batch_size
         self.random_steps = count_random_steps(self.controller_steps, epoch.random_steps)
+        self.warmup_epochs = epoch.warmup_epochs if controller.learns else 0
+        self.same_images = epoch.same_images
         self.calibration_images = epoch.calibration_images
         self.seed = epoch.seed
         self.sampling_seed = data.seed if epoch.seed is None else epoch.seed
@@ -94,7 +96,7 @@ class SharedSearch(Search):
         """Return the phases of an epoch as one loader."""
         return Alternating(
             self.data.train_dataloader(),
-            self.data.controller_dataloader(self.controller.samples * self.controller_batch),
+            self.data.controller_dataloader(self.controller_batch * self.shares),
             self.controller_steps,
             self.random_steps,
         )
@@ -120,11 +122,12 @@ class SharedSearch(Search):
         self.check_devices(self.trainer.world_size)
         check_precision(self.trainer)
         remove_wrapper(self.trainer)
-        self._load_calibration_images()
+        self.load_calibration_images()
         if self.journal_path is not None and self.trainer.is_global_zero:
             self.journal = Journal(self.journal_path, str(self.space))
 
-    def _load_calibration_images(self) -> None:
+    def load_calibration_images(self) -> None:
+        """Pass training images to the shared weights if their statistics are recalibrated."""
         if self.supernet.statistics.mode == "recalibrated":
             images, _ = self.data.calibration_batch(self.calibration_images)
             self.supernet.calibration = self.cast(images)
@@ -134,10 +137,30 @@ class SharedSearch(Search):
         return self.trainer.precision_plugin.convert_input(batch)
 
     def on_train_start(self) -> None:
-        """Refuse a Trainer that cuts epochs short: it would skip the controller's steps."""
+        """Refuse a Trainer that cuts epochs short, or ends before the controller learns.
+
+        Raises:
+            InputError: If there is no epoch after the warm-up, or an epoch would be cut short.
+        """
         check_epoch(self.trainer)
+        epochs = self.trainer.max_epochs
+        if self.warmup_epochs and epochs is not None and 0 <= epochs <= self.warmup_epochs:
+            raise InputError(
+                f"method.warmup_epochs={self.warmup_epochs} must be below "
+                f"trainer.max_epochs={epochs}: the controller would not learn"
+            )
 
     # ---- one epoch -------------------------------------------------------------------------------
+
+    @property
+    def shares(self) -> int:
+        """Number of shares of a controller's batch of images, at least 1."""
+        return 1 if self.same_images else self.controller.samples
+
+    @property
+    def is_warming_up(self) -> bool:
+        """Whether the shared weights train alone in this epoch, under uniform sampling."""
+        return self.current_epoch < self.warmup_epochs
 
     def on_train_epoch_start(self) -> None:
         """Seed the process and start the clock of the weights phase."""
@@ -188,7 +211,7 @@ class SharedSearch(Search):
 
     def count_updates(self) -> int:
         """Return the number of controller updates before the current epoch."""
-        return self.current_epoch * self.controller_steps
+        return max(0, self.current_epoch - self.warmup_epochs) * self.controller_steps
 
     def record(self, trials: Sequence[Trial]) -> None:
         """Write trials into the journal and add their number to ``scored``."""
@@ -244,29 +267,7 @@ class SharedSearch(Search):
 
     def estimate_cost(self, make_trainer: Callable[[], pl.Trainer], samples: int) -> dict[str, str]:
         """Time a few steps of each phase. The steps change the shared weights."""
-        trainer = make_trainer()
-        check_precision(trainer)
-        device = trainer.strategy.root_device
-        trainer.precision_plugin.convert_module(self)
-        self.to(device)
-        self.trainer = trainer
-        self.setup("fit")
-        with trainer.precision_plugin.forward_context():
-            epoch, validation = self.train_dataloader(), self.val_dataloader()
-            self._load_calibration_images()
-            loaders: list[Any] = [epoch.weights, epoch.controller, validation]
-            batches = [self.cast(next(iter(loader))) for loader in loaders]
-            counts = [len(epoch.weights), self.random_steps, self.controller_steps, len(validation)]
-            steps = estimate.list_steps(self.supernet, self.controller, self.random_arm, *batches)
-            timings = estimate.time_steps(steps, counts, device)
-            precisions = estimate.time_precisions(steps["weights"], device, trainer.precision)
-        assert trainer.max_epochs is not None
-        parameters = sum(one.numel() for one in self.parameters())
-        return {
-            "space": estimate.format_size(self.space.size),
-            "parameters": f"{parameters:,} to train, of the shared weights and the controller",
-            **estimate.estimate_epochs(timings, precisions, trainer.max_epochs, samples, device),
-        }
+        return estimate_shared_search(self, make_trainer(), samples)
 
     def configure_optimizers(self) -> Any:
         """Return the optimiser and schedule of the weights, and the optimiser of the controller."""

@@ -20,19 +20,20 @@ from lightning_nas.data.base import ImageData
 from lightning_nas.errors import InputError
 from lightning_nas.evaluation.budget import COSTS, pareto_front
 from lightning_nas.evaluation.executors import Evaluator, Executor
+from lightning_nas.evaluation.rungs import find_rungs
 from lightning_nas.search.base import Search
-from lightning_nas.search.estimate import estimate_children, format_size
+from lightning_nas.search.dry_run import estimate_trial_search
 from lightning_nas.search.finalists import NO_FINALISTS, Finalists, Progress
 from lightning_nas.search.growth import CONSTANT_DEPTH, GrowingSpace, Growth
 from lightning_nas.search.result import LISTED, SearchResult, decode_trials
-from lightning_nas.search.sampling import Sample, Sampling, first_sample
+from lightning_nas.search.sampling import Sample, Sampling, first_sample, list_samples
+from lightning_nas.search.surrogate import build_surrogate
 from lightning_nas.search.trial_stream import Stream, TrialStream
 from lightning_nas.spaces.base import Space
 from lightning_nas.storage.journal import Journal
 from lightning_nas.storage.trial import POLICY, RANDOM, Proposal, Trial
 
 ARMS = (POLICY, RANDOM)
-TIMED_CHILDREN = 3  # children that a dry run trains for a few batches
 
 
 class TrialSearch(Search):
@@ -74,6 +75,7 @@ class TrialSearch(Search):
         self.budget = sampling.budget
         self.growing = GrowingSpace(space, growth, sampling.samples)
         self.seen: set[tuple[int, ...]] = set()  # tokens that the method has sampled
+        self.surrogate = build_surrogate(self.space_at(sampling.samples - 1), sampling)
         self.updates = 0  # number of batches that the method has learned from
         self.executor: Executor | None = None
         self.stream: TrialStream | None = None
@@ -90,10 +92,9 @@ class TrialSearch(Search):
         return {}
 
     def observe(self, trial: Trial) -> None:
-        """Update the method after one of its trials. The random arm is left out.
+        """Update the method after one of its trials, in the order in which they end.
 
-        The calls follow the order in which trials end. A resumed search first repeats the calls for
-        all trials in its journal.
+        A resumed search first repeats the calls for all trials in its journal.
         """
 
     def sample_uniformly(self, number: int) -> Sample:
@@ -152,6 +153,7 @@ class TrialSearch(Search):
             choose_seed=self.choose_seed,
             observe=self._observe,
             poll=lambda: self.poll(),
+            rungs=find_rungs(self.evaluator),
         )
         self.trainer.should_stop = self.stream.done  # a resume after the last batch has no epoch
         return self.stream
@@ -169,9 +171,25 @@ class TrialSearch(Search):
             torch.default_generator.manual_seed(seed)
             if devices:
                 torch.cuda.manual_seed(seed)
-            sample = self.sample_uniformly if arm == RANDOM else self.sample_new
+            sample = self.sample_uniformly if arm == RANDOM else self.sample_next
             tokens, log_probs = sample(place)
         return Proposal(number, tokens, log_probs, self.updates, arm)
+
+    def sample_next(self, number: int) -> Sample:
+        """Return and note a new sample. If there is a surrogate, it chooses among candidates."""
+        if self.surrogate is None or not self.surrogate.is_ready:
+            return self.sample_new(number)
+        candidates = dict(self.sample_many(number, self.sampling.candidates))
+        new = [tokens for tokens in candidates if tokens not in self.seen]
+        tokens = self.surrogate.choose(new or list(candidates))
+        self.seen.add(tokens)
+        return tokens, candidates[tokens]
+
+    def sample_many(self, number: int, count: int) -> list[Sample]:
+        """Return candidates for a trial: half samples of the method, half uniform samples."""
+        uniform = UniformController(self.space_at(number)).sample(count // 2)
+        own = [self.sample(number) for _ in range(count - count // 2)]
+        return [*own, *list_samples(uniform)]
 
     def sample_new(self, number: int) -> Sample:
         """Return and note a sample that is new, or the last redraw if none is new."""
@@ -189,6 +207,8 @@ class TrialSearch(Search):
     def _observe(self, trial: Trial) -> None:
         if trial.proposal.arm == POLICY:
             self.seen.add(trial.proposal.tokens)  # needed for the trials of a resumed search
+            if self.surrogate is not None:
+                self.surrogate.observe(trial.proposal.tokens, trial.reward)
             self.observe(trial)
         self.watch(trial)
 
@@ -250,34 +270,17 @@ class TrialSearch(Search):
             best = self.train_finalists(best, progress)
             how = f"{how}; finalists evaluated again"
         self.scored = len(self.journal)
-        front = pareto_front(ended, self.budget.cost or COSTS[0])
         return SearchResult(
             decode_trials(best, self.decode),
             rewards[POLICY],
             rewards[RANDOM],
             how,
-            decode_trials(front, self.decode),
+            decode_trials(pareto_front(ended, self.budget.cost or COSTS[0]), self.decode),
         )
 
     def estimate_cost(self, make_trainer: Callable[[], pl.Trainer], samples: int) -> dict[str, str]:
-        """Measure the training time of a few children and estimate the cost of the search.
-
-        The children come from the beginning, the middle and the end of the search, because a
-        growing space has larger children at the end.
-        """
-        total = self.sampling.samples
-        lines = {
-            "space": format_size(self.space_at(total - 1).size),
-            "architectures": f"{total:,}",
-        }
-        if self.evaluator is None or not hasattr(self.evaluator, "steps_of"):
-            return lines | {"whole search": "a few seconds: the evaluator reads a table"}
-        executor = self.make_executor(self.evaluator)
-        distance = max(1, total // TIMED_CHILDREN)
-        numbers = range(distance // 2, total, distance)[:TIMED_CHILDREN]
-        proposals = self.propose(numbers)
-        children = [self.decode(proposal) for proposal in proposals]
-        return lines | estimate_children(self.evaluator, executor, children, total, self.finalists)
+        """Measure the training time of a few children and estimate the cost of the search."""
+        return estimate_trial_search(self)
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Save the number of trials taken from the stream and the number of updates."""

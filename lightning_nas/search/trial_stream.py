@@ -16,6 +16,7 @@ from lightning_nas.architecture import Architecture, to_json
 from lightning_nas.errors import InputError
 from lightning_nas.evaluation.budget import NO_BUDGET, Budget
 from lightning_nas.evaluation.executors import Executor, Poll
+from lightning_nas.evaluation.rungs import NO_RUNGS, RungRecord, Rungs
 from lightning_nas.storage.journal import Journal
 from lightning_nas.storage.trial import FINALIST, POLICY, Proposal, Trial
 
@@ -82,6 +83,7 @@ class TrialStream:
         choose_seed: Function from a trial number to the seed of the evaluation.
         observe: Function to call with each trial that ends; the trials in the journal come first.
         poll: Function to call while the stream waits; it may raise an exception to stop.
+        rungs: Rungs at which children can stop.
 
     Raises:
         InputError: If the journal has fewer ended trials than ``stream.consumed``.
@@ -107,6 +109,7 @@ class TrialStream:
         choose_seed: Callable[[int], int] = lambda number: number,
         observe: Callable[[Trial], None] = lambda trial: None,
         poll: Poll = lambda: None,
+        rungs: Rungs = NO_RUNGS,
     ) -> None:
         self.propose = propose
         self.decode = decode
@@ -116,6 +119,7 @@ class TrialStream:
         self.choose_seed = choose_seed
         self.observe = observe
         self.poll = poll
+        self.rungs = RungRecord(rungs)
         self.consumed = stream.consumed
         self.ended = 0
         self._queue: deque[_Job] = deque()  # jobs that have not started
@@ -221,7 +225,9 @@ class TrialStream:
         else:
             self._running_jobs[proposal.number] = job
             self._copies.setdefault(key, [])
-            self.executor.submit(proposal.number, architecture, self.choose_seed(proposal.number))
+            cutoffs = [self.rungs.cutoffs()] if self.rungs.rungs.epochs else []
+            seed = self.choose_seed(proposal.number)
+            self.executor.submit(proposal.number, architecture, seed, *cutoffs)
 
     def _wait(self) -> None:
         """Wait for an outcome. Record it for all open proposals of the same architecture."""
@@ -247,6 +253,8 @@ class TrialStream:
             self._successful.setdefault(_digest(key), trial.number)
         self.ended += self._is_own(trial.proposal)
         self._trials_to_yield.append(trial)
+        if self._is_own(trial.proposal):
+            self.rungs.observe(trial)
         self.observe(trial)
 
 

@@ -8,6 +8,8 @@ from pydantic import BaseModel, Field, ValidationError
 from lightning_nas.errors import InputError
 from lightning_nas.files import find_first_problem
 
+Accuracy = Annotated[float, Field(ge=0, le=1)]
+
 
 class Summary(BaseModel):
     """Types of the facts in ``summary.json`` that commands read. Each may be absent."""
@@ -17,6 +19,32 @@ class Summary(BaseModel):
     method: str = ""
     data: str = ""
     checkpoint: str | None = None
+    classes: Annotated[int, Field(ge=1)] | None = None
+
+
+class _JudgedArchitecture(BaseModel):
+    arm: Literal["control", "policy", "derived"]
+    alone: Annotated[list[Accuracy], Field(min_length=1)]
+
+
+class _ScoredArchitecture(BaseModel):
+    arm: Literal["control", "derived"]
+    tokens: list[int]
+    accuracy: Accuracy
+
+
+class _UniformWeights(BaseModel):
+    epochs: int
+    architectures: list[_ScoredArchitecture]
+
+
+class Judgement(BaseModel):
+    """Types of the facts in ``weight_sharing.json`` that decide the verdict of a report."""
+
+    images: str = ""
+    search: dict[str, Any] | None = None
+    architectures: list[_JudgedArchitecture]
+    uniform_weights: _UniformWeights | None = None
 
 
 class _Runtime(BaseModel):

@@ -16,13 +16,14 @@ COLUMNS = (
     "number, tokens, log_probs, step, arm, accuracy_reward, accuracies, parameters, "
     "multiply_adds, latency, seconds, error, reward, ended, same_as"
 )
+FEWEST_ENTROPIES = 5  # samples at the start and at the end
 
 
 # Types of the columns
 Count = Annotated[int, Field(ge=0)]
 Token = Annotated[int, Field(ge=0, le=10**9)]
 PROPOSAL_COLUMNS = (
-    *(Count, Json[tuple[Token, ...]], Json[tuple[float, ...]], Count),
+    *(Count, Json[tuple[Token, ...]], Json[tuple[FiniteFloat, ...]], Count),
     Literal["policy", "control", "derived", "finalist"],
 )
 TRIAL_COLUMNS = (
@@ -80,10 +81,40 @@ class Records:
 
     def open_proposals(self) -> list[Proposal]:
         """Return the proposals that have not ended, by number."""
+        return self._proposals("ended IS NULL ORDER BY number")
+
+    def sample_entropies(self, share: float) -> tuple[list[float], list[float]]:
+        """Return samples of the entropy of the controller, in nats, at the start and at the end.
+
+        A sample is the negative log-probability of an architecture: an unbiased estimate. If the
+        space grows, only architectures with as many decisions as the last one are compared.
+
+        Args:
+            share: Share of these architectures at the start, and at the end; above 0, at most 0.5.
+
+        Returns:
+            Two lists of equal length, both empty if the method has no controller.
+        """
+        where = (
+            "arm = 'policy' AND ended IS NOT NULL AND json_array_length(log_probs) = "
+            "(SELECT json_array_length(log_probs) FROM trials WHERE arm = 'policy' "
+            "ORDER BY number DESC LIMIT 1) AND json_array_length(log_probs) > 0"
+        )
+        with self._explain_errors():
+            (count,) = self._database.execute(
+                f"SELECT count(*) FROM trials WHERE {where}"
+            ).fetchone()
+        part = min(max(FEWEST_ENTROPIES, round(share * count)), count // 2)
+        start, end = (
+            [-proposal.log_prob for proposal in self._proposals(f"{where} {order} LIMIT ?", part)]
+            for order in ("ORDER BY number", "ORDER BY number DESC")
+        )
+        return start, end
+
+    def _proposals(self, where: str, *values: Any) -> list[Proposal]:
         with self._explain_errors():
             rows = self._database.execute(
-                "SELECT number, tokens, log_probs, step, arm FROM trials "
-                "WHERE ended IS NULL ORDER BY number"
+                f"SELECT number, tokens, log_probs, step, arm FROM trials WHERE {where}", values
             ).fetchall()
         return [_make_proposal(row) for row in self._check(rows, PROPOSAL)]
 

@@ -7,24 +7,19 @@ networks.
 
 import os
 import shlex
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 from lightning_nas.errors import InputError
-from lightning_nas.files import (
-    read_csv,
-    read_json,
-    read_yaml,
-    write_json,
-    write_yaml,
-)
-from lightning_nas.storage.file_types import HydraFile, Summary, check_types
+from lightning_nas.files import read_csv, read_json, read_yaml, write_json, write_yaml
+from lightning_nas.storage.file_types import HydraFile, Judgement, Summary, check_types
 from lightning_nas.storage.journal_reader import JournalReader
 
 INTERRUPTED, COMPLETE = "interrupted", "complete"  # values of ``status`` in summary.json
 LAST_CHECKPOINT = "last.ckpt"
+STATE = ("status", "architectures", "best_reward")  # values of summary.json that a resume changes
 
 
 class RunFolder:
@@ -184,6 +179,18 @@ class RunFolder:
         check_types(Summary, facts, self.summary)
         return facts
 
+    def read_judgement(self) -> dict[str, Any]:
+        """Return the content of ``weight_sharing.json``; empty if the search was not judged.
+
+        Raises:
+            InputError: If the file is damaged.
+        """
+        if not self.judgement.exists():
+            return {}
+        facts = read_json(self.judgement)
+        check_types(Judgement, facts, self.judgement)
+        return facts
+
     def read_metrics(self) -> list[dict[str, float]]:
         """Return each row of ``metrics.csv`` as column -> value, without empty cells.
 
@@ -250,6 +257,11 @@ class RunFolder:
         self.resume_settings.unlink(missing_ok=True)
         if settings:
             write_yaml(self.resume_settings, list(settings))
+
+
+def describe_state(summary: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the values of ``summary.json`` that change if a search is resumed."""
+    return {name: summary.get(name) for name in STATE}
 
 
 def display_path(path: str | Path) -> Path:

@@ -14,11 +14,12 @@ from torch import Tensor, nn
 
 from lightning_nas.errors import InputError
 from lightning_nas.networks.cell import CellNetwork
+from lightning_nas.networks.edge_cell import EdgeCellNetwork, ResidualReduction
 from lightning_nas.networks.heads import REDUCTIONS
 from lightning_nas.networks.macro import MacroNetwork
 
-# prefix of the names of shared operations
-OPERATION = re.compile(r"(cells|layers)\.\d+\.(blocks|branches)\.")
+# prefix of the names of shared operations; networks of one edge cell also have ``edges``
+OPERATION = re.compile(r"(cells|layers)\.\d+\.(blocks\.|branches\.|edges\.\d+\.conv_\dx\d\.)")
 
 
 @dataclass(frozen=True)
@@ -57,7 +58,8 @@ def inherit(network: nn.Module, shared: Mapping[str, Tensor]) -> Inherited:
         network: Network of an architecture from the space of the search. With the cells and filters
             of the supernet, all operations are copied. If stacks are longer or shorter, a cell gets
             the weights of the shared cell at the same place in its stack.
-        shared: Tensors by their names in ``SharedCellNetwork`` or ``SharedMacroNetwork``.
+        shared: Tensors by their names in ``SharedCellNetwork``, ``SharedMacroNetwork`` or
+            ``SharedEdgeCellNetwork``.
 
     Raises:
         InputError: If no tensor fits, or the network has no supernet of its kind.
@@ -99,7 +101,7 @@ def _parts(
 
     The prefixes map the beginning of names in the network to the beginning in the shared weights.
     """
-    if type(network) is not CellNetwork and not isinstance(network, MacroNetwork):
+    if type(network) is not CellNetwork and not isinstance(network, MacroNetwork | EdgeCellNetwork):
         raise InputError("only architectures from an ENAS search have shared weights")
     yield False, {"stem.": "stem."}
     if isinstance(network, MacroNetwork):
@@ -115,7 +117,19 @@ def _parts(
                 },
             )
         return
-    for i, place in _find_counterparts(network, shared).items():
+    if isinstance(network, EdgeCellNetwork):
+        yield False, {"norm.": "norm."}
+        normal = (len(network.cells) - REDUCTIONS) // (REDUCTIONS + 1)
+        for i, place in _match_places(len(network.cells), normal, normal, shared).items():
+            if isinstance(network.cells[i], ResidualReduction):
+                yield False, {f"cells.{i}.": f"cells.{place}."}
+                continue
+            for edge, name in enumerate(network.operations):
+                yield True, {f"cells.{i}.edges.{edge}.": f"cells.{place}.edges.{edge}.{name}."}
+        return
+    first, second = network.reductions
+    counterparts = _match_places(len(network.cells), first, second - first - 1, shared)
+    for i, place in counterparts.items():
         cell = network.architecture.reduction if network.halves[i] else network.architecture.normal
         for b, block in enumerate(cell.blocks):
             for side, read in enumerate(zip(block.inputs, block.operations, strict=True)):
@@ -124,17 +138,23 @@ def _parts(
                 yield True, {f"cells.{i}.operations.{b}.{side}.": source}
 
 
-def _find_counterparts(network: CellNetwork, shared: Mapping[str, Tensor]) -> dict[int, int]:
+def _match_places(
+    cells: int, first: int, stack_length: int, shared: Mapping[str, Tensor]
+) -> dict[int, int]:
     """Return, for each cell, the index of the shared cell at the same place in its stack.
 
     The index is -1 for cells without a counterpart: in longer stacks, and in the ImageNet stem.
+
+    Args:
+        cells: Number of cells of the network, reductions included.
+        first: Index of the first reduction.
+        stack_length: Number of normal cells between two reductions.
+        shared: Shared weights by name.
     """
     numbers = {int(name.split(".")[1]) for name in shared if name.startswith("cells.")}
     shared_stack = (len(numbers) - REDUCTIONS) // (REDUCTIONS + 1)  # normal cells per stack
-    first, second = network.reductions
-    stack_length = second - first - 1
     places = {}
-    for i in range(len(network.cells)):
+    for i in range(cells):
         stack, place = divmod(i - (first - stack_length) + 1, stack_length + 1)  # 0: reduction
         exists = stack >= 0 and place <= shared_stack
         places[i] = stack * (shared_stack + 1) + place - 1 if exists else -1

@@ -35,9 +35,15 @@ def table():
 # ---- searches in lockstep -----------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("name", METHODS)
-def test_a_search_in_lockstep_is_the_search_itself(name, table, tmp_path):
-    queries, cfg = 60, composed(METHODS[name])
+@pytest.mark.parametrize(
+    ("name", "settings"),
+    [
+        *((name, ()) for name in METHODS),
+        *((name, ("method.candidates=8",)) for name in ("random", "evolution", "nas", "nasnet")),
+    ],
+)
+def test_a_search_in_lockstep_is_the_search_itself(name, settings, table, tmp_path):
+    queries, cfg = 60, composed((*METHODS[name], *settings))
     _, record = searched(cfg, [11, 12], queries, table)
     search = method(cfg, 12, table, journal=tmp_path / "trials.sqlite", samples=queries)
     search.teardown = lambda stage: None

@@ -45,6 +45,35 @@ def test_the_same_seed_gives_the_same_outcome_and_another_another():
     assert first == second != other
 
 
+def test_a_child_below_the_cutoff_of_a_rung_stops_there_and_others_go_on():
+    evaluate = training(epochs=4, rungs=[1, 3])
+    whole = evaluate(SMALL, 0).accuracies
+    stopped = evaluate(SMALL, 0, cutoffs={3: whole[2] + 0.01})
+    assert stopped.accuracies == whole[:3]
+    assert stopped.error is None
+    assert stopped.reward == whole[2]
+    assert evaluate(SMALL, 0, cutoffs={1: whole[0], 3: whole[2]}).accuracies == whole
+
+
+@pytest.mark.parametrize(
+    "setting",
+    [{"precision": [["32-true"]]}, {"precision": "99"}, {"accelerator": ["cpu"]}, {"foo": 1}],
+)
+def test_a_setting_that_the_trainer_refuses_is_an_error_of_the_user(setting):
+    with pytest.raises(InputError, match=r"^settings of evaluation\.trainer: "):
+        training(epochs=1, trainer={"accelerator": "cpu"} | setting)(SMALL, 0)
+
+
+def test_finalists_do_not_stop_early():
+    assert training(epochs=4, rungs=[1, 3]).final(2).rungs.epochs == ()
+
+
+@pytest.mark.parametrize("rungs", [[0], [3], [2, 1], [1, 1], [-1]])
+def test_rungs_outside_of_the_training_are_refused(rungs):
+    with pytest.raises(InputError, match=r"evaluation\.rungs must rise from at least 1 to below"):
+        training(epochs=3, rungs=rungs)
+
+
 def test_the_random_numbers_of_the_search_stay_as_they_are():
     before = torch.get_rng_state()
     training(epochs=1)(SMALL, seed=3)

@@ -1,5 +1,6 @@
 """The table of NAS-Bench-201: what it holds, how a seed picks, and that our network is its own."""
 
+import itertools
 import random
 import sys
 from pathlib import Path
@@ -130,3 +131,15 @@ def test_without_the_package_one_line_says_how_to_get_it(monkeypatch):
         TabularBenchmark()
     requirements = (Path(__file__).parents[2] / "requirements.txt").read_text()
     assert f"\n{PACKAGE} " in requirements
+
+
+def test_the_place_of_an_architecture_is_its_rank_among_all():
+    table = TabularBenchmark("cifar10")
+    best = max(
+        (SPACE.decode(t) for t in itertools.product(range(5), repeat=6)), key=table.mean_accuracy
+    )
+    first = table.find_place(best)
+    assert (first.rank, first.count, first.accuracy) == (1, 15_625, first.best)
+    nothing = table.find_place(SPACE.decode([0] * 6))
+    assert nothing.rank > 15_000
+    assert nothing.accuracy == pytest.approx(0.1, abs=0.01)

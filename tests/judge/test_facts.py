@@ -9,7 +9,6 @@ from lightning_nas.errors import InputError
 from lightning_nas.judge.facts import (
     ArchitectureScores,
     collect_facts,
-    describe_state,
     describe_weight_sharing,
     format_facts,
 )
@@ -19,7 +18,7 @@ from lightning_nas.report.statistics import (
     correlate_ranks,
     estimate_mean,
 )
-from lightning_nas.storage.run_folder import RunFolder
+from lightning_nas.storage.run_folder import RunFolder, describe_state
 from tests.judge.scores import MODES, facts, make_scores
 
 SUMMARY = {"status": "complete", "architectures": 90, "best_reward": 0.9, "seconds": 4.0}

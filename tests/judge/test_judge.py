@@ -19,9 +19,10 @@ from commands import start, succeed
 from lightning_nas.callbacks.interrupt import Interrupted
 from lightning_nas.errors import InputError
 from lightning_nas.judge.__main__ import main
-from lightning_nas.judge.facts import describe_state
 from lightning_nas.judge.finished_search import open_search, score_architectures
 from lightning_nas.judge.judge import choose_candidates, poll_signals
+from lightning_nas.judge.numbers import Numbers
+from lightning_nas.storage.run_folder import describe_state
 
 pytestmark = pytest.mark.slow  # real searches, one after the other
 
@@ -116,8 +117,9 @@ def test_a_run_is_judged(judged):
     assert facts["search"] == describe_state(json.loads((folder / "summary.json").read_text()))
     assert count_trials(folder) == 8
     assert {"Training", "Scoring"} <= {line.split(":")[0] for line in errors.splitlines()}
-    for name in NAMES:
+    for name in ("weight_sharing.json", "weight_sharing.svg", "report.html"):
         assert str(folder / name) in output
+    assert "\nDid the search beat random search? " in output
 
 
 def test_only_its_own_files_and_the_report_change_in_the_run_folder(judged, searched):
@@ -198,6 +200,21 @@ def test_ray_workers_give_the_same_accuracies_as_the_serial_executor(searched, j
     assert alone[0] == alone[1]
 
 
+def test_other_shared_weights_score_the_final_ranking(judged, tmp_path):
+    folder = copy_run(judged[0], tmp_path / "run")
+    weights = (folder / "checkpoints" / "last.ckpt").read_bytes()
+    assert judge(folder, *SMALL, "--uniform-epochs", 1) == 0
+    assert (folder / "checkpoints" / "last.ckpt").read_bytes() == weights
+    facts = read_facts(folder)["uniform_weights"]
+    samples = json.loads((folder / "summary.json").read_text())["derived_from"]
+    arms = [one["arm"] for one in facts["architectures"]]
+    assert facts["epochs"] == 1
+    assert arms == ["derived"] * samples + ["control"] * samples
+    assert all(0 <= one["accuracy"] <= 1 for one in facts["architectures"])
+    assert "shared weights trained on uniform samples" in (folder / "report.html").read_text()
+
+
+@pytest.mark.slow
 def test_epochs_can_be_given_as_option_or_as_setting(judged, tmp_path):
     folder = copy_run(judged[0], tmp_path / "run")
     others = [word for word in SMALL if word not in ("--epochs", 1)]
@@ -214,14 +231,14 @@ def test_samples_on_a_gpu_equal_those_on_a_cpu_and_keep_its_random_state(searche
     for device in ("cpu", "cuda"):
         found.method.to(device)
         state = torch.cuda.get_rng_state()
-        tokens.append([one.tokens for one in choose_candidates(found, 3, 8, 1, 1)])
+        tokens.append([one.tokens for one in choose_candidates(found, Numbers(3, 8, 1, 1))])
         assert torch.equal(torch.cuda.get_rng_state(), state)
     assert tokens[0] == tokens[1]
 
 
 def test_signals_are_polled_with_every_batch_and_every_score(searched):
     found, polls = open_search(searched), []
-    tokens = [one.tokens for one in choose_candidates(found, 3, 0, 1, 1)]
+    tokens = [one.tokens for one in choose_candidates(found, Numbers(3, 0, 1, 1))]
     score_architectures(found, tokens, batches=7, poll=lambda: polls.append(1))
     assert len(polls) == len(found.method.val_dataloader()) + 7 + 3 * len(tokens)
 
@@ -245,7 +262,10 @@ def test_a_signal_that_ends_the_loading_processes_is_an_interruption(searched):
 @pytest.mark.parametrize(
     ("arguments", "expected"),
     [
-        (["--architectures", 2], "--architectures must be at least 3, got 2"),
+        (
+            ["--architectures", 2],
+            "must be a whole number of at least 3, got 2",
+        ),
         (["--epochs", 0], "--epochs"),
         pytest.param(["--seeds", 0], "--seeds", marks=pytest.mark.slow),
         (["supernet.filters=8"], "supernet.filters=8: legal are evaluation."),

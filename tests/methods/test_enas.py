@@ -222,6 +222,53 @@ def test_a_validation_epoch_samples_once(tmp_path, monkeypatch):
     assert len(calls) == 2  # for the weights phase and for the validation
 
 
+def test_in_the_warm_up_only_uniform_architectures_train_the_weights(tmp_path, monkeypatch):
+    changes, sampled = RecordChanges(), []
+    pl.seed_everything(0, verbose=False)
+    module = enas("cell", epoch={"warmup_epochs": 2})
+    sample = module.controller.sample
+    monkeypatch.setattr(
+        module.controller, "sample", lambda n: sampled.append(module.current_epoch) or sample(n)
+    )
+    trainer(tmp_path, 3, [changes], num_sanity_val_steps=0).fit(module)
+    epoch = len(changes.steps) // 3
+    warm_up, learning = changes.steps[: 2 * epoch], changes.steps[2 * epoch :]
+    assert {name for _, changed in warm_up for name in changed} == {"weights"}
+    assert {name for _, changed in learning for name in changed} == {"weights", "controller"}
+    assert set(sampled) == {2}
+
+
+def test_the_first_trial_after_the_warm_up_comes_before_the_first_update(tmp_path):
+    module, _ = run_search(tmp_path, epochs=3, epoch={"warmup_epochs": 2})
+    steps = [t.proposal.step for t in module.journal.list_ended() if t.proposal.arm == POLICY]
+    assert steps == [0, 0, 1, 1, 2, 2]
+
+
+def test_a_warm_up_as_long_as_the_search_is_refused(tmp_path):
+    with pytest.raises(InputError, match=r"warmup_epochs=2 must be below trainer.max_epochs=2"):
+        trainer(tmp_path, 2).fit(enas(epoch={"warmup_epochs": 2}))
+
+
+@pytest.mark.parametrize("same_images", [False, True])
+def test_a_step_scores_on_shares_of_the_images_or_on_the_same_images(same_images, monkeypatch):
+    module = enas(epoch={"same_images": same_images})
+    (images, labels) = next(iter(module.data.train_dataloader()))
+    _, architectures = module.random_arm.sample(0, 0, 0)
+    seen = []
+    monkeypatch.setattr(
+        module.supernet, "_accuracy", lambda batches, _: seen.extend(batches) or torch.zeros(())
+    )
+    assert module._score(images, labels, architectures).shape == (2,)
+    whole = [(images, labels)] * 2
+    shares = list(zip(images.chunk(2), labels.chunk(2), strict=True))
+    for (given, its_labels), (expected, expected_labels) in zip(
+        seen, whole if same_images else shares, strict=True
+    ):
+        assert torch.equal(given, expected)
+        assert torch.equal(its_labels, expected_labels)
+    assert module.shares == (1 if same_images else 2)
+
+
 def test_finalists_are_trained_from_scratch_and_the_best_finalist_is_chosen(tmp_path):
     evaluator = CountSkips()
     module, result = run_search(

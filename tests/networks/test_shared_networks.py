@@ -23,10 +23,13 @@ from lightning_nas.architecture import (
     find_unused_states,
 )
 from lightning_nas.errors import InputError
+from lightning_nas.networks.edge_cell import EdgeCellNetwork
 from lightning_nas.networks.shared_cell import SharedCellNetwork
+from lightning_nas.networks.shared_edge_cell import SharedEdgeCellNetwork
 from lightning_nas.networks.shared_macro import SharedMacroNetwork
 from lightning_nas.spaces.base import Space
 from lightning_nas.spaces.cell import CellSpace
+from lightning_nas.spaces.edge_cell import EdgeCellSpace
 from lightning_nas.spaces.macro import MacroSpace
 from tests.networks import reference
 
@@ -98,6 +101,38 @@ def names_with_gradient(network: nn.Module, architecture: Architecture) -> set[s
     network.zero_grad(set_to_none=True)
     total(network(images(), architecture)).backward()
     return {name for name, p in network.named_parameters() if p.grad is not None}
+
+
+# ---- edge cells ---------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("architecture", random_architectures(EdgeCellSpace(4, 2), 8))
+def test_edge_cells_compute_what_the_network_of_one_architecture_computes(architecture) -> None:
+    shared = _make(SharedEdgeCellNetwork, {"cells": 2, "filters": 4})
+    alone = EdgeCellNetwork(architecture, num_classes=3, image_size=8, cells=2, filters=4).double()
+    chosen = {f"{edge}.{name}": edge for edge, name in enumerate(architecture.operations)}
+    weights = {}
+    for name, weight in shared.state_dict().items():
+        parts = name.split(".")
+        if "edges" in parts:
+            place = parts.index("edges") + 1
+            if ".".join(parts[place : place + 2]) not in chosen:
+                continue
+            del parts[place + 1]
+        weights[".".join(parts)] = weight
+    buffers = {n: b for n, b in alone.state_dict().items() if n not in weights}
+    alone.load_state_dict(weights | buffers)
+    assert all("running" in name or "num_batches" in name for name in buffers)
+    torch.testing.assert_close(shared(images(), architecture), alone(images()))
+
+
+def test_an_edge_cell_trains_only_the_chosen_operations() -> None:
+    network = _make(SharedEdgeCellNetwork, {"cells": 1, "filters": 4})
+    architecture = EdgeCellSpace(4, 1).decode([3, 2, 1, 4, 0, 3])
+    trained = {n for n in names_with_gradient(network, architecture) if "edges" in n}
+    assert {tuple(n.split(".")[3:5]) for n in trained} == {
+        ("0", "conv_3x3"), ("1", "conv_1x1"), ("5", "conv_3x3"),
+    }  # fmt: skip
 
 
 # ---- equality with the reference ----------------------------------------------------------------

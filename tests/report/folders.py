@@ -13,6 +13,7 @@ from lightning_nas.spaces.chain import ChainSpace
 from lightning_nas.spaces.edge_cell import EdgeCellSpace
 from lightning_nas.spaces.macro import MacroSpace
 from lightning_nas.storage.journal import Journal
+from lightning_nas.storage.run_folder import describe_state
 from lightning_nas.storage.trial import DERIVED, POLICY, RANDOM, Outcome, Proposal, Trial
 
 EDGES = {"_target_": "lightning_nas.spaces.edge_cell.EdgeCellSpace", "filters": 16, "cells": 5}
@@ -38,8 +39,13 @@ def write_folder(folder, space, seed=0, status="complete", metrics=(), **config)
     return folder
 
 
-def trial_search(folder, count=120, gain=0.2, seed=0, control=0.25, status="complete", **config):
-    """Write a search by trials whose reward grows by ``gain``; that of the random arm stays."""
+def trial_search(
+    folder, count=120, gain=0.2, seed=0, control=0.25, status="complete", learns=True, **config
+):
+    """Write a search by trials whose reward grows by ``gain``; that of the random arm stays.
+
+    The entropy of a controller that learns falls.
+    """
     generator = np.random.default_rng(seed)
     metrics = [
         {"step": n, "epoch": n, "controller/entropy": 9.0 - n, "controller/baseline": 0.5 + n / 50,
@@ -47,12 +53,13 @@ def trial_search(folder, count=120, gain=0.2, seed=0, control=0.25, status="comp
         for n in range(5)
     ]  # fmt: skip
     write_folder(folder, EDGES, seed, status, metrics, **config)
-    space = EdgeCellSpace()
+    space, random = EdgeCellSpace(), np.random.default_rng(seed)
     journal = Journal(folder / "trials.sqlite", str(space))
     for number in range(count):
         arm = RANDOM if generator.random() < control else POLICY
         tokens = tuple(int(n) for n in generator.integers(5, size=6))
-        proposal = Proposal(number, tokens, (-1.6,) * 6, number // 10, arm)
+        log_prob = -1.6 + learns * number / count + 0.1 * random.normal()
+        proposal = Proposal(number, tokens, (log_prob,) * 6, number // 10, arm)
         journal.propose([proposal], [to_json(space.decode(tokens))])
         accuracy = 0.4 + 0.1 * generator.random() + gain * (arm == POLICY) * number / count
         failed = "out of memory" if number % 40 == 7 else None
@@ -110,9 +117,13 @@ def growing_search(folder, count=160, every=40):
 
 
 def shared_search(
-    folder, epochs=8, steps=10, layers=6, gain=0.1, derived=12, same=False, seed=0, controller=None
-):
-    """Write a search with shared weights: 2 uniform samples, then ``steps`` of the controller."""
+    folder, epochs=8, steps=10, layers=6, gain=0.1, derived=12, same=False, seed=0,
+    controller=None, learns=True, classes=2,
+):  # fmt: skip
+    """Write a search with shared weights: 2 uniform samples, then ``steps`` of the controller.
+
+    The entropy of a controller that learns falls.
+    """
     generator = np.random.default_rng(seed)
     space = MacroSpace(layers=layers)
     options = np.array(list(space.count_token_options()))
@@ -128,6 +139,9 @@ def shared_search(
         folder, {**MACRO, "layers": layers}, metrics=metrics, method_name="enas", method=method,
         controller=controller,
     )  # fmt: skip
+    summary = json.loads((folder / "summary.json").read_text())
+    (folder / "summary.json").write_text(json.dumps({**summary, "classes": classes}))
+    random = np.random.default_rng(seed)
     arms = ([(RANDOM, 0)] * 2 + [(POLICY, step) for step in range(steps)]) * epochs
     arms += [(DERIVED, 0)] * derived + [(RANDOM, 0)] * derived
     one = tuple(int(n) for n in generator.integers(options))
@@ -137,11 +151,38 @@ def shared_search(
         sampled = tuple(int(n) for n in generator.integers(options))
         tokens = one if same and arm in (POLICY, DERIVED) else sampled
         reward = 0.3 + 0.4 * epoch / epochs + gain * (arm != RANDOM) + 0.02 * generator.random()
-        proposal = Proposal(number, tokens, (-1.0,) * len(tokens), epoch * steps + step, arm)
+        log_prob = -1.0 + 0.5 * learns * epoch / epochs + 0.01 * random.normal()
+        log_probs = (log_prob,) * len(tokens)
+        proposal = Proposal(number, tokens, log_probs, epoch * steps + step, arm)
         trials.append(Trial(proposal, Outcome(reward, (reward,)), reward, number + 1))
     journal = Journal(folder / "trials.sqlite", str(space))
     journal.record(trials)
     journal.close()
+    return folder
+
+
+def judge_search(folder, derived, random_arm, images="test"):
+    """Write the judgement of a search with shared weights, with these accuracies from scratch."""
+    summary = json.loads((folder / "summary.json").read_text())
+    architectures = [{"arm": RANDOM, "alone": [accuracy]} for accuracy in random_arm]
+    architectures.append({"arm": DERIVED, "alone": list(derived)})
+    mean = sum(derived) / len(derived)
+    better = sum(accuracy < mean for accuracy in random_arm) / len(random_arm)
+    facts = {
+        "epochs": 10,
+        "images": images,
+        "search": describe_state(summary),
+        "architectures": architectures,
+        "correlations": {},
+        "derived": {
+            "alone_mean": mean,
+            "control_mean": sum(random_arm) / len(random_arm),
+            "control_std": float(np.std(random_arm, ddof=1)),
+            "control_best": max(random_arm),
+            "better_than": better,
+        },
+    }
+    (folder / "weight_sharing.json").write_text(json.dumps(facts))
     return folder
 
 

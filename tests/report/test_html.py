@@ -168,13 +168,17 @@ def test_the_report_of_an_interrupted_search_is_marked_as_partial(tmp_path):
     assert "python train.py" not in found.words  # it has no architecture.json yet
 
 
-@pytest.mark.parametrize("search", [trial_search, shared_search])
-def test_a_search_with_only_a_random_arm_has_a_report(search, tmp_path):
+@pytest.mark.parametrize(
+    ("search", "answer"),
+    [
+        (trial_search, "Not enough data to say whether the search beat random search"),
+        (shared_search, "Not judged yet."),
+    ],
+)
+def test_a_search_with_only_a_random_arm_has_a_report(search, answer, tmp_path):
     folder = search(tmp_path / "run")
     keep_only_random_arm(folder)
-    assert (
-        "Not enough data to say whether the search beat random search" in parse_report(folder).words
-    )
+    assert answer in parse_report(folder).words
 
 
 def test_a_search_without_a_controller_cannot_collapse(tmp_path):

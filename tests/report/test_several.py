@@ -59,7 +59,9 @@ def test_if_a_run_lacks_the_final_ranking_all_are_compared_by_the_second_half(tm
     ]
     words = Page(write_common_report(runs, tmp_path / "page.html").read_text()).words
     halves = [compare_arms(read_run(run))[-2].difference.value for run in runs]
-    expected = "In 3 of 3 runs, second half of the search, mean reward of the search minus"
+    expected = (
+        "In 3 of 3 runs, shared weights, second half of the search, mean reward of the search minus"
+    )
     assert expected in words
     assert f"a difference of {statistics.fmean(halves):+.4f}" in words
 

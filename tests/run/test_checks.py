@@ -90,6 +90,12 @@ def test_a_number_out_of_its_range_or_of_another_type_is_refused(setting, compos
         *(("search", f"controller.temperature={value}") for value in ("0", "nan")),
         *(("search", f"data.{name}=2.5") for name in ("images", "augmentation.pad")),
         *(("search", f"{group}=null") for group in ("method", "method.supernet", "space")),
+        *(("search", f"judge.architectures={value}") for value in ("2", "3.5", "null")),
+        *(("search", f"judge.epochs={value}") for value in ("0", "1.5")),
+        *(("search", f"judge.{name}=-1") for name in ("sampled", "uniform_epochs")),
+        *(("search", f"judge.{name}=0") for name in ("seeds", "derived_seeds", "batches")),
+        ("search", "judge.at_end=3"),
+        ("search", "judge=3"),
         *(
             ("search", f"{group}=1.5")
             for group in ("method.evaluation", "method.executor", "controller")

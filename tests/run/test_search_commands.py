@@ -257,6 +257,7 @@ def test_users_error_is_one_line(script, arguments, message, tmp_path):
     "more",
     [
         [],
+        pytest.param(["judge.at_end=true", "judge.uniform_epochs=2"], marks=pytest.mark.slow),
         pytest.param(["trainer.devices=2", "trainer.strategy=ddp"], marks=pytest.mark.slow),
     ],
 )
@@ -266,7 +267,25 @@ def test_dry_run_prints_the_cost_and_leaves_no_folder(more, tmp_path):
     output = succeed("search.py", *arguments)
     for word in ("space", "weights step", "controller step", "memory", "whole search", "advice"):
         assert any(line.startswith(word) for line in output.splitlines())
+    judgement = [line for line in output.splitlines() if line.startswith("judgement")]
+    assert len(judgement) == ("judge.at_end=true" in more)
+    for line in judgement:
+        assert "17 trainings of 3 epochs and 2 epochs of other shared weights" in line
     assert not folder.exists()
+
+
+@pytest.mark.slow
+def test_a_search_judges_itself_at_its_end_and_prints_the_verdict_in_one_line(tmp_path):
+    few = ["architectures=5", "sampled=0", "derived_seeds=5", "epochs=1", "batches=2"]
+    judge = ["judge.at_end=true", *(f"judge.{one}" for one in few)]
+    output = succeed("search.py", *SMALL, *judge, f"hydra.run.dir={tmp_path}")
+    (line,) = (line for line in output.splitlines() if line.startswith("Did the search beat"))
+    answers = ("Yes.", "No better.", "Cannot tell.", "No, it did worse.")
+    assert line.startswith(tuple(f"Did the search beat random search? {one}" for one in answers))
+    assert "5 random architectures" in line
+    report = (tmp_path / "report.html").read_text()
+    assert "trained from scratch" in report
+    assert line.split("? ", 1)[1].split(":")[0].split(". ", 1)[1][:60] in report
 
 
 def test_dry_run_keeps_a_folder_with_results(tmp_path):

@@ -20,7 +20,10 @@ def test_the_advice_names_the_fastest_precision_and_the_number_of_devices(monkey
     monkeypatch.setattr("torch.cuda.get_device_name", lambda device: "GPU")
     precisions = {"32-true": 0.012, "bf16-mixed": 0.015}
     lines = estimate_epochs(TIMINGS, precisions, int(LONG * 100), 3, torch.device("cuda"))
-    assert lines["advice"] == "use trainer.precision=32-true, or more GPUs (trainer.devices=N)"
+    assert (
+        lines["advice"]
+        == "use trainer.precision=32-true, or more GPUs (trainer.devices=N, without finalists)"
+    )
 
 
 def test_a_cpu_does_not_time_precisions():

@@ -9,6 +9,7 @@ from lightning_nas.architecture import to_json
 from lightning_nas.errors import InputError
 from lightning_nas.evaluation.budget import Budget
 from lightning_nas.evaluation.executors import SerialExecutor
+from lightning_nas.evaluation.rungs import NO_RUNGS, Rungs
 from lightning_nas.search.trial_stream import Stream, TrialStream
 from lightning_nas.spaces.edge_cell import EdgeCellSpace
 from lightning_nas.storage.journal import Journal
@@ -57,6 +58,7 @@ def propose(numbers):
 def rollouts(tmp_path, evaluate=None, executor=SerialExecutor, propose=propose, **settings):
     journal = Journal(tmp_path / "trials.sqlite", str(SPACE))
     observe = settings.pop("observe", lambda trial: None)
+    rungs = settings.pop("rungs", NO_RUNGS)
     return TrialStream(
         propose,
         lambda proposal: SPACE.decode(proposal.tokens),
@@ -64,6 +66,7 @@ def rollouts(tmp_path, evaluate=None, executor=SerialExecutor, propose=propose, 
         journal,
         Stream(**{"samples": 10, "batch": 4} | settings),
         observe=observe,
+        rungs=rungs,
     )
 
 
@@ -99,6 +102,65 @@ def test_the_number_of_running_children_is_at_most_the_number_of_slots(tmp_path)
     stream.executor.wait = counting
     epochs(stream)
     assert most == 3
+
+
+class Stopping(Evaluations):
+    """Evaluator of four epochs whose children stop at rungs; accuracies rise with the epochs."""
+
+    def __call__(self, architecture, seed, poll, cutoffs):
+        quality = sum(SPACE.encode(architecture)) / 24
+        accuracies = []
+        for epoch in range(1, 5):
+            accuracies.append(quality * epoch / 4)
+            if accuracies[-1] < cutoffs.get(epoch, 0.0):
+                break
+        return Outcome(accuracies[-1], tuple(accuracies))
+
+
+RUNGS = Rungs((1, 2))
+SHUFFLED = random.Random(0).sample(range(24), 24)
+
+
+def propose_shuffled(numbers):
+    return [Proposal(number, tokens_of(SHUFFLED[number])) for number in numbers]
+
+
+@pytest.mark.parametrize("executor", [SerialExecutor, Shuffling])
+def test_children_stop_at_rungs_and_the_best_one_never_does(executor, tmp_path):
+    stream = rollouts(tmp_path, Stopping(), executor, propose_shuffled, samples=24, rungs=RUNGS)
+    epochs(stream)
+    trials = stream.journal.list_ended()
+    trained = [len(trial.outcome.accuracies) for trial in trials]
+    assert sum(trained) < 0.7 * 4 * 24
+    assert {1, 4} <= set(trained)
+    best = max(trials, key=lambda trial: sum(trial.proposal.tokens))
+    assert len(best.outcome.accuracies) == 4
+
+
+def test_a_resumed_search_stops_the_same_children(tmp_path):
+    whole = rollouts(
+        tmp_path / "whole", Stopping(), propose=propose_shuffled, samples=24, rungs=RUNGS
+    )
+    epochs(whole)
+    part = rollouts(
+        tmp_path / "part", Stopping(), propose=propose_shuffled, samples=12, rungs=RUNGS
+    )
+    epochs(part)
+    part.journal.close()
+    rest = rollouts(
+        tmp_path / "part",
+        Stopping(),
+        propose=propose_shuffled,
+        samples=24,
+        consumed=12,
+        rungs=RUNGS,
+    )
+    epochs(rest)
+    accuracies = [
+        [trial.outcome.accuracies for trial in stream.journal.list_ended()]
+        for stream in (whole, rest)
+    ]
+    assert accuracies[0] == accuracies[1]
 
 
 def test_copies_of_a_running_child_do_not_use_up_the_samples(tmp_path):

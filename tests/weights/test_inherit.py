@@ -10,7 +10,9 @@ from torch import nn
 from lightning_nas.architecture import ChainArchitecture, ChainLayer, EdgeCellArchitecture
 from lightning_nas.errors import InputError
 from lightning_nas.networks.build import build_network
+from lightning_nas.networks.edge_cell import EdgeCellNetwork
 from lightning_nas.networks.shared_cell import SharedCellNetwork
+from lightning_nas.networks.shared_edge_cell import SharedEdgeCellNetwork
 from lightning_nas.networks.shared_macro import SharedMacroNetwork
 from lightning_nas.published import load_architecture
 from lightning_nas.spaces.cell import CellSpace
@@ -279,9 +281,8 @@ def test_a_network_of_fewer_or_more_layers_takes_its_first_ones():
         load_architecture("nasnet_a"),
         load_architecture("darts_nasnet_a"),
         ChainArchitecture((ChainLayer((3, 3), (1, 1), 4),)),
-        EdgeCellArchitecture(("conv_3x3",) * 6),
     ],
-    ids=["NASNet", "DARTS", "chain", "edge cell"],
+    ids=["NASNet", "DARTS", "chain"],
 )
 @pytest.mark.parametrize("make", [shared_cells, shared_layers])
 def test_a_network_of_another_search_is_refused(architecture, make):
@@ -289,6 +290,36 @@ def test_a_network_of_another_search_is_refused(architecture, make):
         InputError, match="only architectures from an ENAS search have shared weights"
     ):
         inherit(build_network(architecture, **SIZE), make().state_dict())
+
+
+EDGE_CELL = EdgeCellArchitecture(
+    ("conv_3x3", "none", "conv_1x1", "identity", "avg_pool_3x3", "conv_3x3")
+)
+
+
+def own_edges(cells):
+    return EdgeCellNetwork(
+        EDGE_CELL, num_classes=3, channels=3, image_size=8, cells=cells, filters=4
+    )
+
+
+def shared_edges(cells):
+    settings = {"num_classes": 3, "channels": 3, "image_size": 8, "cells": cells, "filters": 4}
+    return with_values(SharedEdgeCellNetwork(**settings))
+
+
+def test_an_edge_cell_computes_what_the_search_did():
+    network, shared = own_edges(2), shared_edges(2)
+    inherited = inherit(network, shared.state_dict())
+    assert (inherited.operations, inherited.of) == (3 * 6, 3 * 6)
+    network.classifier.load_state_dict(shared.classifier.state_dict())
+    images = torch.randn(4, 3, 8, 8, generator=torch.Generator().manual_seed(0))
+    torch.testing.assert_close(network(images), shared(images, EDGE_CELL))
+
+
+def test_edge_cells_without_a_counterpart_stay_as_they_are():
+    inherited = inherit(own_edges(2), shared_edges(1).state_dict())
+    assert (inherited.operations, inherited.of) == (3 * 3, 3 * 6)
 
 
 def test_an_architecture_of_the_other_space_gets_nothing_but_the_stem():
@@ -301,7 +332,7 @@ def test_an_architecture_of_the_other_space_gets_nothing_but_the_stem():
 
 
 def test_shared_weights_are_told_from_those_of_networks():
-    for shared in (shared_cells(), shared_layers()):
+    for shared in (shared_cells(), shared_layers(), shared_edges(1)):
         assert are_shared(shared.state_dict())
     for network in (own_cells(random_cells(0)), own_layers(random_layers(0))):
         assert not are_shared(network.state_dict())

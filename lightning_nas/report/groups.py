@@ -1,0 +1,222 @@
+"""Groups of runs that differ in nothing but their seed, and comparisons of such groups.
+
+Runs with different settings are different experiments: their rewards are never averaged.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import combinations
+from statistics import fmean
+from typing import Any
+
+from lightning_nas.report.comparison import (
+    SHORT_VERDICTS,
+    Comparison,
+    describe_difference,
+    format_short_mean,
+)
+from lightning_nas.report.judged import compare_networks, list_comparisons
+from lightning_nas.report.record import RunRecord
+from lightning_nas.report.statistics import (
+    BETTER,
+    CANNOT_TELL,
+    NO_BETTER,
+    WORSE,
+    Difference,
+    Mean,
+    compare_means,
+    compare_pairs,
+    estimate_mean,
+)
+from lightning_nas.report.table import format_interval
+from lightning_nas.report.verdict import (
+    IS_RANDOM_SEARCH,
+    Verdict,
+    describe_doubts,
+    list_doubts,
+    make_verdict,
+)
+
+MIN_SEEDS = 3
+MAY_DIFFER = ("seed", "paths", "resume")  # settings that may differ between runs of one group
+PAIR_HEAD = ("first", "second", "best of the first", "best of the second", "difference",
+             "95 % interval", "the first is")  # fmt: skip
+PAIR_WORDS = {BETTER: "better", WORSE: "worse", NO_BETTER: "no better"}
+
+
+@dataclass(frozen=True)
+class Group:
+    """Runs with the same settings apart from the seed.
+
+    Args:
+        name: Short name: the experiment, and the settings that differ from other groups.
+        records: The runs, at least one.
+    """
+
+    name: str
+    records: tuple[RunRecord, ...]
+
+    @property
+    def is_random_search(self) -> bool:
+        """Whether the runs sample all architectures uniformly."""
+        return self.records[0].is_random_search
+
+    @property
+    def kind(self) -> tuple[bool, str]:
+        """Mark of comparable best rewards: how a run evaluates architectures, and the data."""
+        record = self.records[0]
+        evaluation = record.config.get("evaluation"), record.config.get("data")
+        return record.shares_weights, repr(evaluation)
+
+    def estimate_best(self) -> Mean:
+        """Return the mean over runs of the best reward.
+
+        For ENAS, it is the accuracy of the derived architecture after training from scratch; runs
+        that were not judged are left out.
+        """
+        scores = [_score_best(record) for record in self.records]
+        return estimate_mean([score for score in scores if score is not None])
+
+
+def _score_best(record: RunRecord) -> float | None:
+    if record.shares_weights:
+        networks = compare_networks(record)
+        return None if networks is None else networks.search.value
+    return record.best[0].trial.reward if record.best else None
+
+
+def group_runs(records: Sequence[RunRecord]) -> list[Group]:
+    """Return the runs in groups, in the order of their first runs."""
+    by_settings: dict[str, list[RunRecord]] = {}
+    for record in records:
+        kept = {k: v for k, v in record.config.items() if k not in MAY_DIFFER}
+        settings = sorted((name, repr(value)) for name, value in _flatten_settings(kept))
+        by_settings.setdefault(repr(settings), []).append(record)
+    groups = list(by_settings.values())
+    different = find_differing_settings([one[0].config for one in groups])
+    names = [_name_group(place, one[0], different) for place, one in enumerate(groups)]
+    return [Group(name, tuple(one)) for name, one in zip(names, groups, strict=True)]
+
+
+def _name_group(place: int, record: RunRecord, different: Mapping[str, Sequence[Any]]) -> str:
+    """Return a name: experiment and method, and at most two settings that tell groups apart."""
+    named = ("name", "method_name", *MAY_DIFFER)
+    settings = [
+        f"{setting.split('.')[-1]}={values[place]}"
+        for setting, values in different.items()
+        if setting.split(".")[0] not in named and len(str(values[place])) < 24
+    ]
+    if "method_name" in different or "name" in different:
+        settings = []
+    method = str(record.config.get("method_name", record.method))
+    return " ".join([record.name, method, *settings[:2]])
+
+
+def find_differing_settings(configs: Sequence[Mapping[str, Any]]) -> dict[str, list[Any]]:
+    """Return the settings that differ, by their dotted names, with the value in each run.
+
+    >>> find_differing_settings([{"a": {"b": 1}, "c": 2}, {"a": {"b": 3}, "c": 2}])
+    {'a.b': [1, 3]}
+    """
+    flat = [dict(_flatten_settings(config)) for config in configs]
+    names = dict.fromkeys(name for settings in flat for name in settings)
+    values = {name: [settings.get(name) for settings in flat] for name in names}
+    return {name: found for name, found in values.items() if any(v != found[0] for v in found)}
+
+
+def _flatten_settings(config: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    for name, value in config.items():
+        if isinstance(value, Mapping):
+            yield from _flatten_settings(value, f"{prefix}{name}.")
+        else:
+            yield f"{prefix}{name}", value
+
+
+# ---- the verdict on a group ----------------------------------------------------------------------
+
+
+def choose_comparisons(group: Group) -> dict[str, list[tuple[RunRecord, Comparison]]]:
+    """Return the comparisons that decide, under the part of the search that most runs compared.
+
+    A run without a ranking at the end has only the comparisons during the search.
+    """
+    found: dict[str, list[tuple[RunRecord, Comparison]]] = {}
+    for record in group.records:
+        for one in list_comparisons(record):
+            if one.has_both_arms:
+                found.setdefault(one.when, []).append((record, one))
+    when = max(found, key=lambda name: len(found[name]), default="")
+    return {when: found.get(when, [])}
+
+
+def describe_group_verdict(group: Group) -> Verdict:
+    """Return the verdict on the runs of a group: one pair of means for each run."""
+    if group.is_random_search:
+        return IS_RANDOM_SEARCH
+    ((when, chosen),) = choose_comparisons(group).items()
+    if len(chosen) < MIN_SEEDS:
+        words = (
+            f"Not enough data: {len(chosen)} of the runs have a random arm, at least {MIN_SEEDS} "
+            "are needed."
+        )
+        return Verdict("", words)
+    difference = compare_pairs(
+        [one.difference.value for _, one in chosen],
+        fmean(one.random_arm.deviation for _, one in chosen),
+        MIN_SEEDS,
+    )
+    verdict, doubts = _decide_group(group, when, chosen, difference)
+    words = (
+        f"In {len(chosen)} of {len(group.records)} runs, {when}, mean reward of the search minus "
+        f"that of its random arm: {describe_difference(difference)}"
+    )
+    return make_verdict(verdict, words + describe_doubts(verdict, difference, doubts))
+
+
+def _decide_group(
+    group: Group,
+    when: str,
+    chosen: Sequence[tuple[RunRecord, Comparison]],
+    difference: Difference,
+) -> tuple[str, list[str]]:
+    """Return the verdict, and the reasons against a "Yes" that hold for half of the runs."""
+    if difference.verdict != BETTER:
+        return difference.verdict, []
+    if group.records[0].shares_weights and when.startswith("shared weights"):
+        return CANNOT_TELL, [
+            "rewards under shared weights favour what the controller prefers: judge the runs with "
+            "python -m lightning_nas.judge RUN"
+        ]
+    doubts = [found for record, _ in chosen if (found := list_doubts(record))]
+    if 2 * len(doubts) < len(chosen):
+        return BETTER, []
+    return CANNOT_TELL, [f"in {len(doubts)} of {len(chosen)} runs {doubts[0][0]}"]
+
+
+# ---- groups against groups -----------------------------------------------------------------------
+
+
+def describe_pairs(groups: Sequence[Group]) -> list[list[str]]:
+    """Return the rows of the table with the columns ``PAIR_HEAD``, one for each pair of groups.
+
+    Groups whose best rewards have different meanings are not compared: shared weights with training
+    from scratch, or two lengths of training.
+    """
+    rows = []
+    for first, second in combinations(groups, 2):
+        if first.kind == second.kind:
+            best = first.estimate_best(), second.estimate_best()
+            if min(one.count for one in best):
+                rows.append([first.name, second.name, *_describe_pair(*best)])
+    return rows
+
+
+def _describe_pair(first: Mean, second: Mean) -> list[str]:
+    difference = compare_means(first, second, fewest=MIN_SEEDS)
+    return [
+        format_short_mean(first),
+        format_short_mean(second),
+        f"{difference.value:+.4f}",
+        format_interval((difference.low, difference.high)),
+        PAIR_WORDS.get(difference.verdict, SHORT_VERDICTS[difference.verdict]),
+    ]

@@ -1,0 +1,231 @@
+"""The verdict of a report: did the search beat random search? All pages use this one rule.
+
+Only networks that are trained from scratch can decide. For ENAS, these are the networks of the
+judge: the derived architecture under several seeds, and uniformly sampled architectures, tested on
+images that rewarded no architecture. Rewards under shared weights do not decide: the weights are
+trained on samples of the controller, so whatever the controller prefers scores higher. For the
+other methods, the second half of the search is compared with the random arm.
+
+The answer is "Yes" if
+
+1. the 95 % interval of the difference is above 0,
+2. the derived architecture of ENAS is better than 80 % of the random architectures,
+3. the architectures of the search classify images better than guessing, and
+4. the entropy of the controller has fallen: a controller that learns nothing can be lucky.
+
+The answer is "No better" only if the interval excludes a gain of one standard deviation of the
+random arm. In all other cases the data cannot tell.
+
+Limit: the networks of ENAS are one derived architecture. A controller that settles on an
+architecture without regard to its quality is better than 80 % of the random ones by luck in one of
+five searches. Several seeds exclude such luck: the verdict on a group of runs compares over runs.
+``python -m benchmarks.verdict`` measures how often each answer is given.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from lightning_nas.report.comparison import (
+    VERDICT_WORDS,
+    Comparison,
+    compare_arms,
+    describe_difference,
+    list_second_half,
+)
+from lightning_nas.report.judged import TABLE, compare_networks, read_better_share
+from lightning_nas.report.record import RunRecord
+from lightning_nas.report.statistics import (
+    BETTER,
+    CANNOT_TELL,
+    MIN_EVALUATIONS,
+    NO_BETTER,
+    NOT_ENOUGH,
+    WORSE,
+    Difference,
+    compare_means,
+    estimate_mean,
+)
+from lightning_nas.storage.run_folder import shell_path
+from lightning_nas.storage.trial import DERIVED
+
+ANSWERS = {
+    BETTER: "Yes.",
+    CANNOT_TELL: "Cannot tell.",
+    NO_BETTER: "No better.",
+    WORSE: "No, it did worse.",
+    NOT_ENOUGH: "",
+}
+TONES = {BETTER: "good", WORSE: "bad"}  # CSS classes
+QUESTION = "Did the search beat random search?"
+RANDOM_SEARCH = "all architectures are sampled uniformly, so there is no comparison."
+MORE_ARCHITECTURES = 20  # random architectures, in the advice to train more
+BETTER_SHARE = 0.8  # of the random architectures, for a "Yes" of ENAS
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """The verdict of a report.
+
+    Args:
+        answer: Short answer; may be empty.
+        words: Sentences that continue the answer.
+        tone: CSS class of the answer; empty for an answer without colour.
+    """
+
+    answer: str
+    words: str
+    tone: str = ""
+
+    def __str__(self) -> str:
+        """Return question, answer and explanation in one line."""
+        return " ".join(filter(None, (QUESTION, self.answer, self.words)))
+
+
+IS_RANDOM_SEARCH = Verdict("This is random search:", RANDOM_SEARCH)
+
+
+def make_verdict(verdict: str, words: str) -> Verdict:
+    """Return a verdict with its answer and colour."""
+    return Verdict(ANSWERS[verdict], words, TONES.get(verdict, ""))
+
+
+def describe_verdict(record: RunRecord) -> Verdict:
+    """Return the verdict on one search."""
+    if record.is_random_search:
+        return IS_RANDOM_SEARCH
+    if record.shares_weights:
+        return _describe_shared_search(record)
+    return _describe_trial_search(record)
+
+
+def decide(record: RunRecord, comparison: Comparison) -> tuple[str, list[str]]:
+    """Return the verdict of a comparison, and the reasons against a "Yes", as clauses."""
+    verdict = comparison.difference.verdict
+    if verdict != BETTER:
+        return verdict, []
+    doubts = list_doubts(record)
+    return (CANNOT_TELL if doubts else BETTER), doubts
+
+
+def list_doubts(record: RunRecord) -> list[str]:
+    """Return the reasons why a measured gain is not a merit of the search, as clauses."""
+    doubts = [_doubt_rank(record), _doubt_accuracy(record), _doubt_entropy(record)]
+    return [doubt for doubt in doubts if doubt]
+
+
+def _doubt_rank(record: RunRecord) -> str:
+    share = read_better_share(record) if record.shares_weights else None
+    if share is None or share >= BETTER_SHARE:
+        return ""
+    return f"the derived architecture is better than only {share:.0%} of the random architectures"
+
+
+def _doubt_accuracy(record: RunRecord) -> str:
+    trials = record.select_arms(DERIVED) if record.shares_weights else list_second_half(record)[0]
+    accuracies = [trial.outcome.accuracies[-1] for trial in trials if trial.outcome.accuracies]
+    classes = record.summary.get("classes")  # unknown for older runs and for tables
+    if not classes or not accuracies:
+        return ""
+    mean, guessing = estimate_mean(accuracies), 1 / classes
+    if mean.low > guessing:
+        return ""
+    return (
+        f"the mean accuracy of its architectures, {mean.value:.2%}, is not above that of guessing, "
+        f"{guessing:.2%}"
+    )
+
+
+def _doubt_entropy(record: RunRecord) -> str:
+    fall = measure_entropy_fall(record)
+    if fall is None or fall.low > 0:
+        return ""
+    return f"the entropy of the controller has not fallen measurably ({-fall.value:+.2f} nats)"
+
+
+def measure_entropy_fall(record: RunRecord) -> Difference | None:
+    """Return the entropy of the controller at the start minus that at the end, in nats.
+
+    Returns:
+        None if the method has no controller.
+    """
+    start, end = record.entropies
+    return compare_means(estimate_mean(start), estimate_mean(end)) if start else None
+
+
+# ---- sentences -----------------------------------------------------------------------------------
+
+
+def _describe_shared_search(record: RunRecord) -> Verdict:
+    networks = compare_networks(record)
+    if networks is None or networks.difference.verdict == NOT_ENOUGH:
+        return Verdict("Not judged yet.", _advise_judge(record, networks))
+    verdict, doubts = decide(record, networks)
+    share = read_better_share(record)
+    how = "Trained from scratch and tested on images that rewarded no architecture"
+    seeds = f" ({networks.search.count} seeds)"
+    if record.judgement["images"] == TABLE:  # the mean over all trainings there, without a spread
+        how, seeds = "In the table of trained networks", ""
+    words = (
+        f"{how}, the derived architecture has a mean accuracy of {networks.search.value:.2%}"
+        f"{seeds}, {networks.random_arm.count} random architectures "
+        f"{networks.random_arm.value:.2%}: {describe_difference(networks.difference)} "
+        f"It is better than {share:.0%} of them."
+    )
+    return make_verdict(verdict, words + describe_doubts(verdict, networks.difference, doubts))
+
+
+def _advise_judge(record: RunRecord, networks: Comparison | None) -> str:
+    judge = f"python -m lightning_nas.judge {shell_path(record.folder)}"
+    if networks is not None:
+        return (
+            f"Fewer than {MIN_EVALUATIONS} networks of one of the two arms were trained from "
+            f"scratch. To train more: {judge} --architectures {MORE_ARCHITECTURES} "
+            f"--derived-seeds {MIN_EVALUATIONS}"
+        )
+    shared = compare_arms(record)[0].difference
+    words = (
+        "Rewards under shared weights cannot answer the question, because the weights were trained "
+        "on samples of the controller."
+    )
+    if shared.verdict != NOT_ENOUGH:
+        words += f" They show {describe_difference(shared)}"
+    return f"{words} To train the derived and some random architectures from scratch: {judge}"
+
+
+def _describe_trial_search(record: RunRecord) -> Verdict:
+    first, *others = compare_arms(record)
+    verdict, doubts = decide(record, first)
+    if verdict == NOT_ENOUGH:
+        words = (
+            "Not enough data to say whether the search beat random search: fewer than "
+            f"{MIN_EVALUATIONS} {first.unit}. Run a longer search, or one with a larger random "
+            "arm: method.control=0.3."
+        )
+        return Verdict("", words)
+    words = (
+        f"In the {first.when}, the search had a mean reward of {first.search.value:.4f}, the "
+        f"random arm {first.random_arm.value:.4f}: {describe_difference(first.difference)}"
+    )
+    words += describe_doubts(verdict, first.difference, doubts)
+    different = {
+        one.when: one.difference.verdict
+        for one in others
+        if one.difference.verdict not in (first.difference.verdict, NOT_ENOUGH)
+    }
+    return make_verdict(verdict, words + _describe_others(different))
+
+
+def _describe_others(verdicts: Mapping[str, str]) -> str:
+    return "".join(f" In the {when}: {VERDICT_WORDS[one]}." for when, one in verdicts.items())
+
+
+def describe_doubts(verdict: str, difference: Difference, doubts: Sequence[str]) -> str:
+    """Return the sentences that follow a difference, each with a leading space."""
+    if doubts:
+        return f" This does not count as a success, because {'; and '.join(doubts)}."
+    gain = f"{difference.smallest_gain:.4f} (one standard deviation of the random arm)"
+    if verdict == CANNOT_TELL:
+        return f" The interval is too wide to tell: it holds 0 and a gain of {gain}."
+    if verdict == NO_BETTER:
+        return f" The interval excludes a gain of {gain}."
+    return ""
