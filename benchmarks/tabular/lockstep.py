@@ -24,7 +24,7 @@ from lightning_nas.controllers.uniform import UniformController
 from lightning_nas.evaluation.tabular import TabularBenchmark
 from lightning_nas.search.controller_search import ControllerSearch
 from lightning_nas.search.trial_search import TrialSearch
-from lightning_nas.storage.trial import Outcome, Trial
+from lightning_nas.storage.trial import Outcome, Proposal, Trial
 
 
 def searched(
@@ -47,11 +47,7 @@ def _drawing(record: Record, queries: int) -> None:
     at_once = search.at_once or search.sampling.batch
     for first in range(0, queries, at_once):
         for proposal in search.propose(range(first, min(first + at_once, queries))):
-            reward = record.query(proposal.tokens)
-            if search.surrogate is not None:
-                search.surrogate.observe(proposal.tokens, reward)
-            order = len(record.tokens_Q)
-            search.observe(Trial(proposal, Outcome(reward), reward, order))
+            search.receive(as_trial(proposal, record.query(proposal.tokens)))
 
 
 def _learning(records: Sequence[Record], queries: int) -> None:
@@ -68,9 +64,13 @@ def _learning(records: Sequence[Record], queries: int) -> None:
         ]
         policies.learn(tokens_SNT, log_prob_SN, torch.tensor(rewards))
         for search, drawn, answers in zip(searches, tokens_SNT.tolist(), rewards, strict=True):
-            if search.surrogate is not None:
-                for tokens, reward in zip(drawn, answers, strict=True):
-                    search.surrogate.observe(tuple(tokens), reward)
+            for number, tokens, reward in zip(numbers, drawn, answers, strict=True):
+                search.receive(as_trial(Proposal(number, tuple(tokens)), reward))
+
+
+def as_trial(proposal: Proposal, reward: float) -> Trial:
+    """Return the trial of a proposal; here trials end in the order of their numbers."""
+    return Trial(proposal, Outcome(reward), reward, proposal.number + 1)
 
 
 class Policies:
@@ -137,7 +137,7 @@ class Policies:
             ]
             tokens_SCT, log_prob_SC = (torch.cat(part, dim=1) for part in zip(*parts, strict=True))
             drawn = zip(self.searches, tokens_SCT.tolist(), generators, strict=True)
-            places_S = [choose_place(*of_one_search) for of_one_search in drawn]
+            places_S = [choose_place(search, rows, g) for search, rows, g in drawn]
             tokens.append(tokens_SCT[rows_S, places_S])
             log_probs.append(log_prob_SC[rows_S, places_S])
         return torch.stack(tokens, dim=1), torch.stack(log_probs, dim=1)
@@ -169,11 +169,8 @@ def choose_place(
 ) -> int:
     """Return the place of the candidate that a search chooses, and note it as seen."""
     assert search.surrogate is not None
-    candidates = list(dict.fromkeys(map(tuple, rows)))
-    new = [tokens for tokens in candidates if tokens not in search.seen]
-    tokens = search.surrogate.choose(new or candidates, generator)
-    search.seen.add(tokens)
-    return rows.index(list(tokens))
+    candidates = [tuple(row) for row in rows]
+    return candidates.index(search.surrogate.choose_new(candidates, search.seen, generator))
 
 
 def generator_of(search: TrialSearch, number: int) -> torch.Generator:

@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import partial
-from types import FrameType, MappingProxyType
+from types import FrameType
 from typing import Any
 
 import pytorch_lightning as pl
@@ -104,7 +104,7 @@ class ChildTraining:
         architecture: Architecture,
         seed: int,
         poll: Poll = lambda: None,
-        cutoffs: Cutoffs = MappingProxyType({}),
+        cutoffs: Cutoffs | None = None,
     ) -> Outcome:
         """Train a child. The random state of the caller stays the same.
 
@@ -112,12 +112,13 @@ class ChildTraining:
             architecture: Architecture to train.
             seed: Seed of the initial weights and of dropout. ``data`` sets the order of the images.
             poll: Function to call after every batch; an exception from ``poll`` stops the training.
-            cutoffs: Least accuracy in [0, 1] at a rung with which the child goes on, by epoch.
+            cutoffs: Least accuracy in [0, 1] at a rung with which the child goes on, by epoch; None
+                = the child does not stop.
         """
         if self.threads:
             torch.set_num_threads(self.threads)
         began = time.monotonic()
-        epochs = _EpochRecorder(began, self.time_limit, poll, cutoffs)
+        epochs = _EpochRecorder(began, self.time_limit, poll, cutoffs or {})
         cost: dict[str, Any] = {}
         error = None
         with torch.random.fork_rng(), _limit_time(self.time_limit):

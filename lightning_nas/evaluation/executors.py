@@ -58,7 +58,7 @@ class Executor(Protocol):
         """Release all workers. Evaluations that have not ended are dropped."""
 
 
-def evaluate(
+def run_evaluator(
     evaluator: Any, architecture: Architecture, seed: int, poll: Poll, cutoffs: Cutoffs | None
 ) -> Outcome:
     """Return the outcome of an evaluator, which takes cutoffs only if it has rungs."""
@@ -91,7 +91,7 @@ class SerialExecutor:
         """Evaluate the next architecture in the queue."""
         poll()
         number, architecture, seed, cutoffs = self._queue.popleft()
-        return number, evaluate(self.evaluate, architecture, seed, poll, cutoffs)
+        return number, run_evaluator(self.evaluate, architecture, seed, poll, cutoffs)
 
     def close(self) -> None:
         """Clear the queue."""

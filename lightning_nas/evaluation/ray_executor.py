@@ -17,7 +17,7 @@ except ImportError:
 
 from lightning_nas.architecture import Architecture
 from lightning_nas.errors import InputError
-from lightning_nas.evaluation.executors import Cutoffs, Evaluator, Poll, evaluate
+from lightning_nas.evaluation.executors import Cutoffs, Evaluator, Poll, run_evaluator
 from lightning_nas.evaluation.ray_cluster import answers, count_slots, list_services, start_ray
 from lightning_nas.layers.operations import ADDED, register_operations
 from lightning_nas.storage.trial import Outcome
@@ -223,4 +223,4 @@ class _Worker:
             self.evaluate, operations = ray.get(self.references[0])
             register_operations(operations)
         yield None
-        yield evaluate(self.evaluate, architecture, seed, lambda: None, cutoffs)
+        yield run_evaluator(self.evaluate, architecture, seed, lambda: None, cutoffs)

@@ -18,7 +18,7 @@ from lightning_nas.callbacks.interrupt import StopAtStep, interruptible
 from lightning_nas.controllers.uniform import UniformController
 from lightning_nas.errors import InputError
 from lightning_nas.evaluation.child_training import ChildTraining
-from lightning_nas.evaluation.executors import Executor, Poll
+from lightning_nas.evaluation.executors import Evaluator, Executor, Poll
 from lightning_nas.evaluation.tabular import EPOCHS as TABLE_EPOCHS
 from lightning_nas.evaluation.tabular import TabularBenchmark
 from lightning_nas.files import write_json
@@ -78,11 +78,12 @@ def judge_run(
     has_time_limit = epochs is not None and any(one.startswith(TIME_LIMIT) for one in settings)
     all_settings = [*settings, f"{EPOCHS}{epochs}"] if has_time_limit else settings
     search = open_search(folder.path, all_settings, announce_data)
-    place = _find_place(search)
+    evaluator = _build_evaluator(search)
+    place = _find_place(search, evaluator)
     epochs = TABLE_EPOCHS if place else epochs or int(search.cfg.evaluation.epochs)
     candidates = choose_candidates(search, numbers)
     with poll_signals(search) as poll:
-        trials = _train_candidates(search, candidates, epochs, settings, poll)
+        trials = _train_candidates(search, evaluator, candidates, epochs, settings, poll)
         shared_scores = score_architectures(
             search, [one.tokens for one in candidates], numbers.batches, poll
         )
@@ -162,6 +163,7 @@ def choose_candidates(search: FinishedSearch, numbers: Numbers) -> list[Candidat
 
 def _train_candidates(
     search: FinishedSearch,
+    evaluator: Evaluator,
     candidates: Sequence[Candidate],
     epochs: int,
     settings: Sequence[str],
@@ -175,7 +177,7 @@ def _train_candidates(
     journal_arguments = (search.run.judge_journal, str(space), "judge")
     with (
         # before the journal: wrong settings must leave no file
-        closing(_build_executor(search, epochs)) as executor,
+        closing(_build_executor(search, evaluator.final(epochs).on_test_images())) as executor,
         closing(Journal(*journal_arguments, advice=ADVICE, training=training)) as journal,
     ):
         trainings = Trainings(candidates, journal, search.cfg.seed)
@@ -193,28 +195,44 @@ def _train_candidates(
             )
 
 
-def _build_executor(search: FinishedSearch, epochs: int) -> Executor:
-    """Return the executor for the trainings.
+@contextmanager
+def _explain_setting() -> Iterator[None]:
+    """Turn errors of a setting into errors of the user.
 
-    Raises:
-        InputError: If the evaluator, the executor or the network cannot use a setting.
+    Hydra builds a ``_partial_`` class only when the class is called, without an explanation.
     """
-    method = search.method
-    assert method.make_evaluator is not None
-    assert method.make_executor is not None
     try:
-        evaluator = method.make_evaluator(data=search.data).final(epochs).on_test_images()
-        if isinstance(evaluator, ChildTraining):
-            evaluator.cost(search.load_derived())  # the network checks its settings
-        return method.make_executor(evaluator)
-    except (TypeError, ValueError) as error:  # Hydra builds _partial_ classes only at this call
+        yield
+    except (TypeError, ValueError) as error:
         raise InputError(" ".join(str(error).split())) from error
 
 
-def _find_place(search: FinishedSearch) -> dict[str, Any] | None:
-    """Return the place of the derived architecture among all; None without a table."""
+def _build_evaluator(search: FinishedSearch) -> Evaluator:
+    """Return the evaluator of the search.
+
+    Raises:
+        InputError: If the evaluator cannot use a setting.
+    """
     assert search.method.make_evaluator is not None
-    evaluator = search.method.make_evaluator(data=search.data)
+    with _explain_setting():
+        return search.method.make_evaluator(data=search.data)
+
+
+def _build_executor(search: FinishedSearch, evaluator: Evaluator) -> Executor:
+    """Return the executor for the trainings.
+
+    Raises:
+        InputError: If the executor or the network cannot use a setting.
+    """
+    assert search.method.make_executor is not None
+    with _explain_setting():
+        if isinstance(evaluator, ChildTraining):
+            evaluator.cost(search.load_derived())  # the network checks its settings
+        return search.method.make_executor(evaluator)
+
+
+def _find_place(search: FinishedSearch, evaluator: Evaluator) -> dict[str, Any] | None:
+    """Return the place of the derived architecture among all; None without a table."""
     if not isinstance(evaluator, TabularBenchmark):
         return None
     return asdict(evaluator.find_place(search.load_derived()))

@@ -6,7 +6,11 @@ from lightning_nas.search.trial_search import TrialSearch
 
 
 class RandomSearch(TrialSearch):
-    """Search that learns nothing; its ``batch`` is only the interval of logging and saving."""
+    """Search that learns nothing; its ``batch`` is only the interval of logging and saving.
+
+    With ``candidates`` above 1 it is no longer random: a surrogate chooses, and learns from one
+    batch after the other.
+    """
 
     def sample(self, number: int) -> Sample:
         """Return a uniformly sampled architecture."""

@@ -8,7 +8,7 @@ a bias: this gives the parameter counts of the table. As in the authors' code, t
 initial values of torch's layers.
 """
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -75,6 +75,26 @@ class ResidualReduction(nn.Module):
         return shortcut + self.conv(self.norm(self.halve(F.relu(x))))
 
 
+def list_cells(
+    make_cell: Callable[[int], nn.Module], cells: int, filters: int, norm: Norm
+) -> list[nn.Module]:
+    """Return the cells of three stages, with a residual block of stride 2 between two stages.
+
+    Args:
+        make_cell: Function from the number of channels to a cell.
+        cells: Number of cells in a stage.
+        filters: Filters of the first stage; each reduction doubles them.
+        norm: Factory of batch norms.
+    """
+    layers: list[nn.Module] = []
+    for stage in range(STAGES):
+        width = filters * 2**stage
+        if stage > 0:
+            layers.append(ResidualReduction(width // 2, width, norm))
+        layers += [make_cell(width) for _ in range(cells)]
+    return layers
+
+
 class EdgeCellNetwork(nn.Module):
     """Three stages of the same cell, with a residual block of stride 2 between two stages.
 
@@ -104,15 +124,13 @@ class EdgeCellNetwork(nn.Module):
         self.operations = architecture.operations
         norm = nn.BatchNorm2d
         self.stem = Stem(channels, filters, norm)
-        self.cells = nn.Sequential()
-        for stage in range(STAGES):
-            if stage > 0:
-                self.cells.append(ResidualReduction(filters, 2 * filters, norm))
-                filters *= 2
-            self.cells.extend(EdgeCell(architecture, filters, norm) for _ in range(cells))
-        self.norm = norm(filters)
+        self.cells = nn.Sequential(
+            *list_cells(lambda width: EdgeCell(architecture, width, norm), cells, filters, norm)
+        )
+        last = filters * 2 ** (STAGES - 1)
+        self.norm = norm(last)
         self.dropout = nn.Dropout(dropout)
-        self.classifier = nn.Linear(filters, num_classes)
+        self.classifier = nn.Linear(last, num_classes)
 
     def forward(self, images: Tensor) -> Tensor:
         """Return logits."""

@@ -17,7 +17,7 @@ from lightning_nas.errors import InputError
 from lightning_nas.layers.convolutions import Norm
 from lightning_nas.layers.operations import make_operation
 from lightning_nas.layers.shared import BatchStatistics
-from lightning_nas.networks.edge_cell import STAGES, ResidualReduction, sum_edges
+from lightning_nas.networks.edge_cell import STAGES, ResidualReduction, list_cells, sum_edges
 from lightning_nas.networks.heads import Stem, check_image_size
 from lightning_nas.networks.initialization import initialize
 
@@ -89,15 +89,13 @@ class SharedEdgeCellNetwork(nn.Module):
         self.statistics = BatchStatistics(batch_norm)
         norm = self.statistics.norm
         self.stem = Stem(channels, filters, norm)
-        self.cells = nn.ModuleList()
-        for stage in range(STAGES):
-            if stage > 0:
-                self.cells.append(ResidualReduction(filters, 2 * filters, norm))
-                filters *= 2
-            self.cells.extend(SharedEdgeCell(operations, filters, norm) for _ in range(cells))
-        self.norm = norm(filters)
+        self.cells = nn.ModuleList(
+            list_cells(lambda width: SharedEdgeCell(operations, width, norm), cells, filters, norm)
+        )
+        last = filters * 2 ** (STAGES - 1)
+        self.norm = norm(last)
         self.dropout = nn.Dropout(dropout)
-        self.classifier = nn.Linear(filters, num_classes)
+        self.classifier = nn.Linear(last, num_classes)
         initialize(self, initialization)
 
     def forward(self, images: Tensor, architecture: EdgeCellArchitecture) -> Tensor:

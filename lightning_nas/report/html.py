@@ -213,10 +213,11 @@ def _list_facts(record: RunRecord) -> list[tuple[str, str, str]]:
 
 
 def _find_rungs(record: RunRecord) -> Sequence[int]:
-    """Return the epochs after which children of a search by trials could stop."""
+    """Return the epochs after which children could stop; empty if the search trains none."""
     evaluation = record.config.get("evaluation") or {}
-    has_rungs = not record.shares_weights and evaluation.get("epochs")
-    return evaluation.get("rungs") or () if has_rungs else ()
+    if record.shares_weights or "epochs" not in evaluation:
+        return ()
+    return evaluation.get("rungs") or ()
 
 
 def _count_epochs(record: RunRecord, rungs: Sequence[int]) -> tuple[str, str, str]:

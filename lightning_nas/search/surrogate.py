@@ -58,6 +58,24 @@ class Surrogate:
         if (len(self._tokens) - self.first) % REFIT == 0:
             self._trees = []
 
+    def choose_new(
+        self,
+        candidates: Sequence[Tokens],
+        seen: set[Tokens],
+        generator: torch.Generator | None = None,
+    ) -> Tokens:
+        """Choose among the candidates that were not seen, if there are any, and note the choice.
+
+        Args:
+            candidates: Tokens of architectures, at least one.
+            seen: Tokens that the search has sampled; the choice is added.
+            generator: As in ``choose``.
+        """
+        new = [tokens for tokens in dict.fromkeys(candidates) if tokens not in seen]
+        chosen = self.choose(new or candidates, generator)
+        seen.add(chosen)
+        return chosen
+
     def choose(
         self, candidates: Sequence[Tokens], generator: torch.Generator | None = None
     ) -> Tokens:

@@ -151,7 +151,7 @@ class TrialSearch(Search):
                 consumed=self._consumed,
             ),
             choose_seed=self.choose_seed,
-            observe=self._observe,
+            observe=self.receive,
             poll=lambda: self.poll(),
             rungs=find_rungs(self.evaluator),
         )
@@ -180,9 +180,7 @@ class TrialSearch(Search):
         if self.surrogate is None or not self.surrogate.is_ready:
             return self.sample_new(number)
         candidates = dict(self.sample_many(number, self.sampling.candidates))
-        new = [tokens for tokens in candidates if tokens not in self.seen]
-        tokens = self.surrogate.choose(new or list(candidates))
-        self.seen.add(tokens)
+        tokens = self.surrogate.choose_new(list(candidates), self.seen)
         return tokens, candidates[tokens]
 
     def sample_many(self, number: int, count: int) -> list[Sample]:
@@ -204,7 +202,8 @@ class TrialSearch(Search):
         """Return the architecture of a proposal."""
         return self.space_of(proposal.tokens).decode(proposal.tokens)
 
-    def _observe(self, trial: Trial) -> None:
+    def receive(self, trial: Trial) -> None:
+        """Pass a trial that has ended to the surrogate, the method and the watcher."""
         if trial.proposal.arm == POLICY:
             self.seen.add(trial.proposal.tokens)  # needed for the trials of a resumed search
             if self.surrogate is not None:

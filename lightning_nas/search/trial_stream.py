@@ -119,7 +119,7 @@ class TrialStream:
         self.choose_seed = choose_seed
         self.observe = observe
         self.poll = poll
-        self.rungs = RungRecord(rungs)
+        self._rung_record = RungRecord(rungs)
         self.consumed = stream.consumed
         self.ended = 0
         self._queue: deque[_Job] = deque()  # jobs that have not started
@@ -225,9 +225,10 @@ class TrialStream:
         else:
             self._running_jobs[proposal.number] = job
             self._copies.setdefault(key, [])
-            cutoffs = [self.rungs.cutoffs()] if self.rungs.rungs.epochs else []
+            record = self._rung_record
+            cutoffs = {"cutoffs": record.cutoffs()} if record.rungs.epochs else {}
             seed = self.choose_seed(proposal.number)
-            self.executor.submit(proposal.number, architecture, seed, *cutoffs)
+            self.executor.submit(proposal.number, architecture, seed, **cutoffs)
 
     def _wait(self) -> None:
         """Wait for an outcome. Record it for all open proposals of the same architecture."""
@@ -254,7 +255,7 @@ class TrialStream:
         self.ended += self._is_own(trial.proposal)
         self._trials_to_yield.append(trial)
         if self._is_own(trial.proposal):
-            self.rungs.observe(trial)
+            self._rung_record.observe(trial)
         self.observe(trial)
 
 
