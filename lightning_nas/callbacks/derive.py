@@ -40,9 +40,9 @@ class DeriveArchitecture(Callback):
         """
         assert isinstance(pl_module, Search)
 
-        def progress(items: Iterator[Any], total: int) -> Iterator[Any]:
+        def progress(items: Iterator[Any], total: int, name: str) -> Iterator[Any]:
             has_bar = trainer.is_global_zero and trainer.progress_bar_callback is not None
-            for item in tqdm(items, "Ranking", total, disable=not has_bar, file=sys.stderr):
+            for item in tqdm(items, name, total, disable=not has_bar, file=sys.stderr):
                 yield item
                 pl_module.poll()
 

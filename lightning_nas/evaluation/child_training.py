@@ -5,6 +5,7 @@ reward of the child is a penalty, and the outcome has an error message.
 """
 
 import copy
+import inspect
 import signal
 import threading
 import time
@@ -55,7 +56,7 @@ class ChildTraining:
         keep: Share of the children that go on after such an epoch, in (0, 1).
 
     Raises:
-        InputError: If a number is out of range.
+        InputError: If a number is out of range, or the Trainer has no such setting.
     """
 
     def __init__(
@@ -84,6 +85,10 @@ class ChildTraining:
             )
         if time_limit is not None and time_limit <= 0:
             raise InputError(f"evaluation.time_limit must be above 0, got {time_limit}")
+        unknown = sorted(set(trainer) - set(inspect.signature(pl.Trainer).parameters))
+        if unknown:  # a search with shared weights builds this Trainer only at its end
+            name = f"evaluation.trainer.{unknown[0]}"
+            raise InputError(f"{name} is no setting of Lightning's Trainer")
         self.data = data
         self.make_module = module
         self.make_schedule = schedule

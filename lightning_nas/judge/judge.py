@@ -16,7 +16,7 @@ from tqdm import tqdm
 
 from lightning_nas.callbacks.interrupt import StopAtStep, interruptible
 from lightning_nas.controllers.uniform import UniformController
-from lightning_nas.errors import InputError
+from lightning_nas.errors import InputError, explain_settings
 from lightning_nas.evaluation.child_training import ChildTraining
 from lightning_nas.evaluation.executors import Evaluator, Executor, Poll
 from lightning_nas.evaluation.tabular import EPOCHS as TABLE_EPOCHS
@@ -195,18 +195,6 @@ def _train_candidates(
             )
 
 
-@contextmanager
-def _explain_setting() -> Iterator[None]:
-    """Turn errors of a setting into errors of the user.
-
-    Hydra builds a ``_partial_`` class only when the class is called, without an explanation.
-    """
-    try:
-        yield
-    except (TypeError, ValueError) as error:
-        raise InputError(" ".join(str(error).split())) from error
-
-
 def _build_evaluator(search: FinishedSearch) -> Evaluator:
     """Return the evaluator of the search.
 
@@ -214,7 +202,7 @@ def _build_evaluator(search: FinishedSearch) -> Evaluator:
         InputError: If the evaluator cannot use a setting.
     """
     assert search.method.make_evaluator is not None
-    with _explain_setting():
+    with explain_settings("evaluation"):
         return search.method.make_evaluator(data=search.data)
 
 
@@ -225,7 +213,7 @@ def _build_executor(search: FinishedSearch, evaluator: Evaluator) -> Executor:
         InputError: If the executor or the network cannot use a setting.
     """
     assert search.method.make_executor is not None
-    with _explain_setting():
+    with explain_settings("evaluation"):
         if isinstance(evaluator, ChildTraining):
             evaluator.cost(search.load_derived())  # the network checks its settings
         return search.method.make_executor(evaluator)

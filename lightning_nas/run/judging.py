@@ -22,7 +22,8 @@ def read_judging(cfg: DictConfig, search: Search) -> Numbers | None:
     """Return the numbers of trainings at the end of a search; None = no judgement.
 
     Raises:
-        InputError: If a number is out of range, or the data have no test images.
+        InputError: If a number is out of range, a setting of the evaluator cannot be used, or the
+            data have no test images.
     """
     settings: Any = OmegaConf.to_container(cfg.judge) if cfg.get("judge") else {}
     if not settings.get("at_end"):
@@ -30,7 +31,9 @@ def read_judging(cfg: DictConfig, search: Search) -> Numbers | None:
     if not isinstance(search, ENAS) or search.make_evaluator is None:
         log.info("judge.at_end=true: nothing to judge; only ENAS shares weights")
         return None
-    search.data.validate_on_test()  # before the search: without test images there is no judgement
+    # before the search: a judgement needs test images and an evaluator
+    search.data.validate_on_test()
+    _ = search.evaluator
     return choose_numbers(settings, {})
 
 

@@ -16,6 +16,7 @@ from pytorch_lightning import LightningModule
 from lightning_nas.architecture import Architecture
 from lightning_nas.data.base import ImageData
 from lightning_nas.data.seeding import make_generator
+from lightning_nas.errors import explain_settings
 from lightning_nas.evaluation.budget import NO_BUDGET
 from lightning_nas.evaluation.executors import Evaluator, Executor
 from lightning_nas.search.finalists import Finalists, Progress, evaluate_finalists
@@ -76,8 +77,15 @@ class Search(LightningModule, ABC):
 
     @cached_property
     def evaluator(self) -> Evaluator | None:
-        """Evaluator of single architectures. The first use builds the evaluator."""
-        return None if self.make_evaluator is None else self.make_evaluator(data=self.data)
+        """Evaluator of single architectures. The first use builds the evaluator.
+
+        Raises:
+            InputError: If the evaluator cannot use a setting.
+        """
+        if self.make_evaluator is None:
+            return None
+        with explain_settings("evaluation"):
+            return self.make_evaluator(data=self.data)
 
     # ---- interface for commands and callbacks ----------------------------------------------------
 

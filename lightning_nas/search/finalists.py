@@ -22,7 +22,7 @@ from lightning_nas.storage.trial import FINALIST, Proposal, Trial, best_of
 log = logging.getLogger(__name__)
 MEASURED = 10  # best architectures whose cost is measured: each network has to be built for it
 
-Progress = Callable[[Iterator[Any], int], Iterator[Any]]  # wraps an iterator of the given length
+Progress = Callable[[Iterator[Any], int, str], Iterator[Any]]  # an iterator, its length and name
 
 
 @dataclass(frozen=True)
@@ -113,7 +113,7 @@ def evaluate_finalists(
                 yield from (trial for trial in batch if trial.proposal.tokens in wanted)
 
     try:
-        trials = list(progress(evaluate(), len(best)))
+        trials = list(progress(evaluate(), len(best), "Training finalists"))
     finally:
         executor.close()
     succeeded = [trial for trial in trials if trial.outcome.error is None]

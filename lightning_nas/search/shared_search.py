@@ -118,11 +118,13 @@ class SharedSearch(Search):
             )
 
     def on_fit_start(self) -> None:
-        """Check the Trainer, load the calibration images, and open the journal."""
+        """Check Trainer and evaluator, load the calibration images, and open the journal."""
         self.check_devices(self.trainer.world_size)
         check_precision(self.trainer)
         remove_wrapper(self.trainer)
         self.load_calibration_images()
+        if self.finalists.count:
+            _ = self.evaluator  # wrong settings must not come to light at the end of the search
         if self.journal_path is not None and self.trainer.is_global_zero:
             self.journal = Journal(self.journal_path, str(self.space))
 
@@ -255,7 +257,8 @@ class SharedSearch(Search):
         architectures = [self.space.decode(given) for given in tokens]
         batches = [self.cast(batch) for batch in self.val_dataloader()]
         with self.trainer.precision_plugin.forward_context():
-            scores = list(progress(self.supernet.rank(batches, architectures), len(tokens)))
+            accuracies = self.supernet.rank(batches, architectures)
+            scores = list(progress(accuracies, len(tokens), "Ranking"))
         images = sum(len(labels) for _, labels in batches)
         return tokens, average_accuracies(torch.stack(scores), images, self.trainer)
 

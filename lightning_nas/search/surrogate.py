@@ -10,7 +10,7 @@ early must not bound the choice. None of the three papers has a surrogate.
 """
 
 from collections.abc import Sequence
-from itertools import accumulate
+from itertools import accumulate, chain
 from typing import Any
 
 import numpy as np
@@ -106,10 +106,12 @@ class Surrogate:
 
     def _encode(self, tokens: Sequence[Tokens]) -> Any:
         """Return one row of 0 and 1 for each architecture; a missing token has only zeros."""
-        rows = np.zeros((len(tokens), self._starts[-1]), np.float32)
-        for row, given in zip(rows, tokens, strict=True):
-            row[np.add(self._starts[: len(given)], given)] = 1
-        return rows
+        inputs = np.zeros((len(tokens), self._starts[-1]), np.float32)
+        lengths = np.array([len(given) for given in tokens])
+        rows = np.repeat(np.arange(len(tokens)), lengths)
+        starts = np.concatenate([self._starts[:length] for length in lengths])
+        inputs[rows, starts + np.fromiter(chain.from_iterable(tokens), int)] = 1
+        return inputs
 
 
 def build_surrogate(space: Space, sampling: Sampling) -> Surrogate | None:

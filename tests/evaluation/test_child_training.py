@@ -56,12 +56,16 @@ def test_a_child_below_the_cutoff_of_a_rung_stops_there_and_others_go_on():
 
 
 @pytest.mark.parametrize(
-    "setting",
-    [{"precision": [["32-true"]]}, {"precision": "99"}, {"accelerator": ["cpu"]}, {"foo": 1}],
+    "setting", [{"precision": [["32-true"]]}, {"precision": "99"}, {"accelerator": ["cpu"]}]
 )
 def test_a_setting_that_the_trainer_refuses_is_an_error_of_the_user(setting):
     with pytest.raises(InputError, match=r"^settings of evaluation\.trainer: "):
         training(epochs=1, trainer={"accelerator": "cpu"} | setting)(SMALL, 0)
+
+
+def test_an_unknown_setting_of_the_trainer_is_refused_before_any_training():
+    with pytest.raises(InputError, match=r"^evaluation\.trainer\.foo is no setting of Lightning's"):
+        training(epochs=1, trainer={"accelerator": "cpu", "foo": 1})
 
 
 def test_finalists_do_not_stop_early():

@@ -305,7 +305,7 @@ def test_the_final_ranking_uses_batches_of_the_size_of_the_rewards(tmp_path):
         sizes.append(len(images)) or score(images, architecture)
     )
     rollout, architectures = module.controller.sample(2)
-    _, accuracies = module.rank(rollout.tokens_NT, lambda items, total: items)
+    _, accuracies = module.rank(rollout.tokens_NT, lambda items, total, name: items)
     assert sizes == [8] * 8
     batches = list(module.data.val_dataloader(8))
     scores = [

@@ -230,6 +230,8 @@ def test_checkpoint_that_does_not_fit_is_an_error_of_one_line(
         pytest.param(
             "search.py", ["debug=smoke", "trainer.precision=8"], "8", marks=pytest.mark.slow
         ),
+        ("search.py", ["+evaluation.trainer.foo=1"], "foo is no setting of Lightning's Trainer"),
+        ("search.py", ["judge.at_end=false", "+evaluation.foo=1"], "argument 'foo'"),
         ("search.py", ["method=nas"], "legal experiments: nas_bench_201, nas_cifar, nas_digits"),
         (
             "search.py",

@@ -99,7 +99,7 @@ def run_search(name, folder, **settings):
     search = method(name, folder, **settings)
     search.teardown = lambda stage: None
     trainer(folder, -1, log_every_n_steps=1).fit(search)
-    result = search.derive(1, lambda items, total: items)
+    result = search.derive(1, lambda items, total, name: items)
     return search, result
 
 
@@ -201,7 +201,7 @@ def test_the_share_of_the_random_arm_is_exact_after_an_interruption_and_an_exten
         search._consumed, search.teardown = consumed, lambda stage: None
         trainer(tmp_path, -1, log_every_n_steps=1).fit(search)
         consumed = search.stream.consumed
-        search.derive(1, lambda items, total: items)
+        search.derive(1, lambda items, total, name: items)
         arms = [trial.proposal.arm for trial in search.journal.list_ended()]
         assert arms.count(RANDOM) == round(0.1 * samples)
         assert arms.count(POLICY) == samples - round(0.1 * samples)
@@ -225,7 +225,7 @@ def test_networks_of_an_extended_search_grow_as_if_there_were_no_finalists(tmp_p
         )  # fmt: skip
         search._consumed, search.teardown = consumed, lambda stage: None
         trainer(tmp_path, -1, log_every_n_steps=1).fit(search)
-        search.derive(1, lambda items, total: items)
+        search.derive(1, lambda items, total, name: items)
     trials = [t for t in search.journal.list_ended() if t.proposal.arm == POLICY]
     assert [len(search.decode(t.proposal).layers) for t in trials] == [
         1 + place // 10 for place in range(40)
@@ -264,7 +264,7 @@ def test_interrupted_finalists_are_trained_for_their_full_length(tmp_path):
     first.teardown = lambda stage: None
     trainer(tmp_path, -1, log_every_n_steps=1).fit(first)
     with pytest.raises(KeyboardInterrupt):
-        first.derive(1, lambda items, total: items)
+        first.derive(1, lambda items, total, name: items)
     first.journal.close()
     evaluator = Planted()
     search, result = run_search("random_search", tmp_path, evaluator=evaluator, **settings)
@@ -282,7 +282,7 @@ def test_a_search_extended_after_its_finalists_has_new_finalists(tmp_path):
     again.teardown = lambda stage: None
     again._consumed = 20  # as in the checkpoint of the first search
     trainer(tmp_path, -1, log_every_n_steps=1).fit(again)
-    result = again.derive(1, lambda items, total: items)
+    result = again.derive(1, lambda items, total, name: items)
     trials = again.journal.list_ended()
     assert sum(trial.proposal.arm == POLICY for trial in trials) == 150
     best = {trial.proposal.tokens for trial in again.journal.best((POLICY,), 2)}
