@@ -4,7 +4,7 @@ A query looks up one training of an architecture. After each query the search wo
 architecture with the highest accuracy so far; the benchmark reports the mean accuracy of that
 architecture over all its trainings in the table. If a search asks for an architecture again, the
 first answer is repeated; it counts as a query. Methods without "_paper" use the settings of
-``experiment=nas_bench_201``.
+``experiment=nas_bench_201``; those with "_surrogate" also choose among candidates.
 
 The benchmark prints mean and standard error over seeds, and the difference from random search and
 from evolution in standard errors of the difference, and draws the curves. Searches that were run
@@ -57,7 +57,7 @@ def run_missing(options: argparse.Namespace, seeds: Sequence[int]) -> All:
 
 def table_of(curves: dict[str, list[Point]], distinct: dict[str, float], queries: int) -> list[str]:
     """Return the lines of a table: the accuracy of each method after ``queries`` queries."""
-    lines = [f"{'':<17}{'found':>20}{'over random':>13}{'over evolution':>16}{'distinct':>10}"]
+    lines = [f"{'':<21}{'found':>20}{'over random':>13}{'over evolution':>16}{'distinct':>10}"]
     for name, points_Q in curves.items():
         point = points_Q[queries - 1]
         compared = [
@@ -65,7 +65,7 @@ def table_of(curves: dict[str, list[Point]], distinct: dict[str, float], queries
             for other in ("random", "evolution")
         ]
         lines.append(
-            f"{name:<17}{point.mean:>10.3%} +- {point.error:.3%}{compared[0]:>13}{compared[1]:>16}"
+            f"{name:<21}{point.mean:>10.3%} +- {point.error:.3%}{compared[0]:>13}{compared[1]:>16}"
             f"{distinct[name]:>10.0f}"
         )
     return lines
@@ -81,9 +81,9 @@ def report(options: argparse.Namespace, seeds: Sequence[int], kept: All) -> None
         for dataset in options.datasets
     }
     best = {dataset: open_table(dataset).best() for dataset in options.datasets}
-    halves = sorted({max(1, options.queries // 2), options.queries})
+    parts = sorted({max(1, options.queries // part) for part in (4, 2, 1)})
     rows = []
-    for dataset, queries in itertools.product(options.datasets, halves):
+    for dataset, queries in itertools.product(options.datasets, parts):
         print(f"\n{dataset}, {queries} queries, {len(seeds)} seeds; best {best[dataset]:.3%}")
         distinct = {n: kept[dataset, n].distinct(seeds, queries) for n in options.methods}
         print("\n".join(table_of(curves[dataset], distinct, queries)))

@@ -47,6 +47,10 @@ METHODS = {
         "method.controller.baseline.decay=0.95",
     ),
     "nasnet": (),
+    "random_surrogate": ("method=random_search", "method.candidates=1000"),
+    "evolution_surrogate": ("method=evolution", "method.candidates=30"),
+    "nas_surrogate": (*NAS, "method.candidates=50"),
+    "nasnet_surrogate": ("method.batch=10", "method.candidates=100"),
 }
 
 

@@ -49,7 +49,7 @@ def score_with_uniform_weights(
 
         def score(trainer: pl.Trainer, module: pl.LightningModule) -> None:
             assert isinstance(module, ENAS)
-            accuracies.extend(module.rank(tokens_NT, lambda scores, _: scores)[1])
+            accuracies.extend(module.rank(tokens_NT, lambda scores, *_: scores)[1])
 
         _train(
             search,

@@ -6,7 +6,9 @@ from lightning_nas.errors import InputError, list_some
 from lightning_nas.files import read_yaml
 from lightning_nas.run.overrides import find_config_folders, get_name, get_value, split_arguments
 
-CONFIGS = Path(__file__).parents[2] / "configs"
+CLONE, PACKAGE = Path(__file__).parents[2], Path(__file__).parents[1]
+# an installed package has them inside (setup.py)
+CONFIGS = next(root / "configs" for root in (PACKAGE, CLONE) if (root / "configs").is_dir())
 NULL = ("null", "")
 # Groups that a command can do without: the argument in place of GROUP=null, which Hydra refuses
 WITHOUT = {
