@@ -1,4 +1,4 @@
-"""Adds ``configs/`` to the wheel as ``lightning_nas/configs``; the rest is in ``pyproject.toml``."""
+"""Adds ``configs/`` to the wheel, as ``lightning_nas/configs``. See ``pyproject.toml``."""
 
 from pathlib import Path
 from shutil import copytree
