@@ -18,7 +18,7 @@ from lightning_nas.architecture import (
 from lightning_nas.errors import InputError
 from lightning_nas.spaces.cell import CellSpace
 from lightning_nas.spaces.macro import MacroSpace
-from lightning_nas.storage.run_folder import RunFolder
+from lightning_nas.storage.run_folder import RunFolder, shell_path
 
 
 @dataclass(frozen=True)
@@ -259,10 +259,18 @@ def load_architecture(name_or_path: str | Path) -> Architecture:
     if path.is_dir():
         path = RunFolder(path).architecture
         if not path.exists():
-            raise InputError(f"{name_or_path}: the folder has no architecture.json")
+            raise InputError(f"{name_or_path}: {_explain_missing(RunFolder(Path(name_or_path)))}")
     if not path.exists():
         raise InputError(
             f"{name_or_path}: no such file, and not a published architecture "
             f"({', '.join(sorted(PUBLISHED))})"
         )
     return read_architecture(path)
+
+
+def _explain_missing(run: RunFolder) -> str:
+    """Return why a folder has no architecture, and what to do."""
+    if not run.journal.exists():
+        return "the folder has no architecture.json"
+    resume = f"python search.py resume={shell_path(run.path)}"
+    return f"the search has not ended; to continue: {resume}; to end it now: {resume} finish=true"

@@ -84,6 +84,7 @@ def build_page(record: RunRecord) -> dict[str, Any]:
         "subtitle": _describe_run(record),
         "report_arguments": shell_path(record.folder),
         "partial": record.partial_reason,
+        "is_complete": record.chosen is not None,
         "resume_command": record.resume_command,
         "train_command": record.train_command,
         "verdict": describe_verdict(record),

@@ -128,6 +128,8 @@ class RunRecord:
             return "the search was interrupted"
         if not self.summary:
             return "the search has not ended: it is still running, or it was killed"
+        if self.config.get("finish"):
+            return "the search was ended early (finish=true)"
         return ""
 
     @property

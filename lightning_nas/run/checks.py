@@ -38,6 +38,8 @@ def check_settings(cfg: DictConfig) -> None:
         )
     check_experiment(cfg)
     check_ranges(cfg)
+    if cfg.get("finish") and not cfg.resume:
+        raise InputError("finish=true ends an interrupted search: search.py resume=RUN finish=true")
 
 
 def check_ranges(cfg: DictConfig) -> None:

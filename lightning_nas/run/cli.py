@@ -8,6 +8,7 @@ import traceback
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
@@ -69,7 +70,9 @@ def print_resume_command() -> Iterator[None]:
         if not is_first_of_launcher():
             sys.exit(0)
         command = f"python {sys.argv[0]} resume={error.run}"  # type: ignore[attr-defined]
-        print(f"interrupted by {error}; to continue: {command}", file=sys.stderr)
+        is_search = Path(sys.argv[0]).name == "search.py"
+        end = f"; to end it now: {command} finish=true" if is_search else ""
+        print(f"interrupted by {error}; to continue: {command}{end}", file=sys.stderr)
         sys.exit(code)
 
 

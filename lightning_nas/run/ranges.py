@@ -93,7 +93,7 @@ OPTIMIZERS = (
 SETTINGS: dict[Range, str] = {
     SEED: "seed data.seed method.seed",
     THREADS: "threads? evaluation.threads?",
-    SWITCH: "dry_run new_head compile judge.at_end data.train_on_all data.skip_unreadable "
+    SWITCH: "dry_run finish new_head compile judge.at_end data.train_on_all data.skip_unreadable "
     "network.auxiliary? evaluation.latency "
     "method.repeat logger.wandb.offline?",
     LIMIT: "trainer.max_epochs trainer.max_steps",

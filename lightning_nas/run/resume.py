@@ -46,7 +46,8 @@ SHOWN = (
     *("callbacks", "logger", "hydra", "trainer.log_every_n_steps", "trainer.profiler"),
     *("trainer.enable_progress_bar", "trainer.enable_model_summary"),
 )
-CHANGEABLE = (*LENGTH, *MACHINE, *SHOWN, "judge")
+FINISH = "finish"  # ends the search now
+CHANGEABLE = (*LENGTH, *MACHINE, *SHOWN, "judge", FINISH)
 
 
 def add_resume_arguments(arguments: list[str], script: str | None = None) -> list[str]:
@@ -73,7 +74,7 @@ def add_resume_arguments(arguments: list[str], script: str | None = None) -> lis
         raise InputError(f"{run.config}: {name} is no setting of a run")
     _check_script(run, config, script)
     for setting in settings:
-        _check_setting(setting)
+        _check_setting(setting, is_search="method" in config)
     if "method" in config:
         _check_comparable(run, config, settings)
     return [  # Hydra needs all settings next to one another
@@ -82,7 +83,8 @@ def add_resume_arguments(arguments: list[str], script: str | None = None) -> lis
         make_argument("hydra.run.dir", run.path),
         "hydra.output_subdir=null",
         make_argument("resume", run.path),
-        *settings,
+        # a run of an earlier version has no such setting
+        *(f"++{one}" if get_name(one) == FINISH else one for one in settings),
     ]
 
 
@@ -126,9 +128,11 @@ def _check_script(run: RunFolder, config: DictConfig, script: str | None) -> Non
         )
 
 
-def _check_setting(setting: str) -> None:
+def _check_setting(setting: str, is_search: bool) -> None:
     """Raise InputError for a setting that no resume can change."""
     name = get_name(setting)
+    if name == FINISH and is_search:
+        return
     if any(part in name for part in (".optimizer.", ".scheduler.", *OPTIMIZER_GROUPS)):
         raise InputError(
             f"{setting}: the checkpoint holds this setting, so a resume cannot change it; "

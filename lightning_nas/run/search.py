@@ -55,6 +55,8 @@ def search(cfg: DictConfig, judge: Callable[[Path], None] | None = None) -> None
         log_configuration(trainer, cfg)
         try:
             checkpoint = find_checkpoint(cfg)
+            if cfg.get("finish"):
+                _end_now(module, checkpoint)
             with interruptible(trainer), explain_checkpoint(checkpoint):
                 trainer.fit(module, ckpt_path=checkpoint, weights_only=True)
         finally:
@@ -70,6 +72,20 @@ def search(cfg: DictConfig, judge: Callable[[Path], None] | None = None) -> None
             _judge(judge, folder, trainer.world_size)
         print_verdict(folder)
         print_result(folder, module.result)
+
+
+def _end_now(module: Search, checkpoint: str | None) -> None:
+    """Let an interrupted search choose among what it has evaluated.
+
+    Raises:
+        InputError: If ENAS has no weights yet.
+    """
+    if isinstance(module, SharedSearch) and checkpoint is None:
+        raise InputError(
+            "finish=true: the search has no complete epoch, so its weights are untrained; "
+            "resume=RUN continues it"
+        )
+    module.ends_now = True
 
 
 def _judge(judge: Callable[[Path], None], folder: Path, processes: int) -> None:

@@ -45,6 +45,7 @@ class Search(LightningModule, ABC):
         poll: Function to call while the search waits; it may raise an exception to stop the search.
         watch: Function that ``TrialSearch`` calls with each trial that ends.
         budget: Budget that changes each reward according to the cost of the network.
+        ends_now: Whether the fit has no further epoch: the search only derives.
         new_trials: Trials of the latest batch (ENAS: of the latest epoch) that
             ``take_new_trials`` has not returned yet.
     """
@@ -73,6 +74,7 @@ class Search(LightningModule, ABC):
         self.seed: int | None = None
         self.poll: Callable[[], None] = lambda: None
         self.watch: Callable[[Trial], None] = lambda trial: None
+        self.ends_now = False
         self.new_trials: list[Trial] = []
 
     @cached_property

@@ -94,6 +94,7 @@ class SharedSearch(Search):
 
     def train_dataloader(self) -> Alternating:
         """Return the phases of an epoch as one loader."""
+        self.trainer.should_stop |= self.ends_now
         return Alternating(
             self.data.train_dataloader(),
             self.data.controller_dataloader(self.controller_batch * self.shares),

@@ -155,7 +155,8 @@ class TrialSearch(Search):
             poll=lambda: self.poll(),
             rungs=find_rungs(self.evaluator),
         )
-        self.trainer.should_stop = self.stream.done  # a resume after the last batch has no epoch
+        # a resume after the last batch has no epoch
+        self.trainer.should_stop = self.stream.done or self.ends_now
         return self.stream
 
     def propose(self, numbers: range) -> list[Proposal]:
@@ -259,9 +260,8 @@ class TrialSearch(Search):
         rewards = {arm: tuple(t.reward for t in ended if t.proposal.arm == arm) for arm in ARMS}
         best = self.list_best(max(self.finalists.count, LISTED))
         if not best:
-            raise InputError(
-                f"no architecture could be evaluated; the first error: {ended[0].outcome.error}"
-            )
+            reason = f"the first error: {ended[0].outcome.error}" if ended else "none has ended"
+            raise InputError(f"no architecture could be evaluated; {reason}")
         how = "Reward of architectures that were evaluated separately"
         if self.finalists.count:
             assert self.executor is not None

@@ -26,8 +26,8 @@ PROCESSES = pytest.mark.parametrize(
 )
 
 
-def load_state(run):
-    return torch.load(run / "checkpoints" / "last.ckpt", weights_only=True)["state_dict"]
+def load_state(run, name="state_dict"):
+    return torch.load(run / "checkpoints" / "last.ckpt", weights_only=True)[name]
 
 
 @pytest.fixture(scope="module")
@@ -128,7 +128,19 @@ def test_ctrl_c_and_sigterm_leave_a_run_that_can_be_resumed(more, signum, status
     assert status_of(tmp_path) == "interrupted"
     assert "Partial report" in (tmp_path / "report.html").read_text()
     assert "Traceback" not in errors
-    assert f"resume={tmp_path}" in errors
+    assert f"to end it now: python search.py resume={tmp_path} finish=true" in errors
+    if more or signum == signal.SIGTERM:
+        return
+    status, _, errors = run("train.py", f"architecture={tmp_path}", "debug=smoke")
+    assert status == 2
+    assert f"to end it now: python search.py resume={tmp_path} finish=true" in errors
+    epochs = load_state(tmp_path, "epoch")
+    output = succeed("search.py", f"resume={tmp_path}", "finish=true")
+    assert "train it" in output
+    assert status_of(tmp_path) == "complete"
+    assert (tmp_path / "architecture.json").exists()
+    assert "the search was ended early" in (tmp_path / "report.html").read_text()
+    assert load_state(tmp_path, "epoch") == epochs
 
 
 @pytest.mark.slow

@@ -99,6 +99,24 @@ def test_each_method_searches_the_table(method, tmp_path):
     assert "Trials" in errors  # the progress bar
 
 
+def test_a_search_that_is_finished_early_chooses_among_its_trials(tmp_path):
+    arguments = ["experiment=nas_bench_201", "method.samples=30", "logger=csv"]
+    succeed("search.py", *arguments, f"hydra.run.dir={tmp_path}")
+    (tmp_path / "architecture.json").unlink()
+    longer = [f"resume={tmp_path}", "method.samples=100000", "finish=true"]
+    output = succeed("search.py", *longer)
+    assert len(read_trials(tmp_path)) == 31  # no further trial; the finalist was there
+    assert (tmp_path / "architecture.json").exists()
+    assert "train it" in output
+
+
+def test_only_an_interrupted_search_can_be_finished(tmp_path):
+    status, _, errors = run("search.py", "finish=true", f"hydra.run.dir={tmp_path / 'run'}")
+    assert status == 2
+    assert "search.py resume=RUN finish=true" in errors
+    assert not (tmp_path / "run").exists()
+
+
 @pytest.mark.parametrize(
     "experiment", ["nas_digits", pytest.param("nas_bench_201", marks=pytest.mark.slow)]
 )
