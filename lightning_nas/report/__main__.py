@@ -8,7 +8,7 @@ from pathlib import Path
 from lightning_nas.ctrl_c import end_at_ctrl_c
 from lightning_nas.errors import InputError, describe_os_error
 from lightning_nas.report.html import write_report
-from lightning_nas.report.several import write_common_report
+from lightning_nas.report.several import find_runs, write_common_report
 from lightning_nas.storage.run_folder import RunFolder, find_common_parent
 from lightning_nas.trust import find_named
 
@@ -51,7 +51,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _write_reports(given: Sequence[Path], output: Path | None, named: Collection[str]) -> Path:
-    folders = [folder for path in given for folder in _find_runs(path)]
+    folders = [folder for path in given for folder in find_runs(path)]
     if len(folders) == 1:
         if output is not None:
             raise InputError(
@@ -60,14 +60,6 @@ def _write_reports(given: Sequence[Path], output: Path | None, named: Collection
         return write_report(folders[0], named)
     path = output or RunFolder(find_common_parent(folders)).report
     return write_common_report(folders, path, found=set(folders) - set(given), named=named)
-
-
-def _find_runs(path: Path) -> list[Path]:
-    """Return the folder itself if it is a run, or else the runs in it, ordered by number."""
-    if RunFolder(path).is_run or not path.is_dir():
-        return [path]
-    runs = [folder for folder in path.iterdir() if folder.is_dir() and RunFolder(folder).is_run]
-    return sorted(runs, key=lambda run: (len(run.name), run.name)) or [path]
 
 
 if __name__ == "__main__":

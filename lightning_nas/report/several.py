@@ -1,5 +1,6 @@
 """One page for several runs of a search: what holds over seeds, and what varies between them."""
 
+import re
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
 from itertools import pairwise
@@ -35,16 +36,24 @@ from lightning_nas.report.record import NoTrialsError, RunRecord, read_run
 from lightning_nas.report.statistics import estimate_mean
 from lightning_nas.report.table import format_duration, format_number
 from lightning_nas.report.verdict import Verdict
-from lightning_nas.storage.run_folder import shell_path
+from lightning_nas.storage.run_folder import RunFolder, shell_path
 from lightning_nas.storage.trial import POLICY
 
 CURVE_POINTS = 20
 GROUP_HEAD = ("group", "runs", "best reward", "verdict")
 HEAD = (
-    "run", "seed", "evaluated", "best reward", "search", "random arm", "difference", "verdict",
-    "time",
+    "run", "group", "seed", "evaluated", "best reward", "search", "random arm", "difference",
+    "verdict", "time",
 )  # fmt: skip
 Curve = tuple[list[float], list[float]]
+
+
+def find_runs(path: Path) -> list[Path]:
+    """Return the folder itself if it is a run, or else the runs in it, ordered by number."""
+    if RunFolder(path).is_run or not path.is_dir():
+        return [path]
+    runs = [folder for folder in path.iterdir() if folder.is_dir() and RunFolder(folder).is_run]
+    return sorted(runs, key=lambda run: (len(run.name), run.name)) or [path]
 
 
 def write_common_report(
@@ -86,12 +95,13 @@ def _build_common_page(
 ) -> dict[str, Any]:
     """Return the content of the page, by the names in ``runs.html``."""
     groups = group_runs(records)
-    unlike = find_differing_settings([record.config for record in records])
+    unlike = find_differing_settings([group.records[0].config for group in groups])
+    settings = _list_settings(unlike)
     contents = [("summary", "Summary"), ("reward", "Reward"), ("runs", "Runs"), ("best", "Best")]
     return {
         "title": ", ".join(dict.fromkeys(record.name for record in records)),
         "subtitle": f"{len(records)} runs, seeds {', '.join(str(r.seed) for r in records)}.",
-        "contents": [*contents, *([("configuration", "Settings that differ")] if unlike else [])],
+        "contents": [*contents, *([("configuration", "Settings that differ")] if settings else [])],
         "report_arguments": " ".join(map(shell_path, folders)),
         "warnings": _list_warnings(records, unlike, empty),
         "verdict": _describe_all(groups),
@@ -103,22 +113,26 @@ def _build_common_page(
         "reward": render_charts(_chart_groups(groups)),
         "head": HEAD,
         "rows": [
-            _describe_row(record, next(iter(choose_comparisons(group))))
+            _describe_row(group.name, record, next(iter(choose_comparisons(group))))
             for group in groups
             for record in group.records
         ],
         "best": [
             {
-                "title": f"{record.name}, seed {record.seed}",
+                "title": f"{group.name}, seed {record.seed}",
                 "svg": inline_architecture(
-                    one.architecture, f"run{place}", f"Best of {record.name}, seed {record.seed}"
+                    one.architecture,
+                    f"run{place}-{number}",
+                    f"Best of {group.name}, seed {record.seed}",
                 ),
                 "words": f"reward {one.trial.reward:.4f}, trial {one.trial.number}.",
             }
-            for place, record in enumerate(records)
+            for place, group in enumerate(groups)
+            for number, record in enumerate(group.records)
             for one in record.best[:1]
         ],
-        "settings": [[name, ", ".join(map(str, values))] for name, values in unlike.items()],
+        "settings_head": ["setting", *(group.name for group in groups)],
+        "settings": settings,
     }
 
 
@@ -139,6 +153,27 @@ def _list_warnings(
             "Each group of equal settings has its own verdict."
         )
     return warnings
+
+
+def _list_settings(unlike: Mapping[str, Sequence[Any]]) -> list[list[str]]:
+    """Return the rows of the settings that differ between groups, one value for each group."""
+    return [
+        [name, *map(_shorten_value, values)]
+        for name, values in unlike.items()
+        if name.split(".")[0] not in MAY_DIFFER
+    ]
+
+
+def _shorten_value(value: Any) -> str:
+    """Return the value of a setting as text, without the package of a class.
+
+    >>> _shorten_value("lightning_nas.methods.nas.NAS"), _shorten_value(0.5), _shorten_value(None)
+    ('NAS', '0.5', 'none')
+    """
+    if value is None:
+        return "none"
+    text = str(value)
+    return text.rpartition(".")[2] if re.fullmatch(r"[a-z_]+(\.\w+)+", text) else text
 
 
 def _describe_all(groups: Sequence[Group]) -> Verdict:
@@ -183,7 +218,7 @@ def _describe_best(records: Sequence[RunRecord]) -> list[tuple[str, str, str]]:
     return [("best reward, mean", f"{best.value:.4f}", half)]
 
 
-def _describe_row(record: RunRecord, when: str) -> list[Any]:
+def _describe_row(group: str, record: RunRecord, when: str) -> list[Any]:
     """Return the row of a run in the table with the columns ``HEAD``."""
     comparisons = list_comparisons(record) or compare_arms(record)
     shown = next((one for one in comparisons if one.when == when), comparisons[0])
@@ -191,6 +226,7 @@ def _describe_row(record: RunRecord, when: str) -> list[Any]:
     verdict = SHORT_VERDICTS[shown.difference.verdict]
     return [
         record.folder.name,
+        group,
         record.seed,
         format_number(record.evaluation_count),
         f"{record.best[0].trial.reward:.4f}" if record.best else "",
@@ -206,6 +242,9 @@ def _describe_row(record: RunRecord, when: str) -> list[Any]:
 
 
 def _chart_groups(groups: Sequence[Group]) -> Iterator[Chart]:
+    by_trials = [group for group in groups if not group.records[0].shares_weights]
+    if len({group.kind for group in by_trials}) == 1 < len(by_trials) <= len(charts.OTHERS):
+        yield _compare_best(by_trials)
     for place, group in enumerate(groups):
         for chart in _chart_runs(group.records):
             if len(groups) == 1:
@@ -213,6 +252,23 @@ def _chart_groups(groups: Sequence[Group]) -> Iterator[Chart]:
             else:
                 title = f"{group.name}: {chart.title[0].lower()}{chart.title[1:]}"
                 yield replace(chart, name=f"{chart.name}-{place}", title=title)
+
+
+def _compare_best(groups: Sequence[Group]) -> Chart:
+    """Return the best reward so far of each group, averaged over its runs, in one chart."""
+    figure, axes = charts.make_axes("part of the search (%)", "best reward so far")
+    for group, colour in zip(groups, charts.OTHERS, strict=False):
+        rewards = [list_rewards(record.select_arms(POLICY)) for record in group.records]
+        curves = [_trace_best(one) for one in rewards if one]
+        charts.add_band(axes, _average_runs(curves), colour, group.name)
+    charts.add_legend(axes, columns=1)
+    return Chart(
+        "groups",
+        "Best reward so far, by group",
+        "The highest reward up to each part of the search. Lines are means over the runs of a "
+        "group, bands their 95 % intervals.",
+        figure,
+    )
 
 
 def _chart_runs(records: Sequence[RunRecord]) -> Iterator[Chart]:

@@ -18,6 +18,7 @@ from lightning_nas.ctrl_c import end_at_ctrl_c
 from lightning_nas.errors import InputError, as_user_error
 from lightning_nas.run.arguments import complete_arguments, is_first_of_launcher
 from lightning_nas.run.folders import command_locks, job_locks, lock_resumed
+from lightning_nas.run.joint_report import write_joint_report
 from lightning_nas.run.overrides import is_complete, normalise_arguments
 from lightning_nas.run.suggestions import explain_unknown_name
 
@@ -52,7 +53,7 @@ def run_command(main: Callable[[], None]) -> None:
             sys.argv[1:] = normalise_arguments(sys.argv[1:])
         lock_resumed(sys.argv[1:])
         sys.argv[1:] = complete_arguments(sys.argv[1:], sys.argv[0])
-        with list_failed_jobs():
+        with list_failed_jobs(), write_joint_report():
             main()
 
 

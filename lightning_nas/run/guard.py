@@ -13,7 +13,7 @@ from hydra.types import RunMode
 from omegaconf import DictConfig
 
 from lightning_nas.run.cli import print_user_errors
-from lightning_nas.run.folders import enter_folder, is_first_of_run, job_locks
+from lightning_nas.run.folders import enter_folder, is_first_of_run, job_locks, sweeps
 from lightning_nas.storage.lock import lock_folder
 
 
@@ -32,6 +32,8 @@ class GuardFolder(Callback):
         """Check and lock the folder of several runs."""
         with print_user_errors():
             enter_folder(Path(config.hydra.sweep.dir), has_jobs=True)
+        if config.hydra.job.config_name == "search":
+            sweeps.append(Path(config.hydra.sweep.dir).absolute())
 
     def on_job_start(self, config: DictConfig, **kwargs: Any) -> None:
         """Lock the folder of one of several runs, so that nobody resumes a run that is running."""

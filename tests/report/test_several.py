@@ -49,7 +49,14 @@ def test_the_page_has_intervals_over_seeds(sweep):
 def test_runs_that_differ_in_more_than_the_seed_have_a_warning(sweep, tmp_path):
     other = shared_search(tmp_path / "other", seed=9)
     page = write_common_report([sweep / "1", sweep / "2", other], tmp_path / "page.html")
-    assert "differ in more than their seeds: method_name" in Page(page.read_text()).words
+    found = Page(page.read_text())
+    assert "differ in more than their seeds: method_name" in found.words
+    assert "Settings that differ" in found.words
+
+
+def test_runs_that_differ_in_their_seed_alone_have_no_table_of_settings(sweep, tmp_path):
+    page = write_common_report([sweep / "1", sweep / "2"], tmp_path / "page.html")
+    assert "Settings that differ" not in Page(page.read_text()).words
 
 
 def test_if_a_run_lacks_the_final_ranking_all_are_compared_by_the_second_half(tmp_path):

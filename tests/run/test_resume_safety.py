@@ -206,10 +206,12 @@ def test_a_folder_that_only_hydra_knows_is_not_used_twice(tmp_path):
 
 @pytest.mark.slow
 def test_a_bad_job_of_a_multirun_does_not_end_the_others(tmp_path):
-    status, _, errors = run(
+    status, output, errors = run(
         "search.py", *TABLE, "-m", "seed=1,-1,2,abc", f"hydra.sweep.dir={tmp_path}"
     )
     assert status == 2, errors
+    assert output.splitlines()[-1].split() == ["all", "runs", str(tmp_path / "report.html")]
+    assert "2 runs, seeds 1, 2" in (tmp_path / "report.html").read_text()
     lines = [line for line in errors.splitlines() if line.startswith("error: ")]
     assert [line.split(":")[1] for line in lines] == [
         *(" run #1", " run #3"),

@@ -111,6 +111,7 @@ def test_jobs_on_this_machine_complete_searches(tmp_path):
         f"hydra.sweep.dir={tmp_path}",
     )  # fmt: skip
     assert [status_of(tmp_path / name) for name in "01"] == ["complete", "complete"]
+    assert "2 runs, seeds 1, 2" in (tmp_path / "report.html").read_text()
 
 
 def test_only_a_restarted_job_may_use_the_folder_of_a_run(tmp_path, monkeypatch):

@@ -110,6 +110,17 @@ def test_a_search_that_is_finished_early_chooses_among_its_trials(tmp_path):
     assert "train it" in output
 
 
+def test_several_searches_end_with_a_report_of_all(tmp_path):
+    settings = ["experiment=nas_bench_201", "method.samples=20", "logger=csv"]
+    sweep = ["-m", "method=random_search,evolution", "seed=1,2", f"hydra.sweep.dir={tmp_path}"]
+    output = succeed("search.py", *settings, *sweep)
+    assert output.splitlines()[-1].split() == ["all", "runs", str(tmp_path / "report.html")]
+    page = (tmp_path / "report.html").read_text()
+    assert "4 runs, seeds 1, 2, 1, 2" in page
+    assert "nas_bench_201 evolution, seed 2" in page
+    assert "Best reward so far, by group" in page
+
+
 def test_only_an_interrupted_search_can_be_finished(tmp_path):
     status, _, errors = run("search.py", "finish=true", f"hydra.run.dir={tmp_path / 'run'}")
     assert status == 2

@@ -1,0 +1,46 @@
+"""The report of all runs of ``search.py -m``, written when the last run has ended."""
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from lightning_nas.run.folders import find_sweep
+from lightning_nas.storage.run_folder import RunFolder, display_path, shell_path
+
+
+@contextmanager
+def write_joint_report() -> Iterator[None]:
+    """Write the report of all runs after the runs, also if some have failed.
+
+    A single run and a training have no such report. After a signal there is none either, because
+    the user waits for the end.
+    """
+    try:
+        yield
+    except Exception:
+        _write()
+        raise
+    _write()
+
+
+def _write() -> None:
+    sweep = find_sweep()
+    if sweep is None or not sweep.is_dir():
+        return
+    from lightning_nas.errors import InputError, log_and_continue
+    from lightning_nas.report.several import find_runs, write_common_report
+    from lightning_nas.run.recorded import find_trusted_names
+
+    runs = find_runs(sweep)
+    if len(runs) < 2:
+        return
+    command = f"python -m lightning_nas.report {shell_path(sweep)}"
+    with log_and_continue(f"the report of all runs failed; to write it: {command}"):
+        path = RunFolder(sweep).report
+        try:
+            named = find_trusted_names(sys.argv[1:])
+            write_common_report(runs, path, found=set(runs), named=named)
+        except InputError as error:  # such as runs without a trial
+            print(f"no report of all runs: {error}; to write it: {command}", file=sys.stderr)
+            return
+        print(f"\nall runs      {display_path(path)}", flush=True)
