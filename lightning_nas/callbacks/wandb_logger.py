@@ -11,6 +11,7 @@ import ssl
 import threading
 import urllib.error
 import urllib.request
+from collections.abc import Sequence
 from http import HTTPStatus
 from pathlib import Path
 from typing import Any
@@ -63,7 +64,11 @@ class FallbackLogger(WandbLogger):
 
 
 def wandb_logger(
-    folder: str | Path, project: str, offline: bool | None = None, resume: str | None = None
+    folder: str | Path,
+    project: str,
+    offline: bool | None = None,
+    resume: str | None = None,
+    tags: Sequence[str] = (),
 ) -> WandbLogger:
     """Return Lightning's W&B logger for a run folder.
 
@@ -73,12 +78,14 @@ def wandb_logger(
         offline: Whether to record offline. None or false = offline only if there is no API key
             (``wandb login`` stores one), or if the server does not answer or refuses the record.
         resume: If not None, continue the record of the run folder.
+        tags: Words by which W&B groups runs.
     """
     folder = Path(folder)
     _provide_cache(folder)
     logger = FallbackLogger(
         folder,
         project=project,
+        tags=list(tags),
         id=_run_id(RunFolder(folder).wandb_id, resume is not None),
         mode=_mode(folder, offline),
         settings=wandb.Settings(silent=True, console="off", init_timeout=INIT_SECONDS),

@@ -158,8 +158,12 @@ class ImageData(LightningDataModule):
             stream.close()
 
     def train_dataloader(self) -> ImageLoader:
-        """Return shuffled, augmented, full batches of the training split."""
-        return self._make_loader(self._train, self.batch_size, self.augmentation, shuffle=True)
+        """Return shuffled, augmented, full batches of the training split.
+
+        With ``trainer.overfit_batches``, the order of the images stays the same in all epochs.
+        """
+        shuffle = not getattr(self.trainer, "overfit_batches", 0)
+        return self._make_loader(self._train, self.batch_size, self.augmentation, shuffle=shuffle)
 
     def val_dataloader(self, smallest: int | None = None) -> ImageLoader:
         """Return the validation split in a fixed order, without augmentation.

@@ -80,6 +80,7 @@ EPOCHS = Range(list[Whole], "a list of whole numbers from 1 to 10^9")
 SIZES = Range(Whole | Annotated[list[Whole], Field(min_length=1)], "whole numbers from 1 to 10^9")
 BETAS = Range(Annotated[list[Fraction], Field(min_length=2, max_length=2)], "two numbers below 1")
 NAME = Range(str | int | float, "a name or a path")
+WORDS = Range(list[str], "a list of words")
 FORMATS = Range(str | Names, "a format or a list of formats")
 TEXT = Range(str, "text")
 GROUP = Range(dict[Any, Any], "a group of settings")
@@ -93,9 +94,9 @@ OPTIMIZERS = (
 SETTINGS: dict[Range, str] = {
     SEED: "seed data.seed method.seed",
     THREADS: "threads? evaluation.threads?",
-    SWITCH: "dry_run finish new_head compile judge.at_end data.train_on_all data.skip_unreadable "
-    "network.auxiliary? evaluation.latency "
-    "method.repeat logger.wandb.offline?",
+    SWITCH: "dry_run finish extras.print_config new_head compile judge.at_end data.train_on_all "
+    "data.skip_unreadable network.auxiliary? evaluation.latency method.repeat "
+    "logger.wandb.offline?",
     LIMIT: "trainer.max_epochs trainer.max_steps",
     WHOLE: "data.batch_size data.image_size? method.samples method.batch method.controller.samples "
     "method.candidates method.grow_every? method.grow_by method.finalist_epochs evaluation.epochs "
@@ -122,11 +123,12 @@ SETTINGS: dict[Range, str] = {
     BATCHES: "trainer.limit_train_batches? trainer.limit_val_batches? trainer.limit_test_batches?",
     NAME: "name paths.runs paths.data architecture? weights? images? resume? data.root",
     FORMATS: "export?",
+    WORDS: "tags",
     TEXT: "train_with",
     GROUP: "trainer callbacks? logger? paths network module module.optimizer module.scheduler "
     "method.evaluation? method.executor? method.budget? executor? controller? supernet? "
     "evaluation.module evaluation.trainer evaluation.network? "
-    "method method.controller method.supernet space evaluation data? judge?",
+    "extras? method method.controller method.supernet space evaluation data? judge?",
 }
 # Settings of the classes of this project and of its libraries
 SETTINGS_OF_CLASSES: dict[Range, str] = {

@@ -16,7 +16,7 @@ from typing import Any
 import pytorch_lightning as pl
 import torch
 from hydra.core.hydra_config import HydraConfig
-from omegaconf import DictConfig
+from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from lightning_nas.callbacks.interrupt import Interrupted
@@ -196,6 +196,8 @@ def run_session(
         prepare_process(cfg)
         register_operations(cfg.get("operations"))  # before a space checks operation names
         pl.seed_everything(cfg.seed, verbose=False)
+        if OmegaConf.select(cfg, "extras.print_config") and is_first_process():
+            print(OmegaConf.to_yaml(cfg, resolve=True), flush=True)
         yield session
         session.status = COMPLETE
     except BaseException as error:
