@@ -38,6 +38,7 @@ from lightning_nas.run.network_settings import (
 from lightning_nas.run.parts import build_data, build_trainer, find_checkpoint, log_configuration
 from lightning_nas.run.predictions import gather_predictions, write_predictions
 from lightning_nas.run.session import RunSession, run_session
+from lightning_nas.run.training_cost import describe_training, estimate_training
 from lightning_nas.storage.run_folder import RunFolder, display_path
 from lightning_nas.weights.blueprint import Blueprint
 from lightning_nas.weights.load import Weights, load_weights, read_weights
@@ -62,9 +63,12 @@ def train(cfg: DictConfig) -> None:
             raise InputError(f"mode must be {', '.join(modes)}, got {cfg.mode!r}")
         if cfg.mode != "fit" and not cfg.weights:
             raise InputError(f"mode={cfg.mode} needs weights=RUN (a training) or weights=FILE")
+        if cfg.get("dry_run") and cfg.mode != "fit":
+            raise InputError(f"dry_run=true estimates a training; mode={cfg.mode} is none")
         check_formats(_list_formats(cfg))
         session.add_facts(**modes[cfg.mode](cfg, session))
-    print_facts(session.folder, session.facts)
+    if session.writes_results:
+        print_facts(session.folder, session.facts)
 
 
 def fit(cfg: DictConfig, session: RunSession) -> dict[str, Any]:
@@ -88,8 +92,14 @@ def fit(cfg: DictConfig, session: RunSession) -> dict[str, Any]:
     session.add_facts(**size)  # so that the summary of an interrupted training has the size
     searched = find_searched_size(cfg.architecture)
     other = f"; in the search: {searched:,}" if searched not in (None, size["parameters"]) else ""
-    log.info("training %s, %s parameters%s", source, f"{size['parameters']:,}", other)
+    plan = describe_training(cfg, data)
     module = _build_module(cfg, network, blueprint)
+    if cfg.get("dry_run"):
+        network_line = f"{source}, {size['parameters']:,} parameters{other}"
+        lines = {"network": network_line, "training": plan, **estimate_training(cfg, module, data)}
+        print("\n".join(f"{name:<16}{line}" for name, line in lines.items()))
+        return {}
+    log.info("training %s, %s parameters%s: %s", source, f"{size['parameters']:,}", other, plan)
     trainer = build_trainer(cfg, session)
     log_configuration(trainer, cfg)
     if cfg.compile:

@@ -62,6 +62,24 @@ def slow(*values):
     return pytest.param(*values, marks=pytest.mark.slow)
 
 
+def test_dry_run_prints_the_cost_of_a_training_and_leaves_no_folder(tmp_path):
+    folder = tmp_path / "run"
+    given = ["debug=smoke", "dry_run=true", "trainer.max_epochs=7", *QUIET]
+    output = succeed("train.py", *given, f"hydra.run.dir={folder}")
+    lines = dict(line.split(maxsplit=1) for line in output.splitlines() if line)
+    assert lines["network"] == "enas_micro, 77,288 parameters"
+    assert lines["training"] == "recipe quick, 7 epochs of 4 steps with 32 images"
+    assert {"step", "epoch", "whole"} <= set(lines)
+    assert not folder.exists()
+
+
+def test_only_a_training_has_a_dry_run(tmp_path):
+    given = ["mode=test", "weights=TRAINED", "dry_run=true", *QUIET]
+    status, _, errors = run("train.py", *given, f"hydra.run.dir={tmp_path / 'run'}")
+    assert status == 2
+    assert "dry_run=true estimates a training; mode=test is none" in errors
+
+
 @pytest.mark.parametrize("form", ["run", slow("checkpoint"), slow("safetensors")])
 def test_mode_test_repeats_the_test_accuracy_of_the_training(form, training_run, tmp_path):
     folder, summary = training_run

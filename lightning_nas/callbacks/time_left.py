@@ -1,0 +1,40 @@
+"""How long a training will take, said after its first epoch."""
+
+import logging
+import time
+from typing import Any
+
+from pytorch_lightning import Callback, LightningModule, Trainer
+
+from lightning_nas.search.estimate import format_duration
+
+log = logging.getLogger(__name__)
+
+
+class TimeLeft(Callback):
+    """Callback that logs the duration of the first epoch and the time that is left.
+
+    A resume logs them after its own first epoch. A training of one epoch logs nothing.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._start: float | None = None  # monotonic time in seconds
+
+    def on_train_epoch_start(self, trainer: Trainer, *args: Any) -> None:
+        """Note the time of the first epoch."""
+        self._start = time.monotonic() if self._start is None else self._start
+
+    def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Log the time after the first epoch; its validation has ended."""
+        if not self._start:
+            return
+        seconds, self._start = time.monotonic() - self._start, 0.0
+        done, last = trainer.current_epoch + 1, trainer.max_epochs
+        if trainer.is_global_zero and last is not None and done < last:
+            left = format_duration(seconds * (last - done))
+            log.info("epoch %d of %d took %s; about %s left", done, last, _format(seconds), left)
+
+
+def _format(seconds: float) -> str:
+    return f"{seconds:.1f} seconds" if seconds < 10 else format_duration(seconds)

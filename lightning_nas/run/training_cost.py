@@ -1,0 +1,54 @@
+"""What a training will do and cost: the line before it begins, and its dry run."""
+
+from functools import partial
+
+import pytorch_lightning as pl
+from hydra.core.hydra_config import HydraConfig
+from hydra.utils import instantiate
+from omegaconf import DictConfig
+
+from lightning_nas.data.base import ImageData
+from lightning_nas.evaluation.child_steps import Stopwatch
+from lightning_nas.modules.child import ChildModule
+from lightning_nas.search.estimate import format_duration
+
+TIMED_BATCHES = 3
+
+
+def describe_training(cfg: DictConfig, data: ImageData) -> str:
+    """Return recipe and length of a training in words."""
+    recipe = str(HydraConfig.get().runtime.choices.get("recipe", "[]"))  # a resume has none
+    epochs, steps = cfg.trainer.max_epochs, len(data.train_dataloader())
+    words = f"{epochs} epochs of {steps:,} steps with {data.batch_size} images"
+    return f"recipe {recipe}, {words}" if recipe != "[]" else words
+
+
+def estimate_training(cfg: DictConfig, module: ChildModule, data: ImageData) -> dict[str, str]:
+    """Time a few batches and return the cost of the training in words, by name.
+
+    The steps change the weights of the module.
+    """
+    watch = Stopwatch()
+    make_trainer = partial(
+        instantiate,
+        cfg.trainer,
+        logger=False,
+        callbacks=[watch],
+        max_epochs=2,  # the first warms up, the second is timed
+        limit_train_batches=TIMED_BATCHES,
+        limit_val_batches=TIMED_BATCHES,
+        enable_checkpointing=False,
+        enable_progress_bar=False,
+        enable_model_summary=False,
+    )
+    trainer: pl.Trainer = make_trainer()
+    trainer.fit(module, datamodule=data)
+    train, validation = watch.seconds("train"), watch.seconds("validation")
+    epoch = train * len(data.train_dataloader()) + validation * len(data.val_dataloader())
+    lines = {
+        "step": f"{1000 * train:,.0f} ms on {watch.device}",
+        "epoch": format_duration(epoch),
+    }
+    if cfg.trainer.max_epochs > 0:
+        lines["whole training"] = format_duration(epoch * cfg.trainer.max_epochs)
+    return lines
