@@ -59,6 +59,19 @@ class Budget:
 NO_BUDGET = Budget()
 
 
+def find_least_above(trials: Iterable[Trial], cost: str, target: float) -> float | None:
+    """Return the lowest known cost of the trials if it is above the target, else None.
+
+    Args:
+        trials: Trials. Those with an error or an unknown cost are ignored.
+        cost: One of ``COSTS``.
+        target: Target of a budget, above 0.
+    """
+    costs = [getattr(t.outcome, cost) for t in trials if t.outcome.error is None]
+    least = min((one for one in costs if one), default=None)
+    return least if least is not None and least > target else None
+
+
 def pareto_front(trials: Iterable[Trial], cost: str) -> list[Trial]:
     """Return the Pareto front: trials that no other beats in accuracy and cost, cheapest first.
 

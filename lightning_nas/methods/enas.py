@@ -23,6 +23,7 @@ from torch import Tensor
 
 from lightning_nas.architecture import Architecture
 from lightning_nas.controllers.uniform import UniformController
+from lightning_nas.evaluation.budget import COSTS, pareto_front
 from lightning_nas.modules.manual import take_step
 from lightning_nas.modules.supernet import Metrics
 from lightning_nas.search.alternating import Phase
@@ -133,14 +134,16 @@ class ENAS(SharedSearch):
         )
         trials[:samples] = self.measure_costs(trials[:samples])
         self.record(trials)
-        best = best_of(trials[:samples], max(self.finalists.count, LISTED))
+        candidates = trials[:samples]
+        best = best_of(candidates, max(self.finalists.count, LISTED))
         how = "Accuracy on validation images with the shared weights"
         if self.finalists.count:
-            best = self.train_finalists(best, progress)
+            candidates = best = self.train_finalists(best, progress)
             how = f"{how}; finalists trained from scratch for {self.finalists.epochs} epochs"
         return SearchResult(
             decode_trials(best, self.decode),
             tuple(accuracies[:samples]),
             tuple(accuracies[samples:]),
             how,
+            decode_trials(pareto_front(candidates, COSTS[0]), self.decode),
         )

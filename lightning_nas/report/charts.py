@@ -195,14 +195,18 @@ def draw_differences(x_label: str, x: Sequence[float], differences: Sequence[Dif
     return figure
 
 
-def draw_front(x_label: str, points: Points, front: Points) -> Figure:
-    """Return accuracy against cost, with the Pareto front as a line."""
+def draw_front(x_label: str, points: Points, front: Points, target: float | None = None) -> Figure:
+    """Return accuracy against cost, with the Pareto front and the target of the budget as lines."""
     figure, axes = make_axes(x_label, "accuracy reward")
     add_dots(axes, points, POLICY_COLOUR, "all")
     axes.plot(
         *front, color=BEST_COLOUR, linewidth=1.3, marker="o", markersize=4,
         drawstyle="steps-post", label="front",
     )  # fmt: skip
+    if target is not None:
+        axes.axvline(
+            target, color=RANDOM_COLOUR, linewidth=1.2, linestyle=(0, (4, 3)), label="target"
+        )
     axes.xaxis.set_major_locator(MaxNLocator(5))
     axes.xaxis.set_major_formatter(lambda value, _: abbreviate_number(value))
     add_legend(axes)

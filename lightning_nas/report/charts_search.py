@@ -236,7 +236,7 @@ def chart_front(record: RunRecord) -> Chart | None:
         f"Accuracy against {name}",
         "A dot is an architecture. No architecture has both a lower cost and a higher accuracy "
         "than one on the line. Up and left is better.",
-        charts.draw_front(name, points, front),
+        charts.draw_front(name, points, front, record.target),
     )
 
 

@@ -2,9 +2,9 @@
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel, Field, ValidationError
 
 from lightning_nas.errors import InputError
 from lightning_nas.files import find_first_problem
@@ -13,6 +13,8 @@ from lightning_nas.storage.trial import Trial
 
 class _Budget(BaseModel):
     cost: Literal["parameters", "multiply_adds", "latency"] | None = None
+    target: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None = None
+    exponent: float = 0.0
 
 
 class _Method(BaseModel):

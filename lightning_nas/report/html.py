@@ -7,6 +7,7 @@ from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
+from lightning_nas.evaluation.budget import find_least_above
 from lightning_nas.files import replace_text
 from lightning_nas.judge.facts import describe_weight_sharing
 from lightning_nas.report.charts import Chart
@@ -113,6 +114,7 @@ def build_page(record: RunRecord) -> dict[str, Any]:
             for one in record.best[:1]
         ],
         "front": render_charts([front])[0] if front else None,
+        "budget": _describe_budget(record),
         "front_head": ["trial", COST_NAMES[record.cost], "accuracy reward"],
         "front_rows": [
             [
@@ -211,6 +213,22 @@ def _list_facts(record: RunRecord) -> list[tuple[str, str, str]]:
     if "seconds" in record.summary:
         facts.append(("time", format_duration(record.summary["seconds"]), ""))
     return facts
+
+
+def _describe_budget(record: RunRecord) -> str:
+    """Return target and formula of the budget, and whether any architecture met it."""
+    if record.target is None:
+        return ""
+    name, exponent = COST_NAMES[record.cost], record.config["method"]["budget"].get("exponent", 0)
+    target = format_number(int(record.target) if record.target >= 1000 else record.target)
+    words = (
+        f"Budget: the reward is the accuracy reward times ({name} / {target}) to the power of "
+        f"{exponent:g}."
+    )
+    least = find_least_above(record.trials, record.cost, record.target)
+    if least is None:
+        return words
+    return f"{words} No architecture met the target: the lowest is {format_number(least)}."
 
 
 def _find_rungs(record: RunRecord) -> Sequence[int]:

@@ -176,6 +176,12 @@ class RunRecord:
         """Cost in the Pareto front: ``parameters``, ``multiply_adds`` or ``latency``."""
         return (self.config["method"].get("budget") or {}).get("cost") or COSTS[0]
 
+    @property
+    def target(self) -> float | None:
+        """Target of the budget; None without a budget."""
+        budget = self.config["method"].get("budget") or {}
+        return budget.get("target") if budget.get("cost") else None
+
     @cached_property
     def front(self) -> tuple[RankedArchitecture, ...]:
         """Pareto front of accuracy and cost, by rising cost; empty for shared weights."""

@@ -5,6 +5,7 @@ A method samples architectures and learns from trials. The base class has the re
 trials, the random arm, the resume, and the choice at the end.
 """
 
+import logging
 from abc import abstractmethod
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -18,7 +19,7 @@ from lightning_nas.architecture import Architecture
 from lightning_nas.controllers.uniform import UniformController
 from lightning_nas.data.base import ImageData
 from lightning_nas.errors import InputError
-from lightning_nas.evaluation.budget import COSTS, pareto_front
+from lightning_nas.evaluation.budget import COSTS, find_least_above, pareto_front
 from lightning_nas.evaluation.executors import Evaluator, Executor
 from lightning_nas.evaluation.rungs import find_rungs
 from lightning_nas.search.base import Search
@@ -33,6 +34,7 @@ from lightning_nas.spaces.base import Space
 from lightning_nas.storage.journal import Journal
 from lightning_nas.storage.trial import POLICY, RANDOM, Proposal, Trial
 
+log = logging.getLogger(__name__)
 ARMS = (POLICY, RANDOM)
 
 
@@ -262,6 +264,7 @@ class TrialSearch(Search):
         if not best:
             reason = f"the first error: {ended[0].outcome.error}" if ended else "none has ended"
             raise InputError(f"no architecture could be evaluated; {reason}")
+        self._warn_of_target(ended)
         how = "Reward of architectures that were evaluated separately"
         if self.finalists.count:
             assert self.executor is not None
@@ -276,6 +279,18 @@ class TrialSearch(Search):
             how,
             decode_trials(pareto_front(ended, self.budget.cost or COSTS[0]), self.decode),
         )
+
+    def _warn_of_target(self, trials: Sequence[Trial]) -> None:
+        """Warn if no architecture met the target of the budget."""
+        cost, target = self.budget.cost, self.budget.target
+        if cost is None or target is None:
+            return
+        least = find_least_above(trials, cost, target)
+        if least is not None:
+            log.warning(
+                "no architecture met method.budget.target=%g: the lowest %s is %g",
+                *(target, cost.replace("_", "-"), least),
+            )
 
     def estimate_cost(self, make_trainer: Callable[[], pl.Trainer], samples: int) -> dict[str, str]:
         """Measure the training time of a few children and estimate the cost of the search."""

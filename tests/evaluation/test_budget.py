@@ -5,7 +5,7 @@ import random
 import pytest
 
 from lightning_nas.errors import InputError
-from lightning_nas.evaluation.budget import Budget, pareto_front
+from lightning_nas.evaluation.budget import Budget, find_least_above, pareto_front
 from lightning_nas.storage.trial import Outcome, Proposal, Trial
 
 
@@ -37,6 +37,13 @@ def test_settings_out_of_range_are_refused(settings):
 def test_a_cost_that_is_not_measured_is_an_error_with_advice():
     with pytest.raises(InputError, match=r"evaluation\.latency=true"):
         Budget("latency", 1.0).weigh(Outcome(0.5))
+
+
+def test_a_target_below_every_known_cost_is_missed_by_the_lowest_one():
+    trials = [trial(0, 0.5, 30), trial(1, 0.9, 20), trial(2, 0.9, None), trial(3, 0.9, 1, "failed")]
+    assert find_least_above(trials, "parameters", 19.5) == 20
+    assert find_least_above(trials, "parameters", 20) is None
+    assert find_least_above([], "parameters", 20) is None
 
 
 def test_the_front_holds_what_nothing_beats_in_both():

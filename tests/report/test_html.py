@@ -237,6 +237,15 @@ def test_a_uniform_controller_is_not_compared_with_its_random_arm(tmp_path):
     assert "better than the random arm" not in words
 
 
+@pytest.mark.parametrize(("target", "is_missed"), [(2000, False), (500, True)])
+def test_a_budget_is_explained_and_a_missed_target_is_said(target, is_missed, tmp_path):
+    budget = {"cost": "parameters", "target": target, "exponent": -0.07}
+    words = parse_report(trial_search(tmp_path / "run", method={"budget": budget})).words
+    assert f"(parameters / {target:,}) to the power of -0.07" in words
+    assert ("No architecture met the target: the lowest is" in words) == is_missed
+    assert "target" in words  # the line in the chart
+
+
 def test_a_folder_with_a_blank_is_quoted_in_commands(tmp_path):
     words = parse_report(trial_search(tmp_path / "a run")).words
     assert f"python -m lightning_nas.report '{tmp_path}/a run'" in words

@@ -64,6 +64,7 @@ def test_search_writes_its_run_folder(search_run):
     names = {path.name for path in folder.iterdir()}
     assert {"architecture.json", "architecture.svg", "architecture.png", "metrics.csv"} <= names
     assert {"summary.json", "checkpoints", ".hydra", "report.html"} <= names
+    assert {"top.csv", "top", "pareto.csv", "pareto"} <= names
     summary = json.loads((folder / "summary.json").read_text())
     assert summary["status"] == "complete"
     assert summary["experiment"] == "enas_micro_digits"

@@ -3,6 +3,7 @@
 import math
 import random
 import statistics
+from dataclasses import replace
 from functools import partial
 
 import pytest
@@ -14,6 +15,7 @@ from lightning_nas.architecture import to_json
 from lightning_nas.controllers.lstm import LSTMController
 from lightning_nas.controllers.uniform import UniformController
 from lightning_nas.errors import InputError
+from lightning_nas.evaluation.budget import Budget
 from lightning_nas.evaluation.executors import SerialExecutor
 from lightning_nas.methods.evolution import Evolution
 from lightning_nas.methods.nas import NAS
@@ -53,6 +55,17 @@ class Planted:
             return Outcome(0.25 + 0.01 * len(self.finals))
 
         return longer
+
+
+class OfSize(Planted):
+    """Evaluator whose networks all have the same number of parameters."""
+
+    def __init__(self, parameters):
+        super().__init__()
+        self.parameters = parameters
+
+    def __call__(self, architecture, seed, poll):
+        return replace(super().__call__(architecture, seed, poll), parameters=self.parameters)
 
 
 class Depth:
@@ -107,8 +120,17 @@ def distance(one, other):
     return sum(a != b for a, b in zip(one, other, strict=True))
 
 
-SAMPLING = ("batch", "random_share", "redraws", "stratify")
+SAMPLING = ("batch", "budget", "random_share", "redraws", "stratify")
 METHODS = ["nas", "nasnet", "random_search", "evolution"]
+
+
+def test_a_budget_that_no_architecture_meets_is_a_warning(tmp_path, caplog):
+    for name, target in (("met", 3.0), ("missed", 1.0)):
+        evaluator = OfSize(2)
+        budget = Budget("parameters", target)
+        run_search("random_search", tmp_path / name, evaluator=evaluator, budget=budget)
+        said = [one for one in caplog.messages if "no architecture met method.budget.target" in one]
+        assert len(said) == (name == "missed")
 
 
 @pytest.mark.parametrize("name", METHODS)
