@@ -1,5 +1,6 @@
 """Export of a trained network to other formats. A file is kept only if its logits are equal."""
 
+import json
 import logging
 import runpy
 import sys
@@ -16,6 +17,7 @@ from torch import Tensor, nn
 from tqdm import tqdm
 
 from lightning_nas.errors import InputError
+from lightning_nas.export.instructions import MODES, read_classify_script, write_readme
 from lightning_nas.export.python_file import TRAINING_ONLY, write_python
 from lightning_nas.files import replace_file, replace_text
 from lightning_nas.weights.blueprint import Blueprint
@@ -30,7 +32,10 @@ BATCH = {"images": {0: torch.export.Dim("batch")}}  # the batch size is the only
 def export(
     network: nn.Module, blueprint: Blueprint, formats: Sequence[str], folder: Path
 ) -> dict[str, Path]:
-    """Write a trained network in some formats, and ``model.json`` with its classes and images.
+    """Write a trained network in some formats, and how to use them.
+
+    ``model.json`` describes classes and images, ``README.md`` says how to load each format, and
+    ``classify.py`` runs ``model.onnx`` without this project.
 
     Every exported network takes float32 images ``(N, C, H, W)``, normalised by the mean and the
     standard deviation in ``model.json``, and returns logits ``(N, K)``. N is free.
@@ -62,6 +67,9 @@ def export(
         suffix, write, run = FORMATS[name]
         paths[name] = folder / f"model.{suffix}"
         _write_checked(paths[name], copy, plain, write, run)
+    replace_text(folder / "README.md", write_readme(plain, formats))
+    if "onnx" in formats:
+        replace_text(folder / "classify.py", read_classify_script())
     # Written last: a folder with model.json has all files of its formats.
     replace_text(folder / "model.json", plain.to_json())
     return paths
@@ -126,6 +134,25 @@ def _write_onnx(network: nn.Module, blueprint: Blueprint, path: Path) -> None:
             external_data=False,
             verbose=False,
         )
+    _add_metadata(path, blueprint)
+
+
+def _add_metadata(path: Path, blueprint: Blueprint) -> None:
+    """Write what a program must know of classes and images into an ONNX file, as JSON."""
+    import onnx  # the import takes a second
+
+    facts = {
+        "classes": blueprint.classes or [str(n) for n in range(blueprint.num_classes)],
+        "image_size": blueprint.image_size,
+        "channels": blueprint.channels,
+        "mode": MODES.get(blueprint.channels),
+        "mean": blueprint.mean,
+        "std": blueprint.std,
+        "crop": blueprint.crop,
+    }
+    model = onnx.load(path)
+    onnx.helper.set_model_props(model, {name: json.dumps(one) for name, one in facts.items()})
+    onnx.save(model, path)
 
 
 def _run_onnx(path: Path, images: Tensor) -> Tensor:

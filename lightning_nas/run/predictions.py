@@ -16,6 +16,7 @@ from lightning_nas.files import replace_text
 FORMULA_STARTS = ("=", "+", "-", "@")  # control characters are replaced
 
 
+COLUMNS = ("file", "class", "probability", "error")
 Batch = tuple[Sequence[Path], Tensor]  # image files, and their class probabilities (B, K)
 
 
@@ -51,32 +52,42 @@ def write_predictions(
     batches: Iterable[Batch],
     classes: Sequence[str],
     errors: Mapping[str, str] | None = None,
+    top: int = 1,
 ) -> None:
-    r"""Write a CSV file in UTF-8 with the columns ``file``, ``class``, ``probability``, ``error``.
+    r"""Write a CSV file in UTF-8, one row for each image.
 
-    An unreadable image has an error, but no class and no probability. Bytes of a file name that
-    are not UTF-8, and control characters, become ``\xNN``. See ``make_safe_name`` and
-    ``make_safe_path`` for names that look like formulas.
+    The columns are ``file``, ``class``, ``probability``, ``error``, then ``class_2`` and
+    ``probability_2`` for the second most likely class, and so on. An unreadable image has an error,
+    but no class and no probability. Bytes of a file name that are not UTF-8, and control
+    characters, become ``\xNN``. See ``make_safe_name`` and ``make_safe_path`` for names that look
+    like formulas.
 
     Args:
         path: File to write.
         batches: Pairs of image files and their class probabilities, shape ``(B, K)``.
         classes: Names of the K classes; if empty, the column ``class`` has class numbers.
         errors: What is wrong with unreadable images, by path.
+        top: Number of classes of each image, at least 1; all classes if there are fewer.
     """
     errors = errors or {}
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(["file", "class", "probability", "error"])
+    rows: list[dict[str, Any]] = []
     for files, probabilities_BK in batches:
-        best, numbers = probabilities_BK.max(dim=1)
-        for file, probability, number in zip(files, best.tolist(), numbers.tolist(), strict=True):
-            name = make_safe_path(file)
+        best_BT, numbers_BT = probabilities_BK.topk(min(top, probabilities_BK.shape[1]))
+        for file, best, numbers in zip(files, best_BT.tolist(), numbers_BT.tolist(), strict=True):
+            row = {"file": make_safe_path(file), "class": "", "probability": "", "error": ""}
             if (error := errors.get(str(file))) is not None:
-                writer.writerow([name, "", "", make_safe_name(error)])
+                rows.append({**row, "error": make_safe_name(error)})
                 continue
-            label = make_safe_name(classes[number]) if classes else number
-            writer.writerow([name, label, f"{probability:.4f}", ""])
+            for place, (probability, number) in enumerate(zip(best, numbers, strict=True), start=1):
+                end = f"_{place}" if place > 1 else ""
+                row[f"class{end}"] = make_safe_name(classes[number]) if classes else number
+                row[f"probability{end}"] = f"{probability:.4f}"
+            rows.append(row)
+    text = io.StringIO()
+    names = dict.fromkeys(name for row in rows for name in row)
+    writer = csv.DictWriter(text, names or COLUMNS, restval="", lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
     replace_text(path, text.getvalue())
 
 

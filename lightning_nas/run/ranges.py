@@ -101,7 +101,7 @@ SETTINGS: dict[Range, str] = {
     WHOLE: "data.batch_size data.image_size? method.samples method.batch method.controller.samples "
     "method.candidates method.grow_every? method.grow_by method.finalist_epochs evaluation.epochs "
     "judge.seeds judge.derived_seeds judge.epochs? judge.batches "
-    "evaluation.best_of_last callbacks.derive.samples trainer.check_val_every_n_epoch? "
+    "evaluation.best_of_last top callbacks.derive.samples trainer.check_val_every_n_epoch? "
     "trainer.accumulate_grad_batches",
     INTEGER: "network.filters? network.cells? evaluation.network.filters? "
     "evaluation.network.cells?",

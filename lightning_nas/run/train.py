@@ -185,7 +185,7 @@ def predict(cfg: DictConfig, session: RunSession) -> dict[str, Any]:
     batches, errors = gather_predictions(own, images.errors, trainer.world_size)
     images.left_out[UNREADABLE] = len(errors)
     if trainer.is_global_zero:
-        write_predictions(path, batches, blueprint.classes, errors)
+        write_predictions(path, batches, blueprint.classes, errors, cfg.get("top", 1))
     return {
         "images": len(images.paths),
         "left_out": dict(+images.left_out),
@@ -294,5 +294,7 @@ def print_facts(folder: RunFolder, facts: dict[str, Any]) -> None:
         lines["speed"] = f"{facts['images_per_second']:,.0f} images a second, validation included"
     files = {**facts.get("exported", {}), "predictions": facts.get("predictions")}
     lines |= {name: str(display_path(path)) for name, path in files.items() if path}
+    if "exported" in facts:
+        lines["how to use"] = str(display_path(folder.export / "README.md"))
     lines["run folder"] = str(display_path(folder.path))
     print("\n" + "\n".join(f"{name:<16}{line}" for name, line in lines.items()))

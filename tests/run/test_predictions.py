@@ -66,6 +66,21 @@ def test_an_unreadable_image_has_an_error_and_no_class(tmp_path):
     assert second == {"file": "b.png", "class": "", "probability": "", "error": "the file is empty"}
 
 
+def test_the_most_likely_classes_come_in_order(tmp_path):
+    path = tmp_path / "predictions.csv"
+    files = [Path("a.png"), Path("b.png")]
+    chances = torch.tensor([[0.5, 0.2, 0.3], [0.1, 0.3, 0.6]])
+    write_predictions(path, [(files, chances)], ["cat", "dog", "cow"], {"b.png": "empty"}, top=2)
+    first, second = read_rows(path)
+    assert first == {
+        "file": "a.png", "class": "cat", "probability": "0.5000", "error": "",
+        "class_2": "cow", "probability_2": "0.3000",
+    }  # fmt: skip
+    assert (second["error"], second["class_2"], second["probability_2"]) == ("empty", "", "")
+    write_predictions(path, [(files, chances)], ["cat", "dog", "cow"], top=9)
+    assert read_rows(path)[0]["class_3"] == "dog"
+
+
 def test_classes_without_names_have_numbers(tmp_path):
     assert predict(tmp_path, ["a.png"], classes=())[0]["class"] == "1"
 

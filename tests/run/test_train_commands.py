@@ -4,6 +4,7 @@ import csv
 import json
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -122,6 +123,43 @@ def test_predictions_equal_those_of_the_network(training_run, tmp_path):
     for row, chance in zip(rows, chances, strict=True):
         assert row["class"] == weights.blueprint.classes[chance.argmax()]
         assert float(row["probability"]) == pytest.approx(chance.max().item(), abs=1e-4)
+        assert row["class_3"] == weights.blueprint.classes[chance.argsort()[-3]]
+
+
+def test_the_exported_script_names_the_classes_that_predict_names(training_run, tmp_path):
+    folder, _ = training_run
+    generator = torch.Generator().manual_seed(1)
+    for number, side in enumerate((8, 23)):  # the second image is resized
+        pixels = torch.randint(
+            256, (side, side + number, 3), generator=generator, dtype=torch.uint8
+        )
+        Image.fromarray(pixels.numpy()).save(tmp_path / f"{number}.png")
+    train(tmp_path / "run", "mode=predict", f"weights={folder}", f"images={tmp_path}")
+    with (tmp_path / "run" / "predictions.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    shutil.copytree(folder / "export", tmp_path / "elsewhere")
+    command = [sys.executable, "elsewhere/classify.py", *(row["file"] for row in rows)]
+    said = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=True).stdout
+    assert said.splitlines() == [
+        "  ".join(
+            [row["file"]]
+            + [f"{row[f'class{n}']} {float(row[f'probability{n}']):.1%}" for n in ("", "_2", "_3")]
+        )
+        for row in rows
+    ]
+
+
+@pytest.mark.slow
+def test_the_code_in_the_readme_of_an_export_runs(training_run, tmp_path):
+    folder, _ = training_run
+    train(tmp_path, "mode=export", f"weights={folder}", "export=[python,onnx,torch]")
+    blocks = re.findall(
+        r"```python\n(.*?)```", (tmp_path / "export" / "README.md").read_text(), re.S
+    )
+    assert len(blocks) == 3
+    for block in blocks:
+        command = [sys.executable, "-c", f"{block}\nassert tuple(logits.shape) == (1, 4)"]
+        subprocess.run(command, cwd=tmp_path / "export", check=True)
 
 
 def test_mode_export_gives_equal_logits(training_run, tmp_path):
@@ -130,7 +168,7 @@ def test_mode_export_gives_equal_logits(training_run, tmp_path):
     assert set(summary["exported"]) == {"python", "torch"}
     export = tmp_path / "export"
     assert {path.name for path in export.iterdir()} == {
-        "model.py", "model_weights.pt", "model.pt2", "model.json"
+        "model.py", "model_weights.pt", "model.pt2", "model.json", "README.md"
     }  # fmt: skip
     blueprint = Blueprint.from_json((export / "model.json").read_text(), "model.json")
     assert blueprint.image_size == 8

@@ -1,0 +1,85 @@
+"""The files of an export that say how to use the others: ``README.md`` and ``classify.py``."""
+
+from collections.abc import Sequence
+from importlib import resources
+
+from lightning_nas.weights.blueprint import Blueprint
+
+MODES = {1: "L", 3: "RGB"}  # PIL's name of images with this number of channels
+HEAD = """# {kind}, {classes} classes
+
+`model.json` describes the network and its images: names of the classes, side, channels, mean and
+standard deviation.
+
+Every format takes float32 images `(N, {channels}, {side}, {side})`, where a pixel in [0, 1] is
+normalised as `(pixel - mean) / std`, and returns logits `(N, {classes})`. N is free, the side is
+not.
+
+- mean: {mean}
+- std: {std}
+"""
+USES = {
+    "python": """
+## model.py
+
+A file that needs torch alone, with its weights in `model_weights.pt`:
+
+```python
+import torch
+from model import load
+
+network = load()  # in evaluation mode
+logits = network(torch.zeros(1, {channels}, {side}, {side}))
+```
+""",
+    "onnx": """
+## model.onnx
+
+`python classify.py IMAGE...` names the three most likely classes of images. It needs numpy, pillow
+and onnxruntime. In your code:
+
+```python
+import numpy as np
+import onnxruntime
+
+session = onnxruntime.InferenceSession("model.onnx")
+images = np.zeros((1, {channels}, {side}, {side}), np.float32)
+(logits,) = session.run(None, {{"images": images}})
+```
+
+The metadata of the file hold what `model.json` says of the images, each value as JSON.
+""",
+    "torch": """
+## model.pt2
+
+```python
+import torch
+
+network = torch.export.load("model.pt2").module()
+logits = network(torch.zeros(1, {channels}, {side}, {side}))
+```
+""",
+    "safetensors": """
+## model.safetensors
+
+The weights, for lightning_nas: `python train.py mode=predict weights=model.safetensors images=DIR`.
+""",
+}
+
+
+def write_readme(blueprint: Blueprint, formats: Sequence[str]) -> str:
+    """Return the text of ``README.md``: what the network takes and how to load each format."""
+    facts = {
+        "kind": type(blueprint.architecture).__name__,
+        "classes": blueprint.num_classes,
+        "channels": blueprint.channels,
+        "side": blueprint.image_size,
+        "mean": list(blueprint.mean),
+        "std": list(blueprint.std),
+    }
+    return "".join(text.format(**facts) for text in (HEAD, *(USES[name] for name in formats)))
+
+
+def read_classify_script() -> str:
+    """Return the text of ``classify.py``, which runs ``model.onnx`` without this project."""
+    return (resources.files("lightning_nas.export") / "templates/classify.py.txt").read_text()
