@@ -19,7 +19,7 @@ help: ## Show this list
 setup: .venv/ready ## Make .venv from requirements.txt
 
 search: setup ## Search for a cell on handwritten digits
-	$(BIN)/python search.py
+	$(BIN)/python search.py executor=ray # trains as many networks at once as there are cores
 
 test: setup ## Run the fast tests
 	$(BIN)/python -m pytest $(PARALLEL) -m "not slow"
