@@ -17,7 +17,7 @@ FLOORS = [  # from the ground up; a module may import from its own floor and fro
     {"methods"},
     {"pictures", "export"},
     {"report", "judge.facts", "judge.numbers", "judge.scatter"},
-    {"callbacks"},
+    {"callbacks", "watch"},
     {"run"},
     {"judge"},
 ]
