@@ -31,7 +31,7 @@ from lightning_nas.report.shares import COLLAPSE_RULE, find_collapse
 from lightning_nas.report.table import format_duration, format_number
 from lightning_nas.report.verdict import describe_verdict
 from lightning_nas.search.result import RankedArchitecture
-from lightning_nas.storage.run_folder import RunFolder, shell_path
+from lightning_nas.storage.run_folder import COMPLETE, RunFolder, shell_path
 from lightning_nas.storage.trial import DERIVED, FINALIST, POLICY, RANDOM, Trial
 
 SECTIONS = {  # titles, by key of the content of the page
@@ -85,7 +85,7 @@ def build_page(record: RunRecord) -> dict[str, Any]:
         "subtitle": _describe_run(record),
         "report_arguments": shell_path(record.folder),
         "partial": record.partial_reason,
-        "is_complete": record.chosen is not None,
+        "is_complete": record.summary.get("status") == COMPLETE,
         "resume_command": record.resume_command,
         "train_command": record.train_command,
         "verdict": describe_verdict(record),
