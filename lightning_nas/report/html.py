@@ -292,7 +292,7 @@ def _describe_architecture(record: RunRecord, one: RankedArchitecture) -> str:
     ]
     if outcome.seconds and not record.reads_table:
         words.append(format_duration(outcome.seconds))
-    arms = {RANDOM: "from the random arm", FINALIST: "a finalist, trained once more"}
+    arms = {RANDOM: "from the random arm", FINALIST: "a finalist, evaluated again"}
     if trial.proposal.arm in arms:
         words.append(arms[trial.proposal.arm])
     return f"{', '.join(words)}."
