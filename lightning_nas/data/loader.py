@@ -22,7 +22,7 @@ from lightning_nas.data.decode import UnreadableImageError
 from lightning_nas.data.images import ImageFiles, Normalise
 from lightning_nas.data.seeding import make_generator
 from lightning_nas.data.sharing import ADVICE, SHARED, Receiver, has_room, send
-from lightning_nas.errors import InputError
+from lightning_nas.errors import DEAD_WORKER, InputError
 
 log = logging.getLogger(__name__)
 
@@ -113,9 +113,16 @@ class StreamSource:
         if self._loader.num_workers and self._loader._iterator is None and not has_room():
             log.warning("%s is full: one process decodes all images; %s", SHARED, ADVICE)
             self._loader.num_workers = 0
-        for images, labels, errors in self._loader:
+        for images, labels, errors in self._load():
             images = self._receiver.receive(images)
             yield images.to(self.device, non_blocking=True), torch.tensor(labels), errors
+
+    def _load(self) -> Iterator[Any]:
+        try:
+            yield from self._loader
+        except (EOFError, ConnectionError, FileNotFoundError) as error:
+            # a process that dies while it hands over a batch; torch has words only for other times
+            raise RuntimeError(f"{DEAD_WORKER} died while it sent a batch") from error
 
     def close(self) -> None:
         """End the worker processes. A later pass starts new worker processes.

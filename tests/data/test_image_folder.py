@@ -14,7 +14,7 @@ from lightning_nas.data.augmentation import Augmentation
 from lightning_nas.data.image_folder import ImageFolder
 from lightning_nas.data.images import ImageFiles
 from lightning_nas.data.loader import MemorySource, StreamSource
-from lightning_nas.errors import InputError
+from lightning_nas.errors import DeadWorkerError, InputError, as_user_error
 
 
 def set_up(root: Path, **settings) -> ImageFolder:
@@ -329,3 +329,19 @@ def test_image_size_below_one_is_refused(tmp_path):
 def test_crops_out_of_range_are_refused(tmp_path, crop):
     with pytest.raises(InputError, match=rf"^data\.crop must be above 0 and up to 1, got {crop}$"):
         set_up(tmp_path, crop=crop)
+
+
+@pytest.mark.parametrize("kind", [EOFError, ConnectionResetError, FileNotFoundError])
+def test_a_process_that_dies_while_it_sends_a_batch_is_an_error_of_the_user(kind):
+    class Dying:
+        num_workers = 0
+
+        def __iter__(self):
+            raise kind
+
+    files, labels = ImageFiles([Path("a.png")], 8, 3), torch.zeros(1, dtype=torch.long)
+    source = StreamSource(files, labels, torch.device("cpu"), num_workers=0)
+    source._loader = Dying()
+    with pytest.raises(RuntimeError) as raised:
+        next(source.decode([]))
+    assert isinstance(as_user_error(raised.value), DeadWorkerError)
