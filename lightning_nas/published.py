@@ -257,9 +257,10 @@ def load_architecture(name_or_path: str | Path) -> Architecture:
         return PUBLISHED[str(name_or_path)].architecture
     path = Path(str(name_or_path))  # a number in a configuration may be the name of a folder
     if path.is_dir():
-        path = RunFolder(path).architecture
+        run = RunFolder(path)
+        path = run.architecture
         if not path.exists():
-            raise InputError(f"{name_or_path}: {_explain_missing(RunFolder(Path(name_or_path)))}")
+            raise InputError(f"{name_or_path}: {_explain_missing(run)}")
     if not path.exists():
         raise InputError(
             f"{name_or_path}: no such file, and not a published architecture "

@@ -5,6 +5,7 @@ changed. The server only reads the run folder, and listens on this machine alone
 """
 
 import argparse
+import os
 import sys
 import time
 from collections.abc import Collection, Sequence
@@ -32,7 +33,7 @@ WAITING = """<!doctype html><meta charset="utf-8"><meta http-equiv="refresh" con
 <title>{title}</title><p>{words} This page reloads every {seconds} seconds.</p>
 """
 # The page needs nothing from elsewhere; the browser must not load anything either
-POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src data:"
+CONTENT_POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src data:"
 
 
 class LivePage:
@@ -63,8 +64,8 @@ class LivePage:
         journal = self.run.journal
         paths = [journal, journal.with_name(f"{journal.name}-wal"), self.run.summary]
         paths += [self.run.metrics, self.run.judgement, self.run.path / LOCK]
-        found = [path.stat() for path in paths if path.exists()]
-        return [(one.st_size, one.st_mtime_ns) for one in found]
+        found = [_find_stat(path) for path in paths]
+        return [(one.st_size, one.st_mtime_ns) for one in found if one]
 
     def _render(self) -> str:
         try:
@@ -73,14 +74,28 @@ class LivePage:
             words = "No architecture has been evaluated yet."
             return WAITING.format(seconds=SECONDS, title=escape(self.run.path.name), words=words)
         content = build_page(record)
-        if (self.run.path / LOCK).exists():  # a command writes here
-            content |= {"live": describe_progress(record), "refresh": SECONDS}
+        lock = _find_stat(self.run.path / LOCK)
+        if lock:  # a command writes here
+            seconds = max(0.0, time.time() - lock.st_mtime)
+            content |= {"live": describe_progress(record, seconds), "refresh": SECONDS}
         return render_page("run.html", content)
 
 
-def describe_progress(record: RunRecord) -> str:
-    """Return how far a search is: trials, those in progress, time so far and time left."""
-    run = RunFolder(record.folder)
+def _find_stat(path: Path) -> os.stat_result | None:
+    """Return size and times of a file; None if it is not there, for the search may remove it."""
+    try:
+        return path.stat()
+    except FileNotFoundError:
+        return None
+
+
+def describe_progress(record: RunRecord, seconds: float) -> str:
+    """Return how far a search is: trials, those in progress, time so far and time left.
+
+    Args:
+        record: The search.
+        seconds: Time since its command began.
+    """
     parts = []
     if record.shares_weights:
         done = int(max(record.read_curve("weights/loss")[0], default=0))
@@ -88,11 +103,10 @@ def describe_progress(record: RunRecord) -> str:
     else:
         done = sum(trial.proposal.arm != FINALIST for trial in record.trials)
         total, unit = record.config["method"].get("samples"), "architectures"
-        with closing(run.open_journal()) as journal:
+        with closing(RunFolder(record.folder).open_journal()) as journal:
             parts.append(f"{len(journal.open_proposals())} not evaluated yet")
         spent = sum(trial.outcome.seconds for trial in record.trials if trial.same_as is None)
         parts.append(f"{format_duration(spent)} of training")
-    seconds = max(0.0, time.time() - (run.path / LOCK).stat().st_mtime)
     parts.append(f"began {format_duration(seconds)} ago")
     if not isinstance(total, int) or total < done:
         return ", ".join([f"{format_number(done)} {unit}", *parts])
@@ -128,7 +142,7 @@ def make_server(page: LivePage, port: int) -> ThreadingHTTPServer:
             self.send_response(status)
             self.send_header("Content-Type", "text/html; charset=utf-8")
             self.send_header("Content-Length", str(len(body)))
-            self.send_header("Content-Security-Policy", POLICY)
+            self.send_header("Content-Security-Policy", CONTENT_POLICY)
             self.send_header("Cache-Control", "no-store")
             self.end_headers()
             self.wfile.write(body)

@@ -2,7 +2,6 @@
 
 import logging
 import time
-from typing import Any
 
 from pytorch_lightning import Callback, LightningModule, Trainer
 
@@ -19,17 +18,17 @@ class TimeLeft(Callback):
 
     def __init__(self) -> None:
         super().__init__()
-        self._start: float | None = None  # monotonic time in seconds
+        self._start: float | None = None  # monotonic time; None after the first epoch
 
-    def on_train_epoch_start(self, trainer: Trainer, *args: Any) -> None:
-        """Note the time of the first epoch."""
-        self._start = time.monotonic() if self._start is None else self._start
+    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Note the start of the first epoch."""
+        self._start = time.monotonic()
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Log the time after the first epoch; its validation has ended."""
-        if not self._start:
+        if self._start is None:
             return
-        seconds, self._start = time.monotonic() - self._start, 0.0
+        seconds, self._start = time.monotonic() - self._start, None
         done, last = trainer.current_epoch + 1, trainer.max_epochs
         if trainer.is_global_zero and last is not None and done < last:
             left = format_duration(seconds * (last - done))

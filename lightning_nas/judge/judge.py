@@ -78,7 +78,8 @@ def judge_run(
     has_time_limit = epochs is not None and any(one.startswith(TIME_LIMIT) for one in settings)
     all_settings = [*settings, f"{EPOCHS}{epochs}"] if has_time_limit else settings
     search = open_search(folder.path, all_settings, announce_data)
-    evaluator = _build_evaluator(search)
+    evaluator = search.method.evaluator
+    assert evaluator is not None
     place = _find_place(search, evaluator)
     epochs = TABLE_EPOCHS if place else epochs or int(search.cfg.evaluation.epochs)
     candidates = choose_candidates(search, numbers)
@@ -193,17 +194,6 @@ def _train_candidates(
                 observe=show_progress,
                 poll=poll,
             )
-
-
-def _build_evaluator(search: FinishedSearch) -> Evaluator:
-    """Return the evaluator of the search.
-
-    Raises:
-        InputError: If the evaluator cannot use a setting.
-    """
-    assert search.method.make_evaluator is not None
-    with explain_settings("evaluation"):
-        return search.method.make_evaluator(data=search.data)
 
 
 def _build_executor(search: FinishedSearch, evaluator: Evaluator) -> Executor:

@@ -132,9 +132,8 @@ class ENAS(SharedSearch):
             [self.count_updates()] * len(tokens),
             [DERIVED] * samples + [RANDOM] * samples,
         )
-        trials[:samples] = self.measure_costs(trials[:samples])
-        self.record(trials)
-        candidates = trials[:samples]
+        candidates = self.measure_costs(trials[:samples])
+        self.record([*candidates, *trials[samples:]])
         best = best_of(candidates, max(self.finalists.count, LISTED))
         how = "Accuracy on validation images with the shared weights"
         if self.finalists.count:

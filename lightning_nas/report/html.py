@@ -219,7 +219,7 @@ def _describe_budget(record: RunRecord) -> str:
     """Return target and formula of the budget, and whether any architecture met it."""
     if record.target is None:
         return ""
-    name, exponent = COST_NAMES[record.cost], record.config["method"]["budget"].get("exponent", 0)
+    name, exponent = COST_NAMES[record.cost], record.budget.get("exponent", 0)
     target = format_number(int(record.target) if record.target >= 1000 else record.target)
     words = (
         f"Budget: the reward is the accuracy reward times ({name} / {target}) to the power of "

@@ -172,15 +172,19 @@ class RunRecord:
             raise InputError(f"{journal}: trial {proposal.number} is not of the space") from error
 
     @property
+    def budget(self) -> dict[str, Any]:
+        """Settings of the budget; may be empty."""
+        return self.config["method"].get("budget") or {}
+
+    @property
     def cost(self) -> str:
         """Cost in the Pareto front: ``parameters``, ``multiply_adds`` or ``latency``."""
-        return (self.config["method"].get("budget") or {}).get("cost") or COSTS[0]
+        return self.budget.get("cost") or COSTS[0]
 
     @property
     def target(self) -> float | None:
         """Target of the budget; None without a budget."""
-        budget = self.config["method"].get("budget") or {}
-        return budget.get("target") if budget.get("cost") else None
+        return self.budget.get("target") if self.budget.get("cost") else None
 
     @cached_property
     def front(self) -> tuple[RankedArchitecture, ...]:

@@ -12,7 +12,7 @@ from lightning_nas.storage.run_folder import RunFolder, display_path, shell_path
 
 RANKS = ("LOCAL_RANK", "GROUP_RANK", "NODE_RANK", "SLURM_PROCID")  # 0 in the first process of a run
 PRINTING_FLAGS = ("--cfg", "-c", "--help", "-h", "--hydra-help", "--info", "-i", "--version")
-sweeps: list[Path] = []  # folder of the searches of this command, if there are several
+sweeps: list[Path] = []  # folders of several searches that this command has begun
 command_locks, job_locks = ExitStack(), ExitStack()  # of this process; the command closes them
 
 
@@ -31,11 +31,6 @@ def enter_folder(folder: Path, has_jobs: bool = False) -> None:
     command_locks.enter_context(lock_folder(folder))
     if not is_restarted_job():
         check_unused(folder, has_jobs)
-
-
-def find_sweep() -> Path | None:
-    """Return the folder of the searches of this command; None for one search or for trainings."""
-    return sweeps[0] if sweeps else None
 
 
 def check_unused(folder: Path, has_jobs: bool = False) -> None:

@@ -3,8 +3,10 @@
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
-from lightning_nas.run.folders import find_sweep
+from lightning_nas.errors import InputError, log_and_continue
+from lightning_nas.run.folders import sweeps
 from lightning_nas.storage.run_folder import RunFolder, display_path, shell_path
 
 
@@ -24,10 +26,12 @@ def write_joint_report() -> Iterator[None]:
 
 
 def _write() -> None:
-    sweep = find_sweep()
-    if sweep is None or not sweep.is_dir():
-        return
-    from lightning_nas.errors import InputError, log_and_continue
+    for sweep in sweeps:
+        if sweep.is_dir():  # a dry run has none
+            _write_into(sweep)
+
+
+def _write_into(sweep: Path) -> None:
     from lightning_nas.report.several import find_runs, write_common_report
     from lightning_nas.run.recorded import find_trusted_names
 

@@ -74,18 +74,18 @@ def write_predictions(
     for files, probabilities_BK in batches:
         best_BT, numbers_BT = probabilities_BK.topk(min(top, probabilities_BK.shape[1]))
         for file, best, numbers in zip(files, best_BT.tolist(), numbers_BT.tolist(), strict=True):
-            row = {"file": make_safe_path(file), "class": "", "probability": "", "error": ""}
+            row: dict[str, Any] = {"file": make_safe_path(file)}
+            rows.append(row)
             if (error := errors.get(str(file))) is not None:
-                rows.append({**row, "error": make_safe_name(error)})
+                row["error"] = make_safe_name(error)
                 continue
             for place, (probability, number) in enumerate(zip(best, numbers, strict=True), start=1):
                 end = f"_{place}" if place > 1 else ""
                 row[f"class{end}"] = make_safe_name(classes[number]) if classes else number
                 row[f"probability{end}"] = f"{probability:.4f}"
-            rows.append(row)
     text = io.StringIO()
-    names = dict.fromkeys(name for row in rows for name in row)
-    writer = csv.DictWriter(text, names or COLUMNS, restval="", lineterminator="\n")
+    names = dict.fromkeys((*COLUMNS, *(name for row in rows for name in row)))
+    writer = csv.DictWriter(text, names, restval="", lineterminator="\n")
     writer.writeheader()
     writer.writerows(rows)
     replace_text(path, text.getvalue())

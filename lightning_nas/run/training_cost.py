@@ -1,7 +1,5 @@
 """What a training will do and cost: the line before it begins, and its dry run."""
 
-from functools import partial
-
 import pytorch_lightning as pl
 from hydra.core.hydra_config import HydraConfig
 from hydra.utils import instantiate
@@ -29,8 +27,7 @@ def estimate_training(cfg: DictConfig, module: ChildModule, data: ImageData) -> 
     The steps change the weights of the module.
     """
     watch = Stopwatch()
-    make_trainer = partial(
-        instantiate,
+    trainer: pl.Trainer = instantiate(
         cfg.trainer,
         logger=False,
         callbacks=[watch],
@@ -41,7 +38,6 @@ def estimate_training(cfg: DictConfig, module: ChildModule, data: ImageData) -> 
         enable_progress_bar=False,
         enable_model_summary=False,
     )
-    trainer: pl.Trainer = make_trainer()
     trainer.fit(module, datamodule=data)
     train, validation = watch.seconds("train"), watch.seconds("validation")
     epoch = train * len(data.train_dataloader()) + validation * len(data.val_dataloader())
