@@ -16,6 +16,7 @@ from pytorch_lightning import LightningDataModule
 
 from lightning_nas.data.augmentation import Augmentation
 from lightning_nas.data.images import (
+    ImageFiles,
     LabelledImages,
     Normalise,
     check_pixels_differ,
@@ -55,7 +56,10 @@ class ImageData(LightningDataModule):
         image_size: Side in pixels of the images in the batches.
         split_sizes: Number of images in "train", "validation" and "test".
         left_out: Number of files that were not read, by kind.
+        class_sizes: Number of images of each class in all splits.
         largest_share: Share of the largest class in all images, in (0, 1].
+        original_sides: Shortest and longest side in pixels of the image files, if their headers
+            were read; else None.
         pixel_mean: Mean of each channel for the normalisation, given or measured.
         pixel_std: Standard deviation of each channel for the normalisation, given or measured.
         crop: Ratio of the side in batches to the decoded side.
@@ -72,7 +76,9 @@ class ImageData(LightningDataModule):
     image_size: int
     split_sizes: dict[str, int]
     left_out: Counter[str]
+    class_sizes: list[int]
     largest_share: float
+    original_sides: tuple[int, int] | None
     pixel_mean: Sequence[float]
     pixel_std: Sequence[float]
     crop: float = 1.0
@@ -134,11 +140,25 @@ class ImageData(LightningDataModule):
         self.image_size = data.image_size or side
         self.left_out = data.left_out
         read = torch.cat([splits.train, splits.validation, splits.test])
-        class_sizes = torch.bincount(data.labels[read])
-        self.largest_share = float(class_sizes.max() / class_sizes.sum())
+        self.class_sizes = torch.bincount(data.labels[read], minlength=self.num_classes).tolist()
+        self.largest_share = max(self.class_sizes) / sum(self.class_sizes)
+        self.original_sides = data.original_sides
         self._data = data
         self.pixel_mean, self.pixel_std = self._find_statistics()
         self._ready = True
+
+    @property
+    def images(self) -> torch.Tensor | ImageFiles:
+        """Images of all splits: uint8 ``(M, H, W, C)``, or the files of images."""
+        return self._data.images
+
+    @property
+    def split_rule(self) -> str:
+        """How this class has split the images, in words; empty for official splits alone."""
+        if self._data.validation is not None or not len(self._train):
+            return ""
+        held_out = "validation split" if self._data.test is not None else "split"
+        return f"{held_out} by seed {self.seed}"
 
     def validate_on_test(self) -> Self:
         """Return a copy whose validation split is the test split. Call ``setup`` before.
@@ -198,6 +218,32 @@ class ImageData(LightningDataModule):
         index = self._sample_training(size)
         images = self._data.images[index].to(self._device)
         return self._make_normalise()(images), self._data.labels[index].to(self._device)
+
+    def sample_augmented(self, classes: int, count: int) -> torch.Tensor:
+        """Return training images as they reach the network in the first epoch.
+
+        Args:
+            classes: Number of classes, at most; the first ones.
+            count: Images of each class. A class with fewer images repeats them.
+
+        Returns:
+            Pixels with augmentation, uint8 ``(classes, count, H, W, C)`` on the CPU.
+        """
+        rows = []
+        for label in range(min(classes, self.num_classes)):
+            members = self._train[self._data.labels[self._train] == label]
+            rows.append(members.repeat(-(-count // max(1, len(members))))[:count])
+        rows = [row for row in rows if len(row)]
+        loader = self._make_loader(torch.cat(rows), count, self.augmentation)
+        images = torch.cat([batch.cpu() for batch, _ in loader])
+        self.teardown("samples")
+        return self.show_pixels(images).unflatten(0, (len(rows), count))
+
+    def show_pixels(self, images_NCHW: torch.Tensor) -> torch.Tensor:
+        """Return the pixels of normalised images, uint8 ``(N, H, W, C)``."""
+        std_C, mean_C = torch.tensor(self.pixel_std), torch.tensor(self.pixel_mean)
+        pixels = images_NCHW.cpu().float().permute(0, 2, 3, 1) * std_C + mean_C
+        return (255 * pixels).round().clamp(0, 255).to(torch.uint8)
 
     def _make_loader(
         self,

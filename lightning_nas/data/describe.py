@@ -5,29 +5,45 @@ from typing import Any
 
 from lightning_nas.data.base import ImageData
 from lightning_nas.data.folders import describe_counts
+from lightning_nas.data.problems import list_problems
 
 
 def describe_data(data: ImageData) -> str:
-    """Return classes, images of each split, size, share of the largest class, and what is left out.
+    """Return the line on what was read: classes, splits, size, largest class, what is left out.
 
     The share of the largest class is the accuracy of a network that always names this class.
 
     Args:
         data: Data after ``setup``.
     """
+    rule = f" ({data.split_rule})" if data.split_rule else ""
     parts = [
         f"data: {data.num_classes:,} classes",
-        f"{list_nonempty(data.split_sizes)} images",
-        describe_shape(data.image_size, data.channels),
+        f"{list_nonempty(data.split_sizes)} images{rule}",
+        describe_shape(data.image_size, data.channels) + _describe_resizing(data),
         f"largest class {data.largest_share:.1%}".replace("%", " %"),
     ]
     return ", ".join(parts) + describe_left_out(data.left_out)
 
 
+def _describe_resizing(data: ImageData) -> str:
+    """Return the sides of the image files, if the images of the batches have other sides."""
+    if data.original_sides is None:
+        return ""
+    shortest, longest = data.original_sides
+    if shortest == longest == data.image_size:
+        return ""
+    sides = f"{shortest} to {longest}" if shortest < longest else str(longest)
+    return f" resized from {sides} px"
+
+
 def summarise_data(data: ImageData) -> dict[str, Any]:
-    """Return the facts for ``summary.json``: classes, sizes of splits, files that were not read."""
+    """Return the facts on the data for ``summary.json``."""
     return {
+        "data_line": describe_data(data),
+        "data_problems": list_problems(data),
         "classes": data.num_classes,
+        "largest_share": data.largest_share,
         "split_sizes": data.split_sizes,
         "left_out": dict(+data.left_out),
     }

@@ -124,7 +124,7 @@ def read_folder(
         OSError: If a folder cannot be opened.
     """
     found = _find_files(root, _find_split_folders(root, test_only))
-    files, unreadable = _open_files(root, found, image_size, channels, skip_unreadable)
+    files, unreadable, sides = _open_files(root, found, image_size, channels, skip_unreadable)
     is_small = files.shape[1] <= IN_MEMORY_SIDE
     return LabelledImages(
         images=files[torch.arange(len(found.paths))] if is_small else files,
@@ -134,6 +134,7 @@ def read_folder(
         test=found.ranges.get("test"),
         unreadable=torch.tensor(unreadable, dtype=torch.int64),
         left_out=found.left_out,
+        original_sides=sides,
     )
 
 
@@ -216,8 +217,8 @@ def _open_files(
     image_size: int | None,
     channels: int | None,
     skip_unreadable: bool | None,
-) -> tuple[ImageFiles, list[int]]:
-    """Return the files and the positions of unreadable ones.
+) -> tuple[ImageFiles, list[int], tuple[int, int] | None]:
+    """Return the files, the positions of unreadable ones, and the shortest and longest side.
 
     The headers determine ``image_size`` or ``channels`` if None. They are not read for images of
     known size and channels in memory, which are all decoded before the run anyway.
@@ -225,7 +226,7 @@ def _open_files(
     is_known = image_size is not None and channels is not None
     hint = SKIP_HINT if skip_unreadable is False else ""
     if is_known and image_size <= IN_MEMORY_SIDE and not skip_unreadable:  # type: ignore[operator]
-        return ImageFiles(found.paths, image_size, channels, hint=hint), []  # type: ignore[arg-type]
+        return ImageFiles(found.paths, image_size, channels, hint=hint), [], None  # type: ignore[arg-type]
     headers = read_headers(found.paths, decode=bool(skip_unreadable))
     if not skip_unreadable or len(headers.unreadable) == len(found.paths):
         _check_readable(headers, len(found.paths), hint)
@@ -235,7 +236,8 @@ def _open_files(
     if image_size is None:
         image_size = _find_common_side(root, headers.sizes)
     files = ImageFiles(found.paths, image_size, channels, blank=headers.unreadable, hint=hint)
-    return files, list(headers.unreadable)
+    sides = [side for size in headers.sizes for side in size]
+    return files, list(headers.unreadable), (min(sides), max(sides))
 
 
 def _check_readable(headers: Headers, number: int, hint: str) -> None:

@@ -108,6 +108,7 @@ class LabelledImages:
         test: Indices of the official test split; None if the data set has none.
         unreadable: Indices of images without pixels, which belong to no split; None = no image.
         left_out: Number of files that were not read, by kind.
+        original_sides: Shortest and longest side of the image files in pixels, if known.
     """
 
     images: Tensor | ImageFiles
@@ -118,6 +119,7 @@ class LabelledImages:
     test: Tensor | None = None
     unreadable: Tensor | None = None
     left_out: Counter[str] = field(default_factory=Counter)
+    original_sides: tuple[int, int] | None = None
 
 
 class Normalise:

@@ -133,22 +133,23 @@ class ChildModule(LightningModule):
         """Log loss and accuracy on validation images."""
         self._evaluate("val", *batch)
 
-    def test_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> None:
-        """Log loss and accuracy on test images."""
-        self._evaluate("test", *batch)
+    def test_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> Tensor:
+        """Log loss and accuracy on test images, and return the logits ``(B, K)``."""
+        return self._evaluate("test", *batch)
 
     def predict_step(self, batch: tuple[list[Path], Tensor], batch_idx: int) -> Any:
         """Return the image files and the class probabilities, ``(B, K)`` on the CPU, of a batch."""
         paths, images = batch
         return paths, self.network(images).float().softmax(dim=1).cpu()
 
-    def _evaluate(self, stage: str, images: Tensor, labels: Tensor) -> None:
-        logits = self.network(images)
+    def _evaluate(self, stage: str, images: Tensor, labels: Tensor) -> Tensor:
+        logits: Tensor = self.network(images)
         accuracy: Any = self.accuracy[f"{stage}_"]
         accuracy(logits, labels)
         self.log(f"{stage}/accuracy", accuracy, on_step=False, on_epoch=True, prog_bar=True)
         loss = F.cross_entropy(logits, labels)
         self.log(f"{stage}/loss", loss, batch_size=len(labels), sync_dist=True)
+        return logits
 
     def configure_optimizers(self) -> Any:
         """Return the optimiser and the schedule."""

@@ -213,6 +213,30 @@ def draw_front(x_label: str, points: Points, front: Points, target: float | None
     return figure
 
 
+def draw_confusion(counts_KK: np.ndarray, classes: Sequence[str]) -> Figure:
+    """Return a confusion matrix: the shares of the answers in the images of each class.
+
+    Args:
+        counts_KK: Number of images by class (row) and answer (column).
+        classes: Names of the classes.
+    """
+    figure, axes = make_axes("answer of the network", "class")
+    share_KK = counts_KK / np.maximum(counts_KK.sum(1, keepdims=True), 1)
+    axes.imshow(share_KK, cmap="Blues", vmin=0, vmax=1, aspect="auto")
+    names = [name if len(name) <= 12 else f"{name[:11]}…" for name in classes]
+    places = range(len(names))
+    axes.set_xticks(places, names, rotation=90 if max(map(len, names)) > 2 else 0)
+    axes.set_yticks(places, names)
+    axes.grid(visible=False)
+    if len(names) <= 10:
+        for row, column in np.ndindex(*share_KK.shape):
+            if counts_KK[row, column]:
+                colour = "white" if share_KK[row, column] > 0.5 else "#333333"
+                axes.text(column, row, f"{100 * share_KK[row, column]:.0f}", ha="center",
+                          va="center", color=colour, fontsize=8)  # fmt: skip
+    return figure
+
+
 def draw_minutes(seconds: Mapping[str, float]) -> Figure:
     """Return a bar for each phase of a search, in minutes.
 

@@ -1,16 +1,13 @@
 """``report.html``: a search on one page, without internet access, scripts or other files."""
 
 from collections import Counter
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import Any
-
-from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from lightning_nas.evaluation.budget import find_least_above
 from lightning_nas.files import replace_text
 from lightning_nas.judge.facts import describe_weight_sharing
-from lightning_nas.report.charts import Chart
 from lightning_nas.report.charts_search import (
     COST_NAMES,
     chart_arms,
@@ -24,11 +21,13 @@ from lightning_nas.report.comparison import (
     HEAD,
     describe_comparisons,
 )
-from lightning_nas.report.inline import inline_architecture, inline_figure
+from lightning_nas.report.inline import inline_architecture
 from lightning_nas.report.judged import list_comparisons
+from lightning_nas.report.page import read_samples, render_charts, render_page
 from lightning_nas.report.record import RunRecord, read_run
 from lightning_nas.report.shares import COLLAPSE_RULE, find_collapse
 from lightning_nas.report.table import format_duration, format_number
+from lightning_nas.report.training import is_training, write_training_report
 from lightning_nas.report.verdict import describe_verdict
 from lightning_nas.search.result import RankedArchitecture
 from lightning_nas.storage.run_folder import COMPLETE, RunFolder, shell_path
@@ -50,29 +49,19 @@ IDS = {"arms": "arms-beside"}  # HTML id of a section; the key is already the id
 
 
 def write_report(folder: Path, named: Collection[str] = ()) -> Path:
-    """Write ``report.html`` atomically into the run folder of a search; return its path.
+    """Write ``report.html`` atomically into the run folder of a search or training; return its path.
 
     The content depends only on the run folder and the working directory.
 
     Raises:
-        InputError: If the folder is not the run folder of a search, or no trial has ended yet.
+        InputError: If the folder is of another command, or no trial or epoch has ended yet.
     """
+    if is_training(folder):
+        return write_training_report(folder)
     record = read_run(folder, named)
     path = RunFolder(folder).report
     replace_text(path, render_page("run.html", build_page(record)))
     return path
-
-
-def render_page(template: str, content: dict[str, Any]) -> str:
-    """Return the HTML text of a page."""
-    environment = Environment(
-        loader=PackageLoader("lightning_nas.report"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        keep_trailing_newline=True,
-    )
-    return environment.get_template(template).render(**content)
 
 
 def build_page(record: RunRecord) -> dict[str, Any]:
@@ -93,6 +82,7 @@ def build_page(record: RunRecord) -> dict[str, Any]:
         "comparisons": describe_comparisons(list_comparisons(record)),
         "comparison_note": _explain_comparison(record),
         "facts": _list_facts(record),
+        "data": read_samples(RunFolder(record.folder), record.summary),
         "reward": render_charts(chart_rewards(record)),
         "arms": render_charts(chart_arms(record)) if has_arms else [],
         "controller": render_charts(chart_controller(record)),
@@ -138,19 +128,6 @@ def build_page(record: RunRecord) -> dict[str, Any]:
         if name in always or content[name]
     ]
     return content
-
-
-def render_charts(charts: Iterable[Chart]) -> list[dict[str, Any]]:
-    """Return charts with the keys that the macro ``figure`` in ``page.html`` reads."""
-    return [
-        {
-            "name": f"chart-{chart.name}",
-            "title": chart.title,
-            "caption": chart.caption,
-            "svg": inline_figure(chart.figure, chart.name, chart.title),
-        }
-        for chart in charts
-    ]
 
 
 def _describe_run(record: RunRecord) -> str:

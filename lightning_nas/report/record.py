@@ -36,10 +36,10 @@ Tokens = tuple[int, ...]
 
 
 class NoTrialsError(InputError):
-    """Error of a search in which no trial has ended."""
+    """Error of a search in which no trial has ended, or of a training without an epoch."""
 
-    def __init__(self, folder: Path) -> None:
-        super().__init__(f"{folder}: a search without trials; there is nothing to report yet")
+    def __init__(self, folder: Path, what: str = "a search without trials") -> None:
+        super().__init__(f"{folder}: {what}; there is nothing to report yet")
 
 
 @dataclass(frozen=True)
@@ -147,15 +147,8 @@ class RunRecord:
         return tuple(trial for trial in self.trials if trial.proposal.arm in arms)
 
     def read_curve(self, metric: str) -> tuple[list[float], list[float]]:
-        """Return the epochs (from 1) and values of a metric; empty lists for an unlogged metric.
-
-        The column ``METRIC_epoch`` is preferred, because that column has one value per epoch.
-        """
-        for column in (f"{metric}_epoch", metric):
-            rows = [row for row in self.metrics if column in row and "epoch" in row]
-            if rows:
-                return [row["epoch"] + 1 for row in rows], [row[column] for row in rows]
-        return [], []
+        """Return the epochs (from 1) and values of a metric; empty lists for an unlogged metric."""
+        return read_curve(self.metrics, metric)
 
     def decode(self, proposal: Proposal) -> Architecture:
         """Return the architecture of a proposal.
@@ -215,6 +208,24 @@ class RunRecord:
         tokens = {trial.proposal.tokens for trial in first}
         rest = [t for t in best_of(others, 2 * TOP) if t.proposal.tokens not in tokens]
         return decode_trials([*first, *rest][:TOP], self.decode)
+
+
+def read_curve(
+    metrics: Sequence[Mapping[str, float]], metric: str
+) -> tuple[list[float], list[float]]:
+    """Return the epochs (from 1) and values of a metric; empty lists for an unlogged metric.
+
+    The column ``METRIC_epoch`` is preferred, because that column has one value per epoch.
+
+    Args:
+        metrics: Rows of ``metrics.csv``.
+        metric: Name of the metric.
+    """
+    for column in (f"{metric}_epoch", metric):
+        rows = [row for row in metrics if column in row and "epoch" in row]
+        if rows:
+            return [row["epoch"] + 1 for row in rows], [row[column] for row in rows]
+    return [], []
 
 
 def read_run(folder: Path, named: Collection[str] = ()) -> RunRecord:

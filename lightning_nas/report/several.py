@@ -29,9 +29,9 @@ from lightning_nas.report.groups import (
     find_differing_settings,
     group_runs,
 )
-from lightning_nas.report.html import render_charts, render_page
 from lightning_nas.report.inline import inline_architecture
 from lightning_nas.report.judged import list_comparisons
+from lightning_nas.report.page import render_charts, render_page
 from lightning_nas.report.record import NoTrialsError, RunRecord, read_run
 from lightning_nas.report.statistics import estimate_mean
 from lightning_nas.report.table import format_duration, format_number

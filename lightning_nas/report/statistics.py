@@ -279,3 +279,15 @@ def _divide(covariance_R: Array, variances_R: Array) -> Array:
 def _middle_interval(values_R: Array) -> tuple[float, float]:
     low, high = np.quantile(values_R, ((1 - LEVEL) / 2, 1 - (1 - LEVEL) / 2))
     return float(low), float(high)
+
+
+def find_accuracy_interval(correct: int, images: int) -> tuple[float, float]:
+    """Return the 95 % interval of an accuracy, by Wilson's method; (0, 1) without images.
+
+    >>> [round(end, 3) for end in find_accuracy_interval(9, 10)]
+    [0.596, 0.982]
+    """
+    if not images:
+        return 0.0, 1.0
+    low, high = stats.binomtest(correct, images).proportion_ci(LEVEL, method="wilson")
+    return float(low), float(high)

@@ -110,7 +110,7 @@ SETTINGS: dict[Range, str] = {
     "trainer.log_every_n_steps?",
     AT_LEAST_3: "judge.architectures",
     PROCESSES: "data.num_workers",
-    POSITIVE: "evaluation.time_limit? method.budget.target? "
+    POSITIVE: "minutes? evaluation.time_limit? method.budget.target? "
     + " ".join(f"{name}.lr" for name in OPTIMIZERS),
     NUMBER: "data.validation method.control method.budget.exponent",
     NOT_NEGATIVE: "trainer.gradient_clip_val? evaluation.trainer.gradient_clip_val? "

@@ -11,7 +11,6 @@ from omegaconf import DictConfig, OmegaConf
 from lightning_nas.callbacks.derive import DeriveArchitecture
 from lightning_nas.callbacks.interrupt import interruptible
 from lightning_nas.callbacks.saving import explain_checkpoint
-from lightning_nas.data.describe import summarise_data
 from lightning_nas.errors import InputError
 from lightning_nas.judge.numbers import Numbers
 from lightning_nas.report.record import read_run
@@ -22,6 +21,7 @@ from lightning_nas.run.judging import estimate_judging, read_judging
 from lightning_nas.run.parts import build_data, build_trainer, find_checkpoint, log_configuration
 from lightning_nas.run.recorded import find_trusted_names
 from lightning_nas.run.session import run_session, write_report_safely
+from lightning_nas.run.time_budget import fit_search
 from lightning_nas.search.base import Search
 from lightning_nas.search.result import SearchResult
 from lightning_nas.search.shared_search import SharedSearch
@@ -41,7 +41,9 @@ def search(cfg: DictConfig, judge: Callable[[Path], None] | None = None) -> None
     with run_session(cfg, write_report_safely) as session:
         folder = session.folder.path
         data = build_data(cfg) if cfg.get("data") else None  # a table needs no images
-        session.add_facts(**summarise_data(data) if data else {})
+        if data is not None:
+            session.note_data(data)
+        fit_search(cfg, data, session.folder)
         module = build_search(cfg.method, data)
         numbers = read_judging(cfg, module)
         if cfg.dry_run:

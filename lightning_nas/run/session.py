@@ -18,21 +18,27 @@ import torch
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
+from torch import Tensor
 
 from lightning_nas.callbacks.interrupt import Interrupted
+from lightning_nas.data.base import ImageData
 from lightning_nas.data.decode import UnreadableImageError
+from lightning_nas.data.describe import summarise_data
 from lightning_nas.errors import DeadWorkerError, InputError, as_user_error, log_and_continue
 from lightning_nas.files import remove_parts
 from lightning_nas.layers.operations import register_operations
+from lightning_nas.pictures.sheet import write_sheet
 from lightning_nas.report.html import write_report
 from lightning_nas.report.record import NoTrialsError
 from lightning_nas.run.arguments import is_restarted_job
 from lightning_nas.run.checks import check_settings
+from lightning_nas.run.folders import is_first_of_run
 from lightning_nas.run.recorded import find_trusted_names
 from lightning_nas.run.resume import list_resume_settings
 from lightning_nas.storage.run_folder import COMPLETE, INTERRUPTED, RunFolder, shell_path
 
 log = logging.getLogger(__name__)
+SAMPLE_CLASSES, SAMPLES = 10, 8  # rows and columns of the sheet of samples
 
 
 # ---- the session of a run folder -----------------------------------------------------------------
@@ -70,6 +76,7 @@ class RunSession:
         if self.writes_results and is_first_process():
             remove_parts(self.folder.path)
         self.has_begun = self.has_failed = False
+        self._samples: Tensor | None = None  # training images for the sheet of samples
         self.earlier_summary = self.folder.read_summary() if cfg.resume else {}
         self.start = time.monotonic() - self.earlier_summary.get("seconds", 0.0)
         self.facts: dict[str, Any] = {
@@ -105,10 +112,28 @@ class RunSession:
         if self.has_begun:
             return
         self.has_begun = True
+        if self._samples is not None and is_first_process():
+            write_sheet(self.folder.samples, self._samples)
         if self.cfg.resume and is_first_process():
             if self.earlier_summary:
                 self.folder.write_summary(self.earlier_summary | {"status": INTERRUPTED})
             self.folder.write_resume_settings(list_resume_settings())
+
+    def note_data(self, data: ImageData, is_trained_on: bool = True) -> None:
+        """Add the facts on the data, warn of problems, and keep images for the sheet of samples.
+
+        ``begin`` writes the sheet: a command that fails earlier leaves no results.
+
+        Args:
+            data: Data after ``setup``.
+            is_trained_on: Whether a network will learn from the training images.
+        """
+        self.add_facts(**summarise_data(data))
+        for problem in self.facts["data_problems"] if is_first_of_run() else ():
+            log.warning("%s", problem)
+        if is_trained_on and self.writes_results and is_first_of_run():
+            self._samples = data.sample_augmented(SAMPLE_CLASSES, SAMPLES)
+            self.add_facts(sample_classes=data.classes[:SAMPLE_CLASSES])
 
     def add_facts(self, **facts: Any) -> None:
         """Add facts to the summary. ``finish`` writes the facts, also after an interruption."""
@@ -221,7 +246,7 @@ def is_first_process() -> bool:
 
 
 def write_report_safely(folder: Path) -> None:
-    """Write the report of a search. Log errors: a failed report must not fail the search."""
+    """Write the report of a run. Log errors: a failed report must not fail the run."""
     command = f"python -m lightning_nas.report {shell_path(folder)}"
     with log_and_continue(
         f"the report failed, all results are saved; to write the report: {command}"

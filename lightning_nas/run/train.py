@@ -16,7 +16,7 @@ from torch import nn
 from lightning_nas.callbacks.interrupt import interruptible
 from lightning_nas.callbacks.saving import choose_checkpoint, explain_checkpoint
 from lightning_nas.data.base import ImageData
-from lightning_nas.data.describe import describe_left_out, describe_shape, summarise_data
+from lightning_nas.data.describe import describe_left_out, describe_shape
 from lightning_nas.data.folders import UNREADABLE
 from lightning_nas.data.unlabelled import UnlabelledImages
 from lightning_nas.errors import InputError
@@ -37,13 +37,17 @@ from lightning_nas.run.network_settings import (
 )
 from lightning_nas.run.parts import build_data, build_trainer, find_checkpoint, log_configuration
 from lightning_nas.run.predictions import gather_predictions, write_predictions
-from lightning_nas.run.session import RunSession, run_session
+from lightning_nas.run.result_lines import print_facts
+from lightning_nas.run.session import RunSession, run_session, write_report_safely
+from lightning_nas.run.testing import test_network
+from lightning_nas.run.time_budget import fit_training
 from lightning_nas.run.training_cost import describe_training, estimate_training
-from lightning_nas.storage.run_folder import RunFolder, display_path
+from lightning_nas.storage.run_folder import RunFolder
 from lightning_nas.weights.blueprint import Blueprint
 from lightning_nas.weights.load import Weights, load_weights, read_weights
 
 log = logging.getLogger(__name__)
+REPORTED = ("fit", "test")  # modes whose run folder has a report
 
 
 def train(cfg: DictConfig) -> None:
@@ -58,7 +62,8 @@ def train(cfg: DictConfig) -> None:
         "predict": predict,
         "export": export_weights,
     }
-    with run_session(cfg) as session:
+    report = write_report_safely if cfg.mode in REPORTED else None
+    with run_session(cfg, report) as session:
         if cfg.mode not in modes:
             raise InputError(f"mode must be {', '.join(modes)}, got {cfg.mode!r}")
         if cfg.mode != "fit" and not cfg.weights:
@@ -77,7 +82,7 @@ def fit(cfg: DictConfig, session: RunSession) -> dict[str, Any]:
     weights = _read_initial_weights(cfg, checkpoint)
     architecture = choose_architecture(cfg, weights)
     data = build_data(cfg)
-    session.add_facts(**summarise_data(data))
+    session.note_data(data)
     if weights is not None:
         use_weights_normalisation(cfg, weights, data)
     blueprint = make_blueprint(cfg, architecture, data, weights)
@@ -92,6 +97,9 @@ def fit(cfg: DictConfig, session: RunSession) -> dict[str, Any]:
     session.add_facts(**size)  # so that the summary of an interrupted training has the size
     searched = find_searched_size(cfg.architecture)
     other = f"; in the search: {searched:,}" if searched not in (None, size["parameters"]) else ""
+    fit_training(
+        cfg, lambda: _build_module(cfg, blueprint.build(), blueprint), data, session.folder
+    )
     plan = describe_training(cfg, data)
     module = _build_module(cfg, network, blueprint)
     if cfg.get("dry_run"):
@@ -125,11 +133,8 @@ def _fit_and_test(
         trainer.fit(module, datamodule=data, ckpt_path=checkpoint, weights_only=True)
     seconds = time.monotonic() - start
     chosen = choose_checkpoint(trainer, folder.last_checkpoint, is_last=data.train_on_all)
-    (result,) = trainer.test(
-        module, datamodule=data, ckpt_path=chosen, verbose=False, weights_only=True
-    )
     facts = {
-        "test_accuracy": result["test/accuracy"],
+        "test_accuracy": test_network(trainer, module, data, folder, chosen),
         "epochs": trainer.current_epoch,
         "checkpoint": chosen,
     }
@@ -145,16 +150,15 @@ def test(cfg: DictConfig, session: RunSession) -> dict[str, Any]:
     weights, blueprint, network = _read_trained(cfg)
     data_name = choose_data_of_weights(cfg, blueprint) or session.find_choice("data")
     data = build_data(cfg, **choose_test_settings(cfg, blueprint))
-    session.add_facts(**summarise_data(data))
+    session.note_data(data, is_trained_on=False)
     check_image_shape(blueprint, data)
     check_classes(weights, data)
     data.pixel_mean, data.pixel_std = blueprint.mean, blueprint.std
     trainer = build_trainer(cfg, session)
     module = _build_module(cfg, network, blueprint)
-    (result,) = trainer.test(module, datamodule=data, verbose=False)
     return {
         **_describe_network(blueprint, network, cfg.weights),
-        "test_accuracy": result["test/accuracy"],
+        "test_accuracy": test_network(trainer, module, data, session.folder),
         "data": data_name,
         "checkpoint": str(cfg.weights),
     }
@@ -270,31 +274,3 @@ def _export(
 
 def _list_formats(cfg: DictConfig) -> list[str]:
     return [cfg.export] if isinstance(cfg.export, str) else list(cfg.export or [])
-
-
-@rank_zero_only
-def print_facts(folder: RunFolder, facts: dict[str, Any]) -> None:
-    """Print the results of a command, one per line."""
-    names = {"architecture": "architecture", "images": "data", "weights": "weights"}
-    lines = {name: facts[fact] for name, fact in names.items() if facts.get(fact)}
-    if "test_accuracy" in facts:
-        lines |= {
-            "test error": f"{1 - facts['test_accuracy']:.2%}",
-            "test accuracy": f"{facts['test_accuracy']:.2%}",
-            "parameters": f"{facts['parameters']:,}",
-            "multiply-adds": f"{facts['multiply_adds']:,}",
-        }
-    if "epochs" in facts:
-        lines["epochs"] = str(facts["epochs"])
-    if unreadable := facts.get("left_out", {}).get(UNREADABLE):
-        lines["unreadable"] = f"{unreadable:,} image" + "s" * (unreadable > 1)
-        if "predictions" in facts:
-            lines["unreadable"] += ", listed with their errors in the predictions"
-    if "images_per_second" in facts:
-        lines["speed"] = f"{facts['images_per_second']:,.0f} images a second, validation included"
-    files = {**facts.get("exported", {}), "predictions": facts.get("predictions")}
-    lines |= {name: str(display_path(path)) for name, path in files.items() if path}
-    if "exported" in facts:
-        lines["how to use"] = str(display_path(folder.export / "README.md"))
-    lines["run folder"] = str(display_path(folder.path))
-    print("\n" + "\n".join(f"{name:<16}{line}" for name, line in lines.items()))

@@ -1,6 +1,9 @@
 """What a training will do and cost: the line before it begins, and its dry run."""
 
+from dataclasses import dataclass
+
 import pytorch_lightning as pl
+import torch
 from hydra.core.hydra_config import HydraConfig
 from hydra.utils import instantiate
 from omegaconf import DictConfig
@@ -21,11 +24,23 @@ def describe_training(cfg: DictConfig, data: ImageData) -> str:
     return f"recipe {recipe}, {words}" if recipe != "[]" else words
 
 
-def estimate_training(cfg: DictConfig, module: ChildModule, data: ImageData) -> dict[str, str]:
-    """Time a few batches and return the cost of the training in words, by name.
+@dataclass(frozen=True)
+class TrainingCost:
+    """Measured cost of a training.
 
-    The steps change the weights of the module.
+    Args:
+        step: Seconds of a training step.
+        epoch: Seconds of an epoch with its validation.
+        device: Device of the training.
     """
+
+    step: float
+    epoch: float
+    device: torch.device
+
+
+def measure_training(cfg: DictConfig, module: ChildModule, data: ImageData) -> TrainingCost:
+    """Time a few batches. The steps change the weights of the module."""
     watch = Stopwatch()
     trainer: pl.Trainer = instantiate(
         cfg.trainer,
@@ -41,10 +56,19 @@ def estimate_training(cfg: DictConfig, module: ChildModule, data: ImageData) -> 
     trainer.fit(module, datamodule=data)
     train, validation = watch.seconds("train"), watch.seconds("validation")
     epoch = train * len(data.train_dataloader()) + validation * len(data.val_dataloader())
+    return TrainingCost(train, epoch, watch.device)
+
+
+def estimate_training(cfg: DictConfig, module: ChildModule, data: ImageData) -> dict[str, str]:
+    """Time a few batches and return the cost of the training in words, by name.
+
+    The steps change the weights of the module.
+    """
+    cost = measure_training(cfg, module, data)
     lines = {
-        "step": f"{1000 * train:,.0f} ms on {watch.device}",
-        "epoch": format_duration(epoch),
+        "step": f"{1000 * cost.step:,.0f} ms on {cost.device}",
+        "epoch": format_duration(cost.epoch),
     }
     if cfg.trainer.max_epochs > 0:
-        lines["whole training"] = format_duration(epoch * cfg.trainer.max_epochs)
+        lines["whole training"] = format_duration(cost.epoch * cfg.trainer.max_epochs)
     return lines

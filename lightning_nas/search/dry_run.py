@@ -4,7 +4,10 @@ import statistics
 from typing import Any
 
 import pytorch_lightning as pl
+import torch
 
+from lightning_nas.evaluation.child_steps import ChildSteps
+from lightning_nas.evaluation.rungs import find_rungs
 from lightning_nas.search import estimate
 from lightning_nas.search.processes import check_precision
 
@@ -14,9 +17,6 @@ TIMED_CHILDREN = 3  # children that are trained for a few batches
 def estimate_trial_search(search: Any) -> dict[str, str]:
     """Train a few children for a few batches and return the lines of the dry run.
 
-    The children come from the beginning, the middle and the end of the search, because a growing
-    space has larger children at the end.
-
     Args:
         search: A ``TrialSearch``.
     """
@@ -25,15 +25,39 @@ def estimate_trial_search(search: Any) -> dict[str, str]:
         "space": estimate.format_size(search.space_at(total - 1).size),
         "architectures": f"{total:,}",
     }
-    if not hasattr(search.evaluator, "steps_of"):
+    if not trains_children(search):
         return lines | {"whole search": "a few seconds: the evaluator reads a table"}
-    executor = search.make_executor(search.evaluator)
+    children, slots = time_children(search)
+    rungs = find_rungs(search.evaluator)
+    return lines | estimate.estimate_children(children, slots, total, search.finalists, rungs)
+
+
+def trains_children(search: Any) -> bool:
+    """Return whether the evaluator of a search trains children, and can time them."""
+    return hasattr(search.evaluator, "steps_of")
+
+
+def time_children(search: Any) -> tuple[list[ChildSteps], int]:
+    """Train a few children of a search for a few batches.
+
+    The children come from the beginning, the middle and the end of the search, because a growing
+    space has larger children at the end.
+
+    Args:
+        search: A ``TrialSearch`` that trains children.
+
+    Returns:
+        The costs of the children, and the number of children that train at once.
+    """
+    total = search.sampling.samples
     distance = max(1, total // TIMED_CHILDREN)
     numbers = range(distance // 2, total, distance)[:TIMED_CHILDREN]
-    children = [search.decode(proposal) for proposal in search.propose(numbers)]
-    return lines | estimate.estimate_children(
-        search.evaluator, executor, children, total, search.finalists
-    )
+    architectures = [search.decode(proposal) for proposal in search.propose(numbers)]
+    executor = search.make_executor(search.evaluator)
+    executor.close()
+    if executor.threads and not search.evaluator.threads:
+        torch.set_num_threads(executor.threads)
+    return [search.evaluator.steps_of(one) for one in architectures], executor.slots
 
 
 def estimate_shared_search(search: Any, trainer: pl.Trainer, samples: int) -> dict[str, str]:
@@ -43,6 +67,35 @@ def estimate_shared_search(search: Any, trainer: pl.Trainer, samples: int) -> di
         search: A ``SharedSearch``.
         trainer: Trainer of the search.
         samples: Number of architectures to sample in ``derive``, at least 1.
+    """
+    timings, precisions = time_phases(search, trainer)
+    device = trainer.strategy.root_device
+    assert trainer.max_epochs is not None
+    finalists = {}
+    if search.finalists.count and search.evaluator is not None:
+        seconds, words = estimate_trainings(search, search.finalists.count, search.finalists.epochs)
+        finalists["finalists"] = f"{estimate.format_duration(seconds)} more: {words}"
+    parameters = sum(one.numel() for one in search.parameters())
+    return {
+        "space": estimate.format_size(search.space.size),
+        "parameters": f"{parameters:,} to train, of the shared weights and the controller",
+        **estimate.estimate_epochs(timings, precisions, trainer.max_epochs, samples, device),
+        **finalists,
+    }
+
+
+def time_phases(
+    search: Any, trainer: pl.Trainer
+) -> tuple[dict[str, estimate.Timing], dict[str, float]]:
+    """Time a few steps of each phase of a search with shared weights. The weights change.
+
+    Args:
+        search: A ``SharedSearch``.
+        trainer: Trainer of the search.
+
+    Returns:
+        Seconds of a step and steps in an epoch, by phase; and the seconds of a weights step by
+        precision.
     """
     check_precision(trainer)
     device = trainer.strategy.root_device
@@ -64,18 +117,7 @@ def estimate_shared_search(search: Any, trainer: pl.Trainer, samples: int) -> di
         steps = estimate.list_steps(search.supernet, search.controller, search.random_arm, *batches)
         timings = estimate.time_steps(steps, counts, device)
         precisions = estimate.time_precisions(steps["weights"], device, trainer.precision)
-    assert trainer.max_epochs is not None
-    finalists = {}
-    if search.finalists.count and search.evaluator is not None:
-        seconds, words = estimate_trainings(search, search.finalists.count, search.finalists.epochs)
-        finalists["finalists"] = f"{estimate.format_duration(seconds)} more: {words}"
-    parameters = sum(one.numel() for one in search.parameters())
-    return {
-        "space": estimate.format_size(search.space.size),
-        "parameters": f"{parameters:,} to train, of the shared weights and the controller",
-        **estimate.estimate_epochs(timings, precisions, trainer.max_epochs, samples, device),
-        **finalists,
-    }
+    return timings, precisions
 
 
 def estimate_trainings(search: Any, count: int, epochs: int | None) -> tuple[float, str]:

@@ -5,15 +5,13 @@ import resource
 import statistics
 from collections.abc import Callable, Mapping, Sequence
 from itertools import cycle
-from typing import Any
 
 import torch
 from torch import Tensor
 
-from lightning_nas.architecture import Architecture
+from lightning_nas.evaluation.child_steps import ChildSteps
 from lightning_nas.evaluation.complexity import synchronised_time
-from lightning_nas.evaluation.executors import Executor
-from lightning_nas.evaluation.rungs import find_rungs
+from lightning_nas.evaluation.rungs import Rungs
 from lightning_nas.modules.controller import ControllerModule
 from lightning_nas.modules.supernet import SupernetModule
 from lightning_nas.search.finalists import Finalists
@@ -153,29 +151,19 @@ def estimate_epochs(
 
 
 def estimate_children(
-    evaluator: Any,
-    executor: Executor,
-    architectures: Sequence[Architecture],
-    samples: int,
-    finalists: Finalists,
+    children: Sequence[ChildSteps], slots: int, samples: int, finalists: Finalists, rungs: Rungs
 ) -> dict[str, str]:
-    """Time a few batches of a few children and return the lines of a search by trials.
+    """Return the lines of a search by trials.
 
     Args:
-        evaluator: Evaluator that trains children.
-        executor: Executor of the search; it is closed.
-        architectures: Architectures of the children to time.
+        children: Costs of a few children.
+        slots: Number of children that train at once.
         samples: Number of children in the search.
         finalists: Number of finalists and their epochs.
+        rungs: Rungs of the children.
     """
-    slots = executor.slots
-    executor.close()
-    if executor.threads and not evaluator.threads:
-        torch.set_num_threads(executor.threads)
-    children = [evaluator.steps_of(architecture) for architecture in architectures]
     child = statistics.fmean(child.seconds for child in children)
     first = children[0]
-    rungs = find_rungs(evaluator)
     share = rungs.expect_epochs(first.epochs) / first.epochs
     trainings = samples * share + finalists.count * finalists.epochs / first.epochs
     seconds = trainings * child

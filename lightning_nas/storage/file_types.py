@@ -1,9 +1,9 @@
 """Types of what commands read in the files of a run folder."""
 
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, Field, ValidationError
+from pydantic import BaseModel, Field, ValidationError, model_validator
 
 from lightning_nas.errors import InputError
 from lightning_nas.files import find_first_problem
@@ -20,6 +20,42 @@ class Summary(BaseModel):
     data: str = ""
     checkpoint: str | None = None
     classes: Annotated[int, Field(ge=1)] | None = None
+    data_line: str = ""
+    data_problems: list[str] = []
+    sample_classes: list[str] = []
+    largest_share: Accuracy | None = None
+    test_accuracy: Accuracy | None = None
+    epochs: Annotated[int, Field(ge=0)] | None = None
+    parameters: Annotated[int, Field(ge=0)] | None = None
+    multiply_adds: Annotated[int, Field(ge=0)] | None = None
+    images_per_second: Annotated[float, Field(ge=0, allow_inf_nan=False)] | None = None
+
+
+class _Mistake(BaseModel):
+    label: Annotated[int, Field(ge=0)]
+    predicted: Annotated[int, Field(ge=0)]
+    probability: Accuracy
+
+
+class TestRecord(BaseModel):
+    """Types of ``test.json``: what the test of a network found."""
+
+    __test__ = False  # pytest takes the name for that of a test
+
+    classes: Annotated[list[str], Field(min_length=2)]
+    confusion: list[list[Annotated[int, Field(ge=0)]]]
+    mistakes: list[_Mistake]
+
+    @model_validator(mode="after")
+    def check_sizes(self) -> Self:
+        """Check that the confusion matrix and all classes fit to the names of the classes."""
+        count = len(self.classes)
+        if [len(row) for row in self.confusion] != [count] * count:
+            raise ValueError(f"confusion must have {count} rows of {count} numbers")
+        numbers = [number for one in self.mistakes for number in (one.label, one.predicted)]
+        if max(numbers, default=0) >= count:
+            raise ValueError("a mistake is of a class without a name")
+        return self
 
 
 class _JudgedArchitecture(BaseModel):

@@ -14,7 +14,13 @@ from typing import Any
 
 from lightning_nas.errors import InputError
 from lightning_nas.files import read_csv, read_json, read_yaml, write_json, write_yaml
-from lightning_nas.storage.file_types import HydraFile, Judgement, Summary, check_types
+from lightning_nas.storage.file_types import (
+    HydraFile,
+    Judgement,
+    Summary,
+    TestRecord,
+    check_types,
+)
 from lightning_nas.storage.journal_reader import JournalReader
 
 INTERRUPTED, COMPLETE = "interrupted", "complete"  # values of ``status`` in summary.json
@@ -50,6 +56,9 @@ class RunFolder:
         self.top = self.path / "top.csv"
         self.pareto = self.path / "pareto.csv"
         self.report = self.path / "report.html"
+        self.samples = self.path / "samples.png"  # training images as they reach the network
+        self.test_record = self.path / "test.json"
+        self.mistakes = self.path / "mistakes.png"
         self.predictions = self.path / "predictions.csv"
         self.export = self.path / "export"
         self.judgement = self.path / "weight_sharing.json"
@@ -189,6 +198,18 @@ class RunFolder:
             return {}
         facts = read_json(self.judgement)
         check_types(Judgement, facts, self.judgement)
+        return facts
+
+    def read_test_record(self) -> dict[str, Any]:
+        """Return the content of ``test.json``; empty if no network was tested.
+
+        Raises:
+            InputError: If the file is damaged.
+        """
+        if not self.test_record.exists():
+            return {}
+        facts = read_json(self.test_record)
+        check_types(TestRecord, facts, self.test_record)
         return facts
 
     def read_metrics(self) -> list[dict[str, float]]:

@@ -1,0 +1,74 @@
+"""What may be wrong with readable data: few images, unequal classes, images in two splits.
+
+A problem is a warning, not an error: the run goes on.
+"""
+
+import hashlib
+from collections import defaultdict
+from collections.abc import Iterator
+from pathlib import Path
+
+from torch import Tensor
+
+from lightning_nas.data.base import ImageData
+from lightning_nas.data.images import ImageFiles
+
+FEW_IMAGES = 100  # of a validation or test split: its accuracy is uncertain by 10 points
+UNEQUAL = 10  # ratio of the largest class to the smallest one
+
+
+def list_problems(data: ImageData) -> list[str]:
+    """Return the problems of data after ``setup``, each in one line.
+
+    Duplicates are images of equal pixels, or files of equal content if images are read in each
+    epoch.
+    """
+    return [*_find_small_splits(data), *_find_unequal_classes(data), *_find_duplicates(data)]
+
+
+def _find_small_splits(data: ImageData) -> Iterator[str]:
+    for split in ("validation", "test"):
+        size = data.split_sizes[split]
+        if 0 < size < FEW_IMAGES:
+            half = 98 / size**0.5  # half of the 95 % interval at an accuracy of one half, in points
+            yield f"only {size} {split} images: their accuracy is uncertain by up to {half:.0f} points"
+
+
+def _find_unequal_classes(data: ImageData) -> Iterator[str]:
+    by_size = sorted(zip(data.class_sizes, data.classes, strict=True))
+    (least, smallest), (most, largest) = by_size[0], by_size[-1]
+    if most >= UNEQUAL * least:
+        yield (
+            f"the class {largest!r} has {most:,} images, {smallest!r} has {least:,}: a high accuracy "
+            "may hide that small classes are not recognised"
+        )
+
+
+def _find_duplicates(data: ImageData) -> Iterator[str]:
+    splits = {"validation": data.splits.validation, "test": data.splits.test}
+    keys = _make_keys(data.images, [*splits.values(), data.splits.train])
+    trained = {keys[index] for index in data.splits.train.tolist() if index in keys}
+    for name, indices in splits.items():
+        count = sum(keys.get(index) in trained for index in indices.tolist())
+        if count:
+            yield (
+                f"{count:,} of {len(indices):,} {name} images are also training images: the "
+                f"accuracy on {name} images is too high"
+            )
+
+
+def _make_keys(images: Tensor | ImageFiles, splits: list[Tensor]) -> dict[int, bytes]:
+    """Return digests of the images by index; images that are surely unique may be left out."""
+    indices = [index for split in splits for index in split.tolist()]
+    if isinstance(images, Tensor):
+        pixels = images.numpy()
+        return {index: _digest(pixels[index].tobytes()) for index in indices}
+    by_size: dict[int, list[int]] = defaultdict(list)
+    for index in indices:
+        by_size[Path(images.paths[index]).stat().st_size].append(index)
+    equal = [index for group in by_size.values() if len(group) > 1 for index in group]
+    return {index: _digest(Path(images.paths[index]).read_bytes()) for index in equal}
+
+
+def _digest(content: bytes) -> bytes:
+    return hashlib.blake2b(content, digest_size=16).digest()

@@ -1,0 +1,56 @@
+"""The parts that all pages share: template, charts, and what was read of the data."""
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+
+from lightning_nas.pictures.sheet import read_sheet
+from lightning_nas.report.charts import Chart
+from lightning_nas.report.inline import inline_figure
+from lightning_nas.storage.run_folder import RunFolder
+
+
+def render_page(template: str, content: dict[str, Any]) -> str:
+    """Return the HTML text of a page."""
+    environment = Environment(
+        loader=PackageLoader("lightning_nas.report"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        keep_trailing_newline=True,
+    )
+    return environment.get_template(template).render(**content)
+
+
+def render_charts(charts: Iterable[Chart]) -> list[dict[str, Any]]:
+    """Return charts with the keys that the macro ``figure`` in ``page.html`` reads."""
+    return [
+        {
+            "name": f"chart-{chart.name}",
+            "title": chart.title,
+            "caption": chart.caption,
+            "svg": inline_figure(chart.figure, chart.name, chart.title),
+        }
+        for chart in charts
+    ]
+
+
+def read_samples(run: RunFolder, summary: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the facts on the data for the macro ``data_facts`` in ``page.html``.
+
+    Args:
+        run: The run folder.
+        summary: Content of its ``summary.json``.
+
+    Raises:
+        InputError: If the sheet of samples is damaged.
+    """
+    classes = list(summary.get("sample_classes", ()))
+    has_sheet = bool(classes) and run.samples.exists()
+    rows = read_sheet(run.samples, len(classes), 1) if has_sheet else []
+    return {
+        "line": summary.get("data_line", "").removeprefix("data: "),
+        "problems": summary.get("data_problems", []),
+        "samples": list(zip(classes, rows, strict=False)),
+    }
