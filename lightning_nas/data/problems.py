@@ -30,8 +30,8 @@ def _find_small_splits(data: ImageData) -> Iterator[str]:
     for split in ("validation", "test"):
         size = data.split_sizes[split]
         if 0 < size < FEW_IMAGES:
-            half = 98 / size**0.5  # half of the 95 % interval at an accuracy of one half, in points
-            yield f"only {size} {split} images: their accuracy is uncertain by up to {half:.0f} points"
+            points = 98 / size**0.5  # half of the 95 % interval at an accuracy of one half
+            yield f"only {size} {split} images: their accuracy is uncertain by {points:.0f} points"
 
 
 def _find_unequal_classes(data: ImageData) -> Iterator[str]:
@@ -39,8 +39,8 @@ def _find_unequal_classes(data: ImageData) -> Iterator[str]:
     (least, smallest), (most, largest) = by_size[0], by_size[-1]
     if most >= UNEQUAL * least:
         yield (
-            f"the class {largest!r} has {most:,} images, {smallest!r} has {least:,}: a high accuracy "
-            "may hide that small classes are not recognised"
+            f"the class {largest!r} has {most:,} images, {smallest!r} has {least:,}: a high "
+            "accuracy may hide that small classes are not recognised"
         )
 
 

@@ -49,7 +49,7 @@ IDS = {"arms": "arms-beside"}  # HTML id of a section; the key is already the id
 
 
 def write_report(folder: Path, named: Collection[str] = ()) -> Path:
-    """Write ``report.html`` atomically into the run folder of a search or training; return its path.
+    """Write ``report.html`` into the run folder of a search or a training, and return its path.
 
     The content depends only on the run folder and the working directory.
 

@@ -243,7 +243,8 @@ def _list_commands(record: TrainingRecord) -> list[tuple[str, str]]:
         return []
     weights = f"weights={shell_path(record.run.path)}"
     return [
-        ("To predict the classes of other images", f"python train.py mode=predict {weights} images=DIR"),
+        ("To predict the classes of other images",
+         f"python train.py mode=predict {weights} images=DIR"),
         ("To test the network on other labelled images",
          f"python train.py mode=test {weights} data=image_folder data.root=DIR"),
         ("To export the network for use without this project",

@@ -16,7 +16,7 @@ from lightning_nas.storage.run_folder import RunFolder
 log = logging.getLogger(__name__)
 
 
-def test_network(
+def evaluate_on_test(
     trainer: Trainer,
     module: ChildModule,
     data: ImageData,

@@ -60,7 +60,7 @@ def fit_training(
     with torch.random.fork_rng():
         epoch = measure_training(cfg, module(), data).epoch
     wanted = cfg.trainer.max_epochs
-    epochs = _count_epochs(cfg, PLANNED * 60 * cfg.minutes, epoch, wanted)
+    epochs = _count_epochs(cfg, PLANNED * 60 * cfg.minutes, epoch, wanted, "an epoch takes")
     changes: Settings = {"trainer.max_epochs": epochs, **_scale_schedule(cfg, wanted, epochs)}
     _apply(cfg, changes, f"an epoch takes {format_duration(epoch)}", folder)
 
@@ -98,13 +98,13 @@ def _is_wanted(cfg: DictConfig) -> bool:
     return True
 
 
-def _count_epochs(cfg: DictConfig, seconds: float, epoch: float, wanted: int) -> int:
+def _count_epochs(cfg: DictConfig, seconds: float, epoch: float, wanted: int, what: str) -> int:
     """Return the number of epochs that fit into ``seconds``, at most ``wanted`` (-1 = no limit)."""
     if epoch > seconds:
         needed = math.ceil((60 * cfg.minutes - seconds + epoch) / 60 / PLANNED)
         raise InputError(
-            f"minutes={cfg.minutes:g} is too short: an epoch takes {format_duration(epoch)}; give "
-            f"at least minutes={needed}, or use fewer images, smaller images or a smaller network"
+            f"minutes={cfg.minutes:g} is too short: {what} {format_duration(epoch)}; give at "
+            f"least minutes={needed}, or use fewer images, smaller images or a smaller network"
         )
     epochs = int(seconds / epoch)
     return epochs if wanted < 0 else min(epochs, wanted)
@@ -112,7 +112,7 @@ def _count_epochs(cfg: DictConfig, seconds: float, epoch: float, wanted: int) ->
 
 def _scale_schedule(cfg: DictConfig, wanted: int, epochs: int) -> Settings:
     """Return the settings of the schedule of a training, scaled to another number of epochs."""
-    scheduler = cfg.module.get("scheduler") or {}
+    scheduler: Any = cfg.module.get("scheduler") or {}
     changes: Settings = {}
     if scheduler.get("warmup"):
         changes["module.scheduler.warmup"] = round(scheduler.warmup * epochs / wanted)
@@ -171,7 +171,7 @@ def _fit_shared_search(cfg: DictConfig, search: SharedSearch, folder: RunFolder)
         rest -= seconds if is_judged else 0
     epoch = sum(math.prod(timing) for timing in timings.values())
     wanted = cfg.trainer.max_epochs
-    epochs = _count_epochs(cfg, rest, epoch, wanted)
+    epochs = _count_epochs(cfg, rest, epoch, wanted, "an epoch takes")
     changes["trainer.max_epochs"] = epochs
     scheduler = cfg.method.supernet.scheduler
     if "T_0" in scheduler:
@@ -188,14 +188,16 @@ def _fit_trial_search(cfg: DictConfig, search: Any, folder: RunFolder) -> None:
     budget = PLANNED * 60 * cfg.minutes
     children, slots = time_children(search)
     child = statistics.fmean(one.seconds for one in children) / slots
-    rest, changes = budget, {}
+    rest = budget
+    changes: Settings = {}
     if search.finalists.count:
         seconds = child * search.finalists.epochs / cfg.evaluation.epochs
         count = _count_trainings(search.finalists.count, seconds, FINALISTS * budget)
         changes["method.finalists"] = count if count > 1 else 0
         rest -= count * seconds
     least, epoch = min(LEAST_CHILDREN, cfg.method.samples), child / cfg.evaluation.epochs
-    epochs = min(cfg.evaluation.epochs, _count_epochs(cfg, rest, least * epoch, -1))
+    what = f"an epoch of each of {least} children takes"
+    epochs = _count_epochs(cfg, rest, least * epoch, cfg.evaluation.epochs, what)
     changes["evaluation.epochs"] = epochs
     if any(rung >= epochs for rung in cfg.evaluation.rungs):
         changes["evaluation.rungs"] = []

@@ -39,7 +39,7 @@ from lightning_nas.run.parts import build_data, build_trainer, find_checkpoint, 
 from lightning_nas.run.predictions import gather_predictions, write_predictions
 from lightning_nas.run.result_lines import print_facts
 from lightning_nas.run.session import RunSession, run_session, write_report_safely
-from lightning_nas.run.testing import test_network
+from lightning_nas.run.testing import evaluate_on_test
 from lightning_nas.run.time_budget import fit_training
 from lightning_nas.run.training_cost import describe_training, estimate_training
 from lightning_nas.storage.run_folder import RunFolder
@@ -134,7 +134,7 @@ def _fit_and_test(
     seconds = time.monotonic() - start
     chosen = choose_checkpoint(trainer, folder.last_checkpoint, is_last=data.train_on_all)
     facts = {
-        "test_accuracy": test_network(trainer, module, data, folder, chosen),
+        "test_accuracy": evaluate_on_test(trainer, module, data, folder, chosen),
         "epochs": trainer.current_epoch,
         "checkpoint": chosen,
     }
@@ -158,7 +158,7 @@ def test(cfg: DictConfig, session: RunSession) -> dict[str, Any]:
     module = _build_module(cfg, network, blueprint)
     return {
         **_describe_network(blueprint, network, cfg.weights),
-        "test_accuracy": test_network(trainer, module, data, session.folder),
+        "test_accuracy": evaluate_on_test(trainer, module, data, session.folder),
         "data": data_name,
         "checkpoint": str(cfg.weights),
     }
