@@ -208,7 +208,7 @@ def test_the_line_names_classes_images_splits_share_and_what_is_left_out(tmp_pat
     for number in range(3):
         (tmp_path / f".{number}").touch()
     assert describe_data(set_up(tmp_path)) == (
-        "data: 2 classes, 74 train / 25 validation / 11 test images, 8x8 RGB, "
+        "data: 2 classes, 74 train / 25 validation / 11 test images (split by seed 0), 8x8 RGB, "
         "largest class 90.9 %; left out: 3 hidden files"
     )
 
@@ -217,8 +217,8 @@ def test_the_line_fits_data_without_files():
     data = Synthetic(images=1500, channels=2, batch_size=16, validation=0.25)
     data.setup()
     assert describe_data(data) == (
-        "data: 4 classes, 900 train / 300 validation / 300 test images, 8x8 with 2 channels, "
-        "largest class 25.0 %"
+        "data: 4 classes, 900 train / 300 validation / 300 test images (split by seed 0), "
+        "8x8 with 2 channels, largest class 25.0 %"
     )
 
 

@@ -1,0 +1,78 @@
+"""``minutes=N``: shorter searches and trainings, with schedules that end at a low rate."""
+
+import json
+
+import pytest
+import torch
+import yaml
+from commands import run, succeed
+from torch.optim.lr_scheduler import CosineAnnealingWarmRestarts
+
+from lightning_nas.run.time_budget import scale_period
+
+QUIET = ["callbacks.progress=null", "logger=null", "debug=smoke"]
+FOREVER = 10_000_000
+
+
+def settings_of(folder):
+    return yaml.safe_load((folder / ".hydra" / "config.yaml").read_text())
+
+
+@pytest.mark.parametrize(("period", "growth", "wanted"), [(10, 2, 630), (24, 1, 24), (10, 2, 150)])
+@pytest.mark.parametrize("epochs", [1, 2, 5, 9, 24, 63, 149])
+def test_a_scaled_schedule_ends_at_a_low_rate(period, growth, wanted, epochs):
+    parameter = torch.nn.Parameter(torch.zeros(1))
+    optimizer = torch.optim.SGD([parameter], lr=1.0)
+    first = scale_period(period, growth, wanted, min(epochs, wanted))
+    schedule = CosineAnnealingWarmRestarts(optimizer, first, growth)
+    rates = []
+    for _ in range(min(epochs, wanted)):
+        rates.append(optimizer.param_groups[0]["lr"])
+        optimizer.step()
+        schedule.step()
+    assert max(rates) == 1
+    assert rates[-1] < 0.55 or epochs < 5
+
+
+def test_a_time_that_is_too_short_is_one_line(tmp_path):
+    for script in ("train.py", "search.py"):
+        folder = tmp_path / script
+        status, _, errors = run(script, *QUIET, "minutes=1e-5", f"hydra.run.dir={folder}")
+        assert status == 2
+        line = errors.strip().splitlines()[-1]
+        assert line.startswith("error: minutes=1e-05 is too short: an epoch takes")
+        assert not folder.exists()
+
+
+def test_a_time_that_suffices_changes_nothing(tmp_path):
+    succeed("train.py", *QUIET, "minutes=1000", f"hydra.run.dir={tmp_path}")
+    settings = settings_of(tmp_path)
+    assert settings["trainer"]["max_epochs"] == 2
+    assert settings["module"]["scheduler"]["epochs"] == "${trainer.max_epochs}"
+    assert json.loads((tmp_path / "summary.json").read_text())["epochs"] == 2
+
+
+def test_a_time_limit_does_not_change_the_weights_of_a_training(tmp_path):
+    accuracies = []
+    for name, given in {"with": ["minutes=1000"], "without": []}.items():
+        succeed("train.py", *QUIET, *given, f"hydra.run.dir={tmp_path / name}")
+        accuracies.append(json.loads((tmp_path / name / "summary.json").read_text()))
+    assert accuracies[0]["test_accuracy"] == accuracies[1]["test_accuracy"]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("script", "given"),
+    [
+        ("train.py", [f"trainer.max_epochs={FOREVER}"]),
+        ("search.py", [f"trainer.max_epochs={FOREVER}", "method.supernet.scheduler.T_0=10"]),
+        ("search.py", ["experiment=nasnet_digits", f"method.samples={FOREVER}"]),
+    ],
+)
+def test_a_long_run_is_shortened_and_the_folder_keeps_the_choice(tmp_path, script, given):
+    output = succeed(script, *QUIET, *given, "minutes=0.4", f"hydra.run.dir={tmp_path}")
+    settings = settings_of(tmp_path)
+    lengths = [settings["trainer"]["max_epochs"], settings.get("method", {}).get("samples", -1)]
+    assert FOREVER not in lengths
+    assert json.loads((tmp_path / "summary.json").read_text())["status"] == "complete"
+    assert "run folder" in output
