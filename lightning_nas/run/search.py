@@ -11,6 +11,7 @@ from omegaconf import DictConfig, OmegaConf
 from lightning_nas.callbacks.derive import DeriveArchitecture
 from lightning_nas.callbacks.interrupt import interruptible
 from lightning_nas.callbacks.saving import explain_checkpoint
+from lightning_nas.data.base import ImageData
 from lightning_nas.errors import InputError
 from lightning_nas.judge.numbers import Numbers
 from lightning_nas.report.record import read_run
@@ -21,6 +22,7 @@ from lightning_nas.run.judging import estimate_judging, read_judging
 from lightning_nas.run.parts import build_data, build_trainer, find_checkpoint, log_configuration
 from lightning_nas.run.recorded import find_trusted_names
 from lightning_nas.run.session import run_session, write_report_safely
+from lightning_nas.run.testing import warn_of_guessing
 from lightning_nas.run.time_budget import fit_search
 from lightning_nas.search.base import Search
 from lightning_nas.search.result import SearchResult
@@ -70,10 +72,20 @@ def search(cfg: DictConfig, judge: Callable[[Path], None] | None = None) -> None
             architecture=str(session.folder.architecture),
         )
     if trainer.is_global_zero:
+        if data is not None:
+            _warn_of_guessing(module.result, data)
         if judge is not None and numbers is not None:
             _judge(judge, folder, trainer.world_size)
         print_verdict(folder)
         print_result(folder, module.result)
+
+
+def _warn_of_guessing(result: SearchResult, data: ImageData) -> None:
+    """Warn if the chosen architecture is no better than guessing: the weights learned nothing."""
+    accuracies = result.top[0].trial.outcome.accuracies
+    if accuracies:
+        images = data.split_sizes["validation"]
+        warn_of_guessing(accuracies[-1], images, data.largest_share, "validation")
 
 
 def _end_now(module: Search, checkpoint: str | None) -> None:

@@ -43,7 +43,8 @@ def evaluate_on_test(
     accuracy: float = result["test/accuracy"]
     if trainer.is_global_zero and record.confusion_KK is not None:
         _write_record(record, data, folder)
-        _warn_of_guessing(accuracy, int(record.confusion_KK.sum()), data.largest_share)
+        images = int(record.confusion_KK.sum())
+        warn_of_guessing(accuracy, images, data.largest_share, "test")
     return accuracy
 
 
@@ -67,15 +68,22 @@ def _write_record(record: RecordTest, data: ImageData, folder: RunFolder) -> Non
     write_json(folder.test_record, facts, indent=0)
 
 
-def _warn_of_guessing(accuracy: float, images: int, largest_share: float) -> None:
-    """Warn if the network is not measurably better than the answer of always one class."""
-    if beats_guessing(accuracy, images, largest_share):
+def warn_of_guessing(accuracy: float, images: int, largest_share: float, kind: str) -> None:
+    """Warn if a network is not measurably better than always answering the largest class.
+
+    Args:
+        accuracy: Accuracy of the network in [0, 1].
+        images: Number of images that it was measured on.
+        largest_share: Share of the largest class, in (0, 1].
+        kind: Kind of these images, "test" or "validation".
+    """
+    if not images or beats_guessing(accuracy, images, largest_share):
         return
     log.warning(
-        "the network is not measurably better than guessing: it classifies %.1f %% of %d test "
-        "images correctly, and always answering the largest class %.1f %%; train longer, or with "
-        "another module.optimizer.lr",
-        *(100 * accuracy, images, 100 * largest_share),
+        "the network is not measurably better than guessing: it classifies %.1f %% of %d %s images "
+        "correctly, and always answering the largest class %.1f %%; train longer, or with another "
+        "learning rate",
+        *(100 * accuracy, images, kind, 100 * largest_share),
     )
 
 

@@ -61,7 +61,7 @@ def fit_training(
         epoch = measure_training(cfg, module(), data).epoch
     wanted = cfg.trainer.max_epochs
     epochs = _count_epochs(cfg, PLANNED * 60 * cfg.minutes, epoch, wanted, "an epoch takes")
-    changes: Settings = {"trainer.max_epochs": epochs, **_scale_schedule(cfg, wanted, epochs)}
+    changes = _scale_schedule(cfg, wanted, epochs) if epochs != wanted else {}
     _apply(cfg, changes, f"an epoch takes {format_duration(epoch)}", folder)
 
 
@@ -111,41 +111,40 @@ def _count_epochs(cfg: DictConfig, seconds: float, epoch: float, wanted: int, wh
 
 
 def _scale_schedule(cfg: DictConfig, wanted: int, epochs: int) -> Settings:
-    """Return the settings of the schedule of a training, scaled to another number of epochs."""
+    """Return the epochs and the schedule of a training, scaled to at most ``epochs``."""
     scheduler: Any = cfg.module.get("scheduler") or {}
-    changes: Settings = {}
+    changes: Settings = {"trainer.max_epochs": epochs}
     if scheduler.get("warmup"):
         changes["module.scheduler.warmup"] = round(scheduler.warmup * epochs / wanted)
     if scheduler.get("period"):
-        period = scale_period(scheduler.period, scheduler.get("growth", 1), wanted, epochs)
-        changes["module.scheduler.period"] = period
+        period, epochs = scale_periods(scheduler.period, scheduler.get("growth", 1), wanted, epochs)
+        changes |= {"module.scheduler.period": period, "trainer.max_epochs": epochs}
     return changes
 
 
-def scale_period(period: int, growth: int, wanted: int, epochs: int) -> int:
-    """Return the first period of a schedule with restarts, for another number of epochs.
+def scale_periods(period: int, growth: int, wanted: int, epochs: int) -> tuple[int, int]:
+    """Scale a schedule with restarts to another number of epochs.
 
-    The schedule keeps its number of periods if each can have an epoch, and ends at the end of a
-    period or shortly before: the learning rate is low at the end.
+    The new schedule ends at the end of a period, where the learning rate is low. It has as many
+    periods as the wanted one, or fewer if more than a tenth of the epochs would be lost.
 
     Args:
         period: Epochs of the first period in the wanted schedule, at least 1.
         growth: Factor between the lengths of successive periods, at least 1.
         wanted: Epochs of the wanted schedule, at least 1.
-        epochs: Epochs of the new schedule, at least 1.
+        epochs: Epochs of the new schedule, at most; at least 1.
 
-    >>> scale_period(10, 2, 630, 63), scale_period(24, 1, 24, 6), scale_period(10, 2, 310, 6)
-    (1, 6, 2)
+    Returns:
+        Epochs of the first period, and of all periods together.
+
+    >>> scale_periods(10, 2, 630, 63), scale_periods(24, 1, 24, 6), scale_periods(10, 2, 310, 10)
+    ((1, 63), (6, 6), (3, 9))
     """
-    periods, total = 1, period
-    while total < wanted:
-        total += period * growth**periods
-        periods += 1
-    parts = sum(growth**number for number in range(periods))
-    while parts > epochs:
-        periods -= 1
-        parts = sum(growth**number for number in range(periods))
-    return math.ceil(epochs / parts)
+    parts = [1]  # lengths of 1, 2, ... periods in units of the first one
+    while period * parts[-1] < wanted:
+        parts.append(parts[-1] + growth ** len(parts))
+    totals = ((epochs // part, epochs // part * part) for part in reversed(parts))
+    return next(pair for pair in totals if pair[1] >= 0.9 * epochs)
 
 
 def _fit_shared_search(cfg: DictConfig, search: SharedSearch, folder: RunFolder) -> None:
@@ -172,13 +171,12 @@ def _fit_shared_search(cfg: DictConfig, search: SharedSearch, folder: RunFolder)
     epoch = sum(math.prod(timing) for timing in timings.values())
     wanted = cfg.trainer.max_epochs
     epochs = _count_epochs(cfg, rest, epoch, wanted, "an epoch takes")
-    changes["trainer.max_epochs"] = epochs
     scheduler = cfg.method.supernet.scheduler
-    if "T_0" in scheduler:
+    if "T_0" in scheduler and epochs != wanted:
         growth = scheduler.get("T_mult", 1)
-        changes["method.supernet.scheduler.T_0"] = scale_period(
-            scheduler.T_0, growth, wanted, epochs
-        )
+        period, epochs = scale_periods(scheduler.T_0, growth, wanted, epochs)
+        changes["method.supernet.scheduler.T_0"] = period
+    changes["trainer.max_epochs"] = epochs
     if cfg.method.warmup_epochs:
         changes["method.warmup_epochs"] = cfg.method.warmup_epochs * epochs // wanted
     _apply(cfg, changes, f"an epoch takes {format_duration(epoch)}", folder)
