@@ -1,16 +1,13 @@
-"""``report.html``: a search on one page, without internet access, scripts or other files."""
+"""``report.html``: a search on one page."""
 
 from collections import Counter
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import Any
-
-from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from lightning_nas.evaluation.budget import find_least_above
 from lightning_nas.files import replace_text
 from lightning_nas.judge.facts import describe_weight_sharing
-from lightning_nas.report.charts import Chart
 from lightning_nas.report.charts_search import (
     COST_NAMES,
     chart_arms,
@@ -24,8 +21,9 @@ from lightning_nas.report.comparison import (
     HEAD,
     describe_comparisons,
 )
-from lightning_nas.report.inline import inline_architecture, inline_figure
+from lightning_nas.report.inline import inline_architecture
 from lightning_nas.report.judged import list_comparisons
+from lightning_nas.report.page import render_charts, render_page
 from lightning_nas.report.record import RunRecord, read_run
 from lightning_nas.report.shares import COLLAPSE_RULE, find_collapse
 from lightning_nas.report.table import format_duration, format_number
@@ -37,8 +35,6 @@ from lightning_nas.storage.trial import DERIVED, FINALIST, POLICY, RANDOM, Trial
 SECTIONS = {  # titles, by key of the content of the page
     "summary": "Summary",
     "reward": "Reward",
-    "arms": "Controller and random arm",
-    "controller": "Controller",
     "choices": "Choices",
     "best": "Top ten",
     "front": "Pareto front",
@@ -46,7 +42,6 @@ SECTIONS = {  # titles, by key of the content of the page
     "sharing": "Weight sharing",
     "configuration": "Configuration",
 }
-IDS = {"arms": "arms-beside"}  # HTML id of a section; the key is already the id of a chart
 
 
 def write_report(folder: Path, named: Collection[str] = ()) -> Path:
@@ -63,21 +58,11 @@ def write_report(folder: Path, named: Collection[str] = ()) -> Path:
     return path
 
 
-def render_page(template: str, content: dict[str, Any]) -> str:
-    """Return the HTML text of a page."""
-    environment = Environment(
-        loader=PackageLoader("lightning_nas.report"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        keep_trailing_newline=True,
-    )
-    return environment.get_template(template).render(**content)
-
-
 def build_page(record: RunRecord) -> dict[str, Any]:
     """Return the values of the variables in the template ``run.html``."""
     has_arms = record.shares_weights and not record.is_random_search
+    arms = chart_arms(record) if has_arms else ()
+    controller = list(chart_controller(record))
     front, seconds = chart_front(record), chart_seconds(record)
     failed = [trial for trial in record.trials if trial.outcome.error and trial.same_as is None]
     content: dict[str, Any] = {
@@ -93,9 +78,8 @@ def build_page(record: RunRecord) -> dict[str, Any]:
         "comparisons": describe_comparisons(list_comparisons(record)),
         "comparison_note": _explain_comparison(record),
         "facts": _list_facts(record),
-        "reward": render_charts(chart_rewards(record)),
-        "arms": render_charts(chart_arms(record)) if has_arms else [],
-        "controller": render_charts(chart_controller(record)),
+        "reward_title": "Reward and controller" if controller else "Reward",
+        "reward": render_charts([*chart_rewards(record), *arms, *controller]),
         "collapse": find_collapse(record),
         "collapse_rule": COLLAPSE_RULE,
         "choices": render_charts(chart_choices(record)),
@@ -105,6 +89,7 @@ def build_page(record: RunRecord) -> dict[str, Any]:
                 "svg": inline_architecture(
                     one.architecture, f"top{place}", f"Architecture of trial {one.trial.number}"
                 ),
+                "summary": _summarise_architecture(one),
                 "words": _describe_architecture(record, one),
             }
             for place, one in enumerate(record.best, start=1)
@@ -133,24 +118,9 @@ def build_page(record: RunRecord) -> dict[str, Any]:
     }
     always = {"summary", "cost", "configuration"}
     content["contents"] = [
-        (IDS.get(name, name), title)
-        for name, title in SECTIONS.items()
-        if name in always or content[name]
+        (name, title) for name, title in SECTIONS.items() if name in always or content[name]
     ]
     return content
-
-
-def render_charts(charts: Iterable[Chart]) -> list[dict[str, Any]]:
-    """Return charts with the keys that the macro ``figure`` in ``page.html`` reads."""
-    return [
-        {
-            "name": f"chart-{chart.name}",
-            "title": chart.title,
-            "caption": chart.caption,
-            "svg": inline_figure(chart.figure, chart.name, chart.title),
-        }
-        for chart in charts
-    ]
 
 
 def _describe_run(record: RunRecord) -> str:
@@ -277,6 +247,13 @@ def _format_accuracy(record: RunRecord, trial: Trial) -> str:
     is_trained = not record.shares_weights or trial.proposal.arm == FINALIST
     accuracies = trial.outcome.accuracies
     return f"{accuracies[-1]:.2%}" if is_trained and accuracies else ""
+
+
+def _summarise_architecture(one: RankedArchitecture) -> str:
+    """Return the reward and the cost of an architecture, the caption of its small picture."""
+    parameters = one.trial.outcome.parameters
+    size = f", {format_number(parameters)}\N{NO-BREAK SPACE}parameters" if parameters else ""
+    return f"reward {one.trial.reward:.4f}{size}"
 
 
 def _describe_architecture(record: RunRecord, one: RankedArchitecture) -> str:
