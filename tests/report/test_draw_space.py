@@ -193,7 +193,7 @@ def test_arrows_end_at_the_box_of_their_input_and_at_no_operation(name):
     picture = layout_space(PUBLISHED[name].architecture)
     areas = {box.name: box.extent for box in picture.boxes}
     for line in picture.lines:
-        cell, _, source, *target = line.name.split("-")
+        cell, _, _, *target = line.name.split("-")
         name = "-".join([cell, *target] if target == ["output"] else [cell, *target, "input"])
         left, bottom, right, top = areas[name]
         x, y = line.points[-1]
