@@ -6,7 +6,10 @@ export OMP_WAIT_POLICY ?= PASSIVE # waiting threads that spin slow down a shared
 JUPYTER := jupyterlab==4.6.6
 PARALLEL ?= -n auto --maxprocesses 4 --dist worksteal # tests side by side, one thread each
 
-.PHONY: help setup search test slow smoke lint notebooks
+# run folder for the picture of a report
+RUN ?= runs/pictures
+
+.PHONY: help setup search test slow smoke lint notebooks pictures
 
 help: ## Show this list
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -38,6 +41,10 @@ lint: setup ## Check style and types
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+
+pictures: setup ## Draw the pictures of docs/ again: 2 to 8 minutes with RUN=<run folder>, else also a search of 5 to 11
+	test -e $(RUN)/summary.json || $(BIN)/python search.py executor=ray hydra.run.dir=$(RUN)
+	$(BIN)/python -m benchmarks.pictures $(RUN)
 
 .venv/jupyter: .venv/ready
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check $(JUPYTER)

@@ -24,7 +24,7 @@ from typing import Any
 from omegaconf import OmegaConf
 
 from benchmarks.tabular.jobs import Job, chunks, completed, open_table
-from benchmarks.tabular.plot import draw
+from benchmarks.tabular.plot import draw, select_points
 from benchmarks.tabular.results import Kept, Point, points, write_summary
 from benchmarks.tabular.settings import METHODS, composed
 from lightning_nas.ctrl_c import end_at_ctrl_c
@@ -89,8 +89,16 @@ def report(options: argparse.Namespace, seeds: Sequence[int], kept: All) -> None
         print("\n".join(table_of(curves[dataset], distinct, queries)))
         rows += [found[queries - 1] for found in curves[dataset].values()]
     write_summary(options.output / "summary.csv", rows)
-    draw(curves, best, options.output)
-    print(f"\n{options.output}: nas_bench_201.svg, nas_bench_201.png, summary.csv, searches/")
+    drawn = {
+        dataset: {name: select_points(found) for name, found in methods.items()}
+        for dataset, methods in curves.items()
+    }
+    points_drawn = [p for methods in drawn.values() for found in methods.values() for p in found]
+    write_summary(options.output / "curves.csv", points_drawn)
+    for suffix in (".svg", ".png"):
+        draw(drawn, best, options.output / f"nas_bench_201{suffix}")
+    names = ("nas_bench_201.svg", "nas_bench_201.png", "curves.csv", "summary.csv", "searches/")
+    print(f"\n{options.output}: {', '.join(names)}")
 
 
 def parsed(arguments: Sequence[str] | None) -> argparse.Namespace:

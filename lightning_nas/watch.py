@@ -19,7 +19,8 @@ from typing import Any
 
 from lightning_nas.ctrl_c import end_at_ctrl_c
 from lightning_nas.errors import InputError, describe_os_error
-from lightning_nas.report.html import build_page, render_page
+from lightning_nas.report.html import build_page
+from lightning_nas.report.page import CONTENT_POLICY, render_page
 from lightning_nas.report.record import NoTrialsError, RunRecord, read_run
 from lightning_nas.report.table import format_duration, format_number
 from lightning_nas.storage.lock import LOCK
@@ -32,8 +33,6 @@ SECONDS = 5  # between two reloads of the page
 WAITING = """<!doctype html><meta charset="utf-8"><meta http-equiv="refresh" content="{seconds}">
 <title>{title}</title><p>{words} This page reloads every {seconds} seconds.</p>
 """
-# The page needs nothing from elsewhere; the browser must not load anything either
-CONTENT_POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src data:"
 
 
 class LivePage:

@@ -13,6 +13,7 @@ import pytest
 from commands import ROOT
 from PIL import Image
 
+from lightning_nas.report.page import CONTENT_POLICY
 from lightning_nas.storage.lock import lock_folder
 from lightning_nas.watch import LivePage, make_server
 from tests.report.browser import BROWSER
@@ -56,7 +57,7 @@ def test_the_page_shows_the_progress_and_reloads_until_the_search_has_ended(runn
         )
         assert "Partial report" not in page
         assert 'http-equiv="refresh"' in page
-        assert "script" not in headers["Content-Security-Policy"]
+        assert headers["Content-Security-Policy"] == CONTENT_POLICY
         (running / "run.lock").unlink()
         page, _ = get(address)
         assert "Running:" not in page

@@ -1,7 +1,7 @@
 """Files of the searches, so that none is run twice, and their statistics.
 
 ``searches/DATASET-METHOD.jsonl`` holds the settings and then one line per seed, ``summary.csv`` the
-means.
+means, ``curves.csv`` the means that are drawn.
 """
 
 import csv
@@ -115,3 +115,13 @@ def write_summary(path: Path, rows: Sequence[Point]) -> None:
         for row in rows:
             figures = (f"{row.mean:.6f}", f"{row.error:.6f}", row.seeds)
             writer.writerow([row.method, row.dataset, row.queries, *figures])
+
+
+def read_points(path: Path) -> list[Point]:
+    """Return the points that ``write_summary`` wrote."""
+    with path.open(newline="") as file:
+        return [
+            Point(row["method"], row["dataset"], int(row["queries"]), float(row["mean"]),
+                  float(row["standard_error"]), int(row["seeds"]))
+            for row in csv.DictReader(file)
+        ]  # fmt: skip

@@ -12,7 +12,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from lightning_nas.errors import InputError
-from lightning_nas.judge.scatter import make_scatter
+from lightning_nas.judge.scatter import TITLES, list_modes, make_small_scatter
 from lightning_nas.report.comparison import VERDICT_WORDS
 from lightning_nas.report.inline import inline_figure
 from lightning_nas.report.statistics import compare_means, correlate_ranks, estimate_mean
@@ -171,7 +171,7 @@ def describe_weight_sharing(run: RunFolder) -> dict[str, Any] | None:
     try:
         section = _build_section(facts)
         # drawn again: the SVG file of a stranger could hold scripts
-        svg = inline_figure(make_scatter(facts), "sharing", "Weight sharing")
+        charts = [_build_chart(facts, mode) for mode in list_modes(facts)]
     except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
         raise InputError(f"{run.judgement}: damaged: {error!r}") from None
     state = describe_state(run.read_summary())
@@ -180,7 +180,19 @@ def describe_weight_sharing(run: RunFolder) -> dict[str, Any] | None:
             "These results are from an earlier state: the search was resumed since. "
             "Run python -m lightning_nas.judge again."
         )
-    return section | {"svg": svg}
+    return section | {"charts": charts}
+
+
+def _build_chart(facts: Mapping[str, Any], mode: str) -> dict[str, Any]:
+    """Return the chart of a mode of batch norm with the keys of the macro ``figure``."""
+    name, title = f"sharing-{mode}", f"{TITLES[mode][0].upper()}{TITLES[mode][1:]}"
+    one = facts["correlations"].get(mode)
+    caption = "The random arm has no order."
+    if one is not None:
+        interval = format_interval(one["tau_interval"], digits=2)
+        caption = f"Kendall's tau of the random arm: {one['tau']:.2f} (95 %: {interval})."
+    svg = inline_figure(make_small_scatter(facts, mode), name, f"Weight sharing, {TITLES[mode]}")
+    return {"name": name, "title": title, "caption": caption, "svg": svg}
 
 
 def _build_section(facts: Mapping[str, Any]) -> dict[str, Any]:

@@ -16,6 +16,7 @@ from lightning_nas.report import charts, inline
 from lightning_nas.storage.trial import DERIVED, POLICY, RANDOM
 
 PANEL, HEIGHT, DOTS_PER_INCH = 2.7, 3.3, 200  # inches, inches
+SHARED_LABEL = "accuracy with the shared weights"
 STYLE: Any = charts.SETTINGS | inline.SETTINGS | {"font.size": 8}
 TITLES = {
     "batch": "statistics of the batch",
@@ -60,21 +61,49 @@ def make_scatter(facts: Mapping[str, Any]) -> Figure:
     Args:
         facts: Content of ``weight_sharing.json``.
     """
-    modes = [mode for mode in TITLES if mode in facts["architectures"][0]["shared"]]
-    epochs = facts["epochs"]
+    modes = list_modes(facts)
     with mpl.rc_context(STYLE):
         figure = Figure(figsize=(PANEL * len(modes) + 0.4, HEIGHT))
         panels = figure.subplots(1, len(modes), sharey=True, squeeze=False)[0]
         for panel, mode in zip(panels, modes, strict=True):
             _draw_panel(panel, facts, mode)
-        panels[0].set_ylabel(f"accuracy after {epochs} epoch{'s' * (epochs != 1)} from scratch")
-        figure.supxlabel("accuracy with the shared weights", fontsize=8)
+        panels[0].set_ylabel(_describe_training(facts))
+        figure.supxlabel(SHARED_LABEL, fontsize=8)
         handles, labels = panels[0].get_legend_handles_labels()
         figure.legend(handles, labels, loc="outside upper center", ncols=len(labels))
     return figure
 
 
+def make_small_scatter(facts: Mapping[str, Any], mode: str) -> Figure:
+    """Return the plot of one mode of batch norm, in the size of the charts of a report."""
+    figure, axes = charts.make_axes(SHARED_LABEL, _describe_training(facts))
+    _draw_marks(axes, facts, mode)
+    charts.add_legend(axes, 3)
+    return figure
+
+
+def list_modes(facts: Mapping[str, Any]) -> list[str]:
+    """Return the modes of batch norm that were judged, in the order of ``TITLES``."""
+    return [mode for mode in TITLES if mode in facts["architectures"][0]["shared"]]
+
+
+def _describe_training(facts: Mapping[str, Any]) -> str:
+    epochs = facts["epochs"]
+    return f"accuracy after {epochs} epoch{'s' * (epochs != 1)} from scratch"
+
+
 def _draw_panel(panel: Axes, facts: Mapping[str, Any], mode: str) -> None:
+    """Draw the marks of a mode, below a title with the rank correlation."""
+    _draw_marks(panel, facts, mode)
+    correlation = facts["correlations"].get(mode)
+    words = "random arm: no order"
+    if correlation is not None:
+        low, high = correlation["tau_interval"]
+        words = f"random arm: τ = {correlation['tau']:.2f} [{low:.2f}, {high:.2f}]"
+    panel.set_title(f"{TITLES[mode]}\n{words}", fontsize=8, color=INK)
+
+
+def _draw_marks(panel: Axes, facts: Mapping[str, Any], mode: str) -> None:
     """Draw the mean over the seeds of each architecture; its bar is their standard deviation."""
     for arm, style in MARKS.items():
         points = [one for one in facts["architectures"] if one["arm"] == arm]
@@ -87,12 +116,6 @@ def _draw_panel(panel: Axes, facts: Mapping[str, Any], mode: str) -> None:
                 panel.plot([place, place], ends, color=QUIET, linewidth=0.7)
         if points:
             panel.scatter(x, y, linewidths=0.7, zorder=3, gid=f"{mode}-{arm}", **style)
-    correlation = facts["correlations"].get(mode)
-    words = "random arm: no order"
-    if correlation is not None:
-        low, high = correlation["tau_interval"]
-        words = f"random arm: τ = {correlation['tau']:.2f} [{low:.2f}, {high:.2f}]"
-    panel.set_title(f"{TITLES[mode]}\n{words}", fontsize=8, color=INK)
     for axis in (panel.xaxis, panel.yaxis):
         axis.set_major_locator(MaxNLocator(5))
         axis.set_major_formatter(_format_percent)

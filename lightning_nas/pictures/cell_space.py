@@ -24,17 +24,19 @@ from lightning_nas.pictures.picture import Box, Line, Picture, Point
 
 JOIN = (34.0, 13.0)  # size of the box of a combination
 BAR = 18.0  # height of the box of a state
+PORT = 22.0  # height of the box where the arrows of an input end, above the menu of its operation
 BETWEEN = 20.0  # from one state to the next
 BOW = (22.0, 0.2)  # distance of an arrow's control points to the side: constant, share of height
 SIDES = {"left": -1, "right": 1}
-HINT = "arrows on the left lead to the left operation, arrows on the right to the right one"
+HINT = "arrows on the left lead to the left input, arrows on the right to the right input"
 
 
 def layout_cell_space(architecture: CellArchitecture) -> Picture:
     """Return the picture of all cells that an architecture's rules allow, with its cells in red.
 
     Names of shapes: ``normal-input0``, ``normal-input1``, ``normal-block3`` (the output of the
-    block), ``normal-output``; ``normal-block3-left-sep_conv_3x3`` for an operation of a menu and
+    block), ``normal-output``; ``normal-block3-left-input`` for the box where the arrows of an input
+    end, ``normal-block3-left-sep_conv_3x3`` for an operation of a menu and
     ``normal-block3-add`` for a combination; ``normal-edge-input0-block3-left`` and
     ``normal-edge-block3-output`` for an arrow; likewise ``reduction-``.
     """
@@ -65,7 +67,8 @@ class _CellSpace:
         self.menu_size = next(iter(self.menus.values())).size
         self.width = 2 * self.menu_size[0] + GAP
         states = CELL_INPUTS + len(cell.blocks)
-        self.height = states * (BAR + BETWEEN) + len(cell.blocks) * self.menu_size[1] + BAR
+        block = PORT + self.menu_size[1]  # above the bar of its output
+        self.height = states * (BAR + BETWEEN) + len(cell.blocks) * block + BAR
         self.middle = self.width / 2 + 0.75 * _reach(self.height) + 2
         self.nodes = [*(state_name(state) for state in range(states)), "output"]
 
@@ -86,6 +89,12 @@ class _CellSpace:
             yield Box(name, name, f"{text} {note}", x, y - BAR / 2, self.width, BAR, size=SIZE)
             y -= BAR + BETWEEN
         for index, join in enumerate(self.joins):
+            for side, sign in SIDES.items():
+                menu = self.menus[f"block{index}-{side}"]
+                width, text = self.menu_size[0], f"{side} input"
+                place = x + sign * self.width / 4, y - PORT / 2
+                yield Box(f"{menu.name}-input", "frame", text, *place, width, PORT, size=SIZE)
+            y -= PORT
             for side, sign in SIDES.items():
                 menu = self.menus[f"block{index}-{side}"]
                 yield from menu.boxes(x + sign * self.width / 4, y - self.menu_size[1] / 2)
@@ -110,18 +119,18 @@ class _CellSpace:
     def _lines(self, boxes: Mapping[str, Box], prefix: str) -> Iterator[Line]:
         """Yield the arrows, the chosen ones last, on top of the others."""
         for (start, end), is_chosen in sorted(self._edges().items(), key=lambda edge: edge[1]):
-            points = self._bow(boxes[start], boxes[end])
+            points = self._bow(boxes[start], boxes[end if end == "output" else f"{end}-input"])
             yield choice_line(f"{prefix}{start}-{end}", points, is_chosen)
 
     def _bow(self, start: Box, end: Box) -> tuple[Point, ...]:
         """Return the curve of an arrow. Arrows at one box are nested, so they do not cross."""
-        block, _, side = end.name.partition("-")
+        block, *side = end.name.removesuffix("-input").split("-")
         source, target = self.nodes.index(start.name), self.nodes.index(block)
         _, bottom, _, top = start.extent
         a = bottom + (top - bottom) * (target - source) / (len(self.nodes) - source)
         _, bottom, _, top = end.extent
         b = top - (top - bottom) * (target - source) / (target + 1)
-        sign = SIDES[side or "right"]
+        sign = SIDES[side[0] if side else "right"]
         edge = self.middle + sign * self.width / 2
         far = edge + sign * _reach(a - b)
         return (edge, a), (far, a), (far, b), (edge, b)

@@ -18,7 +18,7 @@ from lightning_nas.pictures.palette import STYLES, short_name
 from lightning_nas.pictures.picture import FONT
 from lightning_nas.report.statistics import Difference, Mean
 
-SIZE = (4.5, 3.0)  # inches
+SIZE = (4.0, 2.7)  # inches; three charts of 9-point text fit side by side
 POLICY_COLOUR, RANDOM_COLOUR, BEST_COLOUR = "#1F6FA8", "#A3541A", "#222222"
 OTHERS = ("#4477AA", "#EE8866", "#44BB99", "#AA4499", "#BBCC33", "#77AADD", "#FFAABB", "#DDDDDD")
 PALE, ABSENT = "#ECECEC", ("not taken", "none")  # colour of options that leave something out
@@ -37,7 +37,7 @@ SETTINGS: Any = {
     "axes.grid": True,
     "grid.color": "#E8E8E8",
     "legend.frameon": False,
-    "legend.fontsize": 8.5,
+    "legend.fontsize": 9.0,
     "figure.constrained_layout.use": True,
 }
 Points = tuple[Sequence[float], Sequence[float]]
@@ -61,10 +61,10 @@ class Chart:
     figure: Figure
 
 
-def make_axes(x_label: str, y_label: str) -> tuple[Figure, Axes]:
-    """Return an empty chart."""
+def make_axes(x_label: str, y_label: str, size: tuple[float, float] = SIZE) -> tuple[Figure, Axes]:
+    """Return an empty chart; ``size`` is in inches."""
     with mpl.rc_context(SETTINGS):
-        figure = Figure(figsize=SIZE)
+        figure = Figure(figsize=size)
         axes = figure.add_subplot()
     axes.set_xlabel(x_label)
     axes.set_ylabel(y_label)
@@ -116,7 +116,7 @@ def add_legend(axes: Axes, columns: int = 2) -> None:
     """Draw the legend above the chart, where it covers no data."""
     axes.legend(
         loc="lower left", bbox_to_anchor=(-0.02, 1.0), ncols=columns, borderaxespad=0.2,
-        frameon=False, fontsize=8.5, columnspacing=1.2, handlelength=1.4, handletextpad=0.5,
+        frameon=False, fontsize=9, columnspacing=1.2, handlelength=1.4, handletextpad=0.5,
     )  # fmt: skip
 
 
@@ -176,7 +176,7 @@ def draw_shares(x: Sequence[float], shares: Mapping[str, Sequence[float]]) -> Fi
     handles, labels = axes.get_legend_handles_labels()
     axes.legend(
         handles[::-1], labels[::-1], loc="center left", bbox_to_anchor=(1.0, 0.5), handlelength=1.0,
-        handletextpad=0.5, fontsize=8, frameon=False,
+        handletextpad=0.5, fontsize=9, frameon=False,
     )  # fmt: skip
     return figure
 
@@ -243,7 +243,7 @@ def draw_minutes(seconds: Mapping[str, float]) -> Figure:
     Args:
         seconds: Seconds of each phase, by its name.
     """
-    figure, axes = make_axes("minutes", "")
+    figure, axes = make_axes("minutes", "", (SIZE[0], 0.7 + 0.3 * len(seconds)))
     names = list(seconds)[::-1]
     axes.barh(names, [seconds[name] / 60 for name in names], color=POLICY_COLOUR, height=0.6)
     axes.xaxis.set_major_locator(MaxNLocator(6))

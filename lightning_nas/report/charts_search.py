@@ -126,7 +126,7 @@ def chart_arms(record: RunRecord) -> Iterator[Chart]:
         differences = [compare_means(*map(mean_reward, pair)) for pair in pairs]
         yield Chart(
             "arms",
-            "Controller minus random arm, by epoch",
+            "Controller minus random arm",
             "A dot is the mean reward of the controller's architectures minus that of the random "
             "arm in the same epoch, with the same weights; bars are 95 % intervals. Above the line "
             f"the controller is better. Epochs are joined until both arms have {MIN_EVALUATIONS} "

@@ -3,6 +3,7 @@
 Runs with different settings are different experiments: their rewards are never averaged.
 """
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
@@ -38,6 +39,7 @@ from lightning_nas.report.verdict import (
 )
 
 MIN_SEEDS = 3
+FEW_SETTINGS = 20  # up to here the settings that differ are shown without a click
 MAY_DIFFER = ("seed", "paths", "resume")  # settings that may differ between runs of one group
 PAIR_HEAD = ("first", "second", "best of the first", "best of the second", "difference",
              "95 % interval", "the first is")  # fmt: skip
@@ -95,6 +97,7 @@ def group_runs(records: Sequence[RunRecord]) -> list[Group]:
     groups = list(by_settings.values())
     different = find_differing_settings([one[0].config for one in groups])
     names = [_name_group(place, one[0], different) for place, one in enumerate(groups)]
+    names = [_number_name(place, names) for place in range(len(names))]
     return [Group(name, tuple(one)) for name, one in zip(names, groups, strict=True)]
 
 
@@ -110,6 +113,16 @@ def _name_group(place: int, record: RunRecord, different: Mapping[str, Sequence[
         settings = []
     method = str(record.config.get("method_name", record.method))
     return " ".join([record.name, method, *settings[:2]])
+
+
+def _number_name(place: int, names: Sequence[str]) -> str:
+    """Return a name with its number among equal names.
+
+    >>> [_number_name(place, ["nas", "enas", "enas"]) for place in range(3)]
+    ['nas', 'enas (1)', 'enas (2)']
+    """
+    name = names[place]
+    return f"{name} ({names[: place + 1].count(name)})" if names.count(name) > 1 else name
 
 
 def find_differing_settings(configs: Sequence[Mapping[str, Any]]) -> dict[str, list[Any]]:
@@ -130,6 +143,38 @@ def _flatten_settings(config: Mapping[str, Any], prefix: str = "") -> Iterator[t
             yield from _flatten_settings(value, f"{prefix}{name}.")
         else:
             yield f"{prefix}{name}", value
+
+
+def list_settings(unlike: Mapping[str, Sequence[Any]]) -> list[tuple[str, list[list[str]]]]:
+    """Return the settings that differ between groups, as rows by the first part of their names.
+
+    A row has the name of a setting and its value in each group. Up to ``FEW_SETTINGS`` are one
+    part.
+    """
+    rows = [
+        [name, *map(_shorten_value, values)]
+        for name, values in unlike.items()
+        if name.split(".")[0] not in MAY_DIFFER
+    ]
+    if len(rows) <= FEW_SETTINGS:
+        return [("all settings", rows)] if rows else []
+    parts: dict[str, list[list[str]]] = {}
+    for row in rows:
+        first, _, rest = row[0].partition(".")
+        parts.setdefault(first if rest else "other", []).append(row)
+    return list(parts.items())
+
+
+def _shorten_value(value: Any) -> str:
+    """Return the value of a setting as text, without the package of a class.
+
+    >>> _shorten_value("lightning_nas.methods.nas.NAS"), _shorten_value(0.5), _shorten_value(None)
+    ('NAS', '0.5', 'none')
+    """
+    if value is None:
+        return "none"
+    text = str(value)
+    return text.rpartition(".")[2] if re.fullmatch(r"[a-z_]+(\.\w+)+", text) else text
 
 
 # ---- the verdict on a group ----------------------------------------------------------------------

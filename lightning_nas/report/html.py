@@ -1,4 +1,4 @@
-"""``report.html``: a search on one page, without internet access, scripts or other files."""
+"""``report.html``: a search on one page."""
 
 from collections import Counter
 from collections.abc import Collection, Sequence
@@ -36,8 +36,6 @@ from lightning_nas.storage.trial import DERIVED, FINALIST, POLICY, RANDOM, Trial
 SECTIONS = {  # titles, by key of the content of the page
     "summary": "Summary",
     "reward": "Reward",
-    "arms": "Controller and random arm",
-    "controller": "Controller",
     "choices": "Choices",
     "best": "Top ten",
     "front": "Pareto front",
@@ -45,7 +43,6 @@ SECTIONS = {  # titles, by key of the content of the page
     "sharing": "Weight sharing",
     "configuration": "Configuration",
 }
-IDS = {"arms": "arms-beside"}  # HTML id of a section; the key is already the id of a chart
 
 
 def write_report(folder: Path, named: Collection[str] = ()) -> Path:
@@ -67,6 +64,8 @@ def write_report(folder: Path, named: Collection[str] = ()) -> Path:
 def build_page(record: RunRecord) -> dict[str, Any]:
     """Return the values of the variables in the template ``run.html``."""
     has_arms = record.shares_weights and not record.is_random_search
+    arms = chart_arms(record) if has_arms else ()
+    controller = list(chart_controller(record))
     front, seconds = chart_front(record), chart_seconds(record)
     failed = [trial for trial in record.trials if trial.outcome.error and trial.same_as is None]
     content: dict[str, Any] = {
@@ -83,9 +82,8 @@ def build_page(record: RunRecord) -> dict[str, Any]:
         "comparison_note": _explain_comparison(record),
         "facts": _list_facts(record),
         "data": read_samples(RunFolder(record.folder), record.summary),
-        "reward": render_charts(chart_rewards(record)),
-        "arms": render_charts(chart_arms(record)) if has_arms else [],
-        "controller": render_charts(chart_controller(record)),
+        "reward_title": "Reward and controller" if controller else "Reward",
+        "reward": render_charts([*chart_rewards(record), *arms, *controller]),
         "collapse": find_collapse(record),
         "collapse_rule": COLLAPSE_RULE,
         "choices": render_charts(chart_choices(record)),
@@ -95,6 +93,7 @@ def build_page(record: RunRecord) -> dict[str, Any]:
                 "svg": inline_architecture(
                     one.architecture, f"top{place}", f"Architecture of trial {one.trial.number}"
                 ),
+                "summary": _summarise_architecture(one),
                 "words": _describe_architecture(record, one),
             }
             for place, one in enumerate(record.best, start=1)
@@ -123,9 +122,7 @@ def build_page(record: RunRecord) -> dict[str, Any]:
     }
     always = {"summary", "cost", "configuration"}
     content["contents"] = [
-        (IDS.get(name, name), title)
-        for name, title in SECTIONS.items()
-        if name in always or content[name]
+        (name, title) for name, title in SECTIONS.items() if name in always or content[name]
     ]
     return content
 
@@ -254,6 +251,13 @@ def _format_accuracy(record: RunRecord, trial: Trial) -> str:
     is_trained = not record.shares_weights or trial.proposal.arm == FINALIST
     accuracies = trial.outcome.accuracies
     return f"{accuracies[-1]:.2%}" if is_trained and accuracies else ""
+
+
+def _summarise_architecture(one: RankedArchitecture) -> str:
+    """Return the reward and the cost of an architecture, the caption of its small picture."""
+    parameters = one.trial.outcome.parameters
+    size = f", {format_number(parameters)}\N{NO-BREAK SPACE}parameters" if parameters else ""
+    return f"reward {one.trial.reward:.4f}{size}"
 
 
 def _describe_architecture(record: RunRecord, one: RankedArchitecture) -> str:

@@ -1,14 +1,28 @@
-"""The parts that all pages share: template, charts, and what was read of the data."""
+"""HTML pages from templates: one file each, which the browser shows without loading anything else.
 
+A small script adds buttons that copy commands. All else works without scripts.
+"""
+
+import base64
+import hashlib
 from collections.abc import Iterable, Mapping
+from pathlib import Path
 from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
 
 from lightning_nas.pictures.sheet import read_sheet
 from lightning_nas.report.charts import Chart
 from lightning_nas.report.inline import inline_figure
 from lightning_nas.storage.run_folder import RunFolder
+
+SCRIPT = (Path(__file__).parent / "templates" / "script.js").read_text()
+_HASH = base64.b64encode(hashlib.sha256(SCRIPT.encode()).digest()).decode()
+# The browser loads nothing and runs this script alone, even if a run folder smuggled in another.
+CONTENT_POLICY = (
+    f"default-src 'none'; style-src 'unsafe-inline'; img-src data:; script-src 'sha256-{_HASH}'"
+)
 
 
 def render_page(template: str, content: dict[str, Any]) -> str:
@@ -20,7 +34,8 @@ def render_page(template: str, content: dict[str, Any]) -> str:
         trim_blocks=True,
         keep_trailing_newline=True,
     )
-    return environment.get_template(template).render(**content)
+    own = {"content_policy": CONTENT_POLICY, "script": Markup(SCRIPT)}
+    return environment.get_template(template).render(**own, **content)
 
 
 def render_charts(charts: Iterable[Chart]) -> list[dict[str, Any]]:

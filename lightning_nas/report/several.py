@@ -1,6 +1,5 @@
 """One page for several runs of a search: what holds over seeds, and what varies between them."""
 
-import re
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
 from itertools import pairwise
@@ -28,6 +27,7 @@ from lightning_nas.report.groups import (
     describe_pairs,
     find_differing_settings,
     group_runs,
+    list_settings,
 )
 from lightning_nas.report.inline import inline_architecture
 from lightning_nas.report.judged import list_comparisons
@@ -96,7 +96,7 @@ def _build_common_page(
     """Return the content of the page, by the names in ``runs.html``."""
     groups = group_runs(records)
     unlike = find_differing_settings([group.records[0].config for group in groups])
-    settings = _list_settings(unlike)
+    settings = list_settings(unlike)
     contents = [("summary", "Summary"), ("reward", "Reward"), ("runs", "Runs"), ("best", "Best")]
     return {
         "title": ", ".join(dict.fromkeys(record.name for record in records)),
@@ -125,7 +125,8 @@ def _build_common_page(
                     f"run{place}-{number}",
                     f"Best of {group.name}, seed {record.seed}",
                 ),
-                "words": f"reward {one.trial.reward:.4f}, trial {one.trial.number}.",
+                "summary": f"reward {one.trial.reward:.4f}, trial {one.trial.number}",
+                "words": "",
             }
             for place, group in enumerate(groups)
             for number, record in enumerate(group.records)
@@ -153,27 +154,6 @@ def _list_warnings(
             "Each group of equal settings has its own verdict."
         )
     return warnings
-
-
-def _list_settings(unlike: Mapping[str, Sequence[Any]]) -> list[list[str]]:
-    """Return the rows of the settings that differ between groups, one value for each group."""
-    return [
-        [name, *map(_shorten_value, values)]
-        for name, values in unlike.items()
-        if name.split(".")[0] not in MAY_DIFFER
-    ]
-
-
-def _shorten_value(value: Any) -> str:
-    """Return the value of a setting as text, without the package of a class.
-
-    >>> _shorten_value("lightning_nas.methods.nas.NAS"), _shorten_value(0.5), _shorten_value(None)
-    ('NAS', '0.5', 'none')
-    """
-    if value is None:
-        return "none"
-    text = str(value)
-    return text.rpartition(".")[2] if re.fullmatch(r"[a-z_]+(\.\w+)+", text) else text
 
 
 def _describe_all(groups: Sequence[Group]) -> Verdict:

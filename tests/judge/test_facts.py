@@ -152,6 +152,9 @@ def test_the_table_is_over_the_random_arm(tmp_path):
     section = describe(tmp_path)
     assert "compares the accuracies of the random arm" in section["words"]
     assert [row[1] for row in section["rows"]] == ["12"] * 3
+    assert [chart["name"] for chart in section["charts"]] == [
+        "sharing-batch", "sharing-running", "sharing-recalibrated"
+    ]  # fmt: skip
 
 
 def test_failed_trainings_and_the_controller_have_a_note(tmp_path):

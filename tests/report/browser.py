@@ -5,20 +5,28 @@ import re
 import subprocess
 from html import unescape
 
-BROWSER = ["chromium", "--headless=new", "--no-sandbox", "--disable-gpu", "--hide-scrollbars"]
-MEASURE = """<script>
-window.addEventListener("load", () => {
-  const sizes = (which) => [...document.querySelectorAll(which)]
-    .map((picture) => picture.getBoundingClientRect()).map((box) => [box.width, box.height]);
-  parent.postMessage(JSON.stringify({
-    width: innerWidth, scroll_width: document.documentElement.scrollWidth,
-    pictures: sizes("svg"), charts: sizes("svg.chart"),
-  }), "*");
-});
-</script>"""
+BROWSER = ["chromium", "--headless=new", "--no-sandbox", "--disable-gpu", "--hide-scrollbars",
+           "--allow-file-access-from-files"]  # fmt: skip
+# The frame is measured from outside: the content policy of a page refuses scripts of others.
 FRAME = """<!doctype html><body><pre></pre><script>
-addEventListener("message", (m) => {
-  document.querySelector("pre").textContent = m.data;
+addEventListener("load", () => {
+  const inside = document.querySelector("iframe").contentWindow, page = inside.document;
+  const list = (which) => [...page.querySelectorAll(which)];
+  const size = (picture) => picture.getBoundingClientRect();
+  const sizes = (which) => list(which).map(size).map((box) => [box.width, box.height]);
+  const pixels = (text) => {
+    const scale = text.getScreenCTM();
+    return parseFloat(inside.getComputedStyle(text).fontSize) * Math.hypot(scale.a, scale.b);
+  };
+  const measured = {
+    width: inside.innerWidth, height: page.documentElement.scrollHeight,
+    scroll_width: page.documentElement.scrollWidth,
+    pictures: sizes("svg"), charts: sizes("svg.chart"),
+    smallest_text: Math.min(...list("svg.chart text").map(pixels)),
+    buttons: list("button").length,
+    hidden: list("details > :not(summary)").filter((part) => !part.checkVisibility()).length,
+  };
+  document.querySelector("pre").textContent = JSON.stringify(measured);
 });
 </script><iframe src="page.html" style="width: WIDTHpx; height: 900px; border: 0"></iframe>
 </body>"""
@@ -34,8 +42,7 @@ def measure_page(path, width, folder):
         width: Width of the window in pixels.
         folder: Folder for temporary files.
     """
-    page = path.read_text().replace("</body>", f"{MEASURE}</body>")
-    (folder / "page.html").write_text(page)
+    (folder / "page.html").write_text(path.read_text())
     frame = folder / "frame.html"
     frame.write_text(FRAME.replace("WIDTH", f"{width}"))
     browser = subprocess.run(

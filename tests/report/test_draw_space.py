@@ -188,6 +188,19 @@ def test_arrows_into_a_block_do_not_cross_each_other():
     assert all(a[1] > b[1] for a, b in pairwise(heights))  # nested arrows
 
 
+@pytest.mark.parametrize("name", ["enas_micro", "nasnet_a", "darts_nasnet_a"])
+def test_arrows_end_at_the_box_of_their_input_and_at_no_operation(name):
+    picture = layout_space(PUBLISHED[name].architecture)
+    areas = {box.name: box.extent for box in picture.boxes}
+    for line in picture.lines:
+        cell, _, _, *target = line.name.split("-")
+        name = "-".join([cell, *target] if target == ["output"] else [cell, *target, "input"])
+        left, bottom, right, top = areas[name]
+        x, y = line.points[-1]
+        assert min(abs(x - left), abs(x - right)) < 1, line.name
+        assert bottom < y < top, line.name
+
+
 @pytest.mark.parametrize("name", PUBLISHED)
 def test_same_architecture_gives_same_bytes_and_a_small_file(name, tmp_path):
     paths = [tmp_path / "1.svg", tmp_path / "2.svg"]

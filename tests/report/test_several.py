@@ -9,6 +9,7 @@ import pytest
 
 from lightning_nas.report.__main__ import main
 from lightning_nas.report.comparison import compare_arms
+from lightning_nas.report.groups import list_settings
 from lightning_nas.report.record import read_run
 from lightning_nas.report.several import average_curve, write_common_report
 from lightning_nas.report.statistics import estimate_mean
@@ -52,11 +53,21 @@ def test_runs_that_differ_in_more_than_the_seed_have_a_warning(sweep, tmp_path):
     found = Page(page.read_text())
     assert "differ in more than their seeds: method_name" in found.words
     assert "Settings that differ" in found.words
+    assert "all settings (" in found.words  # few enough to be shown without a click
 
 
 def test_runs_that_differ_in_their_seed_alone_have_no_table_of_settings(sweep, tmp_path):
     page = write_common_report([sweep / "1", sweep / "2"], tmp_path / "page.html")
     assert "Settings that differ" not in Page(page.read_text()).words
+
+
+def test_many_settings_that_differ_are_folded_by_the_first_part_of_their_names():
+    named = {f"method.rate{n}": [0.1 * n, 0.0] for n in range(20)}
+    settings = list_settings({"seed": [1, 2], "threads": [1, None], **named, "data.size": [8, 32]})
+    assert [(part, len(rows)) for part, rows in settings] == [
+        ("other", 1), ("method", 20), ("data", 1)
+    ]  # fmt: skip
+    assert settings[0][1] == [["threads", "1", "none"]]
 
 
 def test_if_a_run_lacks_the_final_ranking_all_are_compared_by_the_second_half(tmp_path):
