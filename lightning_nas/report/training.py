@@ -16,8 +16,9 @@ from lightning_nas.pictures.sheet import read_sheet
 from lightning_nas.published import load_architecture
 from lightning_nas.report.charts import Chart, draw_confusion, draw_lines
 from lightning_nas.report.inline import inline_architecture
+from lightning_nas.report.metrics import read_curve
 from lightning_nas.report.page import read_samples, render_charts, render_page
-from lightning_nas.report.record import NoTrialsError, read_curve
+from lightning_nas.report.record import NoTrialsError
 from lightning_nas.report.statistics import find_accuracy_interval
 from lightning_nas.report.table import format_duration, format_number
 from lightning_nas.storage.run_folder import COMPLETE, RunFolder, shell_path
