@@ -38,7 +38,8 @@ from lightning_nas.report.verdict import (
 )
 
 MIN_SEEDS = 3
-MAY_DIFFER = ("seed", "paths", "resume")  # settings that may differ between runs of one group
+# settings that may differ between runs of one group
+MAY_DIFFER = ("seed", "paths", "resume", "objective")
 PAIR_HEAD = ("first", "second", "best of the first", "best of the second", "difference",
              "95 % interval", "the first is")  # fmt: skip
 PAIR_WORDS = {BETTER: "better", WORSE: "worse", NO_BETTER: "no better"}
@@ -102,7 +103,7 @@ def _name_group(place: int, record: RunRecord, different: Mapping[str, Sequence[
     """Return a name: experiment and method, and at most two settings that tell groups apart."""
     named = ("name", "method_name", *MAY_DIFFER)
     settings = [
-        f"{setting.split('.')[-1]}={values[place]}"
+        f"{setting.split('.')[-1]}={_round_value(values[place])}"
         for setting, values in different.items()
         if setting.split(".")[0] not in named and len(str(values[place])) < 24
     ]
@@ -110,6 +111,15 @@ def _name_group(place: int, record: RunRecord, different: Mapping[str, Sequence[
         settings = []
     method = str(record.config.get("method_name", record.method))
     return " ".join([record.name, method, *settings[:2]])
+
+
+def _round_value(value: Any) -> Any:
+    """Return the value of a setting for a name; a sweep may choose numbers with 17 digits.
+
+    >>> _round_value(0.012520653814999465), _round_value(7)
+    ('0.01252', 7)
+    """
+    return f"{value:.4g}" if isinstance(value, float) else value
 
 
 def find_differing_settings(configs: Sequence[Mapping[str, Any]]) -> dict[str, list[Any]]:
