@@ -7,14 +7,14 @@ from lightning_nas.run.cli import print_user_errors, run_command
 
 
 @hydra.main(version_base="1.3", config_path="configs", config_name="search")
-def main(cfg: DictConfig) -> None:
-    """Run a search."""
+def main(cfg: DictConfig) -> float | None:
+    """Run a search; return the number that a sweeper optimizes."""
     # imports torch, which --help does not need
     from lightning_nas.judge.after_search import judge_finished_search
     from lightning_nas.run.search import search
 
     with print_user_errors():
-        search(cfg, judge_finished_search)
+        return search(cfg, judge_finished_search)
 
 
 if __name__ == "__main__":

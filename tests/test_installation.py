@@ -11,10 +11,13 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 SCRIPT = """
+from importlib.metadata import metadata
+
 from lightning_nas import build_network, load_architecture
 from lightning_nas.run.groups import CONFIGS
 
 assert build_network(load_architecture("enas_micro"), num_classes=3, filters=4, cells=1)
+assert metadata("lightning-nas").get_all("Provides-Extra") == ["optuna"]
 print(CONFIGS, len(list(CONFIGS.rglob("*.yaml"))))
 """
 FILES = len(list((ROOT / "configs").rglob("*.yaml")))
@@ -26,9 +29,10 @@ def clone(tmp_path):
     clone = tmp_path / "lightning_nas"
     for name in ("lightning_nas", "configs"):
         shutil.copytree(ROOT / name, clone / name, ignore=shutil.ignore_patterns("__pycache__"))
-    for name in ("pyproject.toml", "setup.py", "MANIFEST.in", "requirements.txt", "README.md"):
+    for name in ("pyproject.toml", "setup.py", "MANIFEST.in", "README.md", "LICENSE"):
         shutil.copy(ROOT / name, clone)
-    shutil.copy(ROOT / "LICENSE", clone)
+    for path in ROOT.glob("requirements*.txt"):
+        shutil.copy(path, clone)
     return clone
 
 

@@ -68,6 +68,7 @@ def shortened(command, run, trained, images, runs):
             more += ["data.num_workers=0", "trainer.precision=32-true"]
         of_data = ["network.cells=1", "data.validation=0.25", f"data.root={images}"]
         more += of_data if "data" in names else []
+    more += ["hydra.sweeper.n_trials=2"] if "hydra/sweeper" in names else []
     more = [] if "benchmarks" in command else more
     if script != "-m" and "resume" not in names:
         more += [f"paths.runs={runs}"]
@@ -120,6 +121,8 @@ def test_the_readme_has_commands():
 @pytest.mark.slow
 @pytest.mark.parametrize("command", commands())
 def test_a_command_of_the_readme_runs(command, searched, trained, images, tmp_path, monkeypatch):
+    if "optuna" in command:
+        pytest.importorskip("optuna", reason="pip install -r requirements-optuna.txt")
     words = shortened(command, searched, trained, images, tmp_path)
     if words[1:3] == ["-m", "lightning_nas.report.draw"]:
         words[-1] = str(tmp_path / words[-1])  # what it writes goes elsewhere

@@ -40,7 +40,8 @@ from lightning_nas.report.verdict import (
 
 MIN_SEEDS = 3
 FEW_SETTINGS = 20  # up to here the settings that differ are shown without a click
-MAY_DIFFER = ("seed", "paths", "resume")  # settings that may differ between runs of one group
+# settings that may differ between runs of one group
+MAY_DIFFER = ("seed", "paths", "resume", "objective")
 PAIR_HEAD = ("first", "second", "best of the first", "best of the second", "difference",
              "95 % interval", "the first is")  # fmt: skip
 PAIR_WORDS = {BETTER: "better", WORSE: "worse", NO_BETTER: "no better"}
@@ -105,7 +106,7 @@ def _name_group(place: int, record: RunRecord, different: Mapping[str, Sequence[
     """Return a name: experiment and method, and at most two settings that tell groups apart."""
     named = ("name", "method_name", *MAY_DIFFER)
     settings = [
-        f"{setting.split('.')[-1]}={values[place]}"
+        f"{setting.split('.')[-1]}={_round_value(values[place])}"
         for setting, values in different.items()
         if setting.split(".")[0] not in named and len(str(values[place])) < 24
     ]
@@ -123,6 +124,15 @@ def _number_name(place: int, names: Sequence[str]) -> str:
     """
     name = names[place]
     return f"{name} ({names[: place + 1].count(name)})" if names.count(name) > 1 else name
+
+
+def _round_value(value: Any) -> Any:
+    """Return the value of a setting for a name; a sweep may choose numbers with 17 digits.
+
+    >>> _round_value(0.012520653814999465), _round_value(7)
+    ('0.01252', 7)
+    """
+    return f"{value:.4g}" if isinstance(value, float) else value
 
 
 def find_differing_settings(configs: Sequence[Mapping[str, Any]]) -> dict[str, list[Any]]:

@@ -22,6 +22,7 @@ from lightning_nas.run.overrides import (
     get_name,
     get_value,
     is_complete,
+    is_multirun,
     normalise_arguments,
     split_arguments,
 )
@@ -42,6 +43,14 @@ RECORDED = re.compile(
 )
 LAUNCHER_PACKAGE = "hydra_plugins.hydra_submitit_launcher"
 INSTALL_LAUNCHER = "pip install hydra-submitit-launcher==1.2.0"
+# With submitit's own settings, its local jobs leave an empty folder named %j, and a job that takes
+# more than an hour is stopped and begins again.
+LOCAL_JOBS = [
+    "hydra.launcher.submitit_folder=${hydra.sweep.dir}/.submitit",
+    "hydra.launcher.timeout_min=10080",
+]
+SWEEPER_PACKAGE = "hydra_plugins.hydra_optuna_sweeper"
+INSTALL_SWEEPER = "pip install hydra-optuna-sweeper==1.3.0 sqlalchemy==1.4.54 alembic==1.13.3"
 LAUNCHERS = ("slurm", "submitit_slurm", "submitit_local")
 
 
@@ -58,14 +67,19 @@ def complete_arguments(arguments: list[str], script: str | None = None) -> list[
     Raises:
         InputError: If Hydra cannot read an argument; if RUN of ``resume`` is not a run folder of
             this command; if a resumed run cannot take an argument; if several processes have no
-            common run folder; or if ``hydra/launcher`` cannot work on this machine.
+            common run folder; or if ``hydra/launcher`` or ``hydra/sweeper`` cannot work on this
+            machine.
     """
     if is_complete(arguments):
         return arguments
     arguments = normalise_arguments(arguments)
     check_own_configurations(arguments)
     arguments = replace_null_groups(arguments)
-    check_launcher(get_value(arguments, "hydra/launcher"))
+    launcher = get_value(arguments, "hydra/launcher")
+    check_launcher(launcher)
+    if launcher == "submitit_local" and is_multirun(arguments):
+        arguments = _insert_settings(arguments, LOCAL_JOBS)
+    check_sweeper(get_value(arguments, "hydra/sweeper"))
     if get_value(arguments, "resume") not in NOTHING:
         return add_resume_arguments(arguments, script)
     processes = max(int(os.environ.get(name, "1")) for name in PROCESS_COUNTS)
@@ -216,13 +230,27 @@ def check_launcher(name: str | None) -> None:
     """
     if name not in LAUNCHERS:
         return
-    if find_spec("hydra_plugins") is None or find_spec(LAUNCHER_PACKAGE) is None:
+    if not _is_installed(LAUNCHER_PACKAGE):
         raise InputError(f"hydra/launcher={name} needs a package: {INSTALL_LAUNCHER}")
     if name != "submitit_local" and shutil.which("srun") is None:
         raise InputError(
             f"hydra/launcher={name}: srun not found; start the command on a machine with SLURM, or "
             "use hydra/launcher=submitit_local"
         )
+
+
+def check_sweeper(name: str | None) -> None:
+    """Check that the package of a sweeper of Optuna is installed. Ignore other sweepers.
+
+    Raises:
+        InputError: If the package is missing.
+    """
+    if name is not None and name.startswith("optuna") and not _is_installed(SWEEPER_PACKAGE):
+        raise InputError(f"hydra/sweeper={name} needs packages: {INSTALL_SWEEPER}")
+
+
+def _is_installed(plugin: str) -> bool:
+    return find_spec("hydra_plugins") is not None and find_spec(plugin) is not None
 
 
 def is_first_of_launcher() -> bool:

@@ -14,6 +14,7 @@ from omegaconf import DictConfig
 
 from lightning_nas.run.cli import print_user_errors
 from lightning_nas.run.folders import enter_folder, is_first_of_run, job_locks, sweeps
+from lightning_nas.run.jobs import prepare_jobs
 from lightning_nas.storage.lock import lock_folder
 
 
@@ -29,9 +30,10 @@ class GuardFolder(Callback):
             enter_folder(Path(config.hydra.run.dir))
 
     def on_multirun_start(self, config: DictConfig, **kwargs: Any) -> None:
-        """Check and lock the folder of several runs."""
+        """Check and lock the folder of several runs, and prepare those that are jobs."""
         with print_user_errors():
             enter_folder(Path(config.hydra.sweep.dir), has_jobs=True)
+        prepare_jobs(config)
         if config.hydra.job.config_name == "search":
             sweeps.append(Path(config.hydra.sweep.dir).absolute())
 

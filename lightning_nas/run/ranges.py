@@ -79,6 +79,7 @@ SPREAD = Range(list[Positive], "a list with a number above 0 for each channel")
 EPOCHS = Range(list[Whole], "a list of whole numbers from 1 to 10^9")
 SIZES = Range(Whole | Annotated[list[Whole], Field(min_length=1)], "whole numbers from 1 to 10^9")
 BETAS = Range(Annotated[list[Fraction], Field(min_length=2, max_length=2)], "two numbers below 1")
+OBJECTIVE = Range(Literal["sampled_mean", "best_reward"], "sampled_mean or best_reward")
 NAME = Range(str | int | float, "a name or a path")
 WORDS = Range(list[str], "a list of words")
 FORMATS = Range(str | Names, "a format or a list of formats")
@@ -125,6 +126,7 @@ SETTINGS: dict[Range, str] = {
     FORMATS: "export?",
     WORDS: "tags",
     TEXT: "train_with",
+    OBJECTIVE: "objective",
     GROUP: "trainer callbacks? logger? paths network module module.optimizer module.scheduler "
     "method.evaluation? method.executor? method.budget? executor? controller? supernet? "
     "evaluation.module evaluation.trainer evaluation.network? "

@@ -32,13 +32,17 @@ from lightning_nas.storage.run_folder import RunFolder, display_path, shell_path
 log = logging.getLogger(__name__)
 
 
-def search(cfg: DictConfig, judge: Callable[[Path], None] | None = None) -> None:
+def search(cfg: DictConfig, judge: Callable[[Path], None] | None = None) -> float | None:
     """Search, derive an architecture, and print the result, the verdict and the next commands.
 
     Args:
         cfg: The composed configuration.
         judge: Function that judges the run folder of a complete search; it is called if the setting
             ``judge.at_end`` is true.
+
+    Returns:
+        The number of the summary that ``objective`` names, for a sweeper. None after a dry run, or
+        if the search has no such number.
     """
     with run_session(cfg, write_report_safely) as session:
         folder = session.folder.path
@@ -50,7 +54,7 @@ def search(cfg: DictConfig, judge: Callable[[Path], None] | None = None) -> None
         numbers = read_judging(cfg, module)
         if cfg.dry_run:
             print(format_dry_run(module, cfg, numbers))
-            return
+            return None
         trainer = build_trainer(cfg, session)
         if not any(isinstance(call, DeriveArchitecture) for call in trainer.callbacks):  # type: ignore[attr-defined]
             raise InputError("callbacks.derive is missing: it chooses the architecture at the end")
@@ -78,6 +82,7 @@ def search(cfg: DictConfig, judge: Callable[[Path], None] | None = None) -> None
             _judge(judge, folder, trainer.world_size)
         print_verdict(folder)
         print_result(folder, module.result)
+    return module.result.summary().get(cfg.get("objective"))
 
 
 def _warn_of_guessing(result: SearchResult, data: ImageData) -> None:

@@ -101,6 +101,7 @@ def test_a_number_out_of_its_range_or_of_another_type_is_refused(setting, compos
             for group in ("method.evaluation", "method.executor", "controller")
         ),
         ("search", "train_with=3"),
+        ("search", "objective=reward"),
         ("search", "data.noise=-1"),
         ("search", "space.cells=1.5"),
         ("search", "supernet.dropout=1"),

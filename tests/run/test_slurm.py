@@ -13,12 +13,14 @@ import sys
 import time
 
 import pytest
-from commands import ROOT, status_of, succeed, wait_for
+from commands import ROOT, status_of, wait_for
+from omegaconf import OmegaConf
 
 from lightning_nas.errors import InputError
 from lightning_nas.run import arguments
 from lightning_nas.run.arguments import check_launcher, complete_arguments
 from lightning_nas.run.folders import command_locks, enter_folder
+from lightning_nas.run.jobs import count_jobs
 
 SMALL = ["debug=smoke", "logger=csv", "callbacks.progress=null", "space.blocks=2"]
 JOB_ENVIRONMENT = {"SUBMITIT_EXECUTOR": "slurm", "SLURM_JOB_ID": "42", "SLURM_JOB_NAME": "search",
@@ -45,11 +47,13 @@ def cluster(tmp_path, monkeypatch):
 
 def submit(cluster, *settings):
     """Let submitit write its script, stop the waiting command, and return the script's lines."""
-    process = subprocess.Popen(
-        [sys.executable, "search.py", "-m", "hydra/launcher=slurm", *SMALL, *settings,
-         f"hydra.sweep.dir={cluster}/sweep"],
-        cwd=ROOT,
-    )  # fmt: skip
+    with (cluster / "printed").open("w") as printed:
+        process = subprocess.Popen(
+            [sys.executable, "search.py", "-m", "hydra/launcher=slurm", *SMALL, *settings,
+             f"hydra.sweep.dir={cluster}/sweep"],
+            cwd=ROOT,
+            stdout=printed,
+        )  # fmt: skip
     wait_for(cluster / "script.sh")
     wait_for(cluster / "sweep" / ".submitit")
     while not list(cluster.glob("sweep/.submitit/*/*_submitted.pkl")):
@@ -70,6 +74,10 @@ def test_script_requests_the_resources_of_the_settings(cluster):
     assert {"array=0-2%3", "signal=USR2@120", "job-name=enas_micro_digits"} <= asked
     assert lines[-1].startswith("srun ")
     assert "submitit.core._submit" in lines[-1]
+    logs = f"{cluster}/sweep/.submitit"
+    line = describe_waiting(3, logs, f"{logs}/*/*_log.out")
+    assert line in (cluster / "printed").read_text().splitlines()
+    assert not list(cluster.rglob("*%*"))
 
 
 @pytest.mark.slow
@@ -104,14 +112,48 @@ def read_epoch_seconds(folder):
         return [row["weights/seconds"] for row in csv.DictReader(file) if row["weights/seconds"]]
 
 
+def describe_waiting(number, logs, pattern):
+    """Return the line that a command prints before it waits for its jobs."""
+    return (
+        f"{number} jobs: this command waits until all have ended; logs: {logs}; "
+        f"to follow them: tail -F {pattern}"
+    )
+
+
 @pytest.mark.slow
-def test_jobs_on_this_machine_complete_searches(tmp_path):
-    succeed(
-        "search.py", "-m", "seed=1,2", "hydra/launcher=submitit_local", *SMALL,
-        f"hydra.sweep.dir={tmp_path}",
-    )  # fmt: skip
-    assert [status_of(tmp_path / name) for name in "01"] == ["complete", "complete"]
-    assert "2 runs, seeds 1, 2" in (tmp_path / "report.html").read_text()
+def test_jobs_on_this_machine_complete_searches_from_any_folder(tmp_path):
+    settings = ["seed=1,2", "hydra/launcher=submitit_local", *SMALL, "hydra.sweep.dir=sweep"]
+    command = [sys.executable, str(ROOT / "search.py"), "-m", *settings]
+    done = subprocess.run(command, cwd=tmp_path, check=True, text=True, stdout=subprocess.PIPE)
+    runs = [tmp_path / "sweep" / name for name in "01"]
+    assert [status_of(run) for run in runs] == ["complete", "complete"]
+    assert "2 runs, seeds 1, 2" in (tmp_path / "sweep" / "report.html").read_text()
+    logs = "sweep/.submitit"
+    assert describe_waiting(2, logs, f"{logs}/*_log.out") in done.stdout.splitlines()
+    outputs = [path.read_text() for path in tmp_path.glob(f"{logs}/*_log.out")]
+    assert len(outputs) == 2
+    assert all("train it" in output for output in outputs)
+    assert not list(tmp_path.rglob("*%*"))
+
+
+def test_settings_of_local_jobs_are_those_of_the_user():
+    given = ["hydra/launcher=submitit_local", "hydra.launcher.timeout_min=5"]
+    completed = complete_arguments(["-m", *given])
+    assert completed == ["-m", *arguments.LOCAL_JOBS, *given]  # of two values, Hydra takes the last
+
+
+@pytest.mark.parametrize(
+    ("sweeper", "settings", "number"),
+    [
+        ({"params": None}, ["seed=1"], 1),
+        ({"params": None}, ["seed=1,2,3", "threads=1"], 3),
+        ({"params": {"seed": "range(4)"}}, ["data.noise=choice(0,1)"], 8),
+        ({"params": {"data.noise": "interval(0,1)"}, "n_trials": 20}, ["threads=1"], 20),
+    ],
+)
+def test_number_of_jobs_is_that_of_the_sweeper(sweeper, settings, number):
+    config = {"hydra": {"sweeper": sweeper, "overrides": {"task": settings}}}
+    assert count_jobs(OmegaConf.create(config)) == number
 
 
 def test_only_a_restarted_job_may_use_the_folder_of_a_run(tmp_path, monkeypatch):
