@@ -29,7 +29,7 @@ def same_padding(size: int, kernel: int, stride: int) -> tuple[int, int]:
     >>> same_padding(32, kernel=3, stride=2), same_padding(32, kernel=3, stride=1)
     ((0, 1), (1, 1))
     """
-    total = max((-(-size // stride) - 1) * stride + kernel - size, 0)
+    total = max(kernel - (size % stride or stride), 0)
     return total // 2, total - total // 2
 
 
