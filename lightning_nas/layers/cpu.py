@@ -101,7 +101,7 @@ def _unfold(x: Tensor, like: Tensor) -> Tensor:
 
 def can_split(x: Tensor, weight: Tensor) -> bool:
     """Return whether ``Depthwise5x5`` supports ``x`` and is faster than torch."""
-    return _plain(x) and weight.shape[1:] == (1, 5, 5) and x.shape[3] > SMALL_MAP
+    return weight.shape[1:] == (1, 5, 5) and x.shape[3] > SMALL_MAP and _plain(x)
 
 
 class Depthwise5x5(torch.autograd.Function):
@@ -139,7 +139,7 @@ class Depthwise5x5(torch.autograd.Function):
 
 def is_small(x: Tensor) -> bool:
     """Return whether ``pointwise`` is faster than torch, whose setup dominates on small maps."""
-    return here(x) and x.shape[3] <= SMALL_MAP
+    return x.shape[3] <= SMALL_MAP and here(x)
 
 
 def pointwise(x: Tensor, weight: Tensor) -> Tensor:

@@ -1,4 +1,4 @@
-"""Backbones: the maps of a network without its classifier, and what ``feature_info`` says of them."""
+"""Backbones: the maps of a network without its classifier, and their ``feature_info``."""
 
 import pytest
 import torch
