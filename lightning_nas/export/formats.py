@@ -166,7 +166,7 @@ def _free_sides(network: nn.Module, blueprint: Blueprint, path: Path) -> tuple[i
     import onnx  # the import takes a second
 
     with torch.device("meta"), SkipNumbers():
-        backbone = blueprint.build(features_only=True)
+        backbone: Any = blueprint.build(features_only=True)
     step = math.lcm(*backbone.feature_info.reduction())
     smallest = blueprint.image_size % step or step
     model = onnx.load(path)
