@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from importlib import resources
+from typing import Any
 
 from lightning_nas.weights.blueprint import Blueprint
 
@@ -12,8 +13,8 @@ HEAD = """# {kind}, {classes} classes
 standard deviation.
 
 Every format takes float32 images `(N, {channels}, {side}, {side})`, where a pixel in [0, 1] is
-normalised as `(pixel - mean) / std`, and returns logits `(N, {classes})`. N is free, the side is
-not.
+normalised as `(pixel - mean) / std`, and returns logits `(N, {classes})`. N is free. Height and
+width are fixed, unless the section of a format states more sizes.
 
 - mean: {mean}
 - std: {std}
@@ -63,13 +64,41 @@ logits = network(torch.zeros(1, {channels}, {side}, {side}))
 ## model.safetensors
 
 The weights, for lightning_nas: `python train.py mode=predict weights=model.safetensors images=DIR`.
+In your code, the network as a backbone for detection and segmentation, without its classifier:
+
+```python
+from pathlib import Path
+
+import torch
+from lightning_nas.weights.load import load_weights, read_weights
+
+weights = read_weights("model.safetensors", Path())
+backbone = weights.require_blueprint().build(features_only=True)
+load_weights(backbone.network, weights, new_head=True)
+maps = backbone(torch.zeros(2, {channels}, {side}, {side}))  # largest first
+print(backbone.feature_info.channels(), backbone.feature_info.reduction())
+```
 """,
 }
+FREE_SIDES = """
+Height and width may be {sides}, ... pixels ({step} pixels apart); the metadata call them `sides`
+(the smallest, the step). The logits of any other size are undefined. The network was trained on
+{side} pixels; measure its accuracy on other sizes before you use them.
+"""
 
 
-def write_readme(blueprint: Blueprint, formats: Sequence[str]) -> str:
-    """Return the text of ``README.md``: what the network takes and how to load each format."""
-    facts = {
+def write_readme(
+    blueprint: Blueprint, formats: Sequence[str], sides: tuple[int, int] | None = None
+) -> str:
+    """Return the text of ``README.md``: what the network takes and how to load each format.
+
+    Args:
+        blueprint: Description of the network.
+        formats: Names of the formats.
+        sides: Smallest height and width of ``model.onnx`` and the step between two of them, in
+            pixels; None = fixed.
+    """
+    facts: dict[str, Any] = {
         "kind": type(blueprint.architecture).__name__,
         "classes": blueprint.num_classes,
         "channels": blueprint.channels,
@@ -77,7 +106,12 @@ def write_readme(blueprint: Blueprint, formats: Sequence[str]) -> str:
         "mean": list(blueprint.mean),
         "std": list(blueprint.std),
     }
-    return "".join(text.format(**facts) for text in (HEAD, *(USES[name] for name in formats)))
+    texts = {"": HEAD} | {name: USES[name] for name in formats}
+    if sides is not None:
+        smallest, step = sides
+        facts |= {"sides": f"{smallest}, {smallest + step}, {smallest + 2 * step}", "step": step}
+        texts["onnx"] += FREE_SIDES
+    return "".join(text.format(**facts) for text in texts.values())
 
 
 def read_classify_script() -> str:

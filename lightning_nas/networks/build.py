@@ -111,7 +111,7 @@ def build_network(
     network = network_class(architecture, **sizes)
     setattr(network, "sizes", sizes)  # noqa: B010  # read by the exported Python file; typed as a module
     _set_norms(network, EPSILON[stem] if norm_epsilon is None else norm_epsilon, norm_momentum)
-    return FeaturePyramid(network, in_channels, image_size) if features_only else network
+    return FeaturePyramid(network, in_channels) if features_only else network
 
 
 def _network_and_sizes(

@@ -7,6 +7,7 @@ none: the order convolution, batch norm, ReLU; zeros on all sides of a smaller i
 halves the image and all earlier outputs; an average over all pixels before the classifier.
 """
 
+import math
 from collections.abc import Sequence
 from itertools import pairwise
 
@@ -106,6 +107,7 @@ class ChainNetwork(nn.Module):
         for layer in layers:
             joined = sum(layers[source].filters for source in layer.inputs) or channels
             self.blocks.append(ChainBlock(joined, layer, architecture.repeats))
+        self.sides = _map_sides(architecture, image_size)
         self.loose = find_loose_layers(layers)
         self.dropout = nn.Dropout(dropout)
         self.classifier = nn.Linear(sum(layers[i].filters for i in self.loose), num_classes)
@@ -133,11 +135,15 @@ class ChainNetwork(nn.Module):
         return outputs
 
     def features(self, images: Tensor) -> list[Tensor]:
-        """Return the last layer's output at each resolution, largest first."""
+        """Return the last layer's output at each resolution, largest first.
+
+        The number of maps does not depend on ``images``: resolutions that are equal for images of
+        ``image_size`` count as one.
+        """
         outputs: list[Tensor] = []
         self._outputs(images, outputs)
-        last = {tuple(output.shape[2:]): output for output in outputs}
-        return sorted(last.values(), key=lambda x: x.shape[2] * x.shape[3], reverse=True)
+        last = dict(zip(self.sides, outputs, strict=True))
+        return [last[sides] for sides in sorted(last, key=math.prod, reverse=True)]
 
     @property
     def stages(self) -> list[list[nn.Module]]:
@@ -145,6 +151,26 @@ class ChainNetwork(nn.Module):
         total = len(self.blocks)
         ends = [round(total * third / 3) for third in range(4)]
         return [list(self.blocks[start:end]) for start, end in pairwise(ends)]
+
+
+def _map_sides(architecture: ChainArchitecture, image_size: int) -> list[tuple[int, int]]:
+    """Return height and width of the output of each layer, for square images.
+
+    >>> layers = (ChainLayer((3, 3), (1, 1), 4), ChainLayer((3, 3), (1, 2), 4, (0,)))
+    >>> _map_sides(ChainArchitecture(layers, pools=(0,)), image_size=32)
+    [(32, 32), (16, 8)]
+    """
+    sides: list[tuple[int, int]] = []
+    now: list[tuple[int, int]] = []  # of all outputs, after the poolings so far
+    image = (image_size, image_size)
+    for index, layer in enumerate(architecture.layers):
+        inputs = [now[source] for source in layer.inputs] or [image]
+        height, width = (max(axis) for axis in zip(*inputs, strict=True))
+        sides.append((-(-height // layer.stride[0]), -(-width // layer.stride[1])))
+        now.append(sides[-1])
+        if index in architecture.pools:
+            image, *now = [(-(-height // 2), -(-width // 2)) for height, width in [image, *now]]
+    return sides
 
 
 def join(inputs: Sequence[Tensor]) -> Tensor:

@@ -152,14 +152,19 @@ def test_the_exported_script_names_the_classes_that_predict_names(training_run, 
 @pytest.mark.slow
 def test_the_code_in_the_readme_of_an_export_runs(training_run, tmp_path):
     folder, _ = training_run
-    train(tmp_path, "mode=export", f"weights={folder}", "export=[python,onnx,torch]")
+    formats = "export=[python,onnx,torch,safetensors]"
+    train(tmp_path, "mode=export", f"weights={folder}", formats)
     blocks = re.findall(
         r"```python\n(.*?)```", (tmp_path / "export" / "README.md").read_text(), re.S
     )
-    assert len(blocks) == 3
-    for block in blocks:
-        command = [sys.executable, "-c", f"{block}\nassert tuple(logits.shape) == (1, 4)"]
-        subprocess.run(command, cwd=tmp_path / "export", check=True)
+    *with_logits, backbone = blocks
+    assert len(with_logits) == 3
+    checks = [f"{block}\nassert tuple(logits.shape) == (1, 4)" for block in with_logits]
+    checks.append(f"{backbone}\nassert [x.shape[2] for x in maps] == [8, 4, 2]")
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    for code in checks:
+        command = [sys.executable, "-c", code]
+        subprocess.run(command, cwd=tmp_path / "export", check=True, env=environment)
 
 
 def test_mode_export_gives_equal_logits(training_run, tmp_path):

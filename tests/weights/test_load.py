@@ -45,6 +45,7 @@ KINDS = pytest.mark.parametrize("kind", ARCHITECTURES)
 
 def blueprint_of(kind="cell", **more):
     architecture, settings = ARCHITECTURES[kind]
+    architecture = more.pop("architecture", architecture)
     images = {"num_classes": 4, "classes": tuple("abcd"), "channels": 3, "image_size": 8}
     given = images | {"mean": (0.4, 0.5, 0.6), "std": (0.2, 0.25, 0.3), "crop": 0.875} | more
     return Blueprint(architecture, given.pop("settings", settings), **given)
