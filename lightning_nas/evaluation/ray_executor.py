@@ -114,7 +114,7 @@ class RayExecutor:
                 "executor.slots must be at least 1, cpus above 0, gpus and retries at least 0, "
                 f"got {slots}, {cpus}, {gpus} and {retries}"
             )
-        self.retries = retries
+        self.retries, self._given_slots = retries, slots
         self.threads = max(1, int(cpus))  # of torch in a worker, to estimate the cost
         self.penalty = getattr(evaluate, "penalty", 0.0)
         self.time_limit: float | None = getattr(evaluate, "time_limit", None)
@@ -123,6 +123,8 @@ class RayExecutor:
         self._failed_starts: list[int] = []  # attempts of workers that died before they were ready
         self._idle: list[_ReadyWorker] = []
         self._running: dict[Any, _Training] = {}  # by the reference to the outcome
+        is_here = address in ("local", "auto")  # otherwise a resume has to name the cluster again
+        self._resume = RESUME if is_here else f"{RESUME} executor.address={address}"
         self._owns_ray = not ray.is_initialized()
         if self._owns_ray:
             start_ray(address, None if slots is None else slots * cpus)
@@ -133,7 +135,6 @@ class RayExecutor:
         except BaseException:
             self.close()
             raise
-        self._given_slots = slots
         self._services = list_services()
         self._next_check = time.monotonic() + WATCH_INTERVAL
         self._evaluate = ray.put((evaluate, ADDED))  # workers register the added operations
@@ -203,7 +204,7 @@ class RayExecutor:
             reason = str(error).splitlines()[-1].strip()
             why = f"a worker of Ray has died while it started: {reason}"
             if start.attempt > self.retries:
-                raise InputError(f"{why}; {SAME_ON_ALL_NODES}; {RESUME}") from None
+                raise InputError(f"{why}; {SAME_ON_ALL_NODES}; {self._resume}") from None
             log.warning(why)
             self._failed_starts.append(start.attempt)
         else:
@@ -262,11 +263,11 @@ class RayExecutor:
         self._next_check = time.monotonic() + WATCH_INTERVAL
         for name, (host, port) in self._services.items():
             if not answers((host, port)):
-                raise InputError(f"{name} of Ray has died ({host}:{port}); {RESUME}")
+                raise InputError(f"{name} of Ray has died ({host}:{port}); {self._resume}")
         dead = self._nodes.update(suspect)
         if dead and not self._nodes.room:
             nodes = list_some(list(dead.values()))
-            raise InputError(f"all nodes that train children have died: {nodes}; {RESUME}")
+            raise InputError(f"all nodes that train children have died: {nodes}; {self._resume}")
         self._idle = [worker for worker in self._idle if worker.node not in dead]
         for node, address in dead.items():
             children = sum(one.worker.node == node for one in self._running.values())

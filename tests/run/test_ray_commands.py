@@ -153,7 +153,7 @@ def test_a_search_survives_the_death_of_a_node(cluster, tmp_path):
 def test_the_death_of_all_nodes_is_one_line_and_the_search_can_be_resumed(cluster, tmp_path):
     cluster, nodes = cluster
     address = f"executor.address={cluster.address}"
-    settings = [*SMALL, "executor=ray", address, "threads=1", "evaluation.epochs=30"]
+    settings = [*SMALL, "executor=ray", address, "threads=1", "evaluation.epochs=10"]
     search = start("search.py", *settings, f"hydra.run.dir={tmp_path}")
     wait_for_trials(tmp_path, 2)
     for node in nodes:
@@ -163,11 +163,11 @@ def test_the_death_of_all_nodes_is_one_line_and_the_search_can_be_resumed(cluste
     assert "Traceback" not in errors
     (line,) = (line for line in errors.splitlines() if line.startswith("error: "))
     assert "all nodes that train children have died" in line
-    assert line.endswith(f"python search.py resume={tmp_path}")
+    assert line.endswith(f"python search.py resume={tmp_path} {address}")
     assert status_of(tmp_path) == "interrupted"
     before = read_trials(tmp_path, "ended IS NOT NULL")
     cluster.add_node(num_cpus=1)
-    succeed("search.py", f"resume={tmp_path}")
+    succeed("search.py", f"resume={tmp_path}", address)
     assert [row for row in read_trials(tmp_path) if row in before] == before
     assert len(read_trials(tmp_path, "ended IS NOT NULL")) == 14
 
