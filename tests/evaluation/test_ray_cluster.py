@@ -82,8 +82,14 @@ def test_children_of_a_dead_node_start_again_on_the_other_nodes(cluster, tmp_pat
     assert {executor.wait(release)[0] for _ in range(2)} == {0, 1}
 
 
-def test_the_death_of_all_nodes_is_one_line(cluster, tmp_path):
+def test_errors_of_other_nodes_are_one_line(cluster, tmp_path):
     _, nodes = cluster
+    executor = RayExecutor(Behaves(tmp_path))
+    executor.submit(0, "cannot be built", seed=0)
+    with pytest.raises(InputError, match=r"^on node [\d.]+: images of 2 pixels are too small$"):
+        executor.wait(nothing)
+    executor.close()
+
     executor = RayExecutor(Behaves(tmp_path))
     executor.submit(0, "hangs", seed=0)
 

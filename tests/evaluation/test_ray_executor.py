@@ -151,6 +151,22 @@ def test_code_that_a_worker_does_not_have_is_one_line(executor_of, tmp_path, mon
         ended(executor_of(evaluate), "works")
 
 
+class EndsItsWorker:
+    """An evaluator that a worker cannot load: the process ends."""
+
+    def __reduce__(self):
+        return os._exit, (1,)
+
+
+@pytest.mark.slow
+def test_workers_that_die_while_they_start_are_one_line_and_no_penalty(executor_of, caplog):
+    start = "a worker of Ray has died while it started: "
+    with pytest.raises(InputError, match=f"^{start}.+; all nodes need .* resume=RUN$"):
+        ended(executor_of(EndsItsWorker(), retries=1), "works")
+    (warning,) = (record.getMessage() for record in caplog.records)
+    assert warning.startswith(start)
+
+
 def test_a_worker_works_in_the_folder_of_the_search(executor_of, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     ended(executor_of(Behaves(Path("."))), "works")
