@@ -98,7 +98,7 @@ def _list_workers(pid: int, is_ray: bool) -> list[int]:
         children = _list_children(waiting_pid)
         waiting += children
         found += children
-    return [pid for pid in found if not is_ray or _read_name(pid).startswith(b"ray::_Worker")]
+    return [pid for pid in found if not is_ray or _read_name(pid).startswith(b"ray::Worker")]
 
 
 def _list_children(pid: int) -> list[int]:

@@ -1,4 +1,4 @@
-"""Ray itself: start it on this machine or join a cluster, and see whether it still runs."""
+"""Ray itself: start it on this machine or join a cluster, and see which of its nodes are alive."""
 
 import math
 import os
@@ -9,12 +9,14 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
+# When a node dies, Ray prints pages of its own logs, unless this variable is set before its import
+os.environ.setdefault("RAY_DEDUP_LOGS_SKIP_REGEX", ".")
 try:
     import ray
 except ImportError:
     ray = None  # type: ignore[assignment]
 
-from lightning_nas.errors import InputError
+from lightning_nas.errors import InputError, list_some
 
 PROBE = 5.0  # seconds to wait for an answer from the host of a cluster
 JOIN_TIMEOUT = 15.0  # seconds to join a cluster; a host that needs longer does not run Ray
@@ -108,22 +110,71 @@ def _find_address(address: str) -> str:
     return head.strip()
 
 
-def count_slots(resources: dict[str, float], cpus: float, gpus: float) -> int:
-    """Return the number of children that fit into the resources at once.
+class Nodes:
+    """Nodes of the cluster that are alive and have room for a child.
 
     Args:
-        resources: Resources of the whole cluster, by Ray's names.
+        cpus: CPU cores per child, above 0.
+        gpus: GPUs per child, at least 0; None = 1 if a node has GPUs, else 0.
+
+    Attributes:
+        gpus: GPUs per child, at least 0.
+        addresses: Addresses of the raylets, by the identifiers that Ray gave the nodes.
+        room: Number of children that fit on these nodes at once.
+    """
+
+    def __init__(self, cpus: float, gpus: float | None) -> None:
+        most = max((node["Resources"].get("GPU", 0) for node in _list_living()), default=0)
+        self.cpus = cpus
+        self.gpus = min(1, most) if gpus is None else gpus
+        self.addresses: dict[str, tuple[str, int]] = {}
+        self.room = 0
+        self._dead: set[str] = set()  # nodes that died before Ray noticed it
+        self.update()
+
+    def update(self, suspect: str | None = None) -> dict[str, str]:
+        """Ask Ray for its nodes; return the hosts of those that have died since the last time.
+
+        A child must fit on one node, so the room is counted node by node.
+
+        Args:
+            suspect: Node to connect to: Ray needs ten seconds or more to notice that a node died.
+        """
+        known, self.addresses, self.room = self.addresses, {}, 0
+        if suspect in known and not answers(known[suspect]):
+            self._dead.add(suspect)
+        for node in _list_living():
+            room = count_room(node["Resources"], self.cpus, self.gpus)
+            if room and node["NodeID"] not in self._dead:
+                self.addresses[node["NodeID"]] = node["NodeManagerAddress"], node["NodeManagerPort"]
+                self.room += room
+        return {name: host for name, (host, _) in known.items() if name not in self.addresses}
+
+    def check_room(self) -> None:
+        """Raise InputError if not even one child fits on any node."""
+        if not self.room:
+            nodes = [
+                f"{node['Resources'].get('CPU', 0):g} CPUs and "
+                f"{node['Resources'].get('GPU', 0):g} GPUs"
+                for node in _list_living()
+            ]
+            raise InputError(
+                f"not enough resources for a child with {self.cpus:g} CPUs and {self.gpus:g} GPUs "
+                f"(executor.cpus, executor.gpus): Ray's nodes have {list_some(nodes)}"
+            )
+
+
+def count_room(resources: dict[str, float], cpus: float, gpus: float) -> int:
+    """Return the number of children that fit on one node at once.
+
+    Args:
+        resources: Resources of the node, by Ray's names.
         cpus: CPU cores per child, above 0.
         gpus: GPUs per child, at least 0.
-
-    Raises:
-        InputError: If not even one child fits.
     """
-    all_cpus, all_gpus = resources.get("CPU", 0), resources.get("GPU", 0)
-    slots = min(int(all_cpus / cpus), int(all_gpus / gpus) if gpus else sys.maxsize)
-    if not slots:
-        raise InputError(
-            f"not enough resources for a child with {cpus:g} CPUs and {gpus:g} GPUs "
-            f"(executor.cpus, executor.gpus): Ray has {all_cpus:g} CPUs and {all_gpus:g} GPUs"
-        )
-    return slots
+    by_gpus = int(resources.get("GPU", 0) / gpus) if gpus else sys.maxsize
+    return min(int(resources.get("CPU", 0) / cpus), by_gpus)
+
+
+def _list_living() -> list[dict[str, Any]]:
+    return [node for node in ray.nodes() if node["Alive"]]

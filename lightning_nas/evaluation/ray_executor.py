@@ -1,48 +1,75 @@
 """Executor that evaluates architectures on Ray's workers, on this machine or on a cluster.
 
-A worker is a process that evaluates many children, so a worker imports torch and loads the images
-only once. If a worker dies, only its child is affected: the child starts again in another worker.
+Only a worker that is ready gets a child, so no child waits for a worker that no node has room for.
+If a worker or a node dies, only its children are affected: they start again in other workers.
 """
 
+import logging
+import os
 import time
-from collections.abc import Iterator
+from collections import deque
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
-try:
+from lightning_nas.architecture import Architecture
+from lightning_nas.errors import InputError, list_some
+from lightning_nas.evaluation.executors import Cutoffs, Evaluator, Poll
+from lightning_nas.evaluation.ray_cluster import Nodes, answers, list_services, start_ray
+from lightning_nas.evaluation.ray_worker import SAME_ON_ALL_NODES, Worker
+from lightning_nas.layers.operations import ADDED
+from lightning_nas.storage.trial import Outcome
+
+try:  # after ray_cluster.py, which sets a variable that Ray reads when it is imported
     import ray
     from ray import exceptions
 except ImportError:
     ray = None  # type: ignore[assignment]
 
-from lightning_nas.architecture import Architecture
-from lightning_nas.errors import InputError
-from lightning_nas.evaluation.executors import Cutoffs, Evaluator, Poll, run_evaluator
-from lightning_nas.evaluation.ray_cluster import answers, count_slots, list_services, start_ray
-from lightning_nas.layers.operations import ADDED, register_operations
-from lightning_nas.storage.trial import Outcome
-
 PACKAGE = "ray==2.60.0"
 POLL_INTERVAL = 0.5  # seconds between two checks of the time limit and of signals
-WATCH_INTERVAL = 2.0  # seconds between two checks whether Ray still runs
+WATCH_INTERVAL = 2.0  # seconds between two checks of Ray and its nodes
 GRACE = 60.0  # seconds between the time limit of a child and the kill of its worker
+NODE_DEATH = "its node has died"  # Ray's message, if it chose a node that was already dead
+RESUME = "all evaluated architectures are kept: python search.py resume=RUN"
+log = logging.getLogger(__name__)
+
+
+class _Start(NamedTuple):
+    """A worker that is not ready."""
+
+    actor: Any
+    attempt: int  # 1 for the first worker, 2 for one that replaces a worker that died, ...
+
+
+class _ReadyWorker(NamedTuple):
+    """A worker that has loaded the evaluator."""
+
+    actor: Any
+    node: str  # Ray's identifier of the node
 
 
 @dataclass
 class _Child:
-    """A child that is being evaluated."""
+    """A child that has not ended."""
 
     number: int
     architecture: Architecture
     seed: int
-    worker: Any
     cutoffs: Cutoffs | None  # None if the evaluator has no rungs
     deaths: int = 0  # number of workers that died while they trained this child
+
+
+@dataclass
+class _Training:
+    """A child on a worker."""
+
+    child: _Child
+    worker: _ReadyWorker
+    start_time: float
     is_overdue: bool = False
-    start_time: float | None = None  # None while the child waits for a worker
 
     def seconds(self) -> float:
-        return 0.0 if self.start_time is None else time.monotonic() - self.start_time
+        return time.monotonic() - self.start_time
 
 
 class RayExecutor:
@@ -57,12 +84,13 @@ class RayExecutor:
         address: ``local``: workers on this machine, which end with this process. ``auto``: the
             cluster of this machine. ``HOST:PORT``: the head of a cluster. The machines of a cluster
             need the packages of requirements.txt; Ray sends ``lightning_nas`` to the machines.
-        slots: Number of children at once, at least 1; None = as many as the resources allow at the
-            start.
+        slots: Number of children at once, at least 1; None = as many as the resources allow, also
+            after a node has joined or died. More children than the resources allow wait.
         cpus: CPU cores per child, above 0.
         gpus: GPUs per child, at least 0; a fraction lets several children share a GPU. None = 1 if
             there are GPUs, else 0.
-        retries: Number of restarts of a child whose worker died, at least 0.
+        retries: Number of restarts of a child whose worker died, at least 0. The restarts after the
+            death of a node do not count.
 
     Raises:
         InputError: If Ray is not installed, if a number is out of its range, if the cluster does
@@ -86,19 +114,24 @@ class RayExecutor:
                 "executor.slots must be at least 1, cpus above 0, gpus and retries at least 0, "
                 f"got {slots}, {cpus}, {gpus} and {retries}"
             )
-        self.retries = retries
+        self.retries, self._given_slots = retries, slots
         self.threads = max(1, int(cpus))  # of torch in a worker, to estimate the cost
         self.penalty = getattr(evaluate, "penalty", 0.0)
         self.time_limit: float | None = getattr(evaluate, "time_limit", None)
-        self._idle: list[Any] = []  # workers
-        self._running: dict[Any, _Child] = {}  # child by the stream of its results
+        self._queue: deque[_Child] = deque()  # children that wait for a worker
+        self._starting: dict[Any, _Start] = {}  # by the reference to the node
+        self._failed_starts: list[int] = []  # attempts of workers that died before they were ready
+        self._idle: list[_ReadyWorker] = []
+        self._running: dict[Any, _Training] = {}  # by the reference to the outcome
+        is_here = address in ("local", "auto")  # otherwise a resume has to name the cluster again
+        self._resume = RESUME if is_here else f"{RESUME} executor.address={address}"
         self._owns_ray = not ray.is_initialized()
         if self._owns_ray:
             start_ray(address, None if slots is None else slots * cpus)
         try:
-            resources = ray.cluster_resources()
-            gpus = min(1, resources.get("GPU", 0)) if gpus is None else gpus
-            self.slots = slots or count_slots(resources, cpus, gpus)
+            self._nodes = Nodes(cpus, gpus)
+            if slots is None:
+                self._nodes.check_room()
         except BaseException:
             self.close()
             raise
@@ -106,121 +139,162 @@ class RayExecutor:
         self._next_check = time.monotonic() + WATCH_INTERVAL
         self._evaluate = ray.put((evaluate, ADDED))  # workers register the added operations
         # An actor keeps its process; a task does not. A process cannot change its GPU.
-        self._new_worker = ray.remote(num_cpus=cpus, num_gpus=gpus, max_restarts=0)(_Worker).remote
+        self._worker: Any = ray.remote(num_cpus=cpus, num_gpus=self._nodes.gpus)(Worker)
+
+    @property
+    def slots(self) -> int:
+        """Maximum number of submitted architectures that have not ended, at least 1."""
+        return self._given_slots or max(1, self._nodes.room)
 
     def submit(
         self, number: int, architecture: Architecture, seed: int, cutoffs: Cutoffs | None = None
     ) -> None:
-        """Send an architecture to a worker."""
-        worker = self._idle.pop() if self._idle else self._new_worker([self._evaluate])
-        self._send(_Child(number, architecture, seed, worker, cutoffs))
+        """Send an architecture to a worker, or queue it until a worker is ready."""
+        self._queue.append(_Child(number, architecture, seed, cutoffs))
+        self._assign()
 
-    def _send(self, child: _Child) -> None:
-        train = child.worker.train.options(num_returns="streaming")
-        stream = train.remote(child.architecture, child.seed, child.cutoffs)
-        self._running[stream] = child
+    def _assign(self) -> None:
+        """Send waiting children to idle workers. Start a worker for each child that still waits."""
+        while self._queue and self._idle:
+            child, worker = self._queue.popleft(), self._idle.pop()
+            outcome = worker.actor.train.remote(child.architecture, child.seed, child.cutoffs)
+            self._running[outcome] = _Training(child, worker, time.monotonic())
+        for _ in range(len(self._queue) - len(self._starting)):
+            actor = self._worker.remote([self._evaluate], os.getcwd())
+            attempt = self._failed_starts.pop() + 1 if self._failed_starts else 1
+            self._starting[actor.load.remote()] = _Start(actor, attempt)
 
     def wait(self, poll: Poll) -> tuple[int, Outcome]:
         """Return the number and the outcome of the next child that ends.
 
         Raises:
-            InputError: If Ray has died. Ray itself would wait for a minute, then end this process.
+            InputError: If Ray or all nodes have died, or if no worker can start. Ray itself would
+                wait for a minute, then end this process, or wait for ever.
         """
         while True:
             poll()
-            self._check_services()
-            ready: list[Any] = ray.wait(list(self._running), timeout=POLL_INTERVAL)[0]
-            for stream in ready:
-                child = self._running.pop(stream)
-                try:
-                    outcome: Outcome | None = ray.get(next(stream))
-                except exceptions.RayError as error:
-                    outcome = self._handle_failure(child, error)
+            self._check_cluster()
+            references = [*self._running, *self._starting]
+            ended = None
+            for reference in ray.wait(references, timeout=POLL_INTERVAL)[0]:
+                if reference in self._starting:
+                    self._end_start(reference)
                 else:
-                    if outcome is None:
-                        child.start_time = time.monotonic()
-                        self._running[stream] = child
-                    else:
-                        self._idle.append(child.worker)
-                if outcome is not None:
-                    return child.number, outcome
+                    ended = self._end_training(reference)
+            self._assign()
+            if ended is not None:
+                return ended
             self._kill_overdue()
 
-    def _handle_failure(self, child: _Child, error: Exception) -> Outcome | None:
-        """Restart a child whose worker died, or return the outcome of a child that failed.
+    def _end_start(self, reference: Any) -> None:
+        """Add a worker to the idle ones. If it has died, ``_assign`` starts another one.
+
+        Raises:
+            InputError: If a worker cannot load the evaluator, or no retry is left.
+        """
+        start = self._starting.pop(reference)
+        try:
+            self._idle.append(_ReadyWorker(start.actor, ray.get(reference)))
+        except exceptions.RayTaskError as error:
+            raise (error.cause if isinstance(error.cause, InputError) else error) from None
+        except exceptions.RayError as error:
+            self._check_cluster(at_once=True)
+            if NODE_DEATH in str(error):
+                return
+            reason = str(error).splitlines()[-1].strip()
+            why = f"a worker of Ray has died while it started: {reason}"
+            if start.attempt > self.retries:
+                raise InputError(f"{why}; {SAME_ON_ALL_NODES}; {self._resume}") from None
+            log.warning(why)
+            self._failed_starts.append(start.attempt)
+        else:
+            self._failed_starts.clear()
+
+    def _end_training(self, reference: Any) -> tuple[int, Outcome] | None:
+        """Return number and outcome of a child, or None if the child has to start again."""
+        training = self._running[reference]
+        try:
+            outcome: Outcome | None = ray.get(reference)
+            self._idle.append(training.worker)
+        except exceptions.RayError as error:
+            outcome = self._handle_failure(training, error)
+        del self._running[reference]
+        return None if outcome is None else (training.child.number, outcome)
+
+    def _handle_failure(self, training: _Training, error: Exception) -> Outcome | None:
+        """Queue a child whose worker died, or return the outcome of a child that failed.
 
         Raises:
             Exception: The exception of the evaluator. A restart would raise the same exception.
         """
         if isinstance(error, exceptions.RayTaskError):
-            if isinstance(error.cause, InputError):
+            if not isinstance(error.cause, InputError):
+                raise error
+            if training.worker.node == ray.get_runtime_context().get_node_id():
                 raise error.cause from None
-            raise error
-        self._check_services(at_once=True)  # its death also ends the workers
-        if child.is_overdue:
+            host, _ = self._nodes.addresses.get(training.worker.node, (training.worker.node, 0))
+            raise InputError(f"on node {host}: {error.cause}") from None
+        # the death of Ray or of a node also ends the workers
+        self._check_cluster(at_once=True, suspect=training.worker.node)
+        child = training.child
+        if training.is_overdue:
             why = f"longer than {self.time_limit:g} s"
         elif isinstance(error, exceptions.OutOfMemoryError):
             why = "out of memory"
         elif not isinstance(error, exceptions.RayActorError):
             raise error
         else:
-            child.deaths += 1
+            child.deaths += training.worker.node in self._nodes.addresses  # not if the node died
             if child.deaths <= self.retries:
-                child.worker, child.start_time = self._new_worker([self._evaluate]), None
-                self._send(child)
+                self._queue.appendleft(child)
                 return None
             why = f"workers that died during this child: {child.deaths}"
-        return Outcome(self.penalty, seconds=round(child.seconds(), 3), error=why)
+        return Outcome(self.penalty, seconds=round(training.seconds(), 3), error=why)
 
-    def _check_services(self, at_once: bool = False) -> None:
-        """Raise InputError if Ray has died."""
+    def _check_cluster(self, at_once: bool = False, suspect: str | None = None) -> None:
+        """Raise InputError if Ray or all nodes have died. Warn of each node that has died.
+
+        Args:
+            at_once: Whether to check also if the last check was a moment ago.
+            suspect: Node of a worker that has died.
+        """
         if time.monotonic() < self._next_check and not at_once:
             return
         self._next_check = time.monotonic() + WATCH_INTERVAL
-        for name, address in self._services.items():
-            if not answers(address):
-                raise InputError(
-                    f"{name} of Ray has died ({address[0]}:{address[1]}); all evaluated "
-                    "architectures are kept: python search.py resume=RUN"
-                )
+        for name, (host, port) in self._services.items():
+            if not answers((host, port)):
+                raise InputError(f"{name} of Ray has died ({host}:{port}); {self._resume}")
+        dead = self._nodes.update(suspect)
+        if dead and not self._nodes.room:
+            nodes = list_some(list(dead.values()))
+            raise InputError(f"all nodes that train children have died: {nodes}; {self._resume}")
+        self._idle = [worker for worker in self._idle if worker.node not in dead]
+        for node, address in dead.items():
+            children = sum(one.worker.node == node for one in self._running.values())
+            log.warning(
+                "node %s of the cluster has died; children that start again: %d; children that fit "
+                "on the other nodes at once: %d",
+                *(address, children, self._nodes.room),
+            )
 
     def _kill_overdue(self) -> None:
         if self.time_limit is None:
             return
-        for child in self._running.values():
-            if child.seconds() > self.time_limit + GRACE and not child.is_overdue:
-                child.is_overdue = True
-                ray.kill(child.worker)
+        for training in self._running.values():
+            if training.seconds() > self.time_limit + GRACE and not training.is_overdue:
+                training.is_overdue = True
+                ray.kill(training.worker.actor)
 
     def close(self) -> None:
         """Drop the running children. Stop Ray if this executor started Ray."""
         if self._owns_ray:
             ray.shutdown()
         else:
-            for worker in [*self._idle, *(child.worker for child in self._running.values())]:
-                ray.kill(worker)
+            ready = [*self._idle, *(training.worker for training in self._running.values())]
+            starting = [start.actor for start in self._starting.values()]
+            for actor in [*starting, *(worker.actor for worker in ready)]:
+                ray.kill(actor)
+        self._queue.clear()
+        self._starting.clear()
         self._idle.clear()
         self._running.clear()
-
-
-class _Worker:
-    """Process that evaluates one architecture after another.
-
-    Args:
-        references: List with one reference to the evaluator and the added operations. Ray replaces
-            a reference by its value, but not a reference inside a list.
-    """
-
-    def __init__(self, references: list[Any]) -> None:
-        self.references = references
-        self.evaluate: Evaluator | None = None
-
-    def train(
-        self, architecture: Architecture, seed: int, cutoffs: Cutoffs | None
-    ) -> Iterator[Outcome | None]:
-        """Yield None when the training starts, then the outcome."""
-        if self.evaluate is None:
-            self.evaluate, operations = ray.get(self.references[0])
-            register_operations(operations)
-        yield None
-        yield run_evaluator(self.evaluate, architecture, seed, lambda: None, cutoffs)

@@ -1,9 +1,11 @@
 """Children on the workers of a real Ray: what comes back, and what is lost when one dies."""
 
+import importlib
 import os
 import sys
 import time
 from functools import partial
+from pathlib import Path
 
 import pytest
 import ray
@@ -127,6 +129,48 @@ def test_who_ends_first_comes_back_first(executor_of, tmp_path):
     (tmp_path / "go").touch()
     number, outcome = executor.wait(nothing)
     assert (number, outcome.reward) == (0, 0.03)
+
+
+def test_children_for_which_there_is_no_room_wait_for_a_worker(executor_of, tmp_path):
+    executor = executor_of(Behaves(tmp_path), slots=4)  # on two CPUs
+    deadline = time.monotonic() + 120
+
+    def poll():
+        assert time.monotonic() < deadline
+
+    for number in range(4):
+        executor.submit(number, "works", seed=number)
+    assert {executor.wait(poll)[0] for _ in range(4)} == {0, 1, 2, 3}
+
+
+def test_code_that_a_worker_does_not_have_is_one_line(executor_of, tmp_path, monkeypatch):
+    (tmp_path / "elsewhere.py").write_text("class Evaluate:\n    pass\n")
+    monkeypatch.syspath_prepend(tmp_path)  # after the start of Ray
+    evaluate = importlib.import_module("elsewhere").Evaluate()
+    with pytest.raises(InputError, match=r"^node \S+ cannot load .* named 'elsewhere'; all nodes"):
+        ended(executor_of(evaluate), "works")
+
+
+class EndsItsWorker:
+    """An evaluator that a worker cannot load: the process ends."""
+
+    def __reduce__(self):
+        return os._exit, (1,)
+
+
+@pytest.mark.slow
+def test_workers_that_die_while_they_start_are_one_line_and_no_penalty(executor_of, caplog):
+    start = "a worker of Ray has died while it started: "
+    with pytest.raises(InputError, match=f"^{start}.+; all nodes need .* resume=RUN$"):
+        ended(executor_of(EndsItsWorker(), retries=1), "works")
+    (warning,) = (record.getMessage() for record in caplog.records)
+    assert warning.startswith(start)
+
+
+def test_a_worker_works_in_the_folder_of_the_search(executor_of, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    ended(executor_of(Behaves(Path("."))), "works")
+    assert begun(tmp_path, "works") == ["begun"]
 
 
 def test_a_worker_stays_between_children(executor_of, tmp_path):

@@ -7,6 +7,7 @@ import subprocess
 import time
 
 import pytest
+from cluster import cluster_of_nodes, find_raylet, kill_node
 from commands import run, start, status_of, succeed
 from test_trial_commands import SMALL, read_trials, wait_for_trials
 
@@ -22,7 +23,7 @@ def list_training_workers(search):
     for line in listed.splitlines():
         process, parent, name = line.split(None, 2)
         parents[int(process)] = int(parent)
-        if "ray::_Worker.train" in name:
+        if "ray::Worker.train" in name:
             training.append(int(process))
 
     def is_descendant(process):
@@ -106,6 +107,67 @@ def test_death_of_ray_is_one_line_and_the_search_can_be_resumed(service, tmp_pat
     assert line.endswith(f"python search.py resume={tmp_path}")
     assert status_of(tmp_path) == "interrupted"
     succeed("search.py", f"resume={tmp_path}")
+    assert [row for row in read_trials(tmp_path) if row in before] == before
+    assert len(read_trials(tmp_path, "ended IS NOT NULL")) == 14
+
+
+@pytest.fixture
+def cluster():
+    with cluster_of_nodes(2) as (cluster, nodes):
+        yield cluster, nodes
+
+
+def wait_for_workers(nodes):
+    """Wait until each node trains a child."""
+    deadline = time.monotonic() + 120
+    while not all(list_training_workers(find_raylet(node)) for node in nodes):
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+
+
+@pytest.mark.slow
+def test_a_search_survives_the_death_of_a_node(cluster, tmp_path):
+    cluster, nodes = cluster
+    address = f"executor.address={cluster.address}"
+    settings = [*SMALL, "executor=ray", address, "threads=1", "evaluation.epochs=30"]
+    search = start("search.py", *settings, f"hydra.run.dir={tmp_path}")
+    wait_for_trials(tmp_path, 2)
+    wait_for_workers(nodes)
+    before = read_trials(tmp_path, "ended IS NOT NULL")
+    assert len(before) < 10
+    kill_node(nodes[0])
+    output, errors = search.communicate(timeout=400)
+    assert search.returncode == 0, errors
+    assert status_of(tmp_path) == "complete"
+    after = read_trials(tmp_path, "ended IS NOT NULL")
+    assert [row for row in after if row in before] == before
+    assert [row[0] for row in after] == list(range(14))
+    assert all(row[6] is None for row in after)  # no error: the child was started again
+    assert all(len(json.loads(row[5])) == 30 for row in after)
+    (line,) = (line for line in errors.splitlines() + output.splitlines() if "node" in line)
+    assert "of the cluster has died; children that start again: 1" in line
+    assert "Traceback" not in errors
+
+
+@pytest.mark.slow
+def test_the_death_of_all_nodes_is_one_line_and_the_search_can_be_resumed(cluster, tmp_path):
+    cluster, nodes = cluster
+    address = f"executor.address={cluster.address}"
+    settings = [*SMALL, "executor=ray", address, "threads=1", "evaluation.epochs=10"]
+    search = start("search.py", *settings, f"hydra.run.dir={tmp_path}")
+    wait_for_trials(tmp_path, 2)
+    for node in nodes:
+        kill_node(node)
+    _, errors = search.communicate(timeout=120)
+    assert search.returncode == 2, errors
+    assert "Traceback" not in errors
+    (line,) = (line for line in errors.splitlines() if line.startswith("error: "))
+    assert "all nodes that train children have died" in line
+    assert line.endswith(f"python search.py resume={tmp_path} {address}")
+    assert status_of(tmp_path) == "interrupted"
+    before = read_trials(tmp_path, "ended IS NOT NULL")
+    cluster.add_node(num_cpus=1)
+    succeed("search.py", f"resume={tmp_path}", address)
     assert [row for row in read_trials(tmp_path) if row in before] == before
     assert len(read_trials(tmp_path, "ended IS NOT NULL")) == 14
 
