@@ -10,7 +10,7 @@ from nbclient import NotebookClient
 
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
 BY_NAME = pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
-LONGEST = 600  # seconds of a cell before it counts as hung
+LONGEST = 1_800  # seconds of a cell before it counts as hung
 
 
 def read(path):
