@@ -160,7 +160,7 @@ def _fit_shared_search(cfg: DictConfig, search: SharedSearch, folder: RunFolder)
     if search.finalists.count:
         seconds, _ = estimate_trainings(search, 1, search.finalists.epochs)
         count = _count_trainings(search.finalists.count, seconds, FINALISTS * budget)
-        changes["method.finalists"] = count if count > 1 else 0  # one finalist is no choice
+        changes["method.finalists"] = count
         rest -= count * seconds
     numbers = read_judging(cfg, search)
     if numbers is not None:
@@ -191,7 +191,7 @@ def _fit_trial_search(cfg: DictConfig, search: Any, folder: RunFolder) -> None:
     if search.finalists.count:
         seconds = child * search.finalists.epochs / cfg.evaluation.epochs
         count = _count_trainings(search.finalists.count, seconds, FINALISTS * budget)
-        changes["method.finalists"] = count if count > 1 else 0
+        changes["method.finalists"] = count
         rest -= count * seconds
     least, epoch = min(LEAST_CHILDREN, cfg.method.samples), child / cfg.evaluation.epochs
     what = f"an epoch of each of {least} children takes"
@@ -204,7 +204,11 @@ def _fit_trial_search(cfg: DictConfig, search: Any, folder: RunFolder) -> None:
 
 
 def _count_trainings(wanted: int, seconds: float, budget: float) -> int:
-    return min(wanted, int(budget / seconds)) if seconds else wanted
+    """Return the number of finalists that fit into ``budget`` seconds: one alone is no choice."""
+    if wanted * seconds <= budget:
+        return wanted
+    count = int(budget / seconds)
+    return count if count > 1 else 0
 
 
 def _apply(cfg: DictConfig, changes: Settings, measured: str, folder: RunFolder) -> None:
