@@ -231,7 +231,7 @@ def differences(cfg, numbers):
 
 
 @pytest.mark.parametrize("experiment", SEARCHES)
-def test_a_published_search_has_the_numbers_of_its_paper(experiment):
+def test_a_published_search_has_the_numbers_of_its_source(experiment):
     cfg = composed("search", f"experiment={experiment}")
     assert differences(cfg, SEARCHES[experiment]) == {}
 
@@ -251,7 +251,7 @@ def test_a_published_recipe_has_the_numbers_of_its_paper(recipe):
         ("enas_macro_cifar", "enas_macro_cifar"),
     ],
 )
-def test_the_training_that_a_published_search_recommends_is_that_of_its_paper(
+def test_the_training_that_a_published_search_recommends_is_that_of_its_source(
     experiment, recipe, tmp_path
 ):
     """The search prints ``python train.py architecture=RUN``."""

@@ -31,7 +31,8 @@ def _find_small_splits(data: ImageData) -> Iterator[str]:
         size = data.split_sizes[split]
         if 0 < size < FEW_IMAGES:
             points = 98 / size**0.5  # half of the 95 % interval at an accuracy of one half
-            yield f"only {size} {split} images: accuracies on them are uncertain by {points:.0f} points"
+            uncertain = f"accuracies on them are uncertain by {points:.0f} points"
+            yield f"only {size} {split} images: {uncertain}"
 
 
 def _find_unequal_classes(data: ImageData) -> Iterator[str]:

@@ -1,8 +1,11 @@
 """NAS: a controller writes a network layer by layer and learns by REINFORCE from its accuracy.
 
 Until the given number of architectures has been trained: sample an architecture, train it from
-scratch, and take the cube of its validation accuracy as reward; after each batch, take a REINFORCE
-step on the controller. The networks can grow deeper during the search.
+scratch, and reward it by its validation accuracy (``evaluation.power=3``: the cube, as in the
+paper); after each batch, take a REINFORCE step on the controller. The networks can grow deeper
+during the search.
+
+``search/controller_search.py`` samples and updates; ``modules/controller.py`` has the loss.
 
 Source: Zoph and Le, 2017, https://arxiv.org/abs/1611.01578. ``nas.md`` has the details.
 """

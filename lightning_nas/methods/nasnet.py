@@ -32,7 +32,7 @@ class NASNet(ControllerSearch):
         settings: Keyword arguments of ``TrialSearch``.
 
     Raises:
-        InputError: If a number is out of range.
+        InputError: If a number is out of range, or a setting of the controller is for REINFORCE.
     """
 
     def __init__(
@@ -49,6 +49,11 @@ class NASNet(ControllerSearch):
             raise InputError(
                 "method.clip must be in (0, 1) and method.passes at least 1, "
                 f"got {clip} and {passes}"
+            )
+        if controller.leave_one_out or controller.skip_kl_weight:
+            raise InputError(
+                "method.controller.leave_one_out and skip_kl_weight belong to REINFORCE; NASNet "
+                "learns by PPO, without them"
             )
         if (normalise or ranks) and self.sampling.batch < 2:
             raise InputError(
@@ -68,9 +73,9 @@ class NASNet(ControllerSearch):
     def loss(self, rollout: Rollout, sampled_N: Tensor, credit_N: Tensor) -> tuple[Tensor, Metrics]:
         """Return the PPO loss minus the entropy bonus, a scalar, and the metrics to log."""
         entropy = rollout.entropy_N.mean()
-        surrogate = ppo_loss(rollout.log_prob_N, sampled_N, credit_N, self.clip)
-        return surrogate - self.controller.entropy_weight * entropy, {
-            "loss": surrogate.detach(),
+        loss = ppo_loss(rollout.log_prob_N, sampled_N, credit_N, self.clip)
+        return loss - self.controller.entropy_weight * entropy, {
+            "loss": loss.detach(),
             "entropy": entropy.detach(),
             "baseline": self.controller.baseline.average.clone(),
         }

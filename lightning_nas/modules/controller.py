@@ -32,8 +32,9 @@ class ControllerModule(LightningModule):
         baseline: Baseline that turns rewards into advantages.
         optimizer: Function from the controller's parameters to their optimiser.
         samples: Number of architectures in a step of one process, at least 1.
-        entropy_weight: Weight of the entropy, in nats, in the reward.
+        entropy_weight: Weight of the entropy, in nats, in the reward (NASNet: in the loss).
         skip_kl_weight: Weight of the skips' divergence from their target, in nats, in the loss.
+            NASNet has neither this term nor ``leave_one_out``.
         clip_norm: Bound of the gradients' norm; None = no bound.
         leave_one_out: Whether the advantage of a reward is its difference from the mean of the
             other rewards of the step and process, instead of from the moving average.

@@ -1,7 +1,6 @@
-"""The loop of ENAS as a loader: a pass for the shared weights, then the controller's steps.
+"""The loop of ENAS as a loader: weights phase, random arm, controller phase.
 
-Between both the random arm is scored. One pass over the loader is one epoch of the search, so
-Lightning's own loop runs it.
+One pass over the loader is one epoch of the search, so Lightning's own loop runs it.
 """
 
 from collections.abc import Iterable, Iterator, Sized

@@ -74,7 +74,7 @@ class ControllerSearch(TrialSearch):
         return first_sample(scored)
 
     def credit(self, reward_N: Tensor) -> Tensor:
-        """Return the credit ``(N,)`` that ``loss`` takes for rewards; called once for a batch."""
+        """Return what ``loss`` learns from, ``(N,)``, once for a batch: rewards, or advantages."""
         return reward_N
 
     @abstractmethod

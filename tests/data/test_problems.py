@@ -34,7 +34,9 @@ def test_small_splits_and_unequal_classes(tmp_path, write_class):
     data = set_up(tmp_path)
     validation, test, classes = list_problems(data)
     assert data.split_sizes["validation"] == 50
-    assert validation.startswith("only 50 validation images: accuracies on them are uncertain by 14")
+    assert validation.startswith(
+        "only 50 validation images: accuracies on them are uncertain by 14"
+    )
     assert test.startswith("only 22 test images")
     assert classes.startswith("the class 'cat' has 200 images, 'dog' has 20")
 
