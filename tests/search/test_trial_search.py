@@ -120,6 +120,13 @@ def distance(one, other):
     return sum(a != b for a, b in zip(one, other, strict=True))
 
 
+def test_nasnet_refuses_settings_that_its_loss_does_not_have(tmp_path):
+    policy = controller(EDGES, picks="softmax")
+    policy.leave_one_out = True
+    with pytest.raises(InputError, match="leave_one_out and skip_kl_weight belong to REINFORCE"):
+        method("nasnet", tmp_path, policy=policy)
+
+
 SAMPLING = ("batch", "budget", "random_share", "redraws", "stratify")
 METHODS = ["nas", "nasnet", "random_search", "evolution"]
 
