@@ -22,7 +22,6 @@ from lightning_nas.errors import InputError
 from lightning_nas.export.instructions import MODES, read_classify_script, write_readme
 from lightning_nas.export.python_file import TRAINING_ONLY, write_python
 from lightning_nas.files import replace_file, replace_text
-from lightning_nas.networks.features import SkipNumbers
 from lightning_nas.weights.blueprint import Blueprint
 from lightning_nas.weights.checkpoint import BLUEPRINT
 from lightning_nas.weights.load import load_weights, read_weights
@@ -165,8 +164,7 @@ def _free_sides(network: nn.Module, blueprint: Blueprint, path: Path) -> tuple[i
     """
     import onnx  # the import takes a second
 
-    with torch.device("meta"), SkipNumbers():
-        backbone: Any = blueprint.build(features_only=True)
+    backbone: Any = blueprint.build(features_only=True)
     step = math.lcm(*backbone.feature_info.reduction())
     smallest = blueprint.image_size % step or step
     model = onnx.load(path)
@@ -179,15 +177,15 @@ def _free_sides(network: nn.Module, blueprint: Blueprint, path: Path) -> tuple[i
         COMPARED_IMAGES, blueprint.channels, smallest, blueprint.image_size + step
     )
     try:
-        actual = _run_onnx(free, images)
-    except Exception:  # onnxruntime's errors have no class in common
-        actual = torch.tensor(math.nan)
-    with torch.no_grad():
-        if _compare(network(images), actual) <= TOLERANCE:
-            free.replace(path)
-            return smallest, step
-    free.unlink()
-    return None
+        with torch.no_grad():
+            difference = _compare(network(images), _run_onnx(free, images))
+    except Exception:  # of any class: onnxruntime, or an operation that needs larger maps
+        difference = math.nan
+    if not difference <= TOLERANCE:
+        free.unlink()
+        return None
+    free.replace(path)
+    return smallest, step
 
 
 def _add_metadata(path: Path, blueprint: Blueprint, sides: tuple[int, int] | None) -> None:
