@@ -173,7 +173,7 @@ def _compare_epochs(record: RunRecord) -> list[Comparison]:
             mean_reward([t for pair in part for t in pair[arm]]) for arm in (0, 1)
         )
         differences = [mean_reward(p).value - mean_reward(r).value for p, r in part]
-        difference = compare_pairs(differences, random_arm.deviation)
+        difference = compare_pairs(differences, random_arm.spread)
         comparisons.append(Comparison(when, policy, random_arm, difference, UNIT_OF_EPOCHS))
     return comparisons
 

@@ -6,30 +6,20 @@ Runs with different settings are different experiments: their rewards are never 
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import combinations
 from statistics import fmean
 from typing import Any
 
-from lightning_nas.report.comparison import (
-    SHORT_VERDICTS,
-    Comparison,
-    describe_difference,
-    format_short_mean,
-)
+from lightning_nas.report.comparison import Comparison, describe_difference
 from lightning_nas.report.judged import compare_networks, list_comparisons
 from lightning_nas.report.record import RunRecord
 from lightning_nas.report.statistics import (
     BETTER,
     CANNOT_TELL,
-    NO_BETTER,
-    WORSE,
     Difference,
     Mean,
-    compare_means,
     compare_pairs,
     estimate_mean,
 )
-from lightning_nas.report.table import format_interval
 from lightning_nas.report.verdict import (
     IS_RANDOM_SEARCH,
     Verdict,
@@ -40,11 +30,12 @@ from lightning_nas.report.verdict import (
 
 MIN_SEEDS = 3
 FEW_SETTINGS = 20  # up to here the settings that differ are shown without a click
-# settings that may differ between runs of one group
-MAY_DIFFER = ("seed", "paths", "resume", "objective")
-PAIR_HEAD = ("first", "second", "best of the first", "best of the second", "difference",
-             "95 % interval", "the first is")  # fmt: skip
-PAIR_WORDS = {BETTER: "better", WORSE: "worse", NO_BETTER: "no better"}
+# Settings that may differ between runs of one group: they do not change rewards.
+MAY_DIFFER = (
+    *("seed", "paths", "resume", "objective", "logger", "tags", "extras", "executor", "hydra"),
+    *("dry_run", "minutes", "threads", "train_with"),
+)
+INTERNAL = ("_target_", "_partial_", "_recursive_", "_convert_")  # ends of names that Hydra reads
 
 
 @dataclass(frozen=True)
@@ -164,7 +155,7 @@ def list_settings(unlike: Mapping[str, Sequence[Any]]) -> list[tuple[str, list[l
     rows = [
         [name, *map(_shorten_value, values)]
         for name, values in unlike.items()
-        if name.split(".")[0] not in MAY_DIFFER
+        if name.split(".")[0] not in MAY_DIFFER and not _is_internal(name, values)
     ]
     if len(rows) <= FEW_SETTINGS:
         return [("all settings", rows)] if rows else []
@@ -173,6 +164,16 @@ def list_settings(unlike: Mapping[str, Sequence[Any]]) -> list[tuple[str, list[l
         first, _, rest = row[0].partition(".")
         parts.setdefault(first if rest else "other", []).append(row)
     return list(parts.items())
+
+
+def _is_internal(name: str, values: Sequence[Any]) -> bool:
+    """Return whether a setting is a word of Hydra or a reference, which says nothing to a reader.
+
+    >>> _is_internal("method._partial_", [True, None]), _is_internal("method.batch", [8, 20])
+    (True, False)
+    """
+    is_reference = all(value is None or str(value).startswith("${") for value in values)
+    return name.rpartition(".")[2] in INTERNAL or is_reference
 
 
 def _shorten_value(value: Any) -> str:
@@ -217,7 +218,7 @@ def describe_group_verdict(group: Group) -> Verdict:
         return Verdict("", words)
     difference = compare_pairs(
         [one.difference.value for _, one in chosen],
-        fmean(one.random_arm.deviation for _, one in chosen),
+        fmean(one.random_arm.spread for _, one in chosen),
         MIN_SEEDS,
     )
     verdict, doubts = _decide_group(group, when, chosen, difference)
@@ -246,32 +247,3 @@ def _decide_group(
     if 2 * len(doubts) < len(chosen):
         return BETTER, []
     return CANNOT_TELL, [f"in {len(doubts)} of {len(chosen)} runs {doubts[0][0]}"]
-
-
-# ---- groups against groups -----------------------------------------------------------------------
-
-
-def describe_pairs(groups: Sequence[Group]) -> list[list[str]]:
-    """Return the rows of the table with the columns ``PAIR_HEAD``, one for each pair of groups.
-
-    Groups whose best rewards have different meanings are not compared: shared weights with training
-    from scratch, or two lengths of training.
-    """
-    rows = []
-    for first, second in combinations(groups, 2):
-        if first.kind == second.kind:
-            best = first.estimate_best(), second.estimate_best()
-            if min(one.count for one in best):
-                rows.append([first.name, second.name, *_describe_pair(*best)])
-    return rows
-
-
-def _describe_pair(first: Mean, second: Mean) -> list[str]:
-    difference = compare_means(first, second, fewest=MIN_SEEDS)
-    return [
-        format_short_mean(first),
-        format_short_mean(second),
-        f"{difference.value:+.4f}",
-        format_interval((difference.low, difference.high)),
-        PAIR_WORDS.get(difference.verdict, SHORT_VERDICTS[difference.verdict]),
-    ]

@@ -1,6 +1,7 @@
 """One page for several runs of a search: what holds over seeds, and what varies between them."""
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
@@ -18,13 +19,16 @@ from lightning_nas.report.comparison import (
     list_random_arm,
     list_rewards,
 )
-from lightning_nas.report.groups import (
-    MAY_DIFFER,
+from lightning_nas.report.group_pairs import (
     PAIR_HEAD,
+    describe_best,
+    describe_pairs,
+    rank_groups,
+)
+from lightning_nas.report.groups import (
     Group,
     choose_comparisons,
     describe_group_verdict,
-    describe_pairs,
     find_differing_settings,
     group_runs,
     list_settings,
@@ -90,6 +94,28 @@ def write_common_report(
     return path
 
 
+def describe_groups(folders: Sequence[Path], named: Collection[str] = ()) -> list[str]:
+    """Return which group of runs is best, in one line for each group and a sentence.
+
+    The result is empty for a single group. Arguments as those of ``write_common_report``; runs
+    without trials are left out.
+    """
+    records = []
+    for folder in folders:
+        with suppress(NoTrialsError):
+            records.append(read_run(folder, named))
+    groups = group_runs(records)
+    if len(groups) < 2:
+        return []
+    width = max(len(group.name) for group in groups)
+    lines = [
+        f"{group.name:<{width}}  best {format_short_mean(group.estimate_best())}, "
+        f"{len(group.records)} runs"
+        for group in rank_groups(groups)
+    ]
+    return [*lines, *filter(None, [describe_best(groups)]), ""]
+
+
 def _build_common_page(
     records: Sequence[RunRecord], folders: Sequence[Path], empty: Sequence[Path]
 ) -> dict[str, Any]:
@@ -100,13 +126,14 @@ def _build_common_page(
     contents = [("summary", "Summary"), ("reward", "Reward"), ("runs", "Runs"), ("best", "Best")]
     return {
         "title": ", ".join(dict.fromkeys(record.name for record in records)),
-        "subtitle": f"{len(records)} runs, seeds {', '.join(str(r.seed) for r in records)}.",
+        "subtitle": _count_runs(records, groups),
         "contents": [*contents, *([("configuration", "Settings that differ")] if settings else [])],
         "report_arguments": " ".join(map(shell_path, folders)),
         "warnings": _list_warnings(records, unlike, empty),
         "verdict": _describe_all(groups),
+        "best_group": describe_best(groups),
         "group_head": GROUP_HEAD,
-        "group_rows": [_describe_group(group) for group in groups] if len(groups) > 1 else [],
+        "group_rows": list_groups(groups) if len(groups) > 1 else [],
         "pair_head": PAIR_HEAD,
         "pair_rows": describe_pairs(groups),
         "facts": _list_facts(records),
@@ -137,6 +164,13 @@ def _build_common_page(
     }
 
 
+def _count_runs(records: Sequence[RunRecord], groups: Sequence[Group]) -> str:
+    """Return the number of runs and groups, and all seeds."""
+    seeds = ", ".join(dict.fromkeys(str(record.seed) for record in records))
+    in_groups = f" in {len(groups)} groups of equal settings" if len(groups) > 1 else ""
+    return f"{len(records)} runs{in_groups}, seeds {seeds}."
+
+
 def _list_warnings(
     records: Sequence[RunRecord], unlike: Mapping[str, Any], empty: Sequence[Path]
 ) -> list[str]:
@@ -147,8 +181,8 @@ def _list_warnings(
     if empty:
         folders = ", ".join(map(shell_path, empty))
         warnings.append(f"these runs are left out, because they have no trials yet: {folders}.")
-    others = [name for name in unlike if name.split(".")[0] not in MAY_DIFFER]
-    if others:
+    others = [row[0] for _, rows in list_settings(unlike) for row in rows]
+    if others and "method_name" not in unlike:  # different methods are a comparison on purpose
         warnings.append(
             f"the runs differ in more than their seeds: {', '.join(others[:6])}. "
             "Each group of equal settings has its own verdict."
@@ -166,6 +200,11 @@ def _describe_all(groups: Sequence[Group]) -> Verdict:
         for group, one in zip(groups, verdicts, strict=True)
     ]
     return Verdict("", f"{'; '.join(answers)}.")
+
+
+def list_groups(groups: Sequence[Group]) -> list[list[Any]]:
+    """Return the rows of the table with the columns ``GROUP_HEAD``, the best group first."""
+    return [_describe_group(group) for group in rank_groups(groups)]
 
 
 def _describe_group(group: Group) -> list[Any]:

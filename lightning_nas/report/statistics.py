@@ -25,6 +25,7 @@ LEVEL = 0.95  # confidence level of all intervals
 MIN_EVALUATIONS = 5  # of each arm; with fewer there is no verdict
 MIN_ARCHITECTURES = 3  # for a rank correlation
 RESAMPLES = 2_000
+NORMAL_QUARTILES = 1.349  # distance of the quartiles of a normal distribution, in deviations
 # Verdicts as weight_sharing.json stores them; chance is the random arm. Pages show VERDICT_WORDS.
 BETTER, NO_BETTER, WORSE = "better than chance", "no better than chance", "worse than chance"
 CANNOT_TELL, NOT_ENOUGH = "cannot tell", "not enough data"
@@ -60,12 +61,14 @@ class Mean(Interval):
         deviation: Sample standard deviation of the evaluations; 0 with fewer than two.
         evaluations: Number of values that are not copies.
         effective: Effective number of evaluations, at most ``evaluations``.
+        spread: Standard deviation without the influence of outliers, at most ``deviation``.
     """
 
     count: int
     deviation: float
     evaluations: int
     effective: float
+    spread: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -125,13 +128,23 @@ def estimate_mean(values: Sequence[float], roots: Sequence[Hashable] | None = No
     each = np.array([sums[root] / size for root, size in sizes.items()])
     deviation = float(np.std(each - each[0], ddof=1))  # shifted: equal values give exactly 0
     half = student_quantile(evaluations - 1) * deviation / math.sqrt(effective)
-    return Mean(mean, half, count, deviation, evaluations, effective)
+    return Mean(mean, half, count, deviation, evaluations, effective, _find_spread(each, deviation))
+
+
+def _find_spread(values: Array, deviation: float) -> float:
+    """Return the deviation, or that of the middle half of the values if it is smaller.
+
+    One failed evaluation would otherwise make a large gain look too small to count.
+    """
+    low, high = np.quantile(values, [0.25, 0.75])
+    middle = float(high - low) / NORMAL_QUARTILES
+    return min(deviation, middle) if middle else deviation
 
 
 def compare_means(arm: Mean, random_arm: Mean, *, fewest: int = MIN_EVALUATIONS) -> Difference:
     """Compare the means of two independent arms of unequal variances (Welch's t interval).
 
-    The smallest gain that counts is the standard deviation of the random arm: the best of three
+    The smallest gain that counts is the spread of the random arm: the best of three
     random architectures gains nearly as much (0.85 of it, if the rewards are normal).
 
     Args:
@@ -151,7 +164,7 @@ def compare_means(arm: Mean, random_arm: Mean, *, fewest: int = MIN_EVALUATIONS)
             part**2 / (mean.evaluations - 1) for part, mean in zip(parts, means, strict=True)
         )
         half = student_quantile(variance**2 / freedom) * math.sqrt(variance)
-    return _make_difference(value, half, random_arm.deviation)
+    return _make_difference(value, half, random_arm.spread)
 
 
 def compare_pairs(

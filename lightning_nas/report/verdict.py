@@ -14,7 +14,7 @@ The answer is "Yes" if
 4. the entropy of the controller has fallen: a controller that learns nothing can be lucky.
 
 The answer is "No better" only if the interval excludes a gain of one standard deviation of the
-random arm. In all other cases the data cannot tell.
+random arm, outliers aside. In all other cases the data cannot tell.
 
 Limit: the networks of ENAS are one derived architecture. A controller that settles on an
 architecture without regard to its quality is better than 80 % of the random ones by luck in one of
@@ -223,7 +223,9 @@ def describe_doubts(verdict: str, difference: Difference, doubts: Sequence[str])
     """Return the sentences that follow a difference, each with a leading space."""
     if doubts:
         return f" This does not count as a success, because {'; and '.join(doubts)}."
-    gain = f"{difference.smallest_gain:.4f} (one standard deviation of the random arm)"
+    gain = (
+        f"{difference.smallest_gain:.4f} (one standard deviation of the random arm, outliers aside)"
+    )
     if verdict == CANNOT_TELL:
         return f" The interval is too wide to tell: it holds 0 and a gain of {gain}."
     if verdict == NO_BETTER:

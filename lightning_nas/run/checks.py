@@ -1,5 +1,6 @@
 """Checks of a configuration before anything is built from it."""
 
+import logging
 from typing import Any
 
 from hydra import compose
@@ -11,6 +12,7 @@ from omegaconf.errors import InterpolationKeyError
 from lightning_nas.errors import InputError
 from lightning_nas.run.ranges import SETTINGS, SETTINGS_OF_CLASSES, list_ranges
 
+log = logging.getLogger(__name__)
 PROVIDERS = ("lightning_nas", "torch", "pytorch_lightning")  # packages whose classes have ranges
 ABSENT = object()
 # What Hydra itself reads in a group that it builds a class from
@@ -40,6 +42,19 @@ def check_settings(cfg: DictConfig) -> None:
     check_ranges(cfg)
     if cfg.get("finish") and not cfg.resume:
         raise InputError("finish=true ends an interrupted search: search.py resume=RUN finish=true")
+
+
+def warn_of_controller() -> None:
+    """Warn if NAS or NASNet has the controller of the other, and the user chose only the method."""
+    choices = HydraConfig.get().runtime.choices
+    method, controller = choices.get("method"), choices.get("controller")
+    given = {one.split("=")[0].lstrip("+") for one in HydraConfig.get().overrides.task}
+    has_other = {method, controller} == {"nas", "nasnet"}
+    if has_other and "controller" not in given:
+        log.warning(
+            "method=%s samples with controller=%s; with that of its paper: controller=%s",
+            *(method, controller, method),
+        )
 
 
 def check_ranges(cfg: DictConfig) -> None:

@@ -32,7 +32,7 @@ def _write() -> None:
 
 
 def _write_into(sweep: Path) -> None:
-    from lightning_nas.report.several import find_runs, write_common_report
+    from lightning_nas.report.several import describe_groups, find_runs, write_common_report
     from lightning_nas.run.recorded import find_trusted_names
 
     runs = find_runs(sweep)
@@ -44,7 +44,8 @@ def _write_into(sweep: Path) -> None:
         try:
             named = find_trusted_names(sys.argv[1:])
             write_common_report(runs, path, found=set(runs), named=named)
+            groups = describe_groups(runs, named)
         except InputError as error:  # such as runs without a trial
             print(f"no report of all runs: {error}; to write it: {command}", file=sys.stderr)
             return
-        print(f"\nall runs      {display_path(path)}", flush=True)
+        print("\n".join(["", *groups, f"all runs      {display_path(path)}"]), flush=True)

@@ -19,6 +19,7 @@ from lightning_nas.run.overrides import (
     split_arguments,
 )
 from lightning_nas.run.recorded import load_configuration
+from lightning_nas.run.suggestions import explain_setting, find_nearest
 from lightning_nas.storage.run_folder import RunFolder, display_path, shell_path
 from lightning_nas.storage.trial import FINALIST
 
@@ -158,6 +159,8 @@ def _check_comparable(run: RunFolder, config: DictConfig, settings: list[str]) -
         if not _is_changeable(get_name(setting), run)
         and (setting.startswith("~") or values[get_name(setting)] != _select(config, setting))
     ]
+    for setting in changed:
+        _explain_typo(setting, config)
     if changed:
         raise InputError(
             f"{list_some(changed)}: new rewards could not be compared with those of the trials in "
@@ -165,6 +168,18 @@ def _check_comparable(run: RunFolder, config: DictConfig, settings: list[str]) -
             "machine, such as method.samples, trainer.max_epochs, method.finalists, executor.* "
             "(all: docs/run-folder.md)"
         )
+
+
+def _explain_typo(setting: str, config: DictConfig) -> None:
+    """Raise InputError if the run has no such setting, but one with nearly the same name."""
+    name = get_name(setting)
+    group_name, _, last = name.rpartition(".")
+    try:
+        group = OmegaConf.select(config, group_name)
+    except OmegaConfBaseException:  # only Hydra can resolve its references
+        return
+    if isinstance(group, DictConfig) and last not in group and find_nearest(last, group):
+        raise InputError(explain_setting(name, map(str, group)))
 
 
 def _is_changeable(name: str, run: RunFolder) -> bool:

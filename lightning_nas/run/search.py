@@ -18,6 +18,7 @@ from lightning_nas.report.record import read_run
 from lightning_nas.report.table import format_best
 from lightning_nas.report.verdict import describe_verdict
 from lightning_nas.run.build import build_search
+from lightning_nas.run.checks import warn_of_controller
 from lightning_nas.run.judging import estimate_judging, read_judging
 from lightning_nas.run.parts import build_data, build_trainer, find_checkpoint, log_configuration
 from lightning_nas.run.recorded import find_trusted_names
@@ -46,6 +47,7 @@ def search(cfg: DictConfig, judge: Callable[[Path], None] | None = None) -> floa
     """
     with run_session(cfg, write_report_safely) as session:
         folder = session.folder.path
+        warn_of_controller()
         data = build_data(cfg) if cfg.get("data") else None  # a table needs no images
         if data is not None:
             session.note_data(data)

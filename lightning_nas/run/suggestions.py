@@ -9,6 +9,7 @@ from omegaconf import DictConfig
 from lightning_nas.errors import list_some
 
 MOST_NAMES = 20
+ALL = "all settings: --cfg job"
 SIMILAR = 0.6  # ratio of difflib from which a name is near enough to be meant
 
 
@@ -25,11 +26,20 @@ def explain_unknown_name(error: BaseException) -> str | None:
     group = getattr(cause, "parent_node", None)
     if not str(error).startswith("Could not override") or not isinstance(group, DictConfig):
         return None
-    full_name = str(getattr(cause, "full_key", ""))
+    return f"{explain_setting(str(getattr(cause, 'full_key', '')), map(str, group))}; {ALL}"
+
+
+def explain_setting(full_name: str, names: Iterable[str]) -> str:
+    """Return the message on an unknown setting.
+
+    Args:
+        full_name: Its name, with dots.
+        names: Names of the settings in the same group.
+    """
     parent, _, name = full_name.rpartition(".")
-    names = [str(key) for key in group if not str(key).startswith("_")]
     prefix = f"{parent}." if parent else ""
-    return f"{full_name}: no such setting; {_advise(name, names, prefix)}; all settings: --cfg job"
+    legal = [one for one in names if not one.startswith("_")]
+    return f"{full_name}: no such setting; {_advise(name, legal, prefix)}"
 
 
 def explain_option(path: str, options: Iterable[str]) -> str:
@@ -43,7 +53,16 @@ def explain_option(path: str, options: Iterable[str]) -> str:
     return f"{group}={option}: no such option; {_advise(option, list(options), f'{group}=')}"
 
 
+def find_nearest(name: str, names: Iterable[object]) -> str:
+    """Return the name that was probably meant; empty if none is near enough.
+
+    >>> find_nearest("sample", ["samples", "batch"]), find_nearest("x", ["samples"])
+    ('samples', '')
+    """
+    return "".join(get_close_matches(name, map(str, names), n=1, cutoff=SIMILAR))
+
+
 def _advise(name: str, names: list[str], prefix: str) -> str:
-    near = get_close_matches(name, names, n=1, cutoff=SIMILAR)
-    nearest = f"did you mean {prefix}{near[0]}? " if near else ""
+    near = find_nearest(name, names)
+    nearest = f"did you mean {prefix}{near}? " if near else ""
     return f"{nearest}legal: {list_some(names, MOST_NAMES)}"

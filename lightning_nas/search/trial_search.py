@@ -157,6 +157,11 @@ class TrialSearch(Search):
             poll=lambda: self.poll(),
             rungs=find_rungs(self.evaluator),
         )
+        if self.stream.ended > self.sampling.samples:
+            log.warning(
+                "the run has %d trials already: method.samples=%d adds none",
+                *(self.stream.ended, self.sampling.samples),
+            )
         # a resume after the last batch has no epoch
         self.trainer.should_stop = self.stream.done or self.ends_now
         return self.stream

@@ -123,9 +123,16 @@ class RunFolder:
         Args:
             setting: Name of the setting that gave the folder, for the message.
         """
-        if not self.is_run:
-            given = f"{setting}={self.path}" if setting else str(self.path)
-            raise InputError(f"{given}: not a run folder (it has no .hydra/config.yaml)")
+        if self.is_run:
+            return
+        given = f"{setting}={self.path}" if setting else str(self.path)
+        if not self.path.exists():
+            raise InputError(f"{given}: no such folder")
+        runs = [path.parent for path in self.path.glob(f"*/{self.hydra.name}") if path.is_dir()]
+        if runs:
+            one = display_path(min(runs, key=lambda run: (len(run.name), run.name)))
+            raise InputError(f"{given}: holds {len(runs)} runs; name one of them, such as {one}")
+        raise InputError(f"{given}: not a run folder (it has no .hydra/config.yaml)")
 
     # ---- reading ---------------------------------------------------------------------------------
 

@@ -9,7 +9,7 @@ import pytest
 
 from lightning_nas.report.__main__ import main
 from lightning_nas.report.comparison import compare_arms
-from lightning_nas.report.groups import list_settings
+from lightning_nas.report.groups import group_runs, list_settings
 from lightning_nas.report.record import read_run
 from lightning_nas.report.several import average_curve, write_common_report
 from lightning_nas.report.statistics import estimate_mean
@@ -51,7 +51,7 @@ def test_runs_that_differ_in_more_than_the_seed_have_a_warning(sweep, tmp_path):
     other = shared_search(tmp_path / "other", seed=9)
     page = write_common_report([sweep / "1", sweep / "2", other], tmp_path / "page.html")
     found = Page(page.read_text())
-    assert "differ in more than their seeds: method_name" in found.words
+    assert "differ in more than their seeds" not in found.words  # methods differ on purpose
     assert "Settings that differ" in found.words
     assert "all settings (" in found.words  # few enough to be shown without a click
 
@@ -63,11 +63,11 @@ def test_runs_that_differ_in_their_seed_alone_have_no_table_of_settings(sweep, t
 
 def test_many_settings_that_differ_are_folded_by_the_first_part_of_their_names():
     named = {f"method.rate{n}": [0.1 * n, 0.0] for n in range(20)}
-    settings = list_settings({"seed": [1, 2], "threads": [1, None], **named, "data.size": [8, 32]})
+    settings = list_settings({"seed": [1, 2], "debug": [1, None], **named, "data.size": [8, 32]})
     assert [(part, len(rows)) for part, rows in settings] == [
         ("other", 1), ("method", 20), ("data", 1)
     ]  # fmt: skip
-    assert settings[0][1] == [["threads", "1", "none"]]
+    assert settings[0][1] == [["debug", "1", "none"]]
 
 
 def test_if_a_run_lacks_the_final_ranking_all_are_compared_by_the_second_half(tmp_path):
@@ -145,7 +145,7 @@ def test_an_error_is_one_line(sweep, tmp_path, capsys):
     begun = write_folder(tmp_path / "begun", EDGES)
     (tmp_path / "empty").mkdir()
     for given, expected in [
-        ([tmp_path / "nowhere"], "not a run folder"),
+        ([tmp_path / "nowhere"], "no such folder"),
         ([tmp_path / "empty"], "not a run folder"),
         ([begun], "a search without trials"),
         ([sweep / "1", begun], "a search without trials"),
@@ -157,3 +157,39 @@ def test_an_error_is_one_line(sweep, tmp_path, capsys):
         (line,) = capsys.readouterr().err.splitlines()
         assert line.startswith("error: ")
         assert expected in line
+
+
+def test_runs_of_one_method_with_other_settings_have_a_warning(tmp_path):
+    runs = [trial_search(tmp_path / "one"), trial_search(tmp_path / "two", seed=1, batch=8)]
+    found = Page(write_common_report(runs, tmp_path / "page.html").read_text())
+    assert "differ in more than their seeds: batch" in found.words
+
+
+def test_settings_that_change_no_reward_do_not_divide_a_group(tmp_path):
+    runs = [
+        trial_search(tmp_path / "wandb", logger={"wandb": {"_target_": "a.B"}}, tags=["x"]),
+        trial_search(tmp_path / "csv", seed=1, logger={"csv": None}, executor={"slots": 4}),
+    ]
+    assert len(group_runs([read_run(run) for run in runs])) == 1
+
+
+def test_the_page_says_first_which_group_is_best(tmp_path):
+    runs = [
+        trial_search(tmp_path / f"{batch}-{seed}", seed=seed, gain=gain, batch=batch)
+        for batch, gain in ((8, 0.5), (20, 0.0))
+        for seed in (1, 2, 3)
+    ]
+    words = Page(write_common_report(runs, tmp_path / "page.html").read_text()).words
+    assert "an_experiment nasnet batch=8 is better than all others" in words
+    assert words.index("Which group is best?") < words.index("Did the searches beat")
+    assert "6 runs in 2 groups of equal settings, seeds 1, 2, 3." in words
+
+
+def test_groups_that_cannot_be_told_apart_are_said_to_be_so(tmp_path):
+    runs = [
+        trial_search(tmp_path / f"{batch}-{seed}", seed=seed, batch=batch)
+        for batch in (8, 20)
+        for seed in (1, 2, 3)
+    ]
+    words = Page(write_common_report(runs, tmp_path / "page.html").read_text()).words
+    assert "no other group is measurably worse" in words

@@ -80,6 +80,14 @@ def test_the_verdict_follows_from_the_interval():
     assert compare_pairs([0.2, 0.21, 0.19], 0.0, fewest=3).verdict == BETTER
 
 
+def test_an_outlier_of_the_random_arm_does_not_hide_a_large_gain():
+    random_arm = sample_normal(20, 0.8, 0.02, seed=1)
+    arm = sample_normal(40, 0.85, 0.1)
+    failed = [0.0, *random_arm[1:]]
+    assert estimate_mean(failed).spread < 0.05 < estimate_mean(failed).deviation
+    assert compare_values(arm, failed).verdict == CANNOT_TELL
+
+
 def test_arms_without_variance_have_an_exact_verdict():
     found = compare_values([0.5] * 6, [0.4] * 6)
     assert (found.half, found.verdict) == (0.0, BETTER)

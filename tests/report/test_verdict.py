@@ -8,7 +8,8 @@ import pytest
 
 from benchmarks.verdict import count_answers
 from lightning_nas.errors import InputError
-from lightning_nas.report.groups import describe_group_verdict, describe_pairs, group_runs
+from lightning_nas.report.group_pairs import describe_pairs
+from lightning_nas.report.groups import describe_group_verdict, group_runs
 from lightning_nas.report.judged import list_comparisons
 from lightning_nas.report.record import read_run
 from lightning_nas.report.statistics import BETTER

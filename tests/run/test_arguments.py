@@ -284,3 +284,8 @@ def test_a_resume_names_the_right_command_and_keeps_its_folder(arguments, script
 def test_a_training_is_no_search(run):
     with pytest.raises(InputError, match=r"run folder of a training: python train\.py resume="):
         complete_arguments([f"resume={run}"], "/project/search.py")
+
+
+def test_a_resume_names_the_setting_that_was_meant(search):
+    with pytest.raises(InputError, match=r"method.sample: no such setting; did you mean method.sa"):
+        complete_arguments([f"resume={search}", "method.sample=30"])

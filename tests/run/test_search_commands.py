@@ -237,7 +237,7 @@ def test_checkpoint_that_does_not_fit_is_an_error_of_one_line(
             marks=pytest.mark.slow,
         ),
         ("search.py", ["data._target_=nowhere.Images"], "No module named 'nowhere'"),
-        ("search.py", ["resume=/no/such/run"], "not a run folder"),
+        ("search.py", ["resume=/no/such/run"], "resume=/no/such/run: no such folder"),
         ("search.py", ["debug=smoke", "trainer.limit_train_batches=2"], "limit_train_batches"),
         ("search.py", ["debug=smoke", "trainer.gradient_clip_val=1"], "gradient_clip_val"),
         pytest.param(

@@ -534,3 +534,9 @@ def test_the_planted_architecture_is_found_more_often_than_by_random_search(name
     }
     assert found[name] >= 15
     assert found[name] > found["random_search"]
+
+
+def test_a_resume_to_fewer_trials_says_that_nothing_is_left_to_do(tmp_path, caplog):
+    run_search("random_search", tmp_path, samples=20)
+    run_search("random_search", tmp_path, samples=10)
+    assert "the run has 20 trials already: method.samples=10 adds none" in caplog.text
