@@ -43,7 +43,7 @@ class Group:
     """Runs with the same settings apart from the seed.
 
     Args:
-        name: Short name: the experiment, and the settings that differ from other groups.
+        name: Short name: experiment, method, and the settings that differ from other groups.
         records: The runs, at least one.
     """
 
@@ -94,7 +94,10 @@ def group_runs(records: Sequence[RunRecord]) -> list[Group]:
 
 
 def _name_group(place: int, record: RunRecord, different: Mapping[str, Sequence[Any]]) -> str:
-    """Return a name: experiment and method, and at most two settings that tell groups apart."""
+    """Return a name: method, and at most two settings that tell groups apart.
+
+    The experiment comes first if there is one group, or if the groups have several experiments.
+    """
     named = ("name", "method_name", *MAY_DIFFER)
     settings = [
         f"{setting.split('.')[-1]}={_round_value(values[place])}"
@@ -104,7 +107,8 @@ def _name_group(place: int, record: RunRecord, different: Mapping[str, Sequence[
     if "method_name" in different or "name" in different:
         settings = []
     method = str(record.config.get("method_name", record.method))
-    return " ".join([record.name, method, *settings[:2]])
+    experiment = [] if "name" not in different and different else [record.name]
+    return " ".join([*experiment, method, *settings[:2]])
 
 
 def _number_name(place: int, names: Sequence[str]) -> str:

@@ -180,7 +180,7 @@ def test_the_page_says_first_which_group_is_best(tmp_path):
         for seed in (1, 2, 3)
     ]
     words = Page(write_common_report(runs, tmp_path / "page.html").read_text()).words
-    assert "an_experiment nasnet batch=8 is better than all others" in words
+    assert "nasnet batch=8 is better than all others" in words
     assert words.index("Which group is best?") < words.index("Did the searches beat")
     assert "6 runs in 2 groups of equal settings, seeds 1, 2, 3." in words
 
