@@ -63,17 +63,18 @@ def test_a_time_limit_does_not_change_the_weights_of_a_training(tmp_path):
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    ("script", "given"),
+    ("script", "minutes", "given"),
     [
-        ("train.py", [f"trainer.max_epochs={FOREVER}"]),
-        ("search.py", [f"trainer.max_epochs={FOREVER}", "method.supernet.scheduler.T_0=10"]),
-        ("search.py", ["experiment=nasnet_digits", f"method.samples={FOREVER}"]),
+        ("train.py", 0.5, [f"trainer.max_epochs={FOREVER}"]),
+        ("search.py", 0.5, [f"trainer.max_epochs={FOREVER}", "method.supernet.scheduler.T_0=10"]),
+        ("search.py", 1, ["experiment=nasnet_digits", "method.samples=3",
+                          f"evaluation.epochs={FOREVER}"]),
     ],
-)
-def test_a_long_run_is_shortened_and_the_folder_keeps_the_choice(tmp_path, script, given):
-    output = succeed(script, *QUIET, *given, "minutes=0.4", f"hydra.run.dir={tmp_path}")
+)  # fmt: skip
+def test_a_long_run_is_shortened_and_the_folder_keeps_the_choice(tmp_path, script, minutes, given):
+    output = succeed(script, *QUIET, *given, f"minutes={minutes}", f"hydra.run.dir={tmp_path}")
     settings = settings_of(tmp_path)
-    lengths = [settings["trainer"]["max_epochs"], settings.get("method", {}).get("samples", -1)]
-    assert FOREVER not in lengths
+    epochs = [settings["trainer"]["max_epochs"], settings.get("evaluation", {}).get("epochs")]
+    assert FOREVER not in epochs
     assert json.loads((tmp_path / "summary.json").read_text())["status"] == "complete"
     assert "run folder" in output
