@@ -37,6 +37,7 @@ from lightning_nas.storage.run_folder import RunFolder
 log = logging.getLogger(__name__)
 PLANNED = 0.9  # share of the time that is planned; the rest is for the start and the report
 FINALISTS, JUDGEMENT, RANKING = 0.25, 0.25, 0.1  # shares of the time, at most
+CHILD = "evaluation.network"  # settings of the networks of a search by trials
 LEAST_CHILDREN = 20  # of a search by trials, before trainings become shorter
 Settings = dict[str, Any]
 
@@ -102,9 +103,11 @@ def _count_epochs(cfg: DictConfig, seconds: float, epoch: float, wanted: int, wh
     """Return the number of epochs that fit into ``seconds``, at most ``wanted`` (-1 = no limit)."""
     if epoch > seconds:
         needed = math.ceil((60 * cfg.minutes - seconds + epoch) / 60 / PLANNED)
+        size = "network" if "network" in cfg else "supernet" if cfg.get("supernet") else CHILD
         raise InputError(
             f"minutes={cfg.minutes:g} is too short: {what} {format_duration(epoch)}; give at "
-            f"least minutes={needed}, or use fewer images, smaller images or a smaller network"
+            f"least minutes={needed}, or use fewer images, data.image_size, or a smaller network "
+            f"({size}.cells, {size}.filters)"
         )
     epochs = int(seconds / epoch)
     return epochs if wanted < 0 else min(epochs, wanted)
