@@ -147,6 +147,12 @@ def test_the_exported_script_names_the_classes_that_predict_names(training_run, 
         )
         for row in rows
     ]
+    (tmp_path / "bad.png").write_text("no image")
+    for files, message in ((["bad.png"], "bad.png  cannot identify"), ([], "usage: python")):
+        done = subprocess.run([*command[:2], *files], cwd=tmp_path, capture_output=True, text=True)
+        assert done.stdout == ""
+        (line,) = done.stderr.splitlines()
+        assert line.startswith(message)
 
 
 @pytest.mark.slow
