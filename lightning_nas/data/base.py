@@ -219,25 +219,29 @@ class ImageData(LightningDataModule):
         images = self._data.images[index].to(self._device)
         return self._make_normalise()(images), self._data.labels[index].to(self._device)
 
-    def sample_augmented(self, classes: int, count: int) -> torch.Tensor:
-        """Return training images as they reach the network in the first epoch.
+    def sample_augmented(self, classes: int, count: int) -> tuple[list[str], torch.Tensor]:
+        """Return training images as they reach the network, with augmentation.
 
         Args:
-            classes: Number of classes, at most; the first ones.
+            classes: Number of classes, at most; the first ones that have training images.
             count: Images of each class. A class with fewer images repeats them.
 
         Returns:
-            Pixels with augmentation, uint8 ``(classes, count, H, W, C)`` on the CPU.
+            Names of the classes, and pixels, uint8 ``(classes, count, H, W, C)`` on the CPU.
         """
-        rows = []
-        for label in range(min(classes, self.num_classes)):
-            members = self._train[self._data.labels[self._train] == label]
-            rows.append(members.repeat(-(-count // max(1, len(members))))[:count])
-        rows = [row for row in rows if len(row)]
-        loader = self._make_loader(torch.cat(rows), count, self.augmentation)
-        images = torch.cat([batch.cpu() for batch, _ in loader])
-        self.teardown("samples")
-        return self.show_pixels(images).unflatten(0, (len(rows), count))
+        labels = self._data.labels[self._train]
+        chosen = labels.unique()[:classes].tolist()
+        members = [self._train[labels == label] for label in chosen]
+        rows = [row.repeat(-(-count // len(row)))[:count] for row in members]
+        images = self._data.images[torch.cat(rows)].to(self._device)
+        normalise = self._make_normalise()
+        if self.augmentation is None:
+            batch = normalise(images)
+        else:
+            generator = make_generator("samples", self.seed, device=self._device)
+            batch = self.augmentation(images, generator, normalise)
+        pixels = self.show_pixels(batch).unflatten(0, (len(rows), count))
+        return [self.classes[label] for label in chosen], pixels
 
     def show_pixels(self, images_NCHW: torch.Tensor) -> torch.Tensor:
         """Return the pixels of normalised images, uint8 ``(N, H, W, C)``."""

@@ -5,7 +5,6 @@ from typing import Any
 
 from lightning_nas.data.base import ImageData
 from lightning_nas.data.folders import describe_counts
-from lightning_nas.data.problems import list_problems
 
 
 def describe_data(data: ImageData) -> str:
@@ -41,7 +40,6 @@ def summarise_data(data: ImageData) -> dict[str, Any]:
     """Return the facts on the data for ``summary.json``."""
     return {
         "data_line": describe_data(data),
-        "data_problems": list_problems(data),
         "classes": data.num_classes,
         "largest_share": data.largest_share,
         "split_sizes": data.split_sizes,

@@ -1,7 +1,6 @@
 """One page for several runs of a search: what holds over seeds, and what varies between them."""
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
@@ -80,6 +79,18 @@ def write_common_report(
     """
     if len({folder.resolve() for folder in folders}) < len(folders):
         raise InputError("a run folder is given twice")
+    records, empty = read_runs(folders, found, named)
+    write_records(records, folders, empty, path)
+    return path
+
+
+def read_runs(
+    folders: Sequence[Path], found: Collection[Path], named: Collection[str]
+) -> tuple[list[RunRecord], list[Path]]:
+    """Return the searches, and the folders that have no trials yet.
+
+    Arguments and errors as those of ``write_common_report``.
+    """
     records, empty = [], []
     for folder in folders:
         try:
@@ -90,20 +101,28 @@ def write_common_report(
             empty.append(folder)
     if not records:
         raise NoTrialsError(empty[0])
+    return records, empty
+
+
+def write_records(
+    records: Sequence[RunRecord], folders: Sequence[Path], empty: Sequence[Path], path: Path
+) -> None:
+    """Write one page for several searches that have been read.
+
+    Args:
+        records: Searches.
+        folders: All run folders, for the command that writes the page again.
+        empty: Those of ``folders`` without trials.
+        path: File to write.
+    """
     replace_text(path, render_page("runs.html", _build_common_page(records, folders, empty)))
-    return path
 
 
-def describe_groups(folders: Sequence[Path], named: Collection[str] = ()) -> list[str]:
+def describe_groups(records: Sequence[RunRecord]) -> list[str]:
     """Return which group of runs is best, in one line for each group and a sentence.
 
-    The result is empty for a single group. Arguments as those of ``write_common_report``; runs
-    without trials are left out.
+    The result is empty for a single group.
     """
-    records = []
-    for folder in folders:
-        with suppress(NoTrialsError):
-            records.append(read_run(folder, named))
     groups = group_runs(records)
     if len(groups) < 2:
         return []

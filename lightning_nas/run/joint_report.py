@@ -32,7 +32,12 @@ def _write() -> None:
 
 
 def _write_into(sweep: Path) -> None:
-    from lightning_nas.report.several import describe_groups, find_runs, write_common_report
+    from lightning_nas.report.several import (
+        describe_groups,
+        find_runs,
+        read_runs,
+        write_records,
+    )
     from lightning_nas.run.recorded import find_trusted_names
 
     runs = find_runs(sweep)
@@ -43,8 +48,9 @@ def _write_into(sweep: Path) -> None:
         path = RunFolder(sweep).report
         try:
             named = find_trusted_names(sys.argv[1:])
-            write_common_report(runs, path, found=set(runs), named=named)
-            groups = describe_groups(runs, named)
+            records, empty = read_runs(runs, set(runs), named)
+            write_records(records, runs, empty, path)
+            groups = describe_groups(records)
         except InputError as error:  # such as runs without a trial
             print(f"no report of all runs: {error}; to write it: {command}", file=sys.stderr)
             return

@@ -24,6 +24,7 @@ from lightning_nas.callbacks.interrupt import Interrupted
 from lightning_nas.data.base import ImageData
 from lightning_nas.data.decode import UnreadableImageError
 from lightning_nas.data.describe import summarise_data
+from lightning_nas.data.problems import list_problems
 from lightning_nas.errors import DeadWorkerError, InputError, as_user_error, log_and_continue
 from lightning_nas.files import remove_parts
 from lightning_nas.layers.operations import register_operations
@@ -129,11 +130,15 @@ class RunSession:
             is_trained_on: Whether a network will learn from the training images.
         """
         self.add_facts(**summarise_data(data))
-        for problem in self.facts["data_problems"] if is_first_of_run() else ():
+        if not is_first_of_run():  # the other processes write nothing
+            return
+        problems = list_problems(data)
+        self.add_facts(data_problems=problems)
+        for problem in problems:
             log.warning("%s", problem)
-        if is_trained_on and self.writes_results and is_first_of_run():
-            self._samples = data.sample_augmented(SAMPLE_CLASSES, SAMPLES)
-            self.add_facts(sample_classes=data.classes[:SAMPLE_CLASSES])
+        if is_trained_on and self.writes_results:
+            names, self._samples = data.sample_augmented(SAMPLE_CLASSES, SAMPLES)
+            self.add_facts(sample_classes=names)
 
     def add_facts(self, **facts: Any) -> None:
         """Add facts to the summary. ``finish`` writes the facts, also after an interruption."""

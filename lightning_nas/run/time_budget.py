@@ -222,7 +222,7 @@ def _apply(cfg: DictConfig, changes: Settings, measured: str, folder: RunFolder)
     log.info("minutes=%g: %s, measured; %s", cfg.minutes, measured, what)
     configs = [cfg]
     if folder.config.exists():
-        configs.append(OmegaConf.load(folder.config))  # type: ignore[arg-type]
+        configs.append(OmegaConf.create(folder.read_config()[1]))
     for config in configs:
         with open_dict(config):
             for name, value in changes.items():

@@ -24,6 +24,7 @@ from lightning_nas.evaluation.complexity import measure
 from lightning_nas.export.formats import FORMATS, check_formats, export
 from lightning_nas.modules.child import ChildModule
 from lightning_nas.report.draw import write_with_pictures
+from lightning_nas.report.training import REPORTED
 from lightning_nas.run.network_settings import (
     DEFAULT_ARCHITECTURE,
     check_classes,
@@ -47,7 +48,6 @@ from lightning_nas.weights.blueprint import Blueprint
 from lightning_nas.weights.load import Weights, load_weights, read_weights
 
 log = logging.getLogger(__name__)
-REPORTED = ("fit", "test")  # modes whose run folder has a report
 
 
 def train(cfg: DictConfig) -> None:

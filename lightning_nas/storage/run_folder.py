@@ -12,6 +12,8 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
+from pydantic import BaseModel
+
 from lightning_nas.errors import InputError
 from lightning_nas.files import read_csv, read_json, read_yaml, write_json, write_yaml
 from lightning_nas.storage.file_types import (
@@ -189,11 +191,7 @@ class RunFolder:
         Raises:
             InputError: If the file is damaged.
         """
-        if not self.summary.exists():
-            return {}
-        facts = read_json(self.summary)
-        check_types(Summary, facts, self.summary)
-        return facts
+        return _read_facts(self.summary, Summary)
 
     def read_judgement(self) -> dict[str, Any]:
         """Return the content of ``weight_sharing.json``; empty if the search was not judged.
@@ -201,11 +199,7 @@ class RunFolder:
         Raises:
             InputError: If the file is damaged.
         """
-        if not self.judgement.exists():
-            return {}
-        facts = read_json(self.judgement)
-        check_types(Judgement, facts, self.judgement)
-        return facts
+        return _read_facts(self.judgement, Judgement)
 
     def read_test_record(self) -> dict[str, Any]:
         """Return the content of ``test.json``; empty if no network was tested.
@@ -213,11 +207,7 @@ class RunFolder:
         Raises:
             InputError: If the file is damaged.
         """
-        if not self.test_record.exists():
-            return {}
-        facts = read_json(self.test_record)
-        check_types(TestRecord, facts, self.test_record)
-        return facts
+        return _read_facts(self.test_record, TestRecord)
 
     def read_metrics(self) -> list[dict[str, float]]:
         """Return each row of ``metrics.csv`` as column -> value, without empty cells.
@@ -285,6 +275,15 @@ class RunFolder:
         self.resume_settings.unlink(missing_ok=True)
         if settings:
             write_yaml(self.resume_settings, list(settings))
+
+
+def _read_facts(path: Path, kind: type[BaseModel]) -> dict[str, Any]:
+    """Return the content of a JSON file of the given types; empty if there is no such file."""
+    if not path.exists():
+        return {}
+    facts = read_json(path)
+    check_types(kind, facts, path)
+    return facts
 
 
 def describe_state(summary: Mapping[str, Any]) -> dict[str, Any]:

@@ -67,7 +67,8 @@ def test_official_splits_are_not_called_split(large):
 
 def test_samples_are_augmented_training_images(large):
     data = set_up(large)
-    samples = data.sample_augmented(classes=2, count=5)
+    names, samples = data.sample_augmented(classes=2, count=5)
+    assert names == ["cat", "dog"]
     assert samples.shape == (2, 5, 8, 8, 3)
     train = data.images[data.splits.train]
     assert all((one == train).flatten(1).all(1).any() for one in samples.flatten(0, 1))
@@ -76,4 +77,4 @@ def test_samples_are_augmented_training_images(large):
 def test_samples_of_a_small_class_repeat(tmp_path, write_class):
     write_class(tmp_path / "cat", 30)
     write_class(tmp_path / "dog", 3)
-    assert set_up(tmp_path).sample_augmented(classes=10, count=8).shape[:2] == (2, 8)
+    assert set_up(tmp_path).sample_augmented(classes=10, count=8)[1].shape[:2] == (2, 8)

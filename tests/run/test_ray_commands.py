@@ -117,6 +117,15 @@ def cluster():
         yield cluster, nodes
 
 
+def begin_search(address, epochs, folder):
+    """Start a search on a cluster, and wait until two of its trials have ended."""
+    settings = [*SMALL, "executor=ray", f"executor.address={address}", "threads=1"]
+    given = [f"evaluation.epochs={epochs}", f"hydra.run.dir={folder}"]
+    search = start("search.py", *settings, *given)
+    wait_for_trials(folder, 2)
+    return search
+
+
 def wait_for_workers(nodes):
     """Wait until each node trains a child."""
     deadline = time.monotonic() + 120
@@ -128,10 +137,7 @@ def wait_for_workers(nodes):
 @pytest.mark.slow
 def test_a_search_survives_the_death_of_a_node(cluster, tmp_path):
     cluster, nodes = cluster
-    address = f"executor.address={cluster.address}"
-    settings = [*SMALL, "executor=ray", address, "threads=1", "evaluation.epochs=30"]
-    search = start("search.py", *settings, f"hydra.run.dir={tmp_path}")
-    wait_for_trials(tmp_path, 2)
+    search = begin_search(cluster.address, 30, tmp_path)
     wait_for_workers(nodes)
     before = read_trials(tmp_path, "ended IS NOT NULL")
     assert len(before) < 10
@@ -153,9 +159,7 @@ def test_a_search_survives_the_death_of_a_node(cluster, tmp_path):
 def test_the_death_of_all_nodes_is_one_line_and_the_search_can_be_resumed(cluster, tmp_path):
     cluster, nodes = cluster
     address = f"executor.address={cluster.address}"
-    settings = [*SMALL, "executor=ray", address, "threads=1", "evaluation.epochs=10"]
-    search = start("search.py", *settings, f"hydra.run.dir={tmp_path}")
-    wait_for_trials(tmp_path, 2)
+    search = begin_search(cluster.address, 10, tmp_path)
     for node in nodes:
         kill_node(node)
     _, errors = search.communicate(timeout=120)
