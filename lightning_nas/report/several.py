@@ -129,7 +129,7 @@ def describe_groups(records: Sequence[RunRecord]) -> list[str]:
     width = max(len(group.name) for group in groups)
     lines = [
         f"{group.name:<{width}}  best {format_short_mean(group.estimate_best())}, "
-        f"{len(group.records)} runs"
+        f"{len(group.records)} run{'s' * (len(group.records) > 1)}"
         for group in rank_groups(groups)
     ]
     return [*lines, *filter(None, [describe_best(groups)]), ""]
