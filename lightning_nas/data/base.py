@@ -148,7 +148,7 @@ class ImageData(LightningDataModule):
         self._ready = True
 
     @property
-    def images(self) -> torch.Tensor | ImageFiles:
+    def stored_images(self) -> torch.Tensor | ImageFiles:
         """Images of all splits: uint8 ``(M, H, W, C)``, or the files of images."""
         return self._data.images
 

@@ -49,7 +49,7 @@ def _find_unequal_classes(data: ImageData) -> Iterator[str]:
 
 def _find_duplicates(data: ImageData) -> Iterator[str]:
     splits = {"validation": data.splits.validation, "test": data.splits.test}
-    keys = _make_keys(data.images, [*splits.values(), data.splits.train])
+    keys = _make_keys(data.stored_images, [*splits.values(), data.splits.train])
     trained = {keys[index] for index in data.splits.train.tolist() if index in keys}
     for name, indices in splits.items():
         count = sum(keys.get(index) in trained for index in indices.tolist())

@@ -70,7 +70,7 @@ def test_samples_are_augmented_training_images(large):
     names, samples = data.sample_augmented(classes=2, count=5)
     assert names == ["cat", "dog"]
     assert samples.shape == (2, 5, 8, 8, 3)
-    train = data.images[data.splits.train]
+    train = data.stored_images[data.splits.train]
     assert all((one == train).flatten(1).all(1).any() for one in samples.flatten(0, 1))
 
 

@@ -81,7 +81,8 @@ def test_a_training_a_test_and_a_prediction_on_folders(tmp_path):
     assert "data.skip_unreadable=true" in errors
     assert not (tmp_path / "refused").exists()
     output = succeed(*train, "data.skip_unreadable=true", f"hydra.run.dir={run_folder}")
-    assert output.startswith("data: 2 classes, 64 train / 7 validation / 8 test images, 8x8 RGB")
+    sizes = "64 train / 7 validation / 8 test images (split by seed 0), 8x8 RGB"
+    assert output.startswith(f"data: 2 classes, {sizes}")
     assert "left out: 1 unreadable image" in output
     assert summary_of(run_folder)["left_out"] == {"unreadable images": 1}
     weights = f"weights={run_folder}"
