@@ -25,7 +25,7 @@ from lightning_nas.controllers.decision_heads import (
     make_bias,
     squash,
 )
-from lightning_nas.controllers.rollout import Rollout
+from lightning_nas.controllers.rollout import Rollout, measure
 from lightning_nas.errors import InputError
 from lightning_nas.spaces.base import CellStart, Choice, NodeEnd, Pick, Skips, Space
 
@@ -161,9 +161,8 @@ class _Pass:
     cell_number: int = 0  # 1 for the first cell
     nodes: list[Tensor] = field(default_factory=list)  # LSTM input after a pick of the node, (N, H)
     keys: list[Tensor] = field(default_factory=list)  # attention key of each node, (N, H)
+    logits: list[Tensor] = field(default_factory=list)  # of each decision, (N, M, K)
     tokens: list[Tensor] = field(default_factory=list)  # of each decision, (N, M)
-    log_probs: list[Tensor] = field(default_factory=list)
-    entropies: list[Tensor] = field(default_factory=list)
     divergences: list[Tensor] = field(default_factory=list)
 
     def run(self) -> Rollout:
@@ -187,10 +186,8 @@ class _Pass:
                     self.take_skips(count)
         zero = self.input.new_zeros(self.n)
         kl = torch.stack(self.divergences).mean(dim=0) if self.divergences else zero
-        tokens, log_probs, entropies = (
-            torch.cat(parts, dim=1) for parts in (self.tokens, self.log_probs, self.entropies)
-        )
-        return Rollout(tokens, log_probs, entropies, kl)
+        log_probs, entropies = measure(self.logits, self.tokens, self.controller.released)
+        return Rollout(torch.cat(self.tokens, dim=1), log_probs, entropies, kl)
 
     def start_input(self) -> Tensor:
         return self.controller.start.expand(self.n, self.controller.hidden)
@@ -276,7 +273,6 @@ class _Pass:
     def _take_tokens(self, logits_NMK: Tensor) -> Tensor:
         """Sample the M tokens of a decision, or take the tokens to score. Record the tokens."""
         logits = logits_NMK.float()
-        log_probs = logits.log_softmax(dim=-1)
         if self.tokens_to_score_NT is None:
             # Gumbel's trick: the argmax of (logits - log of exponential noise) is a sample of the
             # softmax. torch.multinomial would wait for the GPU.
@@ -286,11 +282,6 @@ class _Pass:
         else:
             tokens = self.tokens_to_score_NT[:, self.position : self.position + logits.shape[1]]
         self.position += logits.shape[1]
-        log_prob = log_probs.gather(-1, tokens[..., None]).squeeze(-1)
+        self.logits.append(logits)
         self.tokens.append(tokens)
-        self.log_probs.append(log_prob)
-        if self.controller.released:
-            self.entropies.append(-log_prob.exp() * log_prob)
-        else:
-            self.entropies.append(-(log_probs.exp() * log_probs).sum(dim=-1))
         return tokens

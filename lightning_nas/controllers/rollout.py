@@ -51,3 +51,38 @@ class Rollout:
     def entropy_N(self) -> Tensor:
         """Sum of the entropies of all tokens of each architecture, in nats."""
         return self.entropy_NT.sum(dim=1)
+
+
+def measure(
+    logits: Sequence[Tensor], tokens: Sequence[Tensor], released: bool
+) -> tuple[Tensor, Tensor]:
+    """Return the log-probability and the entropy of each token, ``(N, T)`` each.
+
+    All decisions with the same number of options are measured at once, because a GPU needs as long
+    to launch an operation on one token as on all of them. M = tokens of a decision, K = options.
+
+    Args:
+        logits: Logits of each decision, ``(N, M, K)``.
+        tokens: Tokens of each decision, int64 ``(N, M)``.
+        released: Whether to measure the entropy from the sampled token only.
+    """
+    groups: dict[int, list[int]] = {}  # numbers of the decisions, by K
+    for number, one in enumerate(logits):
+        groups.setdefault(one.shape[-1], []).append(number)
+    measured: dict[int, tuple[Tensor, Tensor]] = {}
+    for numbers in groups.values():
+        together = torch.cat([logits[number] for number in numbers], dim=1)
+        whole = _measure_alike(together, torch.cat([tokens[n] for n in numbers], dim=1), released)
+        widths = [tokens[number].shape[1] for number in numbers]
+        columns = zip(*(part.split(widths, dim=1) for part in whole), strict=True)
+        measured.update(zip(numbers, columns, strict=True))
+    log_probs, entropies = zip(*(measured[n] for n in range(len(logits))), strict=True)
+    return torch.cat(log_probs, dim=1), torch.cat(entropies, dim=1)
+
+
+def _measure_alike(logits_NMK: Tensor, tokens_NM: Tensor, released: bool) -> tuple[Tensor, Tensor]:
+    log_probs = logits_NMK.log_softmax(dim=-1)
+    log_prob = log_probs.gather(-1, tokens_NM[..., None]).squeeze(-1)
+    if released:
+        return log_prob, -log_prob.exp() * log_prob
+    return log_prob, -(log_probs.exp() * log_probs).sum(dim=-1)
