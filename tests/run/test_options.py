@@ -1,13 +1,18 @@
 """The options for loggers, the Trainer, callbacks and debugging do what their names say."""
 
+import contextlib
+import os
+import sqlite3
+
 import pytest
 import torch
-from commands import run, start, status_of, succeed
+from commands import ROOT, run, start, start_python, status_of, succeed
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from lightning_nas.files import read_csv
 
 QUIET = ["logger=csv", "callbacks.progress=null"]
+MLFLOW = ROOT / ".venv" / "mlflow"  # apart: its many packages are no part of the project
 
 
 def train(folder, *arguments):
@@ -52,6 +57,31 @@ def test_a_logger_that_is_not_installed_is_an_error_of_one_line(tmp_path):
     (line,) = (line for line in errors.splitlines() if line.startswith("error:"))
     assert "settings of logger.mlflow: Requirement 'mlflow" in line
     assert "pip install" in line
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(
+    not MLFLOW.exists(), reason=f"pip install --target {MLFLOW} mlflow-skinny sqlalchemy alembic"
+)
+def test_mlflow_has_the_curves_and_its_errors_are_one_line(tmp_path):
+    installed = {
+        "environment": os.environ | {"PYTHONPATH": str(MLFLOW)}, "start": start_python,
+    }  # fmt: skip
+    common = ["train.py", "debug=smoke", "logger=mlflow", "callbacks.progress=null"]
+    command = [*common, f"paths.runs={tmp_path}", f"hydra.run.dir={tmp_path / 'run'}"]
+    succeed(*command, **installed)
+    with contextlib.closing(sqlite3.connect(tmp_path / "mlflow.db")) as database:
+        rows = database.execute(
+            "SELECT value FROM metrics WHERE key = 'val/accuracy' ORDER BY step"
+        )
+        accuracies = [value for (value,) in rows]
+    assert accuracies == pytest.approx(read_metric(tmp_path / "run", "val/accuracy"))
+    files = "logger.mlflow.tracking_uri=file:" + str(tmp_path / "files")  # MLflow 3 refuses files
+    status, _, errors = run(*common, files, f"hydra.run.dir={tmp_path / 'no'}", **installed)
+    assert status == 2
+    assert "Traceback" not in errors
+    (line,) = (line for line in errors.splitlines() if line.startswith("error:"))
+    assert "settings of logger.mlflow: " in line
 
 
 @pytest.mark.slow
