@@ -155,6 +155,7 @@ class ChildModule(LightningModule):
         """Return the optimiser and the schedule."""
         with explain_settings("module.optimizer"):
             optimizer = self.make_optimizer(self._group_parameters())
+        _step_at_once(optimizer)
         with explain_settings("module.scheduler"):
             if self.schedule_interval == "epoch":
                 return {"optimizer": optimizer, "lr_scheduler": self.make_scheduler(optimizer)}
@@ -210,3 +211,14 @@ def _split_by_decay(group: dict[str, Any]) -> list[dict[str, Any]]:
     decayed = [p for p in group["params"] if p.ndim > 1]
     others = [p for p in group["params"] if p.ndim <= 1]
     return [{**group, "params": decayed}, {**group, "params": others, "weight_decay": 0.0}]
+
+
+def _step_at_once(optimizer: torch.optim.Optimizer) -> None:
+    """Let SGD update all parameters at once on a CPU too, unless the settings say otherwise.
+
+    Torch does so on a GPU only. The updates are equal to the last bit, in half the time.
+    """
+    if isinstance(optimizer, torch.optim.SGD):
+        for group in optimizer.param_groups:
+            if group["foreach"] is None and not group["fused"]:
+                group["foreach"] = True

@@ -228,6 +228,23 @@ def test_all_parameters_are_one_group_by_default_as_in_earlier_checkpoints():
     assert list(map(id, group["params"])) == list(map(id, network.parameters()))
 
 
+def test_sgd_updates_all_parameters_at_once_with_equal_results():
+    networks = [network_of("cell"), network_of("cell")]
+    chosen, _ = (module_of(network).configure_optimizers()["optimizer"] for network in networks)
+    single = SGD(list(networks[1].parameters()), foreach=False)
+    assert all(group["foreach"] for group in chosen.param_groups)
+    for optimizer, network in zip((chosen, single), networks, strict=True):
+        torch.manual_seed(0)
+        for _ in range(3):
+            for parameter in network.parameters():
+                parameter.grad = torch.randn_like(parameter)
+            optimizer.step()
+    for one, other in zip(*(network.parameters() for network in networks), strict=True):
+        assert torch.equal(one, other)
+    own = module_of(network_of("chain"), optimizer=partial(SGD, foreach=False))
+    assert groups_of(own)[0]["foreach"] is False
+
+
 # ---- schedules ----------------------------------------------------------------------------------
 
 
