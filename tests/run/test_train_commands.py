@@ -55,7 +55,8 @@ def test_each_recipe_composes():
             large = recipe.startswith("imagenet")
             assert cfg.network.stem == ("imagenet" if large else None)
             assert ("average" in cfg.callbacks) == large
-            images = {"quick": "Digits", "finetune": "Digits"}.get(recipe, "Cifar10")
+            any_data = ("quick", "small", "finetune")
+            images = "Digits" if recipe in any_data else "Cifar10"
             assert cfg.data._target_.endswith("ImageFolder" if large else images)
 
 
