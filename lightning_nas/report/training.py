@@ -223,7 +223,7 @@ def _describe_classes(test: Mapping[str, Any]) -> list[list[str]]:
 
 
 def _list_mistakes(record: TrainingRecord) -> list[dict[str, str]]:
-    """Return the most confident mistakes: address of the picture, and its words."""
+    """Return the most confident mistakes: address of the picture, its words, and its file."""
     mistakes = record.test.get("mistakes", [])
     if not mistakes or not record.run.mistakes.exists():
         return []
@@ -233,6 +233,7 @@ def _list_mistakes(record: TrainingRecord) -> list[dict[str, str]]:
             "picture": picture,
             "true": classes[one["label"]],
             "words": f"{classes[one['predicted']]}, {one['probability']:.1%}",
+            "path": one.get("path", ""),
         }
         for one, picture in zip(mistakes, pictures, strict=True)
     ]

@@ -35,6 +35,7 @@ class _Mistake(BaseModel):
     label: Annotated[int, Field(ge=0)]
     predicted: Annotated[int, Field(ge=0)]
     probability: Accuracy
+    path: str = ""  # of an image file, relative to data.root
 
 
 class TestRecord(BaseModel):
