@@ -113,6 +113,7 @@ def _build_page(record: TrainingRecord) -> dict[str, Any]:
         "partial": "" if record.is_complete else _describe_partial(record),
         "resume_command": f"python train.py resume={folder}",
         "facts": _list_facts(record),
+        "size_words": _explain_size(record),
         "data": read_samples(run, record.summary),
         "curves": render_charts(charts),
         "class_head": CLASS_HEAD,
@@ -184,6 +185,18 @@ def _list_facts(record: TrainingRecord) -> list[tuple[str, str, str]]:
     if "images_per_second" in summary:
         facts.append(("speed", f"{summary['images_per_second']:,.0f}", "images a second"))
     return facts
+
+
+def _explain_size(record: TrainingRecord) -> str:
+    """Return why the network has more or fewer parameters than in the search, if it has."""
+    searched = record.summary.get("searched_parameters")
+    if searched is None:
+        return ""
+    return (
+        f"In its search, this architecture had {format_number(searched)} parameters. The training "
+        "builds a network of another size from the same architecture: the recipe, the settings "
+        "network.* and the images of the training decide the size."
+    )
 
 
 def _chart_curves(record: TrainingRecord) -> list[Chart]:

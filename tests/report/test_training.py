@@ -103,6 +103,12 @@ def test_a_network_that_guesses_is_called_so(tmp_path):
     assert "not measurably better than guessing" in write_report(tmp_path / "run").read_text()
 
 
+def test_a_network_of_another_size_than_in_the_search_is_explained(tmp_path, page):
+    assert "In its search" not in " ".join(page.text)
+    text = write_report(write_training(tmp_path / "other", searched_parameters=40_696)).read_text()
+    assert "In its search, this architecture had 40,696 parameters. The training builds" in text
+
+
 def test_an_interrupted_training_has_curves_and_the_command_to_continue(tmp_path):
     folder = write_training(tmp_path / "run", status="interrupted")
     (folder / "test.json").unlink()
