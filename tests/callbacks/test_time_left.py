@@ -10,8 +10,8 @@ import torch
 
 from lightning_nas.callbacks.time_left import TimeLeft
 from lightning_nas.callbacks.trials_progress import TrialsProgress
-from tests.small import enas, trainer
 from tests.search.test_trial_search import method
+from tests.small import enas, trainer
 
 
 class Line(pl.LightningModule):
