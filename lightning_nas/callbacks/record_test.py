@@ -16,12 +16,14 @@ class Mistakes(NamedTuple):
         confidence_N: Probability of the predicted class.
         predicted_N: Number of the predicted class.
         label_N: Number of the true class.
+        place_N: Place of the image in the test split, from 0.
         images_NCHW: Normalised images.
     """
 
     confidence_N: Tensor
     predicted_N: Tensor
     label_N: Tensor
+    place_N: Tensor
     images_NCHW: Tensor
 
     def keep_most_confident(self) -> "Mistakes":
@@ -33,7 +35,8 @@ class Mistakes(NamedTuple):
 class RecordTest(Callback):
     """Callback that records a test: no image is kept but those of mistakes, on their device.
 
-    ``test_step`` must return the logits ``(B, K)``.
+    ``test_step`` must return the logits ``(B, K)``. The test images must be in the order of an
+    ``ImageLoader`` without ``shuffle``.
 
     Attributes:
         confusion_KK: Number of test images by true class (row) and predicted class (column), on the
@@ -44,10 +47,12 @@ class RecordTest(Callback):
     def __init__(self) -> None:
         self.confusion_KK: Tensor | None = None
         self.mistakes: Mistakes | None = None
+        self._tested = 0  # images of this process so far
 
     def on_test_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Forget an earlier test."""
         self.confusion_KK = self.mistakes = None
+        self._tested = 0
 
     def on_test_batch_end(
         self,
@@ -67,7 +72,10 @@ class RecordTest(Callback):
         self.confusion_KK = counts if self.confusion_KK is None else self.confusion_KK + counts
         # a correct prediction gets -1: a selection by a mask would wait for the device
         wrong_B = confidence_B.where(predicted_B != labels, -torch.ones_like(confidence_B))
-        found = Mistakes(wrong_B, predicted_B, labels, images).keep_most_confident()
+        shares_B = torch.arange(self._tested, self._tested + len(labels), device=labels.device)
+        place_B = shares_B * trainer.world_size + trainer.global_rank
+        self._tested += len(labels)
+        found = Mistakes(wrong_B, predicted_B, labels, place_B, images).keep_most_confident()
         if self.mistakes is not None:
             both = zip(self.mistakes, found, strict=True)
             found = Mistakes(*map(torch.cat, both)).keep_most_confident()

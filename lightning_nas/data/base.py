@@ -5,6 +5,7 @@ A subclass only reads its images.
 
 import copy
 import math
+import os
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
@@ -25,7 +26,7 @@ from lightning_nas.data.images import (
 from lightning_nas.data.loader import ImageLoader, MemorySource, Source, StreamSource
 from lightning_nas.data.seeding import make_generator
 from lightning_nas.data.splits import leave_out, make_splits
-from lightning_nas.errors import InputError
+from lightning_nas.errors import InputError, printable
 
 STATISTICS_SAMPLE = 2_048  # images decoded for mean and deviation if the files are streamed
 
@@ -151,6 +152,15 @@ class ImageData(LightningDataModule):
     def stored_images(self) -> torch.Tensor | ImageFiles:
         """Images of all splits: uint8 ``(M, H, W, C)``, or the files of images."""
         return self._data.images
+
+    def find_path(self, index: int) -> str:
+        """Return the file of an image, relative to the folder of the data; empty without files.
+
+        Args:
+            index: Index of the image, as in ``splits``.
+        """
+        paths = self._data.paths
+        return printable(os.path.relpath(paths[index], self._data.root)) if paths else ""
 
     @property
     def split_rule(self) -> str:

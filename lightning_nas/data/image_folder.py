@@ -135,6 +135,8 @@ def read_folder(
         unreadable=torch.tensor(unreadable, dtype=torch.int64),
         left_out=found.left_out,
         original_sides=sides,
+        paths=files.paths,
+        root=root,
     )
 
 

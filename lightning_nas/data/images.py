@@ -109,6 +109,8 @@ class LabelledImages:
         unreadable: Indices of images without pixels, which belong to no split; None = no image.
         left_out: Number of files that were not read, by kind.
         original_sides: Shortest and longest side of the image files in pixels, if known.
+        paths: File of each image; empty if the data set has not one file for each image.
+        root: Folder of these files.
     """
 
     images: Tensor | ImageFiles
@@ -120,6 +122,8 @@ class LabelledImages:
     unreadable: Tensor | None = None
     left_out: Counter[str] = field(default_factory=Counter)
     original_sides: tuple[int, int] | None = None
+    paths: Sequence[str] = ()
+    root: Path = Path()
 
 
 class Normalise:

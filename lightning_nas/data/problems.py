@@ -50,13 +50,15 @@ def _find_unequal_classes(data: ImageData) -> Iterator[str]:
 def _find_duplicates(data: ImageData) -> Iterator[str]:
     splits = {"validation": data.splits.validation, "test": data.splits.test}
     keys = _make_keys(data.stored_images, [*splits.values(), data.splits.train])
-    trained = {keys[index] for index in data.splits.train.tolist() if index in keys}
+    trained = {keys[index]: index for index in data.splits.train.tolist() if index in keys}
     for name, indices in splits.items():
-        count = sum(keys.get(index) in trained for index in indices.tolist())
-        if count:
+        pairs = [(i, trained[keys[i]]) for i in indices.tolist() if keys.get(i) in trained]
+        if pairs:
+            first, second = (data.find_path(index) for index in min(pairs))
+            example = f" (such as {first} and {second})" if first else ""
             yield (
-                f"{count:,} of {len(indices):,} {name} images are also training images: the "
-                f"accuracy on {name} images is too high"
+                f"{len(pairs):,} of {len(indices):,} {name} images are also training images"
+                f"{example}: the accuracy on {name} images is too high"
             )
 
 

@@ -35,6 +35,7 @@ MAY_DIFFER = (
     *("seed", "paths", "resume", "objective", "logger", "tags", "extras", "executor", "hydra"),
     *("dry_run", "minutes", "threads", "train_with"),
 )
+DISPLAY = ("callbacks.progress", "callbacks.time_left")  # starts of names: what a run prints
 INTERNAL = ("_target_", "_partial_", "_recursive_", "_convert_")  # ends of names that Hydra reads
 
 
@@ -143,10 +144,11 @@ def find_differing_settings(configs: Sequence[Mapping[str, Any]]) -> dict[str, l
 
 
 def _flatten_settings(config: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    """Yield name and value of each setting, without those of ``DISPLAY``."""
     for name, value in config.items():
         if isinstance(value, Mapping):
             yield from _flatten_settings(value, f"{prefix}{name}.")
-        else:
+        elif not f"{prefix}{name}".startswith(DISPLAY):
             yield f"{prefix}{name}", value
 
 

@@ -28,7 +28,7 @@ from lightning_nas.report.record import RunRecord, read_run
 from lightning_nas.report.shares import COLLAPSE_RULE, find_collapse
 from lightning_nas.report.table import format_duration, format_number
 from lightning_nas.report.training import is_training, write_training_report
-from lightning_nas.report.verdict import describe_verdict
+from lightning_nas.report.verdict import describe_short_search, describe_verdict
 from lightning_nas.search.result import RankedArchitecture
 from lightning_nas.storage.run_folder import COMPLETE, RunFolder, shell_path
 from lightning_nas.storage.trial import DERIVED, FINALIST, POLICY, RANDOM, Trial
@@ -85,6 +85,7 @@ def build_page(record: RunRecord) -> dict[str, Any]:
         "reward_title": "Reward and controller" if controller else "Reward",
         "reward": render_charts([*chart_rewards(record), *arms, *controller]),
         "collapse": find_collapse(record),
+        "short_search": describe_short_search(record),
         "collapse_rule": COLLAPSE_RULE,
         "choices": render_charts(chart_choices(record)),
         "best": [

@@ -113,6 +113,7 @@ def _build_page(record: TrainingRecord) -> dict[str, Any]:
         "partial": "" if record.is_complete else _describe_partial(record),
         "resume_command": f"python train.py resume={folder}",
         "facts": _list_facts(record),
+        "size_words": _explain_size(record),
         "data": read_samples(run, record.summary),
         "curves": render_charts(charts),
         "class_head": CLASS_HEAD,
@@ -186,6 +187,18 @@ def _list_facts(record: TrainingRecord) -> list[tuple[str, str, str]]:
     return facts
 
 
+def _explain_size(record: TrainingRecord) -> str:
+    """Return why the network has more or fewer parameters than in the search, if it has."""
+    searched = record.summary.get("searched_parameters")
+    if searched is None:
+        return ""
+    return (
+        f"In its search, this architecture had {format_number(searched)} parameters. The training "
+        "builds a network of another size from the same architecture: the recipe, the settings "
+        "network.* and the images of the training decide the size."
+    )
+
+
 def _chart_curves(record: TrainingRecord) -> list[Chart]:
     charts = []
     for title, metrics in CURVES.items():
@@ -223,7 +236,7 @@ def _describe_classes(test: Mapping[str, Any]) -> list[list[str]]:
 
 
 def _list_mistakes(record: TrainingRecord) -> list[dict[str, str]]:
-    """Return the most confident mistakes: address of the picture, and its words."""
+    """Return the most confident mistakes: address of the picture, its words, and its file."""
     mistakes = record.test.get("mistakes", [])
     if not mistakes or not record.run.mistakes.exists():
         return []
@@ -233,6 +246,7 @@ def _list_mistakes(record: TrainingRecord) -> list[dict[str, str]]:
             "picture": picture,
             "true": classes[one["label"]],
             "words": f"{classes[one['predicted']]}, {one['probability']:.1%}",
+            "path": one.get("path", ""),
         }
         for one, picture in zip(mistakes, pictures, strict=True)
     ]

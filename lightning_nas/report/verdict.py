@@ -20,6 +20,9 @@ Limit: the networks of ENAS are one derived architecture. A controller that sett
 architecture without regard to its quality is better than 80 % of the random ones by luck in one of
 five searches. Several seeds exclude such luck: the verdict on a group of runs compares over runs.
 ``python -m benchmarks.verdict`` measures how often each answer is given.
+
+Beside the verdict, ``describe_short_search`` says whether a search was too short for its
+controller.
 """
 
 from collections.abc import Mapping, Sequence
@@ -31,9 +34,11 @@ from lightning_nas.report.comparison import (
     compare_arms,
     describe_difference,
     list_second_half,
+    mean_reward,
 )
 from lightning_nas.report.judged import TABLE, compare_networks, read_better_share
 from lightning_nas.report.record import RunRecord
+from lightning_nas.report.shares import Collapse, find_collapse
 from lightning_nas.report.statistics import (
     BETTER,
     CANNOT_TELL,
@@ -45,7 +50,7 @@ from lightning_nas.report.statistics import (
     compare_means,
     estimate_mean,
 )
-from lightning_nas.storage.run_folder import shell_path
+from lightning_nas.storage.run_folder import COMPLETE, shell_path
 from lightning_nas.storage.trial import DERIVED
 
 ANSWERS = {
@@ -59,6 +64,7 @@ TONES = {BETTER: "good", WORSE: "bad"}  # CSS classes
 QUESTION = "Did the search beat random search?"
 RANDOM_SEARCH = "all architectures are sampled uniformly, so there is no comparison."
 MORE_ARCHITECTURES = 20  # random architectures, in the advice to train more
+LEARNED = 0.99  # share of the entropy of uniform sampling; above it, a controller hardly learned
 BETTER_SHARE = 0.8  # of the random architectures, for a "Yes" of ENAS
 
 
@@ -153,6 +159,51 @@ def measure_entropy_fall(record: RunRecord) -> Difference | None:
 
 
 # ---- sentences -----------------------------------------------------------------------------------
+
+
+def describe_short_search(record: RunRecord) -> str:
+    """Return sentences on a controller that hardly learned, and what to set for a longer search.
+
+    Returns:
+        The empty string if the controller learned or collapsed, or the search is not complete.
+    """
+    if record.is_random_search or record.summary.get("status") != COMPLETE:
+        return ""
+    collapse = find_collapse(record)
+    if collapse is not None and collapse.is_collapsed:
+        return ""
+    reason = _describe_entropy(collapse) or _describe_guessing(record)
+    if not reason:
+        return ""
+    name, group = ("max_epochs", "trainer") if record.shares_weights else ("samples", "method")
+    values = {f"{group}.{name}": (record.config.get(group) or {}).get(name)}
+    values["minutes"] = record.config.get("minutes")
+    settings = " and ".join(
+        f"{setting} (it was {value})" for setting, value in values.items() if value is not None
+    )
+    advice = f" To search longer, raise {settings}." if settings else ""
+    return f"The controller has hardly learned: {reason}. The search was too short.{advice}"
+
+
+def _describe_entropy(collapse: Collapse | None) -> str:
+    if collapse is None or collapse.entropy is None or collapse.entropy < LEARNED:
+        return ""
+    return f"at the end, its entropy is {collapse.entropy:.1%} of that of uniform sampling"
+
+
+def _describe_guessing(record: RunRecord) -> str:
+    """Return whether the rewards of ENAS, which are accuracies, are as low as those of guessing."""
+    classes = record.summary.get("classes")  # unknown for older runs
+    rewards = mean_reward(list_second_half(record)[0])
+    if not record.shares_weights or not classes or not rewards.count:
+        return ""
+    guessing = record.summary.get("largest_share") or 1 / classes
+    if rewards.low > guessing:
+        return ""
+    return (
+        f"in the second half of the search, its mean reward, {rewards.value:.2%}, is not above the "
+        f"accuracy of guessing, {guessing:.2%}"
+    )
 
 
 def _describe_shared_search(record: RunRecord) -> Verdict:

@@ -115,7 +115,7 @@ SETTINGS: dict[Range, str] = {
     + " ".join(f"{name}.lr" for name in OPTIMIZERS),
     NUMBER: "data.validation method.control method.budget.exponent",
     NOT_NEGATIVE: "trainer.gradient_clip_val? evaluation.trainer.gradient_clip_val? "
-    "evaluation.power callbacks.live.seconds",
+    "evaluation.power callbacks.live.seconds callbacks.time_left.seconds",
     SHARE: "evaluation.penalty",
     FRACTION: "evaluation.keep",
     EPOCHS: "evaluation.rungs",

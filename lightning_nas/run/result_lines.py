@@ -20,6 +20,8 @@ def print_facts(folder: RunFolder, facts: dict[str, Any]) -> None:
             "parameters": f"{facts['parameters']:,}",
             "multiply-adds": f"{facts['multiply_adds']:,}",
         }
+        if "searched_parameters" in facts:
+            lines["parameters"] += f" (in the search: {facts['searched_parameters']:,})"
     if "epochs" in facts:
         lines["epochs"] = str(facts["epochs"])
     if unreadable := facts.get("left_out", {}).get(UNREADABLE):

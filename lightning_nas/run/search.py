@@ -16,7 +16,7 @@ from lightning_nas.errors import InputError
 from lightning_nas.judge.numbers import Numbers
 from lightning_nas.report.record import read_run
 from lightning_nas.report.table import format_best
-from lightning_nas.report.verdict import describe_verdict
+from lightning_nas.report.verdict import describe_short_search, describe_verdict
 from lightning_nas.run.build import build_search
 from lightning_nas.run.checks import warn_of_controller
 from lightning_nas.run.judging import estimate_judging, read_judging
@@ -139,9 +139,12 @@ def format_dry_run(module: Search, cfg: DictConfig, numbers: Numbers | None = No
 
 
 def print_verdict(folder: Path) -> None:
-    """Print in one line whether the search beat random search."""
+    """Print whether the search beat random search, and whether the search was too short."""
     try:
-        print(f"\n{describe_verdict(read_run(folder, find_trusted_names()))}")
+        record = read_run(folder, find_trusted_names())
+        print(f"\n{describe_verdict(record)}")
+        if words := describe_short_search(record):
+            print(words)
     except InputError as error:  # the search itself is complete
         log.warning("no verdict: %s", error)
 

@@ -58,11 +58,12 @@ def _write_record(record: RecordTest, data: ImageData, folder: RunFolder) -> Non
     if record.mistakes is None:
         folder.mistakes.unlink(missing_ok=True)
     else:
-        numbers = (part.tolist() for part in record.mistakes[:3])
-        facts["mistakes"] = [
-            {"label": label, "predicted": predicted, "probability": round(confidence, 4)}
-            for confidence, predicted, label in zip(*numbers, strict=True)
-        ]
+        numbers = (part.tolist() for part in record.mistakes[:4])
+        for confidence, predicted, label, place in zip(*numbers, strict=True):
+            one = {"label": label, "predicted": predicted, "probability": round(confidence, 4)}
+            if path := data.find_path(int(data.splits.test[place])):
+                one["path"] = path
+            facts["mistakes"].append(one)
         pixels_NHWC = data.show_pixels(record.mistakes.images_NCHW)
         write_sheet(folder.mistakes, pixels_NHWC[None])
     write_json(folder.test_record, facts, indent=0)

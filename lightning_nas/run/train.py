@@ -95,8 +95,10 @@ def fit(cfg: DictConfig, session: RunSession) -> dict[str, Any]:
     source = cfg.architecture or cfg.weights or DEFAULT_ARCHITECTURE
     size = _describe_network(blueprint, network, source)
     session.add_facts(**size)  # so that the summary of an interrupted training has the size
-    searched = find_searched_size(cfg.architecture)
-    other = f"; in the search: {searched:,}" if searched not in (None, size["parameters"]) else ""
+    searched, other = find_searched_size(cfg.architecture), ""
+    if searched not in (None, size["parameters"]):
+        session.add_facts(searched_parameters=searched)
+        other = f"; in the search: {searched:,}"
     fit_training(
         cfg, lambda: _build_module(cfg, blueprint.build(), blueprint), data, session.folder
     )

@@ -27,6 +27,7 @@ class Summary(BaseModel):
     test_accuracy: Accuracy | None = None
     epochs: Annotated[int, Field(ge=0)] | None = None
     parameters: Annotated[int, Field(ge=0)] | None = None
+    searched_parameters: Annotated[int, Field(ge=0)] | None = None
     multiply_adds: Annotated[int, Field(ge=0)] | None = None
     images_per_second: Annotated[float, Field(ge=0, allow_inf_nan=False)] | None = None
 
@@ -35,6 +36,7 @@ class _Mistake(BaseModel):
     label: Annotated[int, Field(ge=0)]
     predicted: Annotated[int, Field(ge=0)]
     probability: Accuracy
+    path: str = ""  # of an image file, relative to data.root
 
 
 class TestRecord(BaseModel):

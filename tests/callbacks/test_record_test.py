@@ -1,11 +1,16 @@
 """What a test of a network records: confusion matrix and most confident mistakes."""
 
+import numpy as np
 import pytest
 import torch
+from PIL import Image
 from torch import nn
 
 from lightning_nas.callbacks.record_test import MISTAKES, RecordTest
+from lightning_nas.data.image_folder import ImageFolder
 from lightning_nas.modules.child import ChildModule
+from lightning_nas.run.testing import evaluate_on_test
+from lightning_nas.storage.run_folder import RunFolder
 from tests.small import CONSTANT, synthetic, trainer
 
 
@@ -56,6 +61,10 @@ def test_the_mistakes_are_the_most_confident_ones(tested):
     wrong = confidences[answers != labels].sort(descending=True).values[:MISTAKES]
     assert torch.allclose(record.mistakes.confidence_N, wrong)
     assert (record.mistakes.label_N != record.mistakes.predicted_N).all()
+    places = data.splits.test[record.mistakes.place_N]
+    assert torch.equal(record.mistakes.label_N, data._data.labels[places])
+    stored = data._make_normalise()(data.stored_images[places])
+    assert torch.equal(record.mistakes.images_NCHW, stored)
     shown = network(record.mistakes.images_NCHW).softmax(1).max(1).values
     assert torch.allclose(shown, record.mistakes.confidence_N)
 
@@ -83,3 +92,25 @@ def test_a_perfect_network_has_no_mistakes(tmp_path):
     assert accuracy == 1
     assert record.mistakes is None
     assert record.confusion_KK.trace() == record.confusion_KK.sum()
+
+
+def test_each_mistake_of_image_files_names_its_file(tmp_path):
+    root, random = tmp_path / "images", np.random.default_rng(0)
+    for folder in (root / split / name for split in ("train", "test") for name in "abc"):
+        folder.mkdir(parents=True)
+        for name in [*"01234567", "caf\udce9 <b>"]:
+            pixels = random.integers(256, size=(8, 8, 3), dtype=np.uint8)
+            Image.fromarray(pixels).save(folder / f"{name}.png")
+    data = ImageFolder(root=root, batch_size=4, validation=0.25)
+    data.setup()
+    module = ChildModule(Answers(3), 3, torch.optim.SGD, CONSTANT)
+    folder = RunFolder(tmp_path)
+    evaluate_on_test(trainer(tmp_path, 1), module, data, folder)
+    mistakes = folder.read_test_record()["mistakes"]
+    assert len(mistakes) == MISTAKES
+    pixels = np.asarray(Image.open(folder.mistakes))
+    for column, one in enumerate(mistakes):
+        path = one["path"].replace(r"\xe9", "\udce9")
+        assert path.startswith(f"test/{data.classes[one['label']]}/")
+        shown = pixels[:, 8 * column : 8 * column + 8]
+        assert np.array_equal(np.asarray(Image.open(root / path)), shown)

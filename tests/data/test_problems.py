@@ -7,6 +7,7 @@ import pytest
 from lightning_nas.data.describe import describe_data
 from lightning_nas.data.image_folder import ImageFolder
 from lightning_nas.data.problems import list_problems
+from lightning_nas.data.synthetic import Synthetic
 
 
 def set_up(root, **settings):
@@ -50,8 +51,19 @@ def test_images_in_two_splits(large, side):
     data = ImageFolder(root=large, batch_size=8, validation=0.25, image_size=side, num_workers=0)
     data.setup()
     validation, test = list_problems(data)
-    assert validation.startswith("1 of 121 validation images are also training images")
-    assert test.startswith("3 of 123 test images are also training images")
+    words = "{} are also training images (such as {} and train/cat/{}): the accuracy on"
+    copied = words.format("1 of 121 validation images", "val/dog/copy-000.png", "000.png")
+    assert validation.startswith(copied)
+    copied = words.format("3 of 123 test images", "test/cat/copy-000.png", "000.png")
+    assert test.startswith(copied)
+
+
+def test_images_without_files_in_two_splits_have_no_example():
+    data = Synthetic(images=600, noise=0.0, batch_size=16, validation=0.25)  # equal in each class
+    data.setup()
+    ends = ("images are also training images: the accuracy on validation images is too high",
+            "images are also training images: the accuracy on test images is too high")  # fmt: skip
+    assert all(one.endswith(end) for one, end in zip(list_problems(data), ends, strict=True))
 
 
 def test_the_line_says_how_images_were_split_and_resized(tmp_path, write_class):

@@ -229,6 +229,16 @@ def test_a_collapse_has_a_warning_and_its_rule(tmp_path):
     assert "one has a share of 90% or more" in words
 
 
+def test_a_controller_that_hardly_learned_has_a_warning_beside_its_entropy(tmp_path):
+    folder = shared_search(tmp_path / "run")
+    rows = (folder / "metrics.csv").read_text().replace("12.0", "21.14")  # that of uniform sampling
+    (folder / "metrics.csv").write_text(rows)
+    words = parse_report(folder).words
+    hardly = "The controller has hardly learned: at the end, its entropy is 100.0% of that of"
+    assert f"Warning: {hardly}" in words
+    assert re.search(rf"The controller has not collapsed: [^:]* {hardly}", words)
+
+
 def test_random_search_is_not_compared_with_its_random_arm(tmp_path):
     folder = trial_search(tmp_path / "run", control=0.0)
     summary = json.loads((folder / "summary.json").read_text())

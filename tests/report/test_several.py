@@ -169,8 +169,12 @@ def test_settings_that_change_no_reward_do_not_divide_a_group(tmp_path):
     runs = [
         trial_search(tmp_path / "wandb", logger={"wandb": {"_target_": "a.B"}}, tags=["x"]),
         trial_search(tmp_path / "csv", seed=1, logger={"csv": None}, executor={"slots": 4}),
+        trial_search(tmp_path / "quiet", seed=2, callbacks={"progress": None}),
+        trial_search(tmp_path / "slow", seed=3, callbacks={"time_left": {"seconds": 600}}),
     ]
     assert len(group_runs([read_run(run) for run in runs])) == 1
+    other = trial_search(tmp_path / "other", callbacks={"derive": {"samples": 3}})
+    assert len(group_runs([read_run(run) for run in (*runs, other)])) == 2
 
 
 def test_the_page_says_first_which_group_is_best(tmp_path):

@@ -18,6 +18,7 @@ from lightning_nas.report.record import NoTrialsError
 from tests.report.browser import measure_page
 from tests.report.test_html import Page
 
+FILE = f"test/<b>/{'long_' * 30}<script>.jpg"
 CONFUSION = [[40, 0, 0], [6, 34, 0], [1, 9, 30]]
 
 
@@ -42,7 +43,7 @@ def write_training(folder, mode="fit", status="complete", **changes):
         writer = csv.DictWriter(file, list(rows[0]))
         writer.writeheader()
         writer.writerows(rows)
-    mistakes = [{"label": 2, "predicted": 1, "probability": 0.99},
+    mistakes = [{"label": 2, "predicted": 1, "probability": 0.99, "path": FILE},
                 {"label": 1, "predicted": 0, "probability": 0.8}]  # fmt: skip
     record = {"classes": ["cat", "dog", "<b>"], "confusion": CONFUSION, "mistakes": mistakes}
     (folder / "test.json").write_text(json.dumps(record))
@@ -80,6 +81,17 @@ def test_the_page_shows_samples_and_mistakes_as_pictures(page):
     assert "taken for dog, 99.0%" in " ".join(page.text)
 
 
+def test_the_page_names_the_files_of_mistakes(page, tmp_path):
+    words = " ".join(page.text)
+    assert FILE in words
+    assert "then its file in the folder of the images ( data.root )" in words
+    folder = write_training(tmp_path / "other")
+    record = json.loads((folder / "test.json").read_text())
+    del record["mistakes"][0]["path"]  # data in memory, and runs of earlier versions
+    (folder / "test.json").write_text(json.dumps(record))
+    assert "then its file" not in write_report(folder).read_text()
+
+
 def test_the_page_names_the_next_commands(page, tmp_path):
     text = " ".join(page.text)
     for mode in ("predict", "test", "export"):
@@ -89,6 +101,12 @@ def test_the_page_names_the_next_commands(page, tmp_path):
 def test_a_network_that_guesses_is_called_so(tmp_path):
     write_training(tmp_path / "run", largest_share=0.8)
     assert "not measurably better than guessing" in write_report(tmp_path / "run").read_text()
+
+
+def test_a_network_of_another_size_than_in_the_search_is_explained(tmp_path, page):
+    assert "In its search" not in " ".join(page.text)
+    text = write_report(write_training(tmp_path / "other", searched_parameters=40_696)).read_text()
+    assert "In its search, this architecture had 40,696 parameters. The training builds" in text
 
 
 def test_an_interrupted_training_has_curves_and_the_command_to_continue(tmp_path):
@@ -124,6 +142,10 @@ def test_a_training_without_an_epoch_has_nothing_to_report(tmp_path):
         ({"confusion": [[1, 0], [0, 1]]}, "confusion must have 3 rows"),
         ({"mistakes": [{"label": 3, "predicted": 0, "probability": 0.5}]}, "without a name"),
         ({"mistakes": [{"label": 0, "predicted": 1, "probability": 2}]}, "less than or equal"),
+        (
+            {"mistakes": [{"label": 0, "predicted": 1, "probability": 0.5, "path": 7}]},
+            "valid string",
+        ),
         ({"classes": ["one"]}, "at least 2 items"),
     ],
 )

@@ -1,7 +1,10 @@
 """The verdict of a report: it cannot be fooled by luck, and it sees a planted success."""
 
 import json
+import math
+import re
 from contextlib import closing
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -13,7 +16,11 @@ from lightning_nas.report.groups import describe_group_verdict, group_runs
 from lightning_nas.report.judged import list_comparisons
 from lightning_nas.report.record import read_run
 from lightning_nas.report.statistics import BETTER
-from lightning_nas.report.verdict import describe_verdict, measure_entropy_fall
+from lightning_nas.report.verdict import (
+    describe_short_search,
+    describe_verdict,
+    measure_entropy_fall,
+)
 from lightning_nas.spaces.edge_cell import EdgeCellSpace
 from lightning_nas.storage.journal import Journal
 from tests.report.folders import growing_search, judge_search, shared_search, trial_search
@@ -74,6 +81,42 @@ def test_the_benchmark_of_the_verdict_shows_the_same():
     settings = {"architectures": 20, "seeds": 5, "spread": SPREAD, "noise": NOISE, "effect": 1.5}
     assert count_answers("frozen", 20, settings)["Yes."] <= 1
     assert count_answers("good", 20, settings)["Yes."] >= 18
+
+
+def at_entropy(folder, share, **settings):
+    """Return a search with shared weights whose entropy is a share of that of uniform sampling."""
+    record = read_run(shared_search(folder, **settings))
+    entropy = share * math.log(record.space.size)
+    rows = tuple({**row, "controller/entropy_epoch": entropy} for row in record.metrics)
+    lengths = {"trainer": {"max_epochs": 9}, "minutes": 10}
+    return replace(record, metrics=rows, config={**record.config, **lengths})
+
+
+def test_a_controller_that_samples_uniformly_at_the_end_has_hardly_learned(tmp_path):
+    record = at_entropy(tmp_path / "run", 0.999)
+    assert describe_short_search(record) == (
+        "The controller has hardly learned: at the end, its entropy is 99.9% of that of uniform "
+        "sampling. The search was too short. To search longer, raise trainer.max_epochs (it was 9) "
+        "and minutes (it was 10)."
+    )
+    assert describe_short_search(replace(record, summary={})) == ""  # it may still learn
+    assert describe_short_search(at_entropy(tmp_path / "learned", 0.9)) == ""
+
+
+def test_a_controller_whose_rewards_are_those_of_guessing_has_hardly_learned(tmp_path):
+    record = at_entropy(tmp_path / "run", 0.9)
+    summary = {**record.summary, "largest_share": 0.8}
+    words = describe_short_search(replace(record, summary=summary))
+    assert re.search(r"its mean reward, 6\d\.\d\d%, is not above .* guessing, 80\.00%\.", words)
+    assert "too short" not in describe_short_search(at_entropy(tmp_path / "one", 0.9, same=True))
+
+
+def test_a_search_by_trials_that_was_too_short_names_its_samples(tmp_path):
+    record = read_run(trial_search(tmp_path / "run"))
+    metrics = ({"epoch": 0, "controller/entropy": math.log(5**6)},)
+    config = {**record.config, "method": {**record.config["method"], "samples": 120}}
+    words = describe_short_search(replace(record, metrics=metrics, config=config))
+    assert words.endswith("To search longer, raise method.samples (it was 120).")
 
 
 def test_shared_weights_alone_give_no_verdict(tmp_path):

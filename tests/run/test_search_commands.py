@@ -88,7 +88,7 @@ def test_metrics_are_those_of_the_method_page(search_run, glossary):
 def test_derived_architecture_is_trained_and_tested(search_run, tmp_path):
     output = succeed(
         "train.py", f"architecture={search_run[0]}", "callbacks.progress=null",
-        "trainer.max_epochs=8", f"hydra.run.dir={tmp_path}",
+        "trainer.max_epochs=8", "network.filters=12", f"hydra.run.dir={tmp_path}",
     )  # fmt: skip
     summary = json.loads((tmp_path / "summary.json").read_text())
     assert summary["test_accuracy"] > 0.4  # four classes
@@ -99,6 +99,10 @@ def test_derived_architecture_is_trained_and_tested(search_run, tmp_path):
         search_run[0] / "architecture.json"
     ).read_text()
     assert "test error" in output
+    with (search_run[0] / "top.csv").open() as file:
+        searched = int(next(csv.DictReader(file))["parameters"])
+    assert searched == summary["searched_parameters"] != summary["parameters"]
+    assert f"{summary['parameters']:,} (in the search: {searched:,})" in output
 
 
 @PROCESSES
