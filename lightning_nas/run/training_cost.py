@@ -23,7 +23,8 @@ def describe_training(cfg: DictConfig, data: ImageData) -> str:
     recipe = str(choices.get("recipe", "[]"))  # a resume has none
     epochs, steps = cfg.trainer.max_epochs, len(data.train_dataloader())
     words = f"{epochs} epochs of {steps:,} steps with {data.batch_size} images"
-    if recipe == "quick" and choices.data == "image_folder" and data.split_sizes["train"] < FEW:
+    has_few_files = choices.get("data") == "image_folder" and data.split_sizes["train"] < FEW
+    if recipe == "quick" and has_few_files:
         words += "; for so few images, recipe=small is more accurate"
     return f"recipe {recipe}, {words}" if recipe != "[]" else words
 
