@@ -8,10 +8,11 @@ import statistics
 import pytest
 
 from lightning_nas.report.__main__ import main
+from lightning_nas.report.charts_runs import average_curve
 from lightning_nas.report.comparison import compare_arms
 from lightning_nas.report.groups import group_runs, list_settings
 from lightning_nas.report.record import read_run
-from lightning_nas.report.several import average_curve, write_common_report
+from lightning_nas.report.several import write_common_report
 from lightning_nas.report.statistics import estimate_mean
 from tests.report.folders import (
     EDGES,
