@@ -14,6 +14,8 @@ from lightning_nas.report.comparison import (
 )
 from lightning_nas.report.group_pairs import (
     PAIR_HEAD,
+    compare_groups,
+    describe_against_random_search,
     describe_best,
     describe_pairs,
     rank_groups,
@@ -35,7 +37,7 @@ from lightning_nas.report.table import format_duration, format_number
 from lightning_nas.report.verdict import Verdict
 from lightning_nas.storage.run_folder import RunFolder, shell_path
 
-GROUP_HEAD = ("group", "runs", "best reward", "verdict")
+GROUP_HEAD = ("group", "runs", "best reward", "against the random arm inside the runs")
 HEAD = (
     "run", "group", "seed", "evaluated", "best reward", "search", "random arm", "difference",
     "verdict", "time",
@@ -123,7 +125,9 @@ def describe_groups(records: Sequence[RunRecord]) -> list[str]:
         f"{len(group.records)} run{'s' * (len(group.records) > 1)}"
         for group in rank_groups(groups)
     ]
-    return [*lines, *filter(None, [describe_best(groups)]), ""]
+    pairs = compare_groups(groups)
+    words = [describe_best(groups, pairs), describe_against_random_search(pairs)]
+    return [*lines, *filter(None, words), ""]
 
 
 def _build_common_page(
@@ -131,6 +135,7 @@ def _build_common_page(
 ) -> dict[str, Any]:
     """Return the content of the page, by the names in ``runs.html``."""
     groups = group_runs(records)
+    pairs = compare_groups(groups)
     unlike = find_differing_settings([group.records[0].config for group in groups])
     settings = list_settings(unlike)
     contents = [("summary", "Summary"), ("reward", "Reward"), ("runs", "Runs"), ("best", "Best")]
@@ -141,11 +146,12 @@ def _build_common_page(
         "report_arguments": " ".join(map(shell_path, folders)),
         "warnings": _list_warnings(records, unlike, empty),
         "verdict": _describe_all(groups),
-        "best_group": describe_best(groups),
+        "best_group": describe_best(groups, pairs),
+        "against_random_search": describe_against_random_search(pairs),
         "group_head": GROUP_HEAD,
         "group_rows": list_groups(groups) if len(groups) > 1 else [],
         "pair_head": PAIR_HEAD,
-        "pair_rows": describe_pairs(groups),
+        "pair_rows": describe_pairs(pairs),
         "facts": _list_facts(records),
         "reward": render_charts(chart_groups(groups)),
         "head": HEAD,
@@ -206,10 +212,10 @@ def _describe_all(groups: Sequence[Group]) -> Verdict:
     if len(groups) == 1:
         return verdicts[0]
     answers = [
-        f"{group.name}: {one.answer.rstrip(':.') or 'not enough data'}"
-        for group, one in zip(groups, verdicts, strict=True)
+        f"{group.name}: {one.short_answer}" for group, one in zip(groups, verdicts, strict=True)
     ]
-    return Verdict("", f"{'; '.join(answers)}.")
+    words = "By the mean reward, each search against the random arm inside its runs"
+    return Verdict("", f"{words}: {'; '.join(answers)}.")
 
 
 def list_groups(groups: Sequence[Group]) -> list[list[Any]]:
