@@ -35,7 +35,7 @@ from lightning_nas.report.record import NoTrialsError, RunRecord, read_run
 from lightning_nas.report.statistics import estimate_mean
 from lightning_nas.report.table import format_duration, format_number
 from lightning_nas.report.verdict import Verdict
-from lightning_nas.storage.run_folder import RunFolder, shell_path
+from lightning_nas.storage.run_folder import RunFolder, display_path, find_common_parent, shell_path
 
 GROUP_HEAD = ("group", "runs", "best reward", "against the random arm inside the runs")
 HEAD = (
@@ -52,9 +52,31 @@ def find_runs(path: Path) -> list[Path]:
     return sorted(runs, key=lambda run: (len(run.name), run.name)) or [path]
 
 
+def choose_page(folders: Sequence[Path]) -> Path:
+    """Return the file of the page for several runs: ``report.html`` beside them.
+
+    Raises:
+        InputError: If that file exists and other runs stand beside the given ones.
+    """
+    path = RunFolder(find_common_parent(folders)).report
+    if path.exists() and not is_page_of_all(path, folders):
+        raise InputError(
+            f"{display_path(path)} may be the report of other runs; name the file to write: "
+            "-o FILE.html"
+        )
+    return path
+
+
+def is_page_of_all(path: Path, folders: Sequence[Path]) -> bool:
+    """Return whether a page is ``report.html`` beside the given runs, and no other run is there."""
+    beside = {folder.resolve() for folder in find_runs(path.parent)}
+    is_report = path == RunFolder(path.parent).report
+    return is_report and beside == {folder.resolve() for folder in folders}
+
+
 def write_common_report(
     folders: Sequence[Path],
-    path: Path,
+    path: Path | None = None,
     found: Collection[Path] = frozenset(),
     named: Collection[str] = (),
 ) -> Path:
@@ -62,16 +84,18 @@ def write_common_report(
 
     Args:
         folders: Run folders.
-        path: File to write.
+        path: File to write; None = ``report.html`` beside the runs.
         found: Those of ``folders`` that the user did not name. They are left out if they have no
             trials yet.
         named: Classes outside of this package that a run may name (``trust.py``).
 
     Raises:
-        InputError: If a folder is not that of a search, is given twice, or has no trials.
+        InputError: If a folder is not that of a search, is given twice, or has no trials, or if
+            ``path`` is None and the file may be the report of other runs.
     """
     if len({folder.resolve() for folder in folders}) < len(folders):
         raise InputError("a run folder is given twice")
+    path = path or choose_page(folders)
     records, empty = read_runs(folders, found, named)
     write_records(records, folders, empty, path)
     return path
@@ -108,7 +132,12 @@ def write_records(
         empty: Those of ``folders`` without trials.
         path: File to write.
     """
-    replace_text(path, render_page("runs.html", _build_common_page(records, folders, empty)))
+    output = [] if is_page_of_all(path, folders) else ["-o", shell_path(path)]
+    content = {
+        **_build_common_page(records, empty),
+        "report_arguments": " ".join([*map(shell_path, folders), *output]),
+    }
+    replace_text(path, render_page("runs.html", content))
 
 
 def describe_groups(records: Sequence[RunRecord]) -> list[str]:
@@ -130,10 +159,8 @@ def describe_groups(records: Sequence[RunRecord]) -> list[str]:
     return [*lines, *filter(None, words), ""]
 
 
-def _build_common_page(
-    records: Sequence[RunRecord], folders: Sequence[Path], empty: Sequence[Path]
-) -> dict[str, Any]:
-    """Return the content of the page, by the names in ``runs.html``."""
+def _build_common_page(records: Sequence[RunRecord], empty: Sequence[Path]) -> dict[str, Any]:
+    """Return the content of the page, by the names in ``runs.html``; without the footer."""
     groups = group_runs(records)
     pairs = compare_groups(groups)
     unlike = find_differing_settings([group.records[0].config for group in groups])
@@ -143,7 +170,6 @@ def _build_common_page(
         "title": ", ".join(dict.fromkeys(record.name for record in records)),
         "subtitle": _count_runs(records, groups),
         "contents": [*contents, *([("configuration", "Settings that differ")] if settings else [])],
-        "report_arguments": " ".join(map(shell_path, folders)),
         "warnings": _list_warnings(records, unlike, empty),
         "verdict": _describe_all(groups),
         "best_group": describe_best(groups, pairs),
