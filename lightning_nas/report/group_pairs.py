@@ -126,13 +126,14 @@ def describe_best(groups: Sequence[Group], pairs: Sequence[Pair]) -> str:
     beaten = {group.name for pair in won for group in (pair.first, pair.second)}
     worse = [other.name for other in others if other.name in beaten]
     means = ", ".join(f"{one.name} {one.estimate_best().value:.4f}" for one in [first, *others])
+    included = ", random search included" * any(other.is_random_search for other in others)
     if len(worse) == len(others):
-        return f"{first.name} is better than all others ({means})."
+        return f"{first.name} is better than all others{included} ({means})."
     if worse:
         return f"{first.name} has the highest mean and is better than {', '.join(worse)} ({means})."
     return (
-        f"{first.name} has the highest mean, but no other group is measurably worse ({means}). "
-        "More seeds make the intervals narrower."
+        f"{first.name} has the highest mean, but no other group is measurably worse{included} "
+        f"({means}). More seeds make the intervals narrower."
     )
 
 

@@ -6,6 +6,7 @@ from typing import Any
 
 from lightning_nas.errors import InputError
 from lightning_nas.files import replace_text
+from lightning_nas.report.best_reward import explain_best_reward
 from lightning_nas.report.charts_runs import chart_groups
 from lightning_nas.report.comparison import (
     SHORT_VERDICTS,
@@ -37,7 +38,7 @@ from lightning_nas.report.table import format_duration, format_number
 from lightning_nas.report.verdict import Verdict
 from lightning_nas.storage.run_folder import RunFolder, display_path, find_common_parent, shell_path
 
-GROUP_HEAD = ("group", "runs", "best reward", "against the random arm inside the runs")
+GROUP_HEAD = ("group", "runs", "best reward", "against its random arm")
 HEAD = (
     "run", "group", "seed", "evaluated", "best reward", "search", "random arm", "difference",
     "verdict", "time",
@@ -155,7 +156,11 @@ def describe_groups(records: Sequence[RunRecord]) -> list[str]:
         for group in rank_groups(groups)
     ]
     pairs = compare_groups(groups)
-    words = [describe_best(groups, pairs), describe_against_random_search(pairs)]
+    words = [
+        describe_best(groups, pairs),
+        describe_against_random_search(pairs),
+        explain_best_reward(records),
+    ]
     return [*lines, *filter(None, words), ""]
 
 
@@ -179,6 +184,7 @@ def _build_common_page(records: Sequence[RunRecord], empty: Sequence[Path]) -> d
         "pair_head": PAIR_HEAD,
         "pair_rows": describe_pairs(pairs),
         "facts": _list_facts(records),
+        "best_reward": explain_best_reward(records),
         "reward": render_charts(chart_groups(groups)),
         "head": HEAD,
         "rows": [

@@ -14,6 +14,7 @@ from lightning_nas.callbacks.saving import explain_checkpoint
 from lightning_nas.data.base import ImageData
 from lightning_nas.errors import InputError
 from lightning_nas.judge.numbers import Numbers
+from lightning_nas.report.best_reward import explain_best_reward
 from lightning_nas.report.record import read_run
 from lightning_nas.report.table import format_best
 from lightning_nas.report.verdict import describe_verdict
@@ -139,9 +140,11 @@ def format_dry_run(module: Search, cfg: DictConfig, numbers: Numbers | None = No
 
 
 def print_verdict(folder: Path) -> None:
-    """Print in one line whether the search beat random search."""
+    """Print whether the search beat random search, and what the best reward of finalists means."""
     try:
-        print(f"\n{describe_verdict(read_run(folder, find_trusted_names()))}")
+        record = read_run(folder, find_trusted_names())
+        words = [str(describe_verdict(record)), explain_best_reward([record])]
+        print("\n".join(["", *filter(None, words)]))
     except InputError as error:  # the search itself is complete
         log.warning("no verdict: %s", error)
 

@@ -25,10 +25,14 @@ from lightning_nas.report.statistics import (
     compare_means,
     estimate_mean,
 )
+from lightning_nas.spaces.edge_cell import EdgeCellSpace
+from lightning_nas.storage.journal import Journal
+from lightning_nas.storage.trial import FINALIST, POLICY, Outcome, Proposal
 from tests.report.folders import trial_search
 from tests.report.test_html import Page
 
 SEEDS = (1, 2, 3)
+TABLE = {"_target_": "lightning_nas.evaluation.tabular.TabularBenchmark"}
 
 
 def write_runs(folder, name, seeds=SEEDS, samples=120, **settings):
@@ -67,6 +71,11 @@ def write_random_search(folder, seeds=(4, 5, 6), samples=120):
 def test_random_search_is_the_second_of_a_pair(groups):
     pairs = [(pair.first.name, pair.second.name) for pair in compare_groups(groups)]
     assert pairs == [("good", "random_search"), ("good", "poor"), ("poor", "random_search")]
+
+
+def test_the_best_group_is_said_to_be_better_than_random_search(groups):
+    words = describe_best(groups, compare_groups(groups))
+    assert words.startswith("good is better than all others, random search included (good ")
 
 
 def test_each_group_is_compared_with_random_search(groups):
@@ -108,6 +117,39 @@ def test_page_and_terminal_say_which_group_beat_random_search(groups, tmp_path):
     assert found.index("Did the searches beat random search?") < found.index(words)
     assert found.index(words) < found.index("Groups of equal settings")
     assert words in describe_groups(records)
+
+
+@pytest.mark.parametrize(
+    ("evaluation", "source"),
+    [
+        ({}, "the validation accuracy after 40 epochs of training from scratch"),
+        (TABLE, "the mean accuracy of all its trainings in the table"),
+    ],
+)
+def test_page_and_terminal_say_what_the_reward_of_a_finalist_is(evaluation, source, tmp_path):
+    method = {"budget": {"cost": None}, "finalist_epochs": 40}
+    runs = [
+        trial_search(tmp_path / name, method_name=name, method=method, evaluation=evaluation)
+        for name in ("first", "second")
+    ]
+    expected = (
+        f"The best reward is that of a finalist: it follows from {source}, and is not comparable "
+        "with rewards of the search."
+    )
+    assert expected not in describe_groups([read_run(run) for run in runs])
+    for run in runs:
+        add_finalist(run)
+    assert describe_groups([read_run(run) for run in runs]).count(expected) == 1
+    found = Page(write_common_report(runs, tmp_path / "page.html").read_text()).words
+    assert found.count(expected) == 1
+
+
+def add_finalist(run):
+    """Add a finalist to the journal of a search by trials."""
+    with closing(Journal(run / "trials.sqlite", str(EdgeCellSpace()))) as journal:
+        tokens = journal.best((POLICY,), 1)[0].proposal.tokens
+        journal.propose([Proposal(120, tokens, arm=FINALIST)], [None])
+        journal.end(120, Outcome(0.99, (0.99,)), 0.99)
 
 
 def test_a_page_without_random_search_compares_with_the_random_arms_alone(tmp_path):
