@@ -65,7 +65,10 @@ class Group:
     def kind(self) -> tuple[bool, str]:
         """Mark of comparable best rewards: how a run evaluates architectures, and the data."""
         record = self.records[0]
-        evaluation = record.config.get("evaluation"), record.config.get("data")
+        method = record.config["method"]
+        has_finalists = method.get("finalists") and not record.shares_weights
+        epochs = method.get("finalist_epochs") if has_finalists else None
+        evaluation = record.config.get("evaluation"), record.config.get("data"), epochs
         return record.shares_weights, repr(evaluation)
 
     @property

@@ -109,6 +109,20 @@ def test_too_few_runs_of_random_search_are_said_to_be_too_few(tmp_path):
     assert words == f"By the best reward of each run, {expected}"
 
 
+@pytest.mark.parametrize("other", [{"finalists": 0}, {"finalists": 2, "finalist_epochs": 80}])
+def test_finalists_are_not_compared_with_shorter_trainings(other, tmp_path):
+    common = {"budget": {"cost": None}, "finalists": 2, "finalist_epochs": 40}
+    runs = [
+        trial_search(tmp_path / f"{place}-{seed}", seed=seed, method=method)
+        for place, method in enumerate([common, common | other])
+        for seed in SEEDS
+    ]
+    groups = read_groups(*runs)
+    assert len(groups) == 2
+    assert compare_groups(groups) == []
+    assert describe_best(groups, []) == ""
+
+
 def test_page_and_terminal_say_which_group_beat_random_search(groups, tmp_path):
     records = [record for group in groups for record in group.records]
     words = describe_against_random_search(compare_groups(groups))
