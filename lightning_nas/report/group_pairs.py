@@ -149,8 +149,9 @@ def describe_against_random_search(pairs: Sequence[Pair]) -> str:
         and not pair.first.is_random_search
         and pair.first.conditions == pair.second.conditions
     ]
-    answers = [f"{pair.first.name} against {_describe_answer(pair)}" for pair in found]
-    return f"By the best reward of each run, {'; '.join(answers)}." if found else ""
+    answers = "; ".join(f"{pair.first.name} against {_describe_answer(pair)}" for pair in found)
+    how = "By the best reward of each run (p corrected for the number of pairs)"
+    return f"{how}, {answers}." if found else ""
 
 
 def _describe_answer(pair: Pair) -> str:
