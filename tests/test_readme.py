@@ -118,6 +118,20 @@ def test_the_readme_has_commands():
     assert len(commands()) > 15
 
 
+def paths():
+    """Return the paths in the sentences and tables of the README, without those of run folders."""
+    text = re.sub(r"```.*?```", "", (ROOT / "README.md").read_text(), flags=re.DOTALL)
+    ends = r"/[\w./<>-]*|\.(?:py|md|yaml|ipynb)"  # a folder, or the end of a file name
+    spans = re.findall(rf"`([\w./-]*(?:{ends}))`", text)
+    return dict.fromkeys([*spans, *re.findall(r"(?:\]\(|src=\")([^:)\"#]+)[)\"#]", text)])
+
+
+def test_every_path_of_the_readme_is_relative_to_the_root_and_exists():
+    assert len(paths()) > 60
+    missing = [path for path in paths() if not any(ROOT.glob(path.replace("<name>", "*")))]
+    assert missing == []
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("command", commands())
 def test_a_command_of_the_readme_runs(command, searched, trained, images, tmp_path, monkeypatch):

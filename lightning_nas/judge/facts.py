@@ -57,7 +57,7 @@ def collect_facts(scores: Scores) -> dict[str, Any]:
     these architectures. ``correlations_all`` are over all; the shared weights chose the others.
 
     Args:
-        scores: At least three architectures of the arm ``control``, and one of ``derived``.
+        scores: At least three architectures of the random arm ``control``, and one of ``derived``.
     """
     arms = {arm: [one for one in scores if one.arm == arm] for arm in ARM_NAMES}
     means = [one.mean for one in arms[RANDOM]]

@@ -9,7 +9,6 @@ from lightning_nas.ctrl_c import end_at_ctrl_c
 from lightning_nas.errors import InputError, describe_os_error
 from lightning_nas.report.html import write_report
 from lightning_nas.report.several import find_runs, write_common_report
-from lightning_nas.storage.run_folder import RunFolder, find_common_parent
 from lightning_nas.trust import find_named
 
 
@@ -26,7 +25,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         "-o",
         "--output",
         type=Path,
-        help="file of the page for several runs (default: report.html beside them)",
+        help="file of the page for several runs (default: report.html beside them, unless that "
+        "is the report of other runs)",
     )
     parser.add_argument(
         "--config-dir",
@@ -58,8 +58,7 @@ def _write_reports(given: Sequence[Path], output: Path | None, named: Collection
                 f"-o {output}: only for several runs; the report of one run is in its folder"
             )
         return write_report(folders[0], named)
-    path = output or RunFolder(find_common_parent(folders)).report
-    return write_common_report(folders, path, found=set(folders) - set(given), named=named)
+    return write_common_report(folders, output, found=set(folders) - set(given), named=named)
 
 
 if __name__ == "__main__":

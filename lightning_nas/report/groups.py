@@ -23,8 +23,8 @@ from lightning_nas.report.statistics import (
 from lightning_nas.report.verdict import (
     IS_RANDOM_SEARCH,
     Verdict,
+    decide_runs,
     describe_doubts,
-    list_doubts,
     make_verdict,
 )
 
@@ -36,6 +36,12 @@ MAY_DIFFER = (
     *("dry_run", "minutes", "threads", "train_with"),
 )
 DISPLAY = ("callbacks.progress", "callbacks.time_left")  # starts of names: what a run prints
+# Settings that belong to a method; of the settings in ``method``, those below belong to the search.
+OF_METHOD = ("name", "method_name", "method", "controller", "train_with")
+OF_SEARCH = (
+    *("samples", "budget", "repeat", "grow_every", "grow_by", "finalists", "finalist_epochs"),
+    *("supernet", "controller_batch", "warmup_epochs"),
+)
 INTERNAL = ("_target_", "_partial_", "_recursive_", "_convert_")  # ends of names that Hydra reads
 
 
@@ -60,8 +66,19 @@ class Group:
     def kind(self) -> tuple[bool, str]:
         """Mark of comparable best rewards: how a run evaluates architectures, and the data."""
         record = self.records[0]
-        evaluation = record.config.get("evaluation"), record.config.get("data")
+        method = record.config["method"]
+        has_finalists = method.get("finalists") and not record.shares_weights
+        epochs = method.get("finalist_epochs") if has_finalists else None
+        evaluation = record.config.get("evaluation"), record.config.get("data"), epochs
         return record.shares_weights, repr(evaluation)
+
+    @property
+    def conditions(self) -> str:
+        """Mark of runs that differ only in their method: all other settings, in order."""
+        config = self.records[0].config
+        kept = {k: v for k, v in config.items() if k not in (*MAY_DIFFER, *OF_METHOD)}
+        kept["method"] = {k: config["method"].get(k) for k in OF_SEARCH}
+        return _sort_settings(kept)
 
     def estimate_best(self) -> Mean:
         """Return the mean over runs of the best reward.
@@ -85,8 +102,7 @@ def group_runs(records: Sequence[RunRecord]) -> list[Group]:
     by_settings: dict[str, list[RunRecord]] = {}
     for record in records:
         kept = {k: v for k, v in record.config.items() if k not in MAY_DIFFER}
-        settings = sorted((name, repr(value)) for name, value in _flatten_settings(kept))
-        by_settings.setdefault(repr(settings), []).append(record)
+        by_settings.setdefault(_sort_settings(kept), []).append(record)
     groups = list(by_settings.values())
     different = find_differing_settings([one[0].config for one in groups])
     names = [_name_group(place, one[0], different) for place, one in enumerate(groups)]
@@ -150,6 +166,11 @@ def _flatten_settings(config: Mapping[str, Any], prefix: str = "") -> Iterator[t
             yield from _flatten_settings(value, f"{prefix}{name}.")
         elif not f"{prefix}{name}".startswith(DISPLAY):
             yield f"{prefix}{name}", value
+
+
+def _sort_settings(config: Mapping[str, Any]) -> str:
+    """Return settings as text that does not depend on their order."""
+    return repr(sorted((name, repr(value)) for name, value in _flatten_settings(config)))
 
 
 def list_settings(unlike: Mapping[str, Sequence[Any]]) -> list[tuple[str, list[list[str]]]]:
@@ -241,15 +262,11 @@ def _decide_group(
     chosen: Sequence[tuple[RunRecord, Comparison]],
     difference: Difference,
 ) -> tuple[str, list[str]]:
-    """Return the verdict, and the reasons against a "Yes" that hold for half of the runs."""
-    if difference.verdict != BETTER:
-        return difference.verdict, []
-    if group.records[0].shares_weights and when.startswith("shared weights"):
+    """Return the verdict, and the reasons against a "Yes"."""
+    is_shared = group.records[0].shares_weights and when.startswith("shared weights")
+    if difference.verdict == BETTER and is_shared:
         return CANNOT_TELL, [
             "rewards under shared weights favour what the controller prefers: judge the runs with "
             "python -m lightning_nas.judge RUN"
         ]
-    doubts = [found for record, _ in chosen if (found := list_doubts(record))]
-    if 2 * len(doubts) < len(chosen):
-        return BETTER, []
-    return CANNOT_TELL, [f"in {len(doubts)} of {len(chosen)} runs {doubts[0][0]}"]
+    return decide_runs(difference.verdict, [record for record, _ in chosen])

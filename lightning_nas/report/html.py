@@ -8,6 +8,7 @@ from typing import Any
 from lightning_nas.evaluation.budget import find_least_above
 from lightning_nas.files import replace_text
 from lightning_nas.judge.facts import describe_weight_sharing
+from lightning_nas.report.best_reward import explain_best_reward
 from lightning_nas.report.charts_search import (
     COST_NAMES,
     chart_arms,
@@ -81,6 +82,7 @@ def build_page(record: RunRecord) -> dict[str, Any]:
         "comparisons": describe_comparisons(list_comparisons(record)),
         "comparison_note": _explain_comparison(record),
         "facts": _list_facts(record),
+        "best_reward": explain_best_reward([record]),
         "data": read_samples(RunFolder(record.folder), record.summary),
         "reward_title": "Reward and controller" if controller else "Reward",
         "reward": render_charts([*chart_rewards(record), *arms, *controller]),
@@ -167,7 +169,7 @@ def _list_facts(record: RunRecord) -> list[tuple[str, str, str]]:
     if record.best:
         trial = record.best[0].trial
         if trial.proposal.arm == FINALIST:
-            note = "of the finalists"
+            note = "of a finalist"
         else:
             note = "validation accuracy, shared weights" if record.shares_weights else ""
         facts.append(("best reward", f"{trial.reward:.4f}", note))

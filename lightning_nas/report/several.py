@@ -1,25 +1,22 @@
 """One page for several runs of a search: what holds over seeds, and what varies between them."""
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import replace
-from itertools import pairwise
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
-from statistics import fmean
 from typing import Any
 
 from lightning_nas.errors import InputError
 from lightning_nas.files import replace_text
-from lightning_nas.report import charts
-from lightning_nas.report.charts import BEST_COLOUR, POLICY_COLOUR, RANDOM_COLOUR, Chart
+from lightning_nas.report.best_reward import explain_best_reward
+from lightning_nas.report.charts_runs import chart_groups
 from lightning_nas.report.comparison import (
     SHORT_VERDICTS,
     compare_arms,
     format_short_mean,
-    list_random_arm,
-    list_rewards,
 )
 from lightning_nas.report.group_pairs import (
     PAIR_HEAD,
+    compare_groups,
+    describe_against_random_search,
     describe_best,
     describe_pairs,
     rank_groups,
@@ -39,16 +36,13 @@ from lightning_nas.report.record import NoTrialsError, RunRecord, read_run
 from lightning_nas.report.statistics import estimate_mean
 from lightning_nas.report.table import format_duration, format_number
 from lightning_nas.report.verdict import Verdict
-from lightning_nas.storage.run_folder import RunFolder, shell_path
-from lightning_nas.storage.trial import POLICY
+from lightning_nas.storage.run_folder import RunFolder, display_path, find_common_parent, shell_path
 
-CURVE_POINTS = 20
-GROUP_HEAD = ("group", "runs", "best reward", "verdict")
+GROUP_HEAD = ("group", "runs", "best reward", "against its random arm")
 HEAD = (
     "run", "group", "seed", "evaluated", "best reward", "search", "random arm", "difference",
     "verdict", "time",
 )  # fmt: skip
-Curve = tuple[list[float], list[float]]
 
 
 def find_runs(path: Path) -> list[Path]:
@@ -59,9 +53,31 @@ def find_runs(path: Path) -> list[Path]:
     return sorted(runs, key=lambda run: (len(run.name), run.name)) or [path]
 
 
+def choose_page(folders: Sequence[Path]) -> Path:
+    """Return the file of the page for several runs: ``report.html`` beside them.
+
+    Raises:
+        InputError: If that file exists and other runs stand beside the given ones.
+    """
+    path = RunFolder(find_common_parent(folders)).report
+    if path.exists() and not is_page_of_all(path, folders):
+        raise InputError(
+            f"{display_path(path)} may be the report of other runs; name the file to write: "
+            "-o FILE.html"
+        )
+    return path
+
+
+def is_page_of_all(path: Path, folders: Sequence[Path]) -> bool:
+    """Return whether a page is ``report.html`` beside the given runs, and no other run is there."""
+    beside = {folder.resolve() for folder in find_runs(path.parent)}
+    is_report = path == RunFolder(path.parent).report
+    return is_report and beside == {folder.resolve() for folder in folders}
+
+
 def write_common_report(
     folders: Sequence[Path],
-    path: Path,
+    path: Path | None = None,
     found: Collection[Path] = frozenset(),
     named: Collection[str] = (),
 ) -> Path:
@@ -69,16 +85,18 @@ def write_common_report(
 
     Args:
         folders: Run folders.
-        path: File to write.
+        path: File to write; None = ``report.html`` beside the runs.
         found: Those of ``folders`` that the user did not name. They are left out if they have no
             trials yet.
         named: Classes outside of this package that a run may name (``trust.py``).
 
     Raises:
-        InputError: If a folder is not that of a search, is given twice, or has no trials.
+        InputError: If a folder is not that of a search, is given twice, or has no trials, or if
+            ``path`` is None and the file may be the report of other runs.
     """
     if len({folder.resolve() for folder in folders}) < len(folders):
         raise InputError("a run folder is given twice")
+    path = path or choose_page(folders)
     records, empty = read_runs(folders, found, named)
     write_records(records, folders, empty, path)
     return path
@@ -115,7 +133,12 @@ def write_records(
         empty: Those of ``folders`` without trials.
         path: File to write.
     """
-    replace_text(path, render_page("runs.html", _build_common_page(records, folders, empty)))
+    output = [] if is_page_of_all(path, folders) else ["-o", shell_path(path)]
+    content = {
+        **_build_common_page(records, empty),
+        "report_arguments": " ".join([*map(shell_path, folders), *output]),
+    }
+    replace_text(path, render_page("runs.html", content))
 
 
 def describe_groups(records: Sequence[RunRecord]) -> list[str]:
@@ -132,14 +155,19 @@ def describe_groups(records: Sequence[RunRecord]) -> list[str]:
         f"{len(group.records)} run{'s' * (len(group.records) > 1)}"
         for group in rank_groups(groups)
     ]
-    return [*lines, *filter(None, [describe_best(groups)]), ""]
+    pairs = compare_groups(groups)
+    words = [
+        describe_best(groups, pairs),
+        describe_against_random_search(pairs),
+        explain_best_reward(records),
+    ]
+    return [*lines, *filter(None, words), ""]
 
 
-def _build_common_page(
-    records: Sequence[RunRecord], folders: Sequence[Path], empty: Sequence[Path]
-) -> dict[str, Any]:
-    """Return the content of the page, by the names in ``runs.html``."""
+def _build_common_page(records: Sequence[RunRecord], empty: Sequence[Path]) -> dict[str, Any]:
+    """Return the content of the page, by the names in ``runs.html``; without the footer."""
     groups = group_runs(records)
+    pairs = compare_groups(groups)
     unlike = find_differing_settings([group.records[0].config for group in groups])
     settings = list_settings(unlike)
     contents = [("summary", "Summary"), ("reward", "Reward"), ("runs", "Runs"), ("best", "Best")]
@@ -147,16 +175,17 @@ def _build_common_page(
         "title": ", ".join(dict.fromkeys(record.name for record in records)),
         "subtitle": _count_runs(records, groups),
         "contents": [*contents, *([("configuration", "Settings that differ")] if settings else [])],
-        "report_arguments": " ".join(map(shell_path, folders)),
         "warnings": _list_warnings(records, unlike, empty),
         "verdict": _describe_all(groups),
-        "best_group": describe_best(groups),
+        "best_group": describe_best(groups, pairs),
+        "against_random_search": describe_against_random_search(pairs),
         "group_head": GROUP_HEAD,
         "group_rows": list_groups(groups) if len(groups) > 1 else [],
         "pair_head": PAIR_HEAD,
-        "pair_rows": describe_pairs(groups),
+        "pair_rows": describe_pairs(pairs),
         "facts": _list_facts(records),
-        "reward": render_charts(_chart_groups(groups)),
+        "best_reward": explain_best_reward(records),
+        "reward": render_charts(chart_groups(groups)),
         "head": HEAD,
         "rows": [
             _describe_row(group.name, record, next(iter(choose_comparisons(group))))
@@ -215,10 +244,10 @@ def _describe_all(groups: Sequence[Group]) -> Verdict:
     if len(groups) == 1:
         return verdicts[0]
     answers = [
-        f"{group.name}: {one.answer.rstrip(':.') or 'not enough data'}"
-        for group, one in zip(groups, verdicts, strict=True)
+        f"{group.name}: {one.short_answer}" for group, one in zip(groups, verdicts, strict=True)
     ]
-    return Verdict("", f"{'; '.join(answers)}.")
+    words = "By the mean reward, each search against the random arm inside its runs"
+    return Verdict("", f"{words}: {'; '.join(answers)}.")
 
 
 def list_groups(groups: Sequence[Group]) -> list[list[Any]]:
@@ -274,96 +303,3 @@ def _describe_row(group: str, record: RunRecord, when: str) -> list[Any]:
         "not compared" if record.is_random_search else verdict,
         format_duration(record.summary["seconds"]) if "seconds" in record.summary else "",
     ]
-
-
-# ---- charts --------------------------------------------------------------------------------------
-
-
-def _chart_groups(groups: Sequence[Group]) -> Iterator[Chart]:
-    by_trials = [group for group in groups if not group.records[0].shares_weights]
-    if len({group.kind for group in by_trials}) == 1 < len(by_trials) <= len(charts.OTHERS):
-        yield _compare_best(by_trials)
-    for place, group in enumerate(groups):
-        for chart in _chart_runs(group.records):
-            if len(groups) == 1:
-                yield chart
-            else:
-                title = f"{group.name}: {chart.title[0].lower()}{chart.title[1:]}"
-                yield replace(chart, name=f"{chart.name}-{place}", title=title)
-
-
-def _compare_best(groups: Sequence[Group]) -> Chart:
-    """Return the best reward so far of each group, averaged over its runs, in one chart."""
-    figure, axes = charts.make_axes("part of the search (%)", "best reward so far")
-    for group, colour in zip(groups, charts.OTHERS, strict=False):
-        rewards = [list_rewards(record.select_arms(POLICY)) for record in group.records]
-        curves = [_trace_best(one) for one in rewards if one]
-        charts.add_band(axes, _average_runs(curves), colour, group.name)
-    charts.add_legend(axes, columns=1)
-    return Chart(
-        "groups",
-        "Best reward so far, by group",
-        "The highest reward up to each part of the search. Lines are means over the runs of a "
-        "group, bands their 95 % intervals.",
-        figure,
-    )
-
-
-def _chart_runs(records: Sequence[RunRecord]) -> Iterator[Chart]:
-    """Yield the reward, and the best reward so far, averaged over runs."""
-    policies = [list_rewards(record.select_arms(POLICY)) for record in records]
-    random_arms = [list_rewards(list_random_arm(record)) for record in records]
-    policies, random_arms = [p for p in policies if p], [r for r in random_arms if r]
-    figure, axes = charts.make_axes("part of the search (%)", "reward")
-    _add_runs(axes, list(map(average_curve, policies)), POLICY_COLOUR, "search")
-    if random_arms:
-        band = _average_runs(list(map(average_curve, random_arms)))
-        charts.add_band(axes, band, RANDOM_COLOUR, "random arm")
-    charts.add_legend(axes)
-    yield Chart(
-        "reward",
-        "Reward, averaged over runs",
-        f"Each run is divided into {CURVE_POINTS} parts. Thick lines are means over runs, bands "
-        "their 95 % intervals, thin lines single runs.",
-        figure,
-    )
-    if not any(record.shares_weights for record in records):
-        figure, axes = charts.make_axes("part of the search (%)", "best reward so far")
-        _add_runs(axes, list(map(_trace_best, policies)), BEST_COLOUR, "best so far")
-        yield Chart(
-            "best-so-far",
-            "Best reward so far, averaged over runs",
-            "The highest reward up to each part of the search. The thick line is the mean over "
-            "runs, the band its 95 % interval, thin lines are single runs.",
-            figure,
-        )
-
-
-def _add_runs(axes: Any, curves: Sequence[Curve], colour: str, label: str) -> None:
-    for curve in curves:
-        axes.plot(*curve, color=colour, linewidth=0.6, alpha=0.35)
-    charts.add_band(axes, _average_runs(curves), colour, label)
-
-
-def average_curve(rewards: Sequence[float]) -> Curve:
-    """Return the mean reward of each part of a search, at the same places (in %) in every run.
-
-    With fewer rewards than parts, neighbouring parts have the same value.
-    """
-    edges = [place * len(rewards) // CURVE_POINTS for place in range(CURVE_POINTS + 1)]
-    parts = [rewards[first : max(first + 1, last)] for first, last in pairwise(edges)]
-    return [100 * (n + 0.5) / CURVE_POINTS for n in range(CURVE_POINTS)], list(map(fmean, parts))
-
-
-def _trace_best(rewards: Sequence[float]) -> Curve:
-    places = range(1, CURVE_POINTS + 1)
-    ends = [max(1, round(place * len(rewards) / CURVE_POINTS)) for place in places]
-    return [100 * place / CURVE_POINTS for place in places], [max(rewards[:end]) for end in ends]
-
-
-def _average_runs(curves: Sequence[Curve]) -> charts.Band:
-    """Return the mean over runs at each place; all curves have the same places."""
-    if not curves:
-        return [], []
-    values = zip(*(ys for _, ys in curves), strict=True)
-    return curves[0][0], [estimate_mean(some) for some in values]

@@ -16,6 +16,10 @@ The answer is "Yes" if
 The answer is "No better" only if the interval excludes a gain of one standard deviation of the
 random arm, outliers aside. In all other cases the data cannot tell.
 
+For several runs with equal settings, the differences are those of the runs, and a reason against a
+"Yes" counts if it holds for half of the runs. If a page also has runs of random search with
+otherwise equal settings, the rule is applied once more, to the best rewards of the runs.
+
 Limit: the networks of ENAS are one derived architecture. A controller that settles on an
 architecture without regard to its quality is better than 80 % of the random ones by luck in one of
 five searches. Several seeds exclude such luck: the verdict on a group of runs compares over runs.
@@ -82,6 +86,11 @@ class Verdict:
     words: str
     tone: str = ""
 
+    @property
+    def short_answer(self) -> str:
+        """The answer inside a sentence."""
+        return self.answer.rstrip(":.") or NOT_ENOUGH
+
     def __str__(self) -> str:
         """Return question, answer and explanation in one line."""
         return " ".join(filter(None, (QUESTION, self.answer, self.words)))
@@ -111,6 +120,21 @@ def decide(record: RunRecord, comparison: Comparison) -> tuple[str, list[str]]:
         return verdict, []
     doubts = list_doubts(record)
     return (CANNOT_TELL if doubts else BETTER), doubts
+
+
+def decide_runs(verdict: str, records: Sequence[RunRecord]) -> tuple[str, list[str]]:
+    """Return the verdict on runs with equal settings, and the reason against a "Yes", as clauses.
+
+    Args:
+        verdict: Verdict of a difference over the runs.
+        records: The runs.
+    """
+    if verdict != BETTER:
+        return verdict, []
+    doubts = [found for record in records if (found := list_doubts(record))]
+    if 2 * len(doubts) < len(records):
+        return BETTER, []
+    return CANNOT_TELL, [f"in {len(doubts)} of {len(records)} runs {doubts[0][0]}"]
 
 
 def list_doubts(record: RunRecord) -> list[str]:

@@ -7,11 +7,12 @@ from pathlib import Path
 from lightning_nas.errors import InputError, list_some
 from lightning_nas.run.arguments import is_restarted_job
 from lightning_nas.run.overrides import NOTHING, get_value, is_complete
-from lightning_nas.storage.lock import lock_folder
+from lightning_nas.storage.lock import LOCK, lock_folder
 from lightning_nas.storage.run_folder import RunFolder, display_path, shell_path
 
 RANKS = ("LOCAL_RANK", "GROUP_RANK", "NODE_RANK", "SLURM_PROCID")  # 0 in the first process of a run
 PRINTING_FLAGS = ("--cfg", "-c", "--help", "-h", "--hydra-help", "--info", "-i", "--version")
+SWEEP_RECORD = "multirun.yaml"  # file that Hydra writes into the folder of several runs
 sweeps: list[Path] = []  # folders of several searches that this command has begun
 command_locks, job_locks = ExitStack(), ExitStack()  # of this process; the command closes them
 
@@ -29,8 +30,20 @@ def enter_folder(folder: Path, has_jobs: bool = False) -> None:
     if not is_first_of_run():  # the other processes may find the results of the first
         return
     command_locks.enter_context(lock_folder(folder))
+    if has_jobs:
+        command_locks.callback(remove_record_of_no_runs, folder)  # while the folder is locked
     if not is_restarted_job():
         check_unused(folder, has_jobs)
+
+
+def remove_record_of_no_runs(sweep: Path) -> None:
+    """Remove Hydra's record of several runs if none of the runs left anything.
+
+    The end of the lock then removes the folder, if the command created the folder.
+    """
+    record = sweep / SWEEP_RECORD
+    if record.exists() and {path.name for path in sweep.iterdir()} <= {SWEEP_RECORD, LOCK}:
+        record.unlink()
 
 
 def check_unused(folder: Path, has_jobs: bool = False) -> None:

@@ -14,6 +14,7 @@ from lightning_nas.callbacks.saving import explain_checkpoint
 from lightning_nas.data.base import ImageData
 from lightning_nas.errors import InputError
 from lightning_nas.judge.numbers import Numbers
+from lightning_nas.report.best_reward import explain_best_reward
 from lightning_nas.report.record import read_run
 from lightning_nas.report.table import format_best
 from lightning_nas.report.verdict import describe_short_search, describe_verdict
@@ -139,12 +140,12 @@ def format_dry_run(module: Search, cfg: DictConfig, numbers: Numbers | None = No
 
 
 def print_verdict(folder: Path) -> None:
-    """Print whether the search beat random search, and whether the search was too short."""
+    """Print whether the search beat random search, and what a reader may misunderstand."""
     try:
         record = read_run(folder, find_trusted_names())
-        print(f"\n{describe_verdict(record)}")
-        if words := describe_short_search(record):
-            print(words)
+        verdict = str(describe_verdict(record))
+        lines = [verdict, describe_short_search(record), explain_best_reward([record])]
+        print("\n".join(["", *filter(None, lines)]))
     except InputError as error:  # the search itself is complete
         log.warning("no verdict: %s", error)
 

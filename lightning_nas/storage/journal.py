@@ -23,7 +23,7 @@ SCHEMA = """
 CREATE TABLE about (name TEXT PRIMARY KEY, value TEXT NOT NULL);
 CREATE TABLE trials (
     number INTEGER PRIMARY KEY,  -- number of the proposal, from 0
-    arm TEXT NOT NULL,           -- policy, control, derived, finalist
+    arm TEXT NOT NULL,           -- policy, control (the random arm), derived, finalist
     step INTEGER NOT NULL,       -- updates of the controller before the sample
     tokens TEXT NOT NULL,        -- decisions of the architecture, JSON
     log_probs TEXT NOT NULL,     -- log-probability of each decision, JSON

@@ -118,7 +118,7 @@ def growing_search(folder, count=160, every=40):
 
 def shared_search(
     folder, epochs=8, steps=10, layers=6, gain=0.1, derived=12, same=False, seed=0,
-    controller=None, learns=True, classes=2,
+    controller=None, learns=True, classes=2, finalist_epochs=100,
 ):  # fmt: skip
     """Write a search with shared weights: 2 uniform samples, then ``steps`` of the controller.
 
@@ -134,6 +134,7 @@ def shared_search(
         for n in range(epochs)
     ]  # fmt: skip
     method = {"budget": {"cost": None}, "controller_steps": steps,
+              "finalist_epochs": finalist_epochs,
               "controller": {"controller": "${controller}"}}  # fmt: skip
     write_folder(
         folder, {**MACRO, "layers": layers}, metrics=metrics, method_name="enas", method=method,

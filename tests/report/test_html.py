@@ -204,13 +204,19 @@ def test_a_repeated_proposal_is_not_counted_as_an_evaluation(tmp_path):
 
 
 def test_a_finalist_of_shared_weights_has_its_accuracy_in_the_summary(tmp_path):
-    folder = shared_search(tmp_path / "run")
+    folder = shared_search(tmp_path / "run", finalist_epochs=3)
     tokens = read_run(folder).best[0].trial.proposal.tokens
     journal = Journal(folder / "trials.sqlite", str(MacroSpace(layers=6)))
     journal.propose([Proposal(120, tokens, arm=FINALIST)], [None])
     journal.end(120, Outcome(0.9, (0.5, 0.9123)), 0.9)
     journal.close()
-    assert "accuracy, last epoch 91.23% validation" in parse_report(folder).words
+    words = parse_report(folder).words
+    assert "accuracy, last epoch 91.23% validation" in words
+    expected = (
+        "The best reward is that of a finalist: it follows from the validation accuracy after 3 "
+        "epochs of training from scratch, and is not comparable with rewards under shared weights."
+    )
+    assert expected in words
 
 
 def test_the_seconds_of_a_table_are_those_that_it_saved(tmp_path):

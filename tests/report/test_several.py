@@ -1,17 +1,21 @@
 """The page for several runs, and the command that writes it."""
 
 import contextlib
+import html
 import math
+import re
+import shlex
 import sqlite3
 import statistics
 
 import pytest
 
 from lightning_nas.report.__main__ import main
+from lightning_nas.report.charts_runs import average_curve
 from lightning_nas.report.comparison import compare_arms
 from lightning_nas.report.groups import group_runs, list_settings
 from lightning_nas.report.record import read_run
-from lightning_nas.report.several import average_curve, write_common_report
+from lightning_nas.report.several import write_common_report
 from lightning_nas.report.statistics import estimate_mean
 from tests.report.folders import (
     EDGES,
@@ -135,10 +139,44 @@ def test_the_report_of_one_run_is_in_its_folder(sweep, capsys):
     assert capsys.readouterr().out == f"{sweep / '1' / 'report.html'}\n"
 
 
-def test_the_folder_of_a_sweep_stands_for_its_runs_and_gives_the_same_bytes_twice(sweep, tmp_path):
-    assert main([str(sweep), "-o", str(tmp_path / "page.html")]) == 0
+def test_the_folder_of_a_sweep_stands_for_its_runs_and_gives_the_same_bytes_twice(sweep):
     assert main([str(sweep)]) == 0
-    assert (sweep / "report.html").read_bytes() == (tmp_path / "page.html").read_bytes()
+    page = (sweep / "report.html").read_bytes()
+    assert main([str(sweep / f"{seed}") for seed in (1, 2, 3)]) == 0
+    assert (sweep / "report.html").read_bytes() == page
+
+
+def test_the_report_of_all_runs_is_not_replaced_by_that_of_some(sweep, tmp_path, capsys):
+    assert main([str(sweep)]) == 0
+    page, some = (sweep / "report.html").read_bytes(), [str(sweep / "1"), str(sweep / "2")]
+    capsys.readouterr()
+    assert main(some) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    path = sweep / "report.html"
+    assert line == (
+        f"error: {path} may be the report of other runs; name the file to write: -o FILE.html"
+    )
+    assert path.read_bytes() == page
+    assert main([*some, "-o", str(tmp_path / "some.html")]) == 0
+    assert capsys.readouterr().out == f"{tmp_path / 'some.html'}\n"
+
+
+def test_some_runs_have_a_report_beside_them_if_there_is_none_yet(tmp_path):
+    runs = [trial_search(tmp_path / f"{seed}", seed=seed) for seed in (1, 2, 3)]
+    assert main([str(run) for run in runs[:2]]) == 0
+    page = (tmp_path / "report.html").read_text()
+    assert "2 runs, seeds 1, 2." in Page(page).words
+
+
+def test_the_command_of_the_page_writes_the_same_page_again(sweep, tmp_path):
+    for given in ([sweep], [sweep / "1", sweep / "2", "-o", tmp_path / "a page.html"]):
+        assert main([str(word) for word in given]) == 0
+        path = given[-1] if "-o" in given else sweep / "report.html"
+        text = path.read_text()
+        command = re.search(r"lightning_nas\.report (.*?)</code>", html.unescape(text)).group(1)
+        path.unlink()
+        assert main(shlex.split(command)) == 0
+        assert path.read_text() == text
 
 
 def test_an_error_is_one_line(sweep, tmp_path, capsys):

@@ -11,7 +11,7 @@ import pytest
 
 from benchmarks.verdict import count_answers
 from lightning_nas.errors import InputError
-from lightning_nas.report.group_pairs import describe_pairs
+from lightning_nas.report.group_pairs import compare_groups, describe_pairs
 from lightning_nas.report.groups import describe_group_verdict, group_runs
 from lightning_nas.report.judged import list_comparisons
 from lightning_nas.report.record import read_run
@@ -259,5 +259,5 @@ def test_runs_are_grouped_by_their_settings_and_groups_are_compared(tmp_path):
     assert [len(group.records) for group in groups] == [3, 3]
     assert describe_group_verdict(groups[0]).answer == "Yes."
     assert describe_group_verdict(groups[1]).answer != "Yes."
-    ((first, second, *_, verdict),) = describe_pairs(groups)
+    ((first, second, *_, verdict),) = describe_pairs(compare_groups(groups))
     assert ("good" in first, "poor" in second, verdict) == (True, True, "better")

@@ -225,6 +225,16 @@ def test_a_bad_job_of_a_multirun_does_not_end_the_others(tmp_path):
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("setting", ["method=nsnet,nas", "method.samples=-3,-2"])
+def test_a_multirun_in_which_all_runs_fail_leaves_no_folder(setting, tmp_path):
+    sweep = tmp_path / "runs" / "sweep"
+    status, _, errors = run("search.py", "-m", *TABLE, setting, f"hydra.sweep.dir={sweep}")
+    assert status == 2, errors
+    assert "Traceback" not in errors
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.slow
 def test_a_multirun_does_not_take_the_folder_of_another(tmp_path):
     (tmp_path / "0" / "checkpoints").mkdir(parents=True)
     status, _, errors = run("search.py", "-m", "seed=3,4", *TABLE, f"hydra.sweep.dir={tmp_path}")

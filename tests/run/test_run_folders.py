@@ -38,6 +38,27 @@ def test_a_folder_without_results_is_free(content, tmp_path):
 
 
 @pytest.mark.parametrize(
+    ("kept", "remains"), [([], False), (["0/search.log"], True), (["notes.txt"], True)]
+)
+def test_the_folder_of_several_runs_that_left_nothing_is_removed(kept, remains, tmp_path):
+    sweep = tmp_path / "runs" / "sweep"
+    enter_folder(sweep, has_jobs=True)
+    for name in ["multirun.yaml", *kept]:
+        (sweep / name).parent.mkdir(exist_ok=True)
+        (sweep / name).write_text("")
+    command_locks.close()
+    assert (sweep / "multirun.yaml").exists() == remains
+    assert (tmp_path / "runs").exists() == remains
+
+
+def test_a_folder_that_was_there_before_several_runs_stays(tmp_path):
+    enter_folder(tmp_path, has_jobs=True)
+    (tmp_path / "multirun.yaml").write_text("")
+    command_locks.close()
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
     ("hook", "group"), [("on_run_start", "run"), ("on_multirun_start", "sweep")]
 )
 def test_hydra_is_stopped_before_it_writes(hook, group, tmp_path, capsys):
