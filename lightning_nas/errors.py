@@ -15,7 +15,6 @@ log = logging.getLogger(__name__)
 
 # Exceptions of Hydra, OmegaConf and Lightning, by name: the libraries take long to import
 INSTANTIATION = "InstantiationException"
-OWN_ERRORS = ("builtins", "torch", "lightning_nas")  # packages whose errors may be defects
 CONFIGURATION = {"HydraException", "OmegaConfBaseException"}  # bases of errors of a configuration
 MISSING_VALUE = "MissingMandatoryValue"
 MISCONFIGURATION = "MisconfigurationException"
@@ -88,8 +87,8 @@ def as_user_error(error: BaseException) -> BaseException | None:
     Errors of the user are: ``InputError``; a misconfiguration that Lightning reports; a mandatory
     setting without a value, and other errors of Hydra and OmegaConf; a class that Hydra cannot
     find; ``TypeError``, ``ValueError`` and ``AttributeError`` of a class that Hydra builds from
-    settings, and a package that the class needs; an error class of another library, such as a
-    logger's, while such a class is built; a batch of one image that batch normalisation
+    settings, and a package that the class needs; any error of a logger that
+    Hydra builds; a batch of one image that batch normalisation
     cannot use; a full disk, and other ``MACHINE_ERRORS``; too little memory; a dead process of a
     data loader.
     """
@@ -129,8 +128,9 @@ def as_user_error(error: BaseException) -> BaseException | None:
     if isinstance(cause, ImportError):
         return InputError(f"{_name_settings(error)}{_explain_missing_package(cause)}")
     known = as_user_error(cause)
-    if known is None and type(cause).__module__.partition(".")[0] not in OWN_ERRORS:
-        return InputError(f"{_name_settings(error)}{' '.join(str(cause).split())}")
+    name = _name_settings(error)
+    if known is None and name.startswith("settings of logger"):
+        return InputError(f"{name}{' '.join(str(cause).split()) or type(cause).__name__}")
     return known
 
 

@@ -72,8 +72,8 @@ class RecordTest(Callback):
         self.confusion_KK = counts if self.confusion_KK is None else self.confusion_KK + counts
         # a correct prediction gets -1: a selection by a mask would wait for the device
         wrong_B = confidence_B.where(predicted_B != labels, -torch.ones_like(confidence_B))
-        shares_B = torch.arange(self._tested, self._tested + len(labels), device=labels.device)
-        place_B = shares_B * trainer.world_size + trainer.global_rank
+        own_place_B = torch.arange(self._tested, self._tested + len(labels), device=labels.device)
+        place_B = own_place_B * trainer.world_size + trainer.global_rank
         self._tested += len(labels)
         found = Mistakes(wrong_B, predicted_B, labels, place_B, images).keep_most_confident()
         if self.mistakes is not None:

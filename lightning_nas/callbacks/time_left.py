@@ -1,6 +1,7 @@
 """How far a training or a search is, and how long it will take, as lines of the log."""
 
 import logging
+import math
 import sys
 import time
 from typing import Any
@@ -22,7 +23,8 @@ class TimeLeft(Callback):
 
     The first process logs a line after the first epoch, unless that is the last one. More lines
     follow in the course of the run, unless a progress bar is visible on a terminal. A search by
-    trials counts architectures instead of epochs. The time of a search excludes the final choice.
+    trials has only these: it counts architectures instead of epochs. The time of a search excludes
+    the final choice.
 
     Args:
         seconds: Minimum time between two lines in seconds, at least 0.
@@ -46,7 +48,7 @@ class TimeLeft(Callback):
 
         def note(trial: Trial) -> None:
             watch(trial)
-            self._note(trainer, pl_module, "architecture", stream.ended, stream.ended, total)
+            self._log_if_due(trainer, pl_module, "architecture", stream.ended, total)
 
         pl_module.watch = note
 
@@ -60,27 +62,25 @@ class TimeLeft(Callback):
     ) -> None:
         """Log a line if it is time for one: an epoch may take hours."""
         share = (batch_idx + 1) / trainer.num_training_batches
-        self._note_epoch(trainer, pl_module, trainer.current_epoch + share)
+        self._log_epoch_if_due(trainer, pl_module, trainer.current_epoch + share)
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Log the duration of the first epoch; its validation has ended."""
         epoch = trainer.current_epoch + 1
-        self._note_epoch(trainer, pl_module, epoch, is_first=epoch == self._begun + 1)
+        self._log_epoch_if_due(trainer, pl_module, epoch, is_first=epoch == self._begun + 1)
 
-    def _note_epoch(
+    def _log_epoch_if_due(
         self, trainer: Trainer, module: LightningModule, done: float, is_first: bool = False
     ) -> None:
         last = trainer.max_epochs
         if last is not None and last > 0 and not isinstance(module, TrialSearch):
-            number = trainer.current_epoch + 1
-            self._note(trainer, module, "epoch", number, done, last, is_first)
+            self._log_if_due(trainer, module, "epoch", done, last, is_first)
 
-    def _note(
+    def _log_if_due(
         self,
         trainer: Trainer,
         module: LightningModule,
         unit: str,
-        number: int,
         done: float,
         total: int,
         is_first: bool = False,
@@ -91,7 +91,6 @@ class TimeLeft(Callback):
             trainer: The Trainer.
             module: The search, or the module of a training.
             unit: What is counted.
-            number: Number of the current unit, from 1.
             done: Number of units that are done, with the share of the current one.
             total: Number of all units.
             is_first: Whether the first epoch has just ended.
@@ -104,13 +103,16 @@ class TimeLeft(Callback):
         took = f" took {_format(spent)}" if is_first else ""
         left = format_duration(spent / (done - self._begun) * (total - done))
         end = " before the final choice" if isinstance(module, Search) else ""
-        log.info("%s %d of %d%s; about %s left%s", unit, number, total, took, left, end)
+        log.info("%s %d of %d%s; about %s left%s", unit, math.ceil(done), total, took, left, end)
 
 
 def _has_visible_bar(trainer: Trainer) -> bool:
-    bars = (ProgressBar, TrialsProgress)
-    callbacks: list[Any] = trainer.callbacks  # type: ignore[attr-defined]
-    return sys.stdout.isatty() and any(isinstance(call, bars) for call in callbacks)
+    streams = {ProgressBar: sys.stdout, TrialsProgress: sys.stderr}  # where each bar is drawn
+    return any(
+        isinstance(callback, bar) and stream.isatty()
+        for callback in trainer.callbacks  # type: ignore[attr-defined]
+        for bar, stream in streams.items()
+    )
 
 
 def _format(seconds: float) -> str:

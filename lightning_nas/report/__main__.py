@@ -25,8 +25,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         "-o",
         "--output",
         type=Path,
-        help="file of the page for several runs (default: report.html beside them, unless that "
-        "is the report of other runs)",
+        help="file of the page for several runs (default: report.html beside them; one that "
+        "may be of other runs is not replaced)",
     )
     parser.add_argument(
         "--config-dir",

@@ -39,7 +39,7 @@ class Pair:
     """Two groups, and the difference of their mean best rewards.
 
     Args:
-        first: One group. It is not the random search if only one of the two is.
+        first: One group. If exactly one of the two is random search, it is ``second``.
         second: Other group.
         difference: Mean of the first minus mean of the second. The interval is that of this pair
             alone.
@@ -155,7 +155,7 @@ def describe_against_random_search(pairs: Sequence[Pair]) -> str:
 
 
 def _describe_answer(pair: Pair) -> str:
-    verdict, doubts = decide_runs(pair.difference.verdict, pair.first.records)
+    verdict, doubts = decide_runs(pair.difference.verdict, pair.first.compared)
     answer = make_verdict(verdict, "").short_answer
     if not pair.is_tested:
         return f"{pair.second.name}: {answer}, each needs {MIN_SEEDS} runs"

@@ -69,8 +69,15 @@ class Group:
         method = record.config["method"]
         has_finalists = method.get("finalists") and not record.shares_weights
         epochs = method.get("finalist_epochs") if has_finalists else None
-        evaluation = record.config.get("evaluation"), record.config.get("data"), epochs
+        budget = method.get("budget") or {}
+        weighed = budget if budget.get("cost") else None  # the rewards are weighed by the cost
+        evaluation = record.config.get("evaluation"), record.config.get("data"), epochs, weighed
         return record.shares_weights, repr(evaluation)
+
+    @property
+    def compared(self) -> list[RunRecord]:
+        """The runs whose best rewards count in ``estimate_best``."""
+        return [record for record in self.records if _score_best(record) is not None]
 
     @property
     def conditions(self) -> str:
@@ -86,7 +93,7 @@ class Group:
         For ENAS, it is the accuracy of the derived architecture after training from scratch; runs
         that were not judged are left out.
         """
-        scores = [_score_best(record) for record in self.records]
+        scores = map(_score_best, self.records)
         return estimate_mean([score for score in scores if score is not None])
 
 

@@ -4,9 +4,11 @@ from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from markupsafe import escape
+
 from lightning_nas.errors import InputError
 from lightning_nas.files import replace_text
-from lightning_nas.report.best_reward import explain_best_reward
+from lightning_nas.report.best_reward import explain_best_rewards
 from lightning_nas.report.charts_runs import chart_groups
 from lightning_nas.report.comparison import (
     SHORT_VERDICTS,
@@ -57,10 +59,12 @@ def choose_page(folders: Sequence[Path]) -> Path:
     """Return the file of the page for several runs: ``report.html`` beside them.
 
     Raises:
-        InputError: If that file exists and other runs stand beside the given ones.
+        InputError: If that file exists, it is not a page of the same runs, and other runs stand
+            beside the given ones.
     """
     path = RunFolder(find_common_parent(folders)).report
-    if path.exists() and not is_page_of_all(path, folders):
+    same = f"lightning_nas.report {escape(_list_paths(folders))}</code>"
+    if path.exists() and not is_page_of_all(path, folders) and same not in _read(path):
         raise InputError(
             f"{display_path(path)} may be the report of other runs; name the file to write: "
             "-o FILE.html"
@@ -133,12 +137,21 @@ def write_records(
         empty: Those of ``folders`` without trials.
         path: File to write.
     """
-    output = [] if is_page_of_all(path, folders) else ["-o", shell_path(path)]
+    is_default = path == RunFolder(find_common_parent(folders)).report
+    output = "" if is_default else f" -o {shell_path(path)}"
     content = {
         **_build_common_page(records, empty),
-        "report_arguments": " ".join([*map(shell_path, folders), *output]),
+        "report_arguments": _list_paths(folders) + output,
     }
     replace_text(path, render_page("runs.html", content))
+
+
+def _read(page: Path) -> str:
+    return page.read_text(encoding="utf-8", errors="replace")
+
+
+def _list_paths(folders: Sequence[Path]) -> str:
+    return " ".join(map(shell_path, folders))
 
 
 def describe_groups(records: Sequence[RunRecord]) -> list[str]:
@@ -159,7 +172,7 @@ def describe_groups(records: Sequence[RunRecord]) -> list[str]:
     words = [
         describe_best(groups, pairs),
         describe_against_random_search(pairs),
-        explain_best_reward(records),
+        explain_best_rewards(groups),
     ]
     return [*lines, *filter(None, words), ""]
 
@@ -184,7 +197,7 @@ def _build_common_page(records: Sequence[RunRecord], empty: Sequence[Path]) -> d
         "pair_head": PAIR_HEAD,
         "pair_rows": describe_pairs(pairs),
         "facts": _list_facts(records),
-        "best_reward": explain_best_reward(records),
+        "best_reward": explain_best_rewards(groups),
         "reward": render_charts(chart_groups(groups)),
         "head": HEAD,
         "rows": [

@@ -153,16 +153,22 @@ def _doubt_rank(record: RunRecord) -> str:
 def _doubt_accuracy(record: RunRecord) -> str:
     trials = record.select_arms(DERIVED) if record.shares_weights else list_second_half(record)[0]
     accuracies = [trial.outcome.accuracies[-1] for trial in trials if trial.outcome.accuracies]
-    classes = record.summary.get("classes")  # unknown for older runs and for tables
-    if not classes or not accuracies:
+    guessing = _find_guessing(record)
+    if guessing is None or not accuracies:
         return ""
-    mean, guessing = estimate_mean(accuracies), 1 / classes
+    mean = estimate_mean(accuracies)
     if mean.low > guessing:
         return ""
     return (
-        f"the mean accuracy of its architectures, {mean.value:.2%}, is not above that of guessing, "
-        f"{guessing:.2%}"
+        f"the mean accuracy of its architectures, {mean.value:.2%}, is not measurably above that "
+        f"of guessing, {guessing:.2%}"
     )
+
+
+def _find_guessing(record: RunRecord) -> float | None:
+    """Return the accuracy of guessing; None if it is unknown: for older runs and for tables."""
+    classes = record.summary.get("classes")
+    return record.summary.get("largest_share") or 1 / classes if classes else None
 
 
 def _doubt_entropy(record: RunRecord) -> str:
@@ -199,14 +205,12 @@ def describe_short_search(record: RunRecord) -> str:
     reason = _describe_entropy(collapse) or _describe_guessing(record)
     if not reason:
         return ""
-    name, group = ("max_epochs", "trainer") if record.shares_weights else ("samples", "method")
-    values = {f"{group}.{name}": (record.config.get(group) or {}).get(name)}
-    values["minutes"] = record.config.get("minutes")
-    settings = " and ".join(
-        f"{setting} (it was {value})" for setting, value in values.items() if value is not None
-    )
-    advice = f" To search longer, raise {settings}." if settings else ""
-    return f"The controller has hardly learned: {reason}. The search was too short.{advice}"
+    group, name = ("trainer", "max_epochs") if record.shares_weights else ("method", "samples")
+    setting, value = f"{group}.{name}", (record.config.get(group) or {}).get(name)
+    if minutes := record.config.get("minutes"):  # they have shortened the other setting
+        setting, value = "minutes", minutes
+    advice = f" To search longer, raise {setting} (it was {value})." if value else ""
+    return f"The controller has hardly learned: {reason}. The search may be too short.{advice}"
 
 
 def _describe_entropy(collapse: Collapse | None) -> str:
@@ -217,16 +221,15 @@ def _describe_entropy(collapse: Collapse | None) -> str:
 
 def _describe_guessing(record: RunRecord) -> str:
     """Return whether the rewards of ENAS, which are accuracies, are as low as those of guessing."""
-    classes = record.summary.get("classes")  # unknown for older runs
+    guessing = _find_guessing(record)
     rewards = mean_reward(list_second_half(record)[0])
-    if not record.shares_weights or not classes or not rewards.count:
+    if not record.shares_weights or guessing is None or rewards.evaluations < MIN_EVALUATIONS:
         return ""
-    guessing = record.summary.get("largest_share") or 1 / classes
     if rewards.low > guessing:
         return ""
     return (
-        f"in the second half of the search, its mean reward, {rewards.value:.2%}, is not above the "
-        f"accuracy of guessing, {guessing:.2%}"
+        f"in the second half of the search, its mean reward, {rewards.value:.2%}, is not "
+        f"measurably above the accuracy of guessing, {guessing:.2%}"
     )
 
 

@@ -25,7 +25,7 @@ def describe_training(cfg: DictConfig, data: ImageData) -> str:
     words = f"{epochs} epochs of {steps:,} steps with {data.batch_size} images"
     has_few_files = choices.get("data") == "image_folder" and data.split_sizes["train"] < FEW
     if recipe == "quick" and has_few_files:
-        words += "; for so few images, recipe=small is more accurate"
+        words += "; for so few images, recipe=small may be more accurate"
     return f"recipe {recipe}, {words}" if recipe != "[]" else words
 
 

@@ -65,7 +65,7 @@ def test_a_search_by_trials_counts_architectures_and_those_from_before_a_resume(
 
 
 def test_a_bar_on_a_terminal_replaces_the_lines(lines, tmp_path, monkeypatch):
-    monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True)  # where this bar is drawn
     callbacks = [TrialsProgress(), TimeLeft(seconds=0)]
     trainer(tmp_path, -1, callbacks).fit(method("random_search", tmp_path, samples=10))
     assert lines() == []

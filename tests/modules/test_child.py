@@ -230,8 +230,12 @@ def test_all_parameters_are_one_group_by_default_as_in_earlier_checkpoints():
 
 def test_sgd_updates_all_parameters_at_once_with_equal_results():
     networks = [network_of("cell"), network_of("cell")]
-    chosen, _ = (module_of(network).configure_optimizers()["optimizer"] for network in networks)
-    single = SGD(list(networks[1].parameters()), foreach=False)
+    nesterov = partial(SGD, nesterov=True)
+    chosen, _ = (
+        module_of(network, optimizer=nesterov).configure_optimizers()["optimizer"]
+        for network in networks
+    )
+    single = nesterov(list(networks[1].parameters()), foreach=False)
     assert all(group["foreach"] for group in chosen.param_groups)
     for optimizer, network in zip((chosen, single), networks, strict=True):
         torch.manual_seed(0)

@@ -166,6 +166,9 @@ def test_some_runs_have_a_report_beside_them_if_there_is_none_yet(tmp_path):
     assert main([str(run) for run in runs[:2]]) == 0
     page = (tmp_path / "report.html").read_text()
     assert "2 runs, seeds 1, 2." in Page(page).words
+    assert main([str(run) for run in runs[:2]]) == 0  # the page lists the same runs
+    assert main([str(run) for run in runs[1:]]) == 2
+    assert (tmp_path / "report.html").read_text() == page
 
 
 def test_the_command_of_the_page_writes_the_same_page_again(sweep, tmp_path):
