@@ -87,10 +87,9 @@ def as_user_error(error: BaseException) -> BaseException | None:
     Errors of the user are: ``InputError``; a misconfiguration that Lightning reports; a mandatory
     setting without a value, and other errors of Hydra and OmegaConf; a class that Hydra cannot
     find; ``TypeError``, ``ValueError`` and ``AttributeError`` of a class that Hydra builds from
-    settings, and a package that the class needs; any error of a logger that
-    Hydra builds; a batch of one image that batch normalisation
-    cannot use; a full disk, and other ``MACHINE_ERRORS``; too little memory; a dead process of a
-    data loader.
+    settings, and a package that the class needs; any error of a logger that Hydra
+    builds; a batch of one image that batch normalisation cannot use; a full disk, and other
+    ``MACHINE_ERRORS``; too little memory; a dead process of a data loader.
     """
     if isinstance(error, InputError) or type(error).__name__ == MISCONFIGURATION:
         return error

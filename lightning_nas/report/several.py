@@ -62,9 +62,11 @@ def choose_page(folders: Sequence[Path]) -> Path:
         InputError: If that file exists, it is not a page of the same runs, and other runs stand
             beside the given ones.
     """
-    path = RunFolder(find_common_parent(folders)).report
+    path = _default_page(folders)
+    beside = {folder.resolve() for folder in find_runs(path.parent)}
+    is_alone = beside == {folder.resolve() for folder in folders}
     same = f"lightning_nas.report {escape(_list_paths(folders))}</code>"
-    if path.exists() and not is_page_of_all(path, folders) and same not in _read(path):
+    if path.exists() and not is_alone and same not in _read(path):
         raise InputError(
             f"{display_path(path)} may be the report of other runs; name the file to write: "
             "-o FILE.html"
@@ -72,11 +74,8 @@ def choose_page(folders: Sequence[Path]) -> Path:
     return path
 
 
-def is_page_of_all(path: Path, folders: Sequence[Path]) -> bool:
-    """Return whether a page is ``report.html`` beside the given runs, and no other run is there."""
-    beside = {folder.resolve() for folder in find_runs(path.parent)}
-    is_report = path == RunFolder(path.parent).report
-    return is_report and beside == {folder.resolve() for folder in folders}
+def _default_page(folders: Sequence[Path]) -> Path:
+    return RunFolder(find_common_parent(folders)).report
 
 
 def write_common_report(
@@ -137,8 +136,7 @@ def write_records(
         empty: Those of ``folders`` without trials.
         path: File to write.
     """
-    is_default = path == RunFolder(find_common_parent(folders)).report
-    output = "" if is_default else f" -o {shell_path(path)}"
+    output = "" if path == _default_page(folders) else f" -o {shell_path(path)}"
     content = {
         **_build_common_page(records, empty),
         "report_arguments": _list_paths(folders) + output,

@@ -15,6 +15,7 @@ from lightning_nas.layers.shared import BatchStatistics
 from lightning_nas.modules.optimizers import ALIGNMENT
 
 MOST = {"micro": 1178.2, "macro": 480}  # launches of a weights step
+FIRST = {"micro": 1130, "macro": 510}  # the same for the first two architectures
 ARCHITECTURES = 10  # the mean of two differs from that of ten by up to 5 %
 
 
@@ -44,6 +45,7 @@ def test_a_weights_step_takes_few_launches_and_no_transfer(released):
         with RefuseTransfers():
             parts = [count(part) for part in search.step_weights(architecture).values()]
         totals.append(sum(parts))
+    assert fmean(totals[:2]) <= FIRST[kind]
     assert fmean(totals) <= MOST[kind]
 
 
@@ -52,7 +54,9 @@ def test_a_validation_batch_takes_the_launches_of_one_score(released):
     alone = [count(partial(search.score, one)) for one in search.architectures]
     first, second = search.validate()
     assert second == alone[1] + 1  # its mean
-    assert fmean(alone) + (first - alone[0]) / search.validation_batches <= 503
+    sampling = (first - alone[0]) / search.validation_batches
+    assert fmean(alone[:2]) + sampling <= 470
+    assert fmean(alone) + sampling <= 503
 
 
 def test_all_weights_are_aligned_except_on_a_cpu(released):
