@@ -1,4 +1,4 @@
-"""Pictures of cell architectures: the normal and the reduction cell side by side.
+"""Pictures of cell architectures: the two cells side by side, or one below the other for phones.
 
 Graphviz (``dot``) places the blocks and routes the arrows around the blocks. This module computes
 all other coordinates. In the graph a block is one node with two ports, one per operation.
@@ -15,7 +15,10 @@ from lightning_nas.pictures.menu import add_legend
 from lightning_nas.pictures.palette import DARK, NEWER, OLDER, short_name
 from lightning_nas.pictures.picture import Box, Label, Line, Picture, Point
 
-BETWEEN = 44.0  # space between the two cells
+BETWEEN = 44.0  # space between the two cells side by side
+BELOW = 26.0  # space between the two cells of a narrow picture
+NARROW = 238.0  # width of a narrow picture, if no cell is wider
+NODE_SPACE, NARROW_NODE_SPACE = 0.17, 0.08  # inches between neighbours of a row
 TITLE = 24.0  # space above a cell
 END, CONCAT, OPERATION = (80.0, 28.0), (56.0, 19.0), (33.0, 27.0)
 COMBINATIONS = {"add": (34.0, 17.0), "concat": (46.0, 17.0)}
@@ -32,8 +35,11 @@ COLOURS = {"input0": OLDER, "input1": NEWER}
 DASHES = {"input0": (4.0, 1.8)}  # distinguishes the two inputs without colours
 
 
-def layout_cells(architecture: CellArchitecture) -> Picture:
+def layout_cells(architecture: CellArchitecture, is_narrow: bool = False) -> Picture:
     """Return the picture of the two cells of an architecture.
+
+    A narrow picture has one block in a row and the reduction cell below the normal cell. With five
+    blocks it is about 240 points (320 CSS pixels) wide, and fits a phone at its own size.
 
     Names of shapes: ``normal-input0`` (the older input), ``normal-input1``, ``normal-block3-left``,
     ``-right``, ``-add`` (or ``-concat``), ``normal-concat``, ``normal-output``, and for arrows
@@ -42,25 +48,29 @@ def layout_cells(architecture: CellArchitecture) -> Picture:
     """
     cells = {"normal": architecture.normal, "reduction": architecture.reduction}
     operations = {o for cell in cells.values() for block in cell.blocks for o in block.operations}
-    normal, reduction = (_layout_cell(cell, name) for name, cell in cells.items())
-    return add_legend(normal.put_beside(reduction, BETWEEN), operations)
+    normal, reduction = (_layout_cell(cell, name, is_narrow) for name, cell in cells.items())
+    if not is_narrow:
+        return add_legend(normal.put_beside(reduction, BETWEEN), operations)
+    width = max(NARROW, normal.width, reduction.width)
+    upper = normal.centre_on(width, normal.height + BELOW)
+    return add_legend(upper.stack_on(reduction.centre_on(width)), operations)
 
 
-def _layout_cell(cell: Cell, prefix: str) -> Picture:
+def _layout_cell(cell: Cell, prefix: str, is_narrow: bool) -> Picture:
     """Return the picture of one cell.
 
     The first layout shows from which side the arrow of each operation arrives. The second layout
     sorts the two operations of a block by these sides, to avoid crossings.
     """
     sides = [SIDES] * len(cell.blocks)
-    graph = _layout_graph(cell, sides)
+    graph = _layout_graph(cell, sides, is_narrow)
     for index, block in enumerate(cell.blocks):
         left, right = (
             _find_arrival(graph, state_name(state), f"block{index}", side)
             for side, state in zip(SIDES, block.inputs, strict=True)
         )
         sides[index] = SIDES if left <= right else ("right", "left")
-    graph = _layout_graph(cell, sides)
+    graph = _layout_graph(cell, sides, is_narrow)
     centres = {str(node): _parse_points(node.attr["pos"])[0] for node in graph.nodes()}
     boxes = {box.name: box for box in _place_boxes(cell, sides, centres)}
     width, height = _parse_points(graph.graph_attr["bb"])[-1][0], boxes["input0"].extent.top
@@ -149,9 +159,10 @@ def _draw_inner_arrows(cell: Cell, boxes: dict[str, Box]) -> Iterator[Line]:
 # ---- Graphviz -----------------------------------------------------------------------------------
 
 
-def _layout_graph(cell: Cell, sides: Sequence[Sequence[str]]) -> pygraphviz.AGraph:
+def _layout_graph(cell: Cell, sides: Sequence[Sequence[str]], is_narrow: bool) -> pygraphviz.AGraph:
     """Return the graph of a cell after layout; ``sides`` is the order of ports in each block."""
-    graph = pygraphviz.AGraph(directed=True, strict=False, nodesep=0.17, ranksep=0.5)
+    space = NARROW_NODE_SPACE if is_narrow else NODE_SPACE
+    graph = pygraphviz.AGraph(directed=True, strict=False, nodesep=space, ranksep=0.5)
     # No labels: for a text Graphviz looks for a font, and fontconfig may write warnings to stderr.
     graph.node_attr.update(shape="box", fixedsize="true", label="")
     graph.edge_attr.update(dir="none", tailport="s", headport="n")
@@ -164,6 +175,9 @@ def _layout_graph(cell: Cell, sides: Sequence[Sequence[str]]) -> pygraphviz.AGra
     graph.add_edge("input0", "input1", style="invis")  # keeps the older input on the left
     for source, target, port in _list_edges(cell):
         graph.add_edge(source, target, key=port, headport=f"{port}:n" if port else "n")
+    if is_narrow:
+        for index in range(1, len(cell.blocks)):  # an arrow that nobody sees makes a row for each
+            graph.add_edge(f"block{index - 1}", f"block{index}", key="row", style="invis")
     graph.layout("dot")
     return graph
 

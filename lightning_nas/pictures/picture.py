@@ -217,6 +217,12 @@ class Picture:
             labels=tuple(replace(label, x=label.x + x, y=label.y + y) for label in self.labels),
         )
 
+    def centre_on(self, width: float, height: float | None = None) -> "Picture":
+        """Return the picture on a larger sheet, in the middle of its width and at its top."""
+        height = self.height if height is None else height
+        moved = self.move((width - self.width) / 2, height - self.height)
+        return replace(moved, width=width, height=height)
+
     def stack_on(self, lower: "Picture") -> "Picture":
         """Return one picture with this one above ``lower``, which has the same width."""
         sheet = replace(self, height=self.height + lower.height)

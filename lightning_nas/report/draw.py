@@ -32,13 +32,18 @@ from lightning_nas.storage.run_folder import RunFolder
 FORMATS = (".svg", ".png", ".pdf")
 
 
-def layout_architecture(architecture: Architecture, is_space: bool = False) -> Picture:
+def layout_architecture(
+    architecture: Architecture, is_space: bool = False, is_narrow: bool = False
+) -> Picture:
     """Return the picture of an architecture, or of its search space with the architecture in red.
 
-    The layout functions tell the names of shapes.
+    The layout functions tell the names of shapes. Only cells have a narrow picture, see
+    ``layout_cells``; the pictures of other kinds have one layer in a row in any case.
     """
     if isinstance(architecture, CellArchitecture):
-        return (layout_cell_space if is_space else layout_cells)(architecture)
+        if is_space:
+            return layout_cell_space(architecture)
+        return layout_cells(architecture, is_narrow)
     if isinstance(architecture, ChainArchitecture):
         return layout_chain(architecture, is_space)
     if isinstance(architecture, EdgeCellArchitecture):
@@ -46,7 +51,7 @@ def layout_architecture(architecture: Architecture, is_space: bool = False) -> P
     return layout_macro(architecture, is_space)
 
 
-def architecture_svg(architecture: Architecture, prefix: str = "") -> str:
+def architecture_svg(architecture: Architecture, prefix: str = "", is_narrow: bool = False) -> str:
     """Return the picture of ``architecture`` as an ``svg`` element for an HTML page.
 
     The element refers to no other file, and shrinks with the element around it.
@@ -54,8 +59,10 @@ def architecture_svg(architecture: Architecture, prefix: str = "") -> str:
     Args:
         architecture: Architecture of any kind and size.
         prefix: Start of all ids; different for each picture of a page.
+        is_narrow: Whether to draw cells for a narrow screen.
     """
-    return to_svg(layout_architecture(architecture), _title(architecture), prefix)
+    picture = layout_architecture(architecture, is_narrow=is_narrow)
+    return to_svg(picture, _title(architecture), prefix)
 
 
 def draw(architecture: Architecture, path: Path, is_space: bool = False) -> None:

@@ -9,7 +9,7 @@ from markupsafe import Markup
 from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
 
-from lightning_nas.architecture import Architecture
+from lightning_nas.architecture import Architecture, CellArchitecture
 from lightning_nas.pictures.svg import FONTS
 from lightning_nas.report.draw import architecture_svg
 
@@ -44,8 +44,16 @@ def _place_once(figure: Figure) -> None:
 
 
 def inline_architecture(architecture: Architecture, prefix: str, title: str) -> Markup:
-    """Return the picture of an architecture as an SVG element of its own size."""
-    return inline(architecture_svg(architecture), prefix, title, "architecture")
+    """Return the picture of an architecture as an SVG element of its own size.
+
+    For cells a second, narrow picture follows, which the style sheet shows on a phone instead.
+    """
+    if not isinstance(architecture, CellArchitecture):
+        return inline(architecture_svg(architecture), prefix, title, "architecture")
+    narrow = architecture_svg(architecture, is_narrow=True)
+    return inline(architecture_svg(architecture), prefix, title, "architecture for-desk") + inline(
+        narrow, f"{prefix}-narrow", title, "architecture for-phone"
+    )
 
 
 def inline(text: str, prefix: str, title: str, kind: str) -> Markup:
@@ -55,7 +63,7 @@ def inline(text: str, prefix: str, title: str, kind: str) -> Markup:
         text: SVG as matplotlib or ``architecture_svg`` writes it.
         prefix: Prefix of all its ids, unique in the page.
         title: Label for screen readers.
-        kind: CSS class: ``chart`` is as wide as its container, ``architecture`` keeps its width.
+        kind: CSS classes: ``chart`` is as wide as its container, ``architecture`` keeps its width.
     """
     text = text[text.index("<svg") :]
     text = re.sub(r"<metadata>.*?</metadata>\s*", "", text, flags=re.DOTALL)

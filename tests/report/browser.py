@@ -13,7 +13,8 @@ addEventListener("load", () => {
   const inside = document.querySelector("iframe").contentWindow, page = inside.document;
   const list = (which) => [...page.querySelectorAll(which)];
   const size = (picture) => picture.getBoundingClientRect();
-  const sizes = (which) => list(which).map(size).map((box) => [box.width, box.height]);
+  const shown = (which) => list(which).filter((part) => part.checkVisibility());
+  const sizes = (which) => shown(which).map(size).map((box) => [box.width, box.height]);
   const pixels = (text) => {
     const scale = text.getScreenCTM();
     return parseFloat(inside.getComputedStyle(text).fontSize) * Math.hypot(scale.a, scale.b);
@@ -22,6 +23,8 @@ addEventListener("load", () => {
     width: inside.innerWidth, height: page.documentElement.scrollHeight,
     scroll_width: page.documentElement.scrollWidth,
     pictures: sizes("svg"), charts: sizes("svg.chart"),
+    swiped: shown(".card.scroll").filter((card) => card.scrollWidth > card.clientWidth).length,
+    smallest_scale: Math.min(...shown(".scroll svg").map((one) => one.getScreenCTM().a * 3 / 4)),
     smallest_text: Math.min(...list("svg.chart text").map(pixels)),
     buttons: list("button").length,
     hidden: list("details > :not(summary)").filter((part) => !part.checkVisibility()).length,

@@ -31,14 +31,26 @@ from lightning_nas.report.draw import architecture_svg, draw, layout_architectur
 from lightning_nas.spaces.macro import MacroSpace
 from tests.report.architectures import (
     ARCHITECTURES,
+    RANDOM,
     do_overlap,
     is_within,
     passes_through_a_box,
     sample,
 )
 
-each = pytest.mark.parametrize("architecture", ARCHITECTURES.values(), ids=ARCHITECTURES)
-layout_once = cache(layout_architecture)
+CASES = [(name, one, False) for name, one in ARCHITECTURES.items()] + [
+    (f"{name} narrow", one, True)
+    for name, one in ARCHITECTURES.items()
+    if isinstance(one, CellArchitecture)
+]
+each = pytest.mark.parametrize(
+    ("architecture", "is_narrow"), [case[1:] for case in CASES], ids=[case[0] for case in CASES]
+)
+
+
+@cache
+def layout_once(architecture, is_narrow=False):
+    return layout_architecture(architecture, is_narrow=is_narrow)
 
 
 def svg_ids(text):
@@ -107,14 +119,14 @@ def network_ids(ids):
 
 
 @each
-def test_svg_has_one_id_for_each_node_and_connection(architecture):
-    ids = network_ids(svg_ids(architecture_svg(architecture)))
+def test_svg_has_one_id_for_each_node_and_connection(architecture, is_narrow):
+    ids = network_ids(svg_ids(architecture_svg(architecture, is_narrow=is_narrow)))
     assert sorted(ids) == sorted(set(expected_ids(architecture)))
 
 
 @each
-def test_boxes_and_labels_do_not_overlap_and_stay_on_the_sheet(architecture):
-    picture = layout_once(architecture)
+def test_boxes_and_labels_do_not_overlap_and_stay_on_the_sheet(architecture, is_narrow):
+    picture = layout_once(architecture, is_narrow)
     areas = [(box.name, box.extent) for box in picture.boxes]
     for label in picture.labels:
         width = text_width(label.text, label.size) * (1.15 if label.is_bold else 1)
@@ -127,8 +139,8 @@ def test_boxes_and_labels_do_not_overlap_and_stay_on_the_sheet(architecture):
 
 
 @each
-def test_texts_fit_their_boxes(architecture):
-    for box in layout_once(architecture).boxes:
+def test_texts_fit_their_boxes(architecture, is_narrow):
+    for box in layout_once(architecture, is_narrow).boxes:
         _, bottom, _, top = box.extent
         for label in box.labels:
             assert text_width(label.text, label.size) <= box.width - 4, label.text
@@ -137,22 +149,23 @@ def test_texts_fit_their_boxes(architecture):
 
 
 @each
-def test_no_line_passes_through_a_box(architecture):
-    picture = layout_once(architecture)
+def test_no_line_passes_through_a_box(architecture, is_narrow):
+    picture = layout_once(architecture, is_narrow)
     assert [line.name for line in picture.lines if passes_through_a_box(line, picture)] == []
 
 
 @each
-def test_legend_explains_each_operation_once(architecture):
-    boxes = layout_once(architecture).boxes
+def test_legend_explains_each_operation_once(architecture, is_narrow):
+    boxes = layout_once(architecture, is_narrow).boxes
     explained = [box.kind for box in boxes if box.name.startswith("legend-")]
     plain = {"end", "join", "pooling", "input0", "input1"}
     assert sorted(explained) == sorted({box.kind for box in boxes} - plain)
 
 
+@pytest.mark.parametrize("is_narrow", [False, True])
 @pytest.mark.parametrize("name", PUBLISHED)
-def test_arrows_start_at_their_source_and_end_at_their_target(name):
-    picture = layout_architecture(PUBLISHED[name].architecture)
+def test_arrows_start_at_their_source_and_end_at_their_target(name, is_narrow):
+    picture = layout_once(PUBLISHED[name].architecture, is_narrow)
     boxes = {box.name: box for box in picture.boxes}
     for line in (line for line in picture.lines if "-edge-" in line.name):
         prefix, _, rest = line.name.partition("-edge-")
@@ -168,6 +181,19 @@ def test_arrows_start_at_their_source_and_end_at_their_target(name):
         assert source.extent[0] < line.points[0][0] < source.extent[2]
         assert line.points[-1][1] == pytest.approx(target.extent[3])
         assert target.extent[0] < line.points[-1][0] < target.extent[2]
+
+
+@pytest.mark.parametrize("name", ["nasnet_a", "enas_micro", *(f"nasnet{seed}" for seed in RANDOM)])
+def test_a_narrow_picture_of_cells_fits_a_phone_at_its_own_size(name):
+    """A phone of 390 CSS pixels leaves 345 for a picture: 259 points, with margins of 10."""
+    picture = layout_once(ARCHITECTURES[name], True)
+    assert picture.width <= 239
+    boxes = {box.name: box for box in picture.boxes}
+    assert boxes["reduction-input0"].extent.top < boxes["normal-output"].extent.bottom
+    for name in ("normal", "reduction"):
+        rows = [boxes[f"{name}-block{index}-left"].y for index in range(5)]
+        assert rows == sorted(rows, reverse=True)
+        assert all(above - below > 60 for above, below in pairwise(rows))
 
 
 def test_skips_join_the_lane_of_their_source_and_the_rail_of_their_reader():
