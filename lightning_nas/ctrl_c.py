@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from types import FrameType
 from typing import Any
 
+pressed: list[int] = []  # signals for which KeyboardInterrupt was raised in this process
 RACE = re.compile(r"Signal (\d+) ignored due to race condition")  # text of Python's OSError
 
 
@@ -18,6 +19,8 @@ def end_at_ctrl_c() -> Iterator[None]:
 
     Python raises ``KeyboardInterrupt`` wherever the process is, even in the clean-up after another
     one, and only prints it where it falls into a destructor or into the exit of the interpreter.
+    OmegaConf's clean-up of a list that is not complete fails, and its error takes the place of the
+    ``KeyboardInterrupt``: no error after a Ctrl-C is printed.
     """
     sys.unraisablehook = _end_if_interrupted
     if signal.getsignal(signal.SIGINT) is signal.default_int_handler:  # not of a background job
@@ -26,10 +29,25 @@ def end_at_ctrl_c() -> Iterator[None]:
         yield
     except KeyboardInterrupt:
         sys.exit(128 + signal.SIGINT)
+    except Exception:
+        if not pressed:
+            raise
+        sys.exit(128 + signal.SIGINT)
+
+
+def raise_if_pressed() -> None:
+    """Raise ``KeyboardInterrupt`` again if a library has handled it, or an error in its place.
+
+    Raises:
+        KeyboardInterrupt: If Ctrl-C was pressed.
+    """
+    if pressed:
+        raise KeyboardInterrupt
 
 
 def _raise_once(signum: int, frame: FrameType | None) -> None:
     signal.signal(signal.SIGINT, signal.SIG_DFL)
+    pressed.append(signum)
     raise KeyboardInterrupt
 
 

@@ -10,7 +10,10 @@ from commands import ROOT
 
 BEGIN = """
 import os, signal, sys, time
+from dataclasses import dataclass
+from omegaconf import OmegaConf
 from lightning_nas.ctrl_c import end_at_ctrl_c
+from lightning_nas.run.cli import print_user_errors
 
 def press():
     os.kill(os.getpid(), signal.SIGINT)
@@ -19,6 +22,30 @@ def press():
 class Destroyed:
     def __del__(self):
         press()
+
+@dataclass
+class Pressed:
+    size: int = 1
+
+    def __getattribute__(self, name):
+        return press() if name == "size" else super().__getattribute__(name)
+
+def compose():
+    OmegaConf.create([Pressed()])
+
+def compose_and_go_on():
+    try:
+        compose()
+    except AttributeError:
+        with print_user_errors():
+            print("goes on")
+
+def fail():
+    with print_user_errors():
+        try:
+            press()
+        finally:
+            open("/no/such/file")
 
 def clean_up():
     try:
@@ -47,10 +74,21 @@ def run(code, **options):
     [
         ("press()", 130),
         ("clean_up()", -signal.SIGINT),
+        ("compose()", 130),
+        ("compose_and_go_on()", 130),
+        ("fail()", 130),
         ("Destroyed()\nprint('lost')", -signal.SIGINT),
         ("import atexit\natexit.register(press)", -signal.SIGINT),
     ],
-    ids=["in the code", "while cleaning up", "in a destructor", "at the exit"],
+    ids=[
+        "in the code",
+        "while cleaning up",
+        "OmegaConf",
+        "handled",
+        "an error in its place",
+        "in a destructor",
+        "at the exit",
+    ],
 )
 def test_ctrl_c_ends_a_command_without_a_traceback(code, status):
     assert run(code) == (status, "", "")

@@ -14,7 +14,7 @@ from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
 from omegaconf import OmegaConf
 
-from lightning_nas.ctrl_c import end_at_ctrl_c
+from lightning_nas.ctrl_c import end_at_ctrl_c, raise_if_pressed
 from lightning_nas.errors import InputError, as_user_error
 from lightning_nas.run.arguments import complete_arguments, is_first_of_launcher
 from lightning_nas.run.folders import command_locks, job_locks, lock_resumed
@@ -84,10 +84,15 @@ def print_user_errors() -> Iterator[None]:
     Commands use it inside ``hydra.main`` too, because Hydra prints a line before an error that
     passes through it. An error of one of several runs passes nevertheless: Hydra goes on with the
     next run, and raises the error at the end.
+
+    Raises:
+        KeyboardInterrupt: If Ctrl-C was pressed: the errors that follow are not the user's.
     """
+    raise_if_pressed()
     try:
         yield
     except Exception as error:
+        raise_if_pressed()
         user_error = find_user_error(error)
         if is_one_of_several():
             failed_jobs.append(f"#{HydraConfig.get().job.num}")
