@@ -1,5 +1,10 @@
 """Search for an architecture: ``python search.py experiment=enas_micro_cifar``."""
 
+import signal
+
+if __name__ == "__main__" and signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+    signal.signal(signal.SIGINT, signal.SIG_DFL)  # no traceback while libraries are imported
+
 import hydra
 from omegaconf import DictConfig
 

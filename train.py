@@ -1,5 +1,10 @@
 """Train, test, predict or export an architecture: ``python train.py architecture=RUN``."""
 
+import signal
+
+if __name__ == "__main__" and signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+    signal.signal(signal.SIGINT, signal.SIG_DFL)  # no traceback while libraries are imported
+
 import hydra
 from omegaconf import DictConfig
 

@@ -23,7 +23,7 @@ def end_at_ctrl_c() -> Iterator[None]:
     ``KeyboardInterrupt``: no error after a Ctrl-C is printed.
     """
     sys.unraisablehook = _end_if_interrupted
-    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:  # not of a background job
+    if signal.getsignal(signal.SIGINT) != signal.SIG_IGN:  # a background job ignores Ctrl-C
         signal.signal(signal.SIGINT, _raise_once)
     try:
         yield

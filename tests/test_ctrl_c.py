@@ -125,3 +125,23 @@ def test_a_command_in_the_background_of_a_shell_ignores_ctrl_c_as_before():
 
     code = "os.kill(os.getpid(), signal.SIGINT)\nprint('goes on')"
     assert run(code, preexec_fn=ignore)[:2] == (0, "goes on\n")
+
+
+@pytest.mark.parametrize("library", ["hydra", "pydantic"])
+@pytest.mark.parametrize("script", ["search.py", "train.py"])
+def test_ctrl_c_while_a_library_is_imported_is_no_traceback(script, library):
+    code = f"""
+import os, runpy, signal, sys
+from importlib.abc import MetaPathFinder
+
+class Press(MetaPathFinder):
+    def find_spec(self, name, path, target=None):
+        if name == {library!r}:
+            os.kill(os.getpid(), signal.SIGINT)
+
+sys.meta_path.insert(0, Press())
+sys.argv = [{script!r}, "--help"]
+runpy.run_path({script!r}, run_name="__main__")
+"""
+    ended = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
+    assert (ended.returncode, ended.stdout, ended.stderr) == (-signal.SIGINT, "", "")
