@@ -18,9 +18,9 @@ from lightning_nas.pictures.menu import (
 from lightning_nas.pictures.palette import DARK, short_name
 from lightning_nas.pictures.picture import Box, Line, Picture, Point
 
-WIDTH = 340.0
-NODE, OPERATION = (76.0, 28.0), (60.0, 20.0)
-MIDDLE, COLUMN = 122.0, 82.0  # of the column of nodes, and from one column to the next
+WIDTH = 234.0  # fits a phone
+NODE, OPERATION = (60.0, 28.0), (48.0, 20.0)
+MIDDLE, COLUMN = 86.0, 60.0  # of the column of nodes, and from one column to the next
 PITCH = 92.0  # from one node to the next
 SPACE_COLUMN, BETWEEN = 70.0, 22.0  # in a search space: between columns; between node and menu
 FLAT, TURN = 9.0, 38.0  # from a node to the flat part of an arrow's bend, and to the bend's end
