@@ -272,6 +272,8 @@ def load_architecture(name_or_path: str | Path) -> Architecture:
 def _explain_missing(run: RunFolder) -> str:
     """Return why a folder has no architecture, and what to do."""
     if not run.journal.exists():
-        return "the folder has no architecture.json"
+        inside = sorted(run.path.glob("*/architecture.json"))  # times in names: the newest is last
+        newest = f"; a folder in it has: {shell_path(inside[-1].parent)}" if inside else ""
+        return f"the folder has no architecture.json{newest}"
     resume = f"python search.py resume={shell_path(run.path)}"
     return f"the search has not ended; to continue: {resume}; to end it now: {resume} finish=true"

@@ -146,6 +146,15 @@ def test_truncated_file_and_unknown_name_are_refused():
         load_architecture("enas_mikro")
 
 
+def test_a_folder_of_run_folders_names_the_newest(tmp_path):
+    for name in ("2026-01-01", "2026-01-02"):
+        (tmp_path / name).mkdir()
+        write_architecture(load_architecture("enas_micro"), tmp_path / name / "architecture.json")
+    (tmp_path / "2026-01-03").mkdir()
+    with pytest.raises(InputError, match=r"a folder in it has: .*2026-01-02$"):
+        load_architecture(tmp_path)
+
+
 def test_macro_skips_read_earlier_outputs_only():
     content = json.loads(to_json(load_architecture("enas_macro")))
     content["layers"][2]["skips"] = [2]  # the layer directly before

@@ -18,7 +18,8 @@ def describe_data(data: ImageData) -> str:
     rule = f" ({data.split_rule})" if data.split_rule else ""
     parts = [
         f"data: {data.num_classes:,} classes",
-        f"{list_nonempty(data.split_sizes)} images{rule}",
+        f"{list_nonempty(data.split_sizes)} images{rule}"
+        + ", validation images are training images too" * data.train_on_all,
         describe_shape(data.image_size, data.channels) + _describe_resizing(data),
         f"largest class {data.largest_share:.1%}".replace("%", " %"),
     ]

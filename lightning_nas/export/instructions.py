@@ -6,15 +6,15 @@ from typing import Any
 
 from lightning_nas.weights.blueprint import Blueprint
 
+MOST_CLASSES = 20  # named in README.md
 MODES = {1: "L", 3: "RGB"}  # PIL's name of images with this number of channels
-HEAD = """# {kind}, {classes} classes
+HEAD = """# A network that tells {classes} classes apart
 
-`model.json` describes the network and its images: names of the classes, side, channels, mean and
-standard deviation.
+Classes: {names}. `model.json` describes the network and its images: names of the classes, side,
+channels, mean and standard deviation.
 
 Every format takes float32 images `(N, {channels}, {side}, {side})`, where a pixel in [0, 1] is
-normalised as `(pixel - mean) / std`, and returns logits `(N, {classes})`. N is free. Height and
-width are fixed, unless the section of a format states more sizes.
+normalised as `(pixel - mean) / std`, and returns logits `(N, {classes})`. N is free.
 
 - mean: {mean}
 - std: {std}
@@ -81,9 +81,9 @@ print(backbone.feature_info.channels(), backbone.feature_info.reduction())
 """,
 }
 FREE_SIDES = """
-Height and width may be {sides}, ... pixels ({step} pixels apart); the metadata call them `sides`
-(the smallest, the step). The logits of any other size are undefined. The network was trained on
-{side} pixels; measure its accuracy on other sizes before you use them.
+Other heights and widths work too: {sides}, ... pixels ({step} pixels apart); the metadata call
+them `sides` (the smallest, the step). The logits of any other size are undefined. The network was
+trained on {side} pixels; measure its accuracy on other sizes before you use them.
 """
 
 
@@ -99,8 +99,8 @@ def write_readme(
             pixels; None = fixed.
     """
     facts: dict[str, Any] = {
-        "kind": type(blueprint.architecture).__name__,
         "classes": blueprint.num_classes,
+        "names": _list_classes(blueprint.classes),
         "channels": blueprint.channels,
         "side": blueprint.image_size,
         "mean": list(blueprint.mean),
@@ -112,6 +112,16 @@ def write_readme(
         facts |= {"sides": f"{smallest}, {smallest + step}, {smallest + 2 * step}", "step": step}
         texts["onnx"] += FREE_SIDES
     return "".join(text.format(**facts) for text in texts.values())
+
+
+def _list_classes(names: Sequence[str]) -> str:
+    """Return the first names of classes, and how many more there are.
+
+    >>> _list_classes(["cat", "dog"])
+    'cat, dog'
+    """
+    more = len(names) - MOST_CLASSES
+    return ", ".join(names[:MOST_CLASSES]) + (f" and {more} more" if more > 0 else "")
 
 
 def read_classify_script() -> str:

@@ -90,6 +90,12 @@ def add_dots(axes: Axes, points: Points, colour: str, label: str | None = None) 
     axes.set_ylim(low - margin, high + margin)
 
 
+def cut_at_one(axes: Axes, highest: float) -> None:
+    """End the vertical axis near 1 if no reward is above 1, although an interval may be."""
+    if highest <= 1:
+        axes.set_ylim(top=min(axes.get_ylim()[1], 1.02))
+
+
 def add_band(axes: Axes, band: Band, colour: str, label: str) -> None:
     """Draw means as a line and their finite intervals as a band around the line."""
     x, means = band

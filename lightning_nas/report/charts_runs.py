@@ -35,10 +35,13 @@ def chart_groups(groups: Sequence[Group]) -> Iterator[Chart]:
 def _compare_best(groups: Sequence[Group]) -> Chart:
     """Return the best reward so far of each group, averaged over its runs, in one chart."""
     figure, axes = charts.make_axes("part of the search (%)", "best reward so far")
+    highest = 0.0
     for group, colour in zip(groups, charts.OTHERS, strict=False):
         rewards = [list_rewards(record.select_arms(POLICY)) for record in group.records]
         curves = [_trace_best(one) for one in rewards if one]
         charts.add_band(axes, _average_runs(curves), colour, group.name)
+        highest = max(highest, *(max(curve[1]) for curve in curves))
+    charts.cut_at_one(axes, highest)
     charts.add_legend(axes, columns=1)
     return Chart(
         "groups",
@@ -59,6 +62,8 @@ def _chart_runs(records: Sequence[RunRecord]) -> Iterator[Chart]:
     if random_arms:
         band = _average_runs(list(map(average_curve, random_arms)))
         charts.add_band(axes, band, RANDOM_COLOUR, "random arm")
+    highest = max(map(max, [*policies, *random_arms]))
+    charts.cut_at_one(axes, highest)
     charts.add_legend(axes)
     yield Chart(
         "reward",
@@ -70,6 +75,7 @@ def _chart_runs(records: Sequence[RunRecord]) -> Iterator[Chart]:
     if not any(record.shares_weights for record in records):
         figure, axes = charts.make_axes("part of the search (%)", "best reward so far")
         _add_runs(axes, list(map(_trace_best, policies)), BEST_COLOUR, "best so far")
+        charts.cut_at_one(axes, highest)
         yield Chart(
             "best-so-far",
             "Best reward so far, averaged over runs",

@@ -77,6 +77,7 @@ def build_page(record: RunRecord) -> dict[str, Any]:
         "is_complete": record.summary.get("status") == COMPLETE,
         "resume_command": record.resume_command,
         "train_command": record.train_command,
+        "reads_table": record.reads_table,
         "verdict": describe_verdict(record),
         "comparison_head": HEAD,
         "comparisons": describe_comparisons(list_comparisons(record)),

@@ -57,6 +57,11 @@ class TrainingRecord:
         """Whether the training has ended."""
         return self.summary.get("status") == COMPLETE
 
+    @property
+    def trains_on_validation(self) -> bool:
+        """Whether the validation images are training images too: their accuracy then misleads."""
+        return bool((self.config.get("data") or {}).get("train_on_all"))
+
 
 def is_training(folder: Path) -> bool:
     """Return whether a folder holds a command of ``train.py``, not a search.
@@ -113,6 +118,7 @@ def _build_page(record: TrainingRecord) -> dict[str, Any]:
         "partial": "" if record.is_complete else _describe_partial(record),
         "resume_command": f"python train.py resume={folder}",
         "facts": _list_facts(record),
+        "short_words": _describe_shortening(record),
         "size_words": _explain_size(record),
         "data": read_samples(run, record.summary),
         "curves": render_charts(charts),
@@ -170,9 +176,12 @@ def _list_facts(record: TrainingRecord) -> list[tuple[str, str, str]]:
     """Return the facts in the section Summary, each as name, value and note."""
     summary, facts = record.summary, []
     epochs, accuracies = read_curve(record.metrics, "val/accuracy")
-    if accuracies:
+    if accuracies and record.trains_on_validation:
+        note = "its images are training images too"
+        facts.append(("last validation accuracy", f"{accuracies[-1]:.1%}", note))
+    elif accuracies:
         best = int(np.argmax(accuracies))
-        note = f"in epoch {epochs[best]:.0f}"
+        note = f"in epoch {epochs[best]:.0f}, whose weights are kept"
         facts.append(("best validation accuracy", f"{accuracies[best]:.1%}", note))
     names = {"epochs": "epochs", "parameters": "parameters", "multiply_adds": "multiply-adds"}
     facts += [
@@ -185,6 +194,18 @@ def _list_facts(record: TrainingRecord) -> list[tuple[str, str, str]]:
     if "images_per_second" in summary:
         facts.append(("speed", f"{summary['images_per_second']:,.0f}", "images a second"))
     return facts
+
+
+def _describe_shortening(record: TrainingRecord) -> str:
+    """Return that the training had fewer than half of the epochs of its recipe, if it had."""
+    wanted, minutes = record.summary.get("recipe_epochs", 0), record.config.get("minutes")
+    epochs = (record.config.get("trainer") or {}).get("max_epochs", 0)
+    if not minutes or 2 * epochs >= wanted:
+        return ""
+    return (
+        f"minutes={minutes:g} shortened the training from {wanted} to {epochs} epochs. More "
+        "minutes, or fewer or smaller images, give a higher accuracy."
+    )
 
 
 def _explain_size(record: TrainingRecord) -> str:
@@ -206,7 +227,8 @@ def _chart_curves(record: TrainingRecord) -> list[Chart]:
         curves = {name: points for name, points in curves.items() if points[0]}
         if curves:
             caption = f"{title} after each epoch, on training images (with augmentation, while the "
-            caption += "network learns) and on validation images."
+            caption += "network learns) and on validation images"
+            caption += ", which are training images too." if record.trains_on_validation else "."
             figure = draw_lines("epoch", title.lower(), curves)
             charts.append(Chart(title.lower(), title, caption, figure))
     return charts

@@ -98,7 +98,7 @@ def add_run_arguments(arguments: list[str]) -> list[str]:
     no argument about data is added. ``recipe=finetune`` is the default for weights. If RUN used
     operations from outside of the project, the arguments for them are added. If ``mode`` is not
     ``fit``, only the arguments for operations are added. If the user chooses ``recipe``, the
-    recommended settings are left out; with ``debug``, the data too.
+    recommended settings but ``threads`` are left out; with ``debug``, the data too.
 
     Raises:
         InputError: If RUN names code that is not trusted, recommends a setting other than those of
@@ -122,7 +122,7 @@ def add_run_arguments(arguments: list[str]) -> list[str]:
         _check_recommended(setting, run)
     names = set(map(get_name, arguments))
     if names & {"recipe", "debug"}:  # recommended settings fit only the recommended recipe
-        recommended = []
+        recommended = [one for one in recommended if get_name(one) == "threads"]
     if "debug" in names | set(map(get_name, recommended)):  # debug chooses the data
         data = []
     added = [

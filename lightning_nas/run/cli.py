@@ -42,6 +42,8 @@ def run_command(main: Callable[[], None]) -> None:
     warnings.filterwarnings("ignore", "Checkpoint directory .* exists and is not empty")  # resume
     logging.raiseExceptions = False  # a log file on a full disk must not print a traceback
     os.environ.setdefault("HYDRA_FULL_ERROR", "1")  # without it Hydra prints the error itself
+    # before torch is imported: threads that wait by spinning slow other work of the machine down
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     with (
         end_at_ctrl_c(),
         print_resume_command(),

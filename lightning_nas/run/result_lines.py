@@ -24,6 +24,8 @@ def print_facts(folder: RunFolder, facts: dict[str, Any]) -> None:
             lines["parameters"] += f" (in the search: {facts['searched_parameters']:,})"
     if "epochs" in facts:
         lines["epochs"] = str(facts["epochs"])
+        if facts["epochs"] < facts.get("recipe_epochs", 0):
+            lines["epochs"] += f" of {facts['recipe_epochs']}"
     if unreadable := facts.get("left_out", {}).get(UNREADABLE):
         lines["unreadable"] = f"{unreadable:,} image" + "s" * (unreadable > 1)
         if "predictions" in facts:

@@ -64,6 +64,14 @@ def fit_training(
     epochs = _count_epochs(cfg, PLANNED * 60 * cfg.minutes, epoch, wanted, "an epoch takes")
     changes = _scale_schedule(cfg, wanted, epochs) if epochs != wanted else {}
     _apply(cfg, changes, f"an epoch takes {format_duration(epoch)}", folder)
+    if 2 * epochs < wanted:
+        log.warning(
+            "minutes=%g: %d of %d epochs; more minutes, or fewer or smaller images, give a higher "
+            "accuracy",
+            cfg.minutes,
+            epochs,
+            wanted,
+        )
 
 
 def fit_search(cfg: DictConfig, data: ImageData | None, folder: RunFolder) -> None:

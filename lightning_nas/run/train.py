@@ -99,6 +99,9 @@ def fit(cfg: DictConfig, session: RunSession) -> dict[str, Any]:
     if searched not in (None, size["parameters"]):
         session.add_facts(searched_parameters=searched)
         other = f"; in the search: {searched:,}"
+    if cfg.get("minutes"):  # a resume has the settings of the shorter training
+        wanted = session.earlier_summary.get("recipe_epochs", cfg.trainer.max_epochs)
+        session.add_facts(recipe_epochs=wanted)
     fit_training(
         cfg, lambda: _build_module(cfg, blueprint.build(), blueprint), data, session.folder
     )

@@ -184,3 +184,27 @@ def test_the_page_fits_a_window(tmp_path, width):
     assert measured["console"] == []
     assert measured["swiped"] == 0  # on a phone too both cells are seen whole,
     assert measured["smallest_scale"] >= 0.98  # at about the size of the picture alone
+
+
+def test_a_shortened_training_says_so(tmp_path):
+    folder = write_training(tmp_path / "run", recipe_epochs=40)
+    path = folder / ".hydra" / "config.yaml"
+    config = yaml.safe_load(path.read_text())
+    words = []
+    for epochs in (2, 30):
+        changed = {**config, "minutes": 4, "trainer": {"max_epochs": epochs}}
+        path.write_text(yaml.safe_dump(changed))
+        words.append(Page(write_report(folder).read_text()).words)
+    assert "minutes=4 shortened the training from 40 to 2 epochs" in words[0]
+    assert "Short training" not in words[1]
+
+
+def test_accuracy_on_validation_images_that_were_trained_on_is_not_called_the_best(tmp_path):
+    folder = write_training(tmp_path / "run")
+    path = folder / ".hydra" / "config.yaml"
+    config = yaml.safe_load(path.read_text())
+    path.write_text(yaml.safe_dump({**config, "data": {"train_on_all": True}}))
+    words = Page(write_report(folder).read_text()).words
+    assert "last validation accuracy 70.0% its images are training images too" in words
+    assert "best validation accuracy" not in words
+    assert "on validation images, which are training images too." in words

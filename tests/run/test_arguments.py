@@ -59,6 +59,8 @@ def test_arguments_of_the_user_win(run):
 def test_another_recipe_drops_the_settings_of_the_recommended_recipe(run):
     assert added_arguments(run, "recipe=quick") == ["data=image_folder", "data.root=/images"]
     assert added_arguments(run, "debug=smoke") == []
+    (run / ".hydra" / "config.yaml").write_text("train_with: recipe=cifar threads=1\n")
+    assert added_arguments(run, "recipe=quick")[0] == "threads=1"  # of the machine, not the recipe
 
 
 def test_added_arguments_follow_the_options(run):

@@ -78,3 +78,8 @@ def test_a_long_run_is_shortened_and_the_folder_keeps_the_choice(tmp_path, scrip
     assert FOREVER not in epochs
     assert json.loads((tmp_path / "summary.json").read_text())["status"] == "complete"
     assert "run folder" in output
+    if script == "train.py":
+        assert f"{epochs[0]} of {FOREVER} epochs; more minutes" in output
+        assert f"epochs          {epochs[0]} of {FOREVER}" in output
+        report = (tmp_path / "report.html").read_text()
+        assert f"from {FOREVER} to {epochs[0]} epochs" in report

@@ -148,6 +148,15 @@ def test_the_exported_script_names_the_classes_that_predict_names(training_run, 
         )
         for row in rows
     ]
+    shutil.copytree(
+        tmp_path, tmp_path / "images", ignore=lambda _, names: set(names) - {"0.png", "1.png"}
+    )
+    of_folder = subprocess.run(
+        [*command[:2], "images"], cwd=tmp_path, capture_output=True, text=True
+    )
+    assert [line.split("  ", 1)[1] for line in of_folder.stdout.splitlines()] == [
+        line.split("  ", 1)[1] for line in said.splitlines()
+    ]
     (tmp_path / "bad.png").write_text("no image")
     for files, message in ((["bad.png"], "bad.png  cannot identify"), ([], "usage: python")):
         done = subprocess.run([*command[:2], *files], cwd=tmp_path, capture_output=True, text=True)
