@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 EXPERIMENTS := $(basename $(notdir $(wildcard configs/experiment/*.yaml)))
-export OMP_WAIT_POLICY ?= PASSIVE # waiting threads that spin slow down a shared machine
+export GOMP_SPINCOUNT ?= 3000 # waiting threads that spin for long slow down a shared machine
 JUPYTER := jupyterlab==4.6.6
 PARALLEL ?= -n auto --maxprocesses 4 --dist worksteal # tests side by side, one thread each
 

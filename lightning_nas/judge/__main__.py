@@ -10,7 +10,7 @@ import sys
 import warnings
 
 from lightning_nas.ctrl_c import end_at_ctrl_c
-from lightning_nas.run.cli import print_user_errors
+from lightning_nas.run.cli import let_waiting_threads_sleep, print_user_errors
 
 NUMBERS = (
     ("architectures", "number of uniformly sampled architectures, at least 3 (default: 30)"),
@@ -30,6 +30,7 @@ NUMBERS = (
 def main() -> None:
     """Run the command; a user's error is one line and exit status 2."""
     options = _make_parser().parse_intermixed_args()
+    let_waiting_threads_sleep()
     warnings.filterwarnings("ignore", ".*LeafSpec.*", FutureWarning)  # Lightning 2.6, torch 2.14
     from lightning_nas.callbacks.interrupt import Interrupted  # imports torch: too slow for --help
     from lightning_nas.judge.judge import judge_run, print_judgement

@@ -24,6 +24,7 @@ from lightning_nas.run.suggestions import explain_unknown_name
 
 INPUT_ERROR_STATUS = 2
 LONGEST_MESSAGE = 1500  # characters
+SPIN_COUNT = "3000"  # about as fast as libgomp's 300,000 on free cores, docs/results.md
 failed_jobs: list[str] = []  # of the several runs of this process
 
 
@@ -42,8 +43,7 @@ def run_command(main: Callable[[], None]) -> None:
     warnings.filterwarnings("ignore", "Checkpoint directory .* exists and is not empty")  # resume
     logging.raiseExceptions = False  # a log file on a full disk must not print a traceback
     os.environ.setdefault("HYDRA_FULL_ERROR", "1")  # without it Hydra prints the error itself
-    # before torch is imported: threads that wait by spinning slow other work of the machine down
-    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    let_waiting_threads_sleep()
     with (
         end_at_ctrl_c(),
         print_resume_command(),
@@ -57,6 +57,16 @@ def run_command(main: Callable[[], None]) -> None:
         sys.argv[1:] = complete_arguments(sys.argv[1:], sys.argv[0])
         with list_failed_jobs(), write_joint_report():
             main()
+
+
+def let_waiting_threads_sleep() -> None:
+    """Let torch's threads sleep soon when they wait, unless the user has chosen how they wait.
+
+    Threads that wait by spinning make a step several times slower where other work has a core.
+    Torch's library reads the variable when torch is imported, so call this before.
+    """
+    if "OMP_WAIT_POLICY" not in os.environ:
+        os.environ.setdefault("GOMP_SPINCOUNT", SPIN_COUNT)
 
 
 @contextmanager
