@@ -189,6 +189,7 @@ def _build_common_page(records: Sequence[RunRecord], empty: Sequence[Path]) -> d
         "warnings": _list_warnings(records, unlike, empty),
         "verdict": _describe_all(groups),
         "best_group": describe_best(groups, pairs),
+        "are_by_trials": not any(record.shares_weights for record in records),
         "against_random_search": describe_against_random_search(pairs),
         "group_head": GROUP_HEAD,
         "group_rows": list_groups(groups) if len(groups) > 1 else [],
@@ -273,7 +274,7 @@ def _describe_group(group: Group) -> list[Any]:
         group.name,
         len(group.records),
         format_short_mean(group.estimate_best()),
-        " ".join(filter(None, (verdict.answer, verdict.words))),
+        " ".join(filter(None, (verdict.answer, verdict.words, verdict.command))),
     ]
 
 

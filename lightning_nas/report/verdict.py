@@ -80,11 +80,13 @@ class Verdict:
         answer: Short answer; may be empty.
         words: Sentences that continue the answer.
         tone: CSS class of the answer; empty for an answer without colour.
+        command: Command that the sentences end with; may be empty.
     """
 
     answer: str
     words: str
     tone: str = ""
+    command: str = ""
 
     @property
     def short_answer(self) -> str:
@@ -93,7 +95,7 @@ class Verdict:
 
     def __str__(self) -> str:
         """Return question, answer and explanation in one line."""
-        return " ".join(filter(None, (QUESTION, self.answer, self.words)))
+        return " ".join(filter(None, (QUESTION, self.answer, self.words, self.command)))
 
 
 IS_RANDOM_SEARCH = Verdict("This is random search:", RANDOM_SEARCH)
@@ -236,7 +238,8 @@ def _describe_guessing(record: RunRecord) -> str:
 def _describe_shared_search(record: RunRecord) -> Verdict:
     networks = compare_networks(record)
     if networks is None or networks.difference.verdict == NOT_ENOUGH:
-        return Verdict("Not judged yet.", _advise_judge(record, networks))
+        words, command = _advise_judge(record, networks)
+        return Verdict("Not judged yet.", words, command=command)
     verdict, doubts = decide(record, networks)
     share = read_better_share(record)
     how = "Trained from scratch and tested on images that rewarded no architecture"
@@ -252,13 +255,14 @@ def _describe_shared_search(record: RunRecord) -> Verdict:
     return make_verdict(verdict, words + describe_doubts(verdict, networks.difference, doubts))
 
 
-def _advise_judge(record: RunRecord, networks: Comparison | None) -> str:
+def _advise_judge(record: RunRecord, networks: Comparison | None) -> tuple[str, str]:
+    """Return sentences on what is missing, and the command that makes up for it."""
     judge = f"python -m lightning_nas.judge {shell_path(record.folder)}"
     if networks is not None:
         return (
             f"Fewer than {MIN_EVALUATIONS} networks of one of the two arms were trained from "
-            f"scratch. To train more: {judge} --architectures {MORE_ARCHITECTURES} "
-            f"--derived-seeds {MIN_EVALUATIONS}"
+            "scratch. To train more:",
+            f"{judge} --architectures {MORE_ARCHITECTURES} --derived-seeds {MIN_EVALUATIONS}",
         )
     shared = compare_arms(record)[0].difference
     words = (
@@ -267,7 +271,7 @@ def _advise_judge(record: RunRecord, networks: Comparison | None) -> str:
     )
     if shared.verdict != NOT_ENOUGH:
         words += f" They show {describe_difference(shared)}"
-    return f"{words} To train the derived and some random architectures from scratch: {judge}"
+    return f"{words} To train the derived and some random architectures from scratch:", judge
 
 
 def _describe_trial_search(record: RunRecord) -> Verdict:

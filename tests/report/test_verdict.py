@@ -126,7 +126,8 @@ def test_shared_weights_alone_give_no_verdict(tmp_path):
     verdict = describe_verdict(read_run(shared_search(tmp_path / "run", gain=0.3)))
     assert verdict.answer == "Not judged yet."
     assert "weights were trained on samples of the controller" in verdict.words
-    assert f"python -m lightning_nas.judge {tmp_path / 'run'}" in verdict.words
+    assert verdict.command == f"python -m lightning_nas.judge {tmp_path / 'run'}"
+    assert str(verdict).endswith(f"from scratch: {verdict.command}")
 
 
 @pytest.mark.parametrize(
@@ -173,12 +174,12 @@ def test_a_wide_interval_cannot_tell(tmp_path):
 def test_a_judgement_that_cannot_decide_names_the_command(judgement, reason, tmp_path):
     verdict = describe_verdict(read_run(judgement(shared_search(tmp_path / "run"))))
     assert verdict.answer == "Not judged yet."
-    assert reason in verdict.words
+    assert reason in verdict.command
 
 
 def test_few_random_networks_cannot_decide_and_the_advice_says_how_many(tmp_path):
     record = judged(tmp_path / "run", [0.95] * 5, [0.9] * 4)
-    assert "--architectures 20 --derived-seeds 5" in describe_verdict(record).words
+    assert "--architectures 20 --derived-seeds 5" in describe_verdict(record).command
 
 
 def test_other_shared_weights_are_a_row_beside_the_others_and_do_not_decide(tmp_path):
