@@ -228,6 +228,7 @@ def test_the_page_says_first_which_group_is_best(tmp_path):
     assert "nasnet batch=8 is better than all others" in words
     assert words.index("Which group is best?") < words.index("Did the searches beat")
     assert "6 runs in 2 groups of equal settings, seeds 1, 2, 3." in words
+    assert "The verdict of a run is about its controller" in words
 
 
 def test_groups_that_cannot_be_told_apart_are_said_to_be_so(tmp_path):
