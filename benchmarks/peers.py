@@ -10,32 +10,28 @@ https://github.com/TDeVries/enas_pytorch, and ``cnn`` is the folder of that name
 https://github.com/quark0/darts. Compared are training steps and scoring of the two supernets, as in
 ``benchmarks.supernet``, and training steps of NASNet-A (N = 6, F = 32) on generated images. DARTS
 writes NASNet-A with five branches to the concatenation, and the paper with six: both are measured.
-Both sides alternate, and ratios are medians over the pairs.
+Both sides alternate; figures are medians over the steps.
 """
 
 import argparse
-import statistics
 import sys
 from argparse import Namespace
-from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from types import ModuleType
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from benchmarks.machine import parse
 from benchmarks.supernet import (
     CLASSES,
     SIDE,
-    WARM_UP,
     Macro,
     Micro,
-    Run,
-    architectures,
-    milliseconds,
-    scoring,
+    benchmark,
+    compare,
+    report,
     training_step,
 )
 from lightning_nas import build_network, load_architecture
@@ -47,9 +43,8 @@ from lightning_nas.architecture import (
     CellArchitecture,
     MacroArchitecture,
 )
-from lightning_nas.modules.optimizers import SharedSGD
 
-SGD = {"lr": 0.05, "momentum": 0.9, "weight_decay": 2e-4, "nesterov": True}
+BATCH, CPU = 64, torch.device("cpu")
 
 
 class MicroPeer(nn.Module):
@@ -102,17 +97,25 @@ class MacroPeer(nn.Module):
         return self.network(images, layers)
 
 
-class DartsPeer(nn.Module):
-    """NASNet-A as the code of DARTS builds it."""
+class OneNetwork(nn.Module):
+    """A network that takes no architecture, called as a supernet is."""
 
-    def __init__(self, code: ModuleType, genotypes: ModuleType) -> None:
+    def __init__(self, network: nn.Module) -> None:
         super().__init__()
-        self.network = code.NetworkCIFAR(32, CLASSES, 20, False, genotypes.NASNet)
-        self.network.drop_path_prob = 0.0
+        self.network = network
 
-    def forward(self, images: Tensor) -> Tensor:
+    def forward(self, images: Tensor, _: Architecture) -> Tensor:
         """Return logits [B, K]."""
-        return self.network(images)[0]
+        logits = self.network(images)
+        return logits[0] if isinstance(logits, tuple) else logits  # DARTS: with an auxiliary head
+
+
+def build_darts(folder: Path) -> nn.Module:
+    """Return NASNet-A as the code of DARTS builds it."""
+    model, genotypes = (load(folder / f"{name}.py") for name in ("model", "genotypes"))
+    network = model.NetworkCIFAR(32, CLASSES, 20, False, genotypes.NASNet)
+    network.drop_path_prob = 0.0
+    return OneNetwork(network)
 
 
 def load(path: Path) -> ModuleType:
@@ -128,58 +131,34 @@ def load(path: Path) -> ModuleType:
     return module
 
 
-def compare(name: str, ours: Run, peer: Run, calls: Sequence[Architecture | None]) -> None:
-    """Time both sides in turn, and print the medians and the median of the ratios."""
-    times: list[tuple[float, float]] = []
-    for call in calls:
-        one, other = (milliseconds(run, call, torch.device("cpu")) for run in (ours, peer))  # type: ignore[arg-type]
-        times.append((one, other))
-    times = times[WARM_UP:]
-    medians = [statistics.median(side) for side in zip(*times, strict=True)]
-    ratio = statistics.median(other / one for one, other in times)
-    print(f"{name:<44}{medians[0]:>10.1f}{medians[1]:>10.1f}{ratio:>8.2f}", flush=True)
+def beside(side: type[Micro] | type[Macro], peer: nn.Module) -> type[Micro] | type[Macro]:
+    """Return a side of ``benchmarks.supernet`` with another project's network as the port."""
+
+    class Beside(side):
+        @staticmethod
+        def port() -> nn.Module:
+            return peer
+
+    return Beside
 
 
-def compare_supernets(side: type[Micro] | type[Macro], peer: nn.Module, steps: int) -> None:
-    """Compare training steps at 64 images and scoring of one of the two supernets."""
-    images, labels = make_batch(64)
+def compare_nasnet(peer: nn.Module, name: str, steps: int) -> None:
+    """Compare training steps of a network of this project with that of DARTS, on 16 images."""
+    images, labels = torch.randn(16, 3, SIDE, SIDE), torch.randint(CLASSES, (16,))
     last = images.contiguous(memory_format=torch.channels_last)
-    calls = architectures(side.space, WARM_UP + steps)
-    ours = side.ours().to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-    train_ours = training_step(ours, SharedSGD(ours.parameters(), **SGD), last, labels)
-    train_peer = training_step(peer, torch.optim.SGD(peer.parameters(), **SGD), images, labels)
-    compare(f"{side.name}: training step, 64 images", train_ours, train_peer, calls)
-    score = scoring(ours, last, labels), scoring(peer, images, labels)
-    compare(f"{side.name}: scoring, 64 images", *score, calls)
-
-
-def compare_nasnet(peer: nn.Module, name: str, steps: int, batch: int = 16) -> None:
-    """Compare training steps of a network of this project with that of DARTS."""
-    images, labels = make_batch(batch)
-    last = images.contiguous(memory_format=torch.channels_last)
-    ours = build_network(load_architecture(name), num_classes=CLASSES, cells=6, filters=32)
-    ours = ours.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-    runs = [train(ours, last, labels), train(peer, images, labels)]
-    compare(f"{name}: training step, {batch} images", *runs, [None] * (WARM_UP + steps))
-
-
-def train(network: nn.Module, images: Tensor, labels: Tensor) -> Run:
-    """Return a function that trains a network for one step."""
-    network.train()
-    optimizer = torch.optim.SGD(network.parameters(), **SGD)
-
-    def run(_: Architecture) -> None:
-        optimizer.zero_grad(set_to_none=True)
-        F.cross_entropy(network(images), labels).backward()
-        optimizer.step()
-
-    return run
-
-
-def make_batch(size: int) -> tuple[Tensor, Tensor]:
-    """Return generated images in NCHW format, and labels."""
-    torch.manual_seed(0)
-    return torch.randn(size, 3, SIDE, SIDE), torch.randint(CLASSES, (size,))
+    ours = OneNetwork(
+        build_network(load_architecture(name), num_classes=CLASSES, cells=6, filters=32)
+    )
+    ours.to(memory_format=torch.channels_last)
+    sgd = partial(torch.optim.SGD, lr=0.05, momentum=0.9)
+    figures = compare(
+        training_step(ours, sgd(ours.parameters()), last, labels),
+        training_step(peer, sgd(peer.parameters()), images, labels),
+        Micro.space,
+        steps,
+        CPU,
+    )
+    report(f"{name}, batch 16: training step", figures)
 
 
 def main() -> None:
@@ -191,13 +170,13 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=10, help="pairs (default: 10)")
     arguments = parse(parser, device=False)
     print(f"{torch.get_num_threads()} threads, median of {arguments.steps}")
-    print(f"{'':<44}{'ours, ms':>10}{'peer, ms':>10}{'ratio':>8}")
+    print(f"{'':<52}{'ours, ms':>10}{'peer, ms':>10}{'ratio':>8}")
     if arguments.micro:
-        compare_supernets(Micro, MicroPeer(load(arguments.micro)), arguments.steps)
+        benchmark(beside(Micro, MicroPeer(load(arguments.micro))), BATCH, arguments.steps, CPU)
     if arguments.macro:
-        compare_supernets(Macro, MacroPeer(load(arguments.macro)), arguments.steps)
+        benchmark(beside(Macro, MacroPeer(load(arguments.macro))), BATCH, arguments.steps, CPU)
     if arguments.darts:
-        peer = DartsPeer(*(load(arguments.darts / f"{name}.py") for name in ("model", "genotypes")))
+        peer = build_darts(arguments.darts)
         for name in ("darts_nasnet_a", "nasnet_a"):
             compare_nasnet(peer, name, arguments.steps)
 

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from importlib import resources
 from typing import Any
 
+from lightning_nas.errors import list_some
 from lightning_nas.weights.blueprint import Blueprint
 
 MOST_CLASSES = 20  # named in README.md
@@ -100,7 +101,7 @@ def write_readme(
     """
     facts: dict[str, Any] = {
         "classes": blueprint.num_classes,
-        "names": _list_classes(blueprint.classes),
+        "names": list_some(blueprint.classes, MOST_CLASSES),
         "channels": blueprint.channels,
         "side": blueprint.image_size,
         "mean": list(blueprint.mean),
@@ -112,16 +113,6 @@ def write_readme(
         facts |= {"sides": f"{smallest}, {smallest + step}, {smallest + 2 * step}", "step": step}
         texts["onnx"] += FREE_SIDES
     return "".join(text.format(**facts) for text in texts.values())
-
-
-def _list_classes(names: Sequence[str]) -> str:
-    """Return the first names of classes, and how many more there are.
-
-    >>> _list_classes(["cat", "dog"])
-    'cat, dog'
-    """
-    more = len(names) - MOST_CLASSES
-    return ", ".join(names[:MOST_CLASSES]) + (f" and {more} more" if more > 0 else "")
 
 
 def read_classify_script() -> str:

@@ -77,7 +77,7 @@ def build_page(record: RunRecord) -> dict[str, Any]:
         "is_complete": record.summary.get("status") == COMPLETE,
         "resume_command": record.resume_command,
         "train_command": record.train_command,
-        "reads_table": record.reads_table,
+        "train_data": _name_training_data(record),
         "verdict": describe_verdict(record),
         "comparison_head": HEAD,
         "comparisons": describe_comparisons(list_comparisons(record)),
@@ -255,6 +255,14 @@ def _format_accuracy(record: RunRecord, trial: Trial) -> str:
     is_trained = not record.shares_weights or trial.proposal.arm == FINALIST
     accuracies = trial.outcome.accuracies
     return f"{accuracies[-1]:.2%}" if is_trained and accuracies else ""
+
+
+def _name_training_data(record: RunRecord) -> str:
+    """Return on which data the command of the page trains the chosen architecture."""
+    if record.config.get("data") or not record.reads_table:
+        return "on the same data"
+    given = record.config.get("train_with") or "data=NAME"
+    return f"with {given} (the search read a table without images)"
 
 
 def _summarise_architecture(one: RankedArchitecture) -> str:

@@ -16,6 +16,7 @@ from lightning_nas.report.draw import architecture_svg
 # text stays text, and the same figure gives the same ids
 SETTINGS: Any = {"svg.fonttype": "none", "svg.hashsalt": "lightning_nas"}
 PIXELS = 4 / 3  # CSS pixels per point
+PHONE = 345 / 0.85  # CSS pixels of a picture that fits a phone, shrunk by the style sheet
 POSITIONS = "d|x|y|points|transform"  # attributes with coordinates
 
 
@@ -64,6 +65,7 @@ def inline(text: str, prefix: str, title: str, kind: str) -> Markup:
         prefix: Prefix of all its ids, unique in the page.
         title: Label for screen readers.
         kind: CSS classes: ``chart`` is as wide as its container, ``architecture`` keeps its width.
+            A picture that a phone cannot show whole has the class ``wide`` too.
     """
     text = text[text.index("<svg") :]
     text = re.sub(r"<metadata>.*?</metadata>\s*", "", text, flags=re.DOTALL)
@@ -79,6 +81,7 @@ def inline(text: str, prefix: str, title: str, kind: str) -> Markup:
         f'width="{width * PIXELS:.0f}" height="{height * PIXELS:.0f}" '
         f'style="--own-width: {width * PIXELS:.0f}px"'
     )
+    kind += " wide" * (width * PIXELS > PHONE)
     label = Markup(' role="img" aria-label="{}" class="{}" ').format(title, kind)
     return Markup(f"{head}{label}{size}>{rest}")
 

@@ -26,7 +26,7 @@ addEventListener("load", () => {
     swiped: shown(".card.scroll").filter((card) => card.scrollWidth > card.clientWidth).length,
     smallest_scale: Math.min(...shown(".scroll svg").map((one) => one.getScreenCTM().a * 3 / 4)),
     smallest_text: Math.min(...list("svg.chart text").map(pixels)),
-    buttons: list("button").length,
+    buttons: list("button").length, hints: shown(".narrow").length,
     hidden: list("details > :not(summary)").filter((part) => !part.checkVisibility()).length,
   };
   document.querySelector("pre").textContent = JSON.stringify(measured);

@@ -307,6 +307,7 @@ def test_a_browser_shows_every_picture_and_scrolls_in_one_direction(kind, width,
     assert measured["smallest_text"] >= 9
     if kind == "trained":  # pictures of edge cells; one of a macro network is wider than a phone
         assert measured["swiped"] == 0
+    assert measured["hints"] == measured["swiped"]  # only where there is something to swipe
     assert measured["height"] <= 5000 or width < 1200
     # commands for training and for the report, and for the judge where networks must be trained
     assert measured["buttons"] == {"trained": 2, "shared": 3}[kind]
