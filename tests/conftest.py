@@ -20,9 +20,9 @@ def _command_server():
 
 @pytest.fixture(scope="session")
 def glossary():
-    """The names of all metrics that the method's page explains."""
-    lines = ENAS_PAGE.read_text().splitlines()
-    return {line.split("`")[1] for line in lines if line.startswith("| `")}
+    """Return the names of all metrics that the method's page explains."""
+    metrics = ENAS_PAGE.read_text().split("\n## Metrics\n")[1].split("\n## ")[0]
+    return {line.split("`")[1] for line in metrics.splitlines() if line.startswith("| `")}
 
 
 @pytest.fixture(scope="module")
