@@ -138,7 +138,7 @@ class ENAS(SharedSearch):
         how = "Accuracy on validation images with the shared weights"
         if self.finalists.count:
             candidates = best = self.train_finalists(best, progress)
-            how = f"{how}; finalists trained from scratch for {self.finalists.epochs} epochs"
+            how = f"{how}; finalists {self.finalists.describe()}"
         return SearchResult(
             decode_trials(best, self.decode),
             tuple(accuracies[:samples]),

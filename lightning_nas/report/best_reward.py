@@ -29,8 +29,11 @@ def explain_best_rewards(groups: Sequence[Group]) -> str:
 
 
 def _explain_finalist(record: RunRecord) -> str:
-    epochs = record.config["method"].get("finalist_epochs")
+    method = record.config["method"]
+    epochs, seeds = method.get("finalist_epochs"), method.get("finalist_seeds", 1)
     source = f"the validation accuracy after {epochs} epochs of training from scratch"
+    if seeds > 1:
+        source += f" (mean of {seeds} trainings)"
     if record.reads_table:
         source = "the mean accuracy of all its trainings in the table"
     others = "rewards under shared weights" if record.shares_weights else "rewards of the search"

@@ -39,7 +39,8 @@ DISPLAY = ("callbacks.progress", "callbacks.time_left")  # starts of names: what
 # Settings that belong to a method; of the settings in ``method``, those below belong to the search.
 OF_METHOD = ("name", "method_name", "method", "controller", "train_with")
 OF_SEARCH = (
-    *("samples", "budget", "repeat", "grow_every", "grow_by", "finalists", "finalist_epochs"),
+    *("samples", "budget", "repeat", "grow_every", "grow_by", "finalists"),
+    *("finalist_epochs", "finalist_seeds"),
     *("supernet", "controller_batch", "warmup_epochs"),
 )
 INTERNAL = ("_target_", "_partial_", "_recursive_", "_convert_")  # ends of names that Hydra reads
@@ -68,10 +69,12 @@ class Group:
         record = self.records[0]
         method = record.config["method"]
         has_finalists = method.get("finalists") and not record.shares_weights
-        epochs = method.get("finalist_epochs") if has_finalists else None
+        trainings = None
+        if has_finalists:
+            trainings = method.get("finalist_epochs"), method.get("finalist_seeds", 1)
         budget = method.get("budget") or {}
         weighed = budget if budget.get("cost") else None  # the rewards are weighed by the cost
-        evaluation = record.config.get("evaluation"), record.config.get("data"), epochs, weighed
+        evaluation = record.config.get("evaluation"), record.config.get("data"), trainings, weighed
         return record.shares_weights, repr(evaluation)
 
     @property

@@ -51,7 +51,10 @@ GROUPS: dict[str, tuple[type, dict[str, str]]] = {
         },
     ),
     "growth": (Growth, {"grow_every": "every", "grow_by": "by"}),
-    "finalists": (Finalists, {"finalists": "count", "finalist_epochs": "epochs"}),
+    "finalists": (
+        Finalists,
+        {"finalists": "count", "finalist_epochs": "epochs", "finalist_seeds": "seeds"},
+    ),
 }
 
 

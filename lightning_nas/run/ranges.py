@@ -101,6 +101,7 @@ SETTINGS: dict[Range, str] = {
     LIMIT: "trainer.max_epochs trainer.max_steps",
     WHOLE: "data.batch_size data.image_size? method.samples method.batch method.controller.samples "
     "method.candidates method.grow_every? method.grow_by method.finalist_epochs evaluation.epochs "
+    "method.finalist_seeds "
     "judge.seeds judge.derived_seeds judge.epochs? judge.batches "
     "evaluation.best_of_last top callbacks.derive.samples trainer.check_val_every_n_epoch? "
     "trainer.accumulate_grad_batches",

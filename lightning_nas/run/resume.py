@@ -33,8 +33,9 @@ OPTIMIZER_GROUPS = (
 FOLDERS = ("hydra.run", "hydra.sweep", "hydra.output_subdir")  # a resume writes into RUN
 # Settings that a resumed search may change: its length, the machine, its output, the judgement. All
 # rewards of a search must be comparable, because one ranking contains them all: the rest is fixed.
+OF_FINALISTS = ("method.finalist_epochs", "method.finalist_seeds")
 LENGTH = (
-    *("method.samples", "method.finalists", "method.finalist_epochs"),
+    *("method.samples", "method.finalists", *OF_FINALISTS),
     *("trainer.max_epochs", "trainer.max_time", "callbacks.derive.samples"),
 )
 MACHINE = (
@@ -183,7 +184,7 @@ def _explain_typo(setting: str, config: DictConfig) -> None:
 
 
 def _is_changeable(name: str, run: RunFolder) -> bool:
-    if name == "method.finalist_epochs":  # finalists are not trained again
+    if name in OF_FINALISTS:  # finalists are not trained again
         return not _has_finalists(run)
     return any(name == legal or name.startswith(f"{legal}.") for legal in CHANGEABLE)
 

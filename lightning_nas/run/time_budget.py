@@ -169,7 +169,7 @@ def _fit_shared_search(cfg: DictConfig, search: SharedSearch, folder: RunFolder)
     changes["callbacks.derive.samples"] = samples
     rest -= samples * one
     if search.finalists.count:
-        seconds, _ = estimate_trainings(search, 1, search.finalists.epochs)
+        seconds, _ = estimate_trainings(search, search.finalists.seeds, search.finalists.epochs)
         count = _count_trainings(search.finalists.count, seconds, FINALISTS * budget)
         changes["method.finalists"] = count
         rest -= count * seconds
@@ -200,7 +200,8 @@ def _fit_trial_search(cfg: DictConfig, search: Any, folder: RunFolder) -> None:
     rest = budget
     changes: Settings = {}
     if search.finalists.count:
-        seconds = child * search.finalists.epochs / cfg.evaluation.epochs
+        epochs = search.finalists.seeds * search.finalists.epochs
+        seconds = child * epochs / cfg.evaluation.epochs
         count = _count_trainings(search.finalists.count, seconds, FINALISTS * budget)
         changes["method.finalists"] = count
         rest -= count * seconds

@@ -19,6 +19,7 @@ from lightning_nas.data.seeding import make_generator
 from lightning_nas.errors import explain_settings
 from lightning_nas.evaluation.budget import NO_BUDGET
 from lightning_nas.evaluation.executors import Evaluator, Executor
+from lightning_nas.evaluation.repeated import RepeatedTraining
 from lightning_nas.search.finalists import Finalists, Progress, evaluate_finalists
 from lightning_nas.search.result import SearchResult
 from lightning_nas.spaces.base import Space
@@ -35,7 +36,7 @@ class Search(LightningModule, ABC):
         evaluation: Function that builds the evaluator from ``data``; None = no evaluator.
         executor: Function that builds the executor from an evaluator; None = no executor.
         journal: Path of ``trials.sqlite``; None = no journal.
-        finalists: Number of finalists, and the epochs of their training.
+        finalists: Number of finalists and their trainings.
 
     Attributes:
         result: Result of the search; None before the end of the search.
@@ -166,7 +167,10 @@ class Search(LightningModule, ABC):
         assert self.journal is not None, "finalists need a journal"
         assert self.evaluator is not None
         assert self.make_executor is not None
-        executor = self.make_executor(self.evaluator.final(self.finalists.epochs))
+        evaluator = self.evaluator.final(self.finalists.epochs)
+        if self.finalists.seeds > 1:
+            evaluator = RepeatedTraining(evaluator, self.finalists.seeds)
+        executor = self.make_executor(evaluator)
         return evaluate_finalists(
             best[: self.finalists.count],
             self.decode,

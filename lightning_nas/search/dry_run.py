@@ -73,7 +73,8 @@ def estimate_shared_search(search: Any, trainer: pl.Trainer, samples: int) -> di
     assert trainer.max_epochs is not None
     finalists = {}
     if search.finalists.count and search.evaluator is not None:
-        seconds, words = estimate_trainings(search, search.finalists.count, search.finalists.epochs)
+        trainings, epochs = search.finalists.trainings, search.finalists.epochs
+        seconds, words = estimate_trainings(search, trainings, epochs)
         finalists["finalists"] = f"{estimate.format_duration(seconds)} more: {words}"
     parameters = sum(one.numel() for one in search.parameters())
     return {

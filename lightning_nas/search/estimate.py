@@ -159,13 +159,13 @@ def estimate_children(
         children: Costs of a few children.
         slots: Number of children that train at once.
         samples: Number of children in the search.
-        finalists: Number of finalists and their epochs.
+        finalists: Number of finalists and their trainings.
         rungs: Rungs of the children.
     """
     child = statistics.fmean(child.seconds for child in children)
     first = children[0]
     share = rungs.expect_epochs(first.epochs) / first.epochs
-    trainings = samples * share + finalists.count * finalists.epochs / first.epochs
+    trainings = samples * share + finalists.trainings * finalists.epochs / first.epochs
     seconds = trainings * child
     arithmetic = trainings * statistics.fmean(c.all_multiply_adds for c in children)
     memory = _measure_peak_memory(first.device)

@@ -27,11 +27,12 @@ Progress = Callable[[Iterator[Any], int, str], Iterator[Any]]  # an iterator, it
 
 @dataclass(frozen=True)
 class Finalists:
-    """Number of finalists and the length of their training.
+    """Number of finalists and their trainings.
 
     Args:
         count: Number of best architectures to evaluate once more before the choice; 0 = none.
         epochs: Epochs of each of these trainings, at least 1.
+        seeds: Trainings of each finalist, each under its own seed, at least 1; their mean counts.
 
     Raises:
         InputError: If a number is out of range.
@@ -39,13 +40,29 @@ class Finalists:
 
     count: int = 0
     epochs: int = 100
+    seeds: int = 1
 
     def __post_init__(self) -> None:
-        if self.count < 0 or self.epochs < 1:
+        if self.count < 0 or min(self.epochs, self.seeds) < 1:
             raise InputError(
-                "method.finalists must be at least 0 and method.finalist_epochs at least 1, "
-                f"got {self.count} and {self.epochs}"
+                "method.finalists must be at least 0, method.finalist_epochs and "
+                "method.finalist_seeds at least 1, "
+                f"got {self.count}, {self.epochs} and {self.seeds}"
             )
+
+    @property
+    def trainings(self) -> int:
+        """Number of trainings of all finalists."""
+        return self.count * self.seeds
+
+    def describe(self) -> str:
+        """Return how a finalist of a search with shared weights is trained.
+
+        >>> Finalists(10, epochs=3, seeds=2).describe()
+        'trained from scratch for 3 epochs (mean of 2 trainings)'
+        """
+        mean = f" (mean of {self.seeds} trainings)" if self.seeds > 1 else ""
+        return f"trained from scratch for {self.epochs} epochs{mean}"
 
 
 NO_FINALISTS = Finalists()

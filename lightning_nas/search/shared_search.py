@@ -50,7 +50,7 @@ class SharedSearch(Search):
         journal: Path of ``trials.sqlite``, the journal of the search; None = no journal.
         evaluation: Function that builds the evaluator of finalists from ``data``.
         executor: Function that builds the executor of finalists from the evaluator.
-        finalists: Number of finalists, which are trained from scratch, and their epochs.
+        finalists: Number of finalists and their trainings, which are from scratch.
     """
 
     data: ImageData

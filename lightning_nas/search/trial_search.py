@@ -48,7 +48,7 @@ class TrialSearch(Search):
         executor: Function that builds the executor from the evaluator.
         journal: Path of ``trials.sqlite``.
         sampling: Number of architectures, share of the random arm, and seeds.
-        finalists: Number of architectures to evaluate again at the end, and their epochs.
+        finalists: Number of architectures to evaluate again at the end, and their trainings.
         growth: Schedule of the depth of the networks; for the chain space only.
 
     Raises:

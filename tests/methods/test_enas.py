@@ -294,6 +294,19 @@ def test_finalists_are_trained_from_scratch_and_the_best_finalist_is_chosen(tmp_
     assert evaluator.trained == [7, 7]  # finalists in the journal are not trained again
 
 
+def test_finalists_may_have_several_trainings_each_whose_mean_counts(tmp_path):
+    evaluator = CountSkips()
+    module, result = run_search(
+        tmp_path,
+        evaluation=lambda data: evaluator,
+        executor=SerialExecutor,
+        finalists=Finalists(2, 7, seeds=3),
+    )
+    assert evaluator.trained == [7] * 6
+    assert len(module.journal.best((FINALIST,), 9)) == 2
+    assert result.how.endswith("finalists trained from scratch for 7 epochs (mean of 3 trainings)")
+
+
 def test_the_final_ranking_uses_batches_of_the_size_of_the_rewards(tmp_path):
     """Batch norm scores with the statistics of the batch: another size gives other accuracies."""
     module = enas(images=160)  # 32 validation images, 8 for each reward, batches of 16

@@ -110,8 +110,10 @@ def test_too_few_runs_of_random_search_are_said_to_be_too_few(tmp_path):
     assert words == f"{AGAINST}, {expected}"
 
 
-@pytest.mark.parametrize("other", [{"finalists": 0}, {"finalists": 2, "finalist_epochs": 80}])
-def test_finalists_are_not_compared_with_shorter_trainings(other, tmp_path):
+@pytest.mark.parametrize(
+    "other", [{"finalists": 0}, {"finalist_epochs": 80}, {"finalist_seeds": 2}]
+)
+def test_finalists_are_not_compared_with_other_trainings(other, tmp_path):
     common = {"budget": {"cost": None}, "finalists": 2, "finalist_epochs": 40}
     runs = [
         trial_search(tmp_path / f"{place}-{seed}", seed=seed, method=method)
@@ -135,14 +137,18 @@ def test_page_and_terminal_say_which_group_beat_random_search(groups, tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("evaluation", "source"),
+    ("evaluation", "seeds", "source"),
     [
-        ({}, "the validation accuracy after 40 epochs of training from scratch"),
-        (TABLE, "the mean accuracy of all its trainings in the table"),
+        ({}, 1, "the validation accuracy after 40 epochs of training from scratch"),
+        ({}, 3, "the validation accuracy after 40 epochs of training from scratch (mean of 3 "
+                "trainings)"),
+        (TABLE, 1, "the mean accuracy of all its trainings in the table"),
     ],
-)
-def test_page_and_terminal_say_what_the_reward_of_a_finalist_is(evaluation, source, tmp_path):
-    method = {"budget": {"cost": None}, "finalist_epochs": 40}
+)  # fmt: skip
+def test_page_and_terminal_say_what_the_reward_of_a_finalist_is(
+    evaluation, seeds, source, tmp_path
+):
+    method = {"budget": {"cost": None}, "finalist_epochs": 40, "finalist_seeds": seeds}
     runs = [
         trial_search(tmp_path / name, method_name=name, method=method, evaluation=evaluation)
         for name in ("first", "second")

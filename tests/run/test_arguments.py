@@ -1,6 +1,7 @@
 """Arguments that train.py takes from a run folder, and arguments that are refused."""
 
 import os
+import re
 from contextlib import closing
 
 import pytest
@@ -198,7 +199,14 @@ def test_the_size_in_the_search_is_found_for_each_of_its_architectures(run):
 
 SEARCH = {
     "seed": 1,
-    "method": {"samples": 20, "finalists": 2, "finalist_epochs": 3, "batch": 4, "control": 0.1},
+    "method": {
+        "samples": 20,
+        "finalists": 2,
+        "finalist_epochs": 3,
+        "finalist_seeds": 1,
+        "batch": 4,
+        "control": 0.1,
+    },
     "space": {"_target_": "lightning_nas.spaces.cell.CellSpace", "blocks": 2},
     "evaluation": {"epochs": 2, "network": {"cells": 2}, "trainer": {"precision": "32-true"}},
     "data": {"root": "/images", "batch_size": 8, "image_size": None, "num_workers": 2},
@@ -252,13 +260,14 @@ def test_a_resumed_search_may_change_nothing_else(setting, search):
     assert str(raised.value).startswith(f"{setting}: ")
 
 
-def test_finalists_of_one_ranking_have_equal_trainings(search):
-    longer = [f"resume={search}", "method.finalist_epochs=9"]
+@pytest.mark.parametrize("setting", ["method.finalist_epochs=9", "method.finalist_seeds=2"])
+def test_finalists_of_one_ranking_have_equal_trainings(setting, search):
+    longer = [f"resume={search}", setting]
     assert complete_arguments(longer)[-1] == longer[-1]
     with closing(Journal(search / "trials.sqlite", "x")) as journal:
         journal.propose([Proposal(0, (1,), (), 0, FINALIST)], ["{}"])
         journal.end(0, Outcome(0.5, (0.5,)), 0.5)
-    with pytest.raises(InputError, match=r"method\.finalist_epochs=9: .*could not be compared"):
+    with pytest.raises(InputError, match=rf"{re.escape(setting)}: .*could not be compared"):
         complete_arguments(longer)
 
 

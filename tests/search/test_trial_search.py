@@ -513,6 +513,7 @@ def test_numbers_out_of_range_are_refused(name, settings, tmp_path):
     [
         (Finalists, {"count": -1}, "finalists"),
         (Finalists, {"epochs": 0}, "finalist_epochs"),
+        (Finalists, {"seeds": 0}, "finalist_seeds"),
         (Growth, {"every": 0}, "grow_every"),
         (Growth, {"every": 1, "by": -1}, "grow_by"),
     ],
