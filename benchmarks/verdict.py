@@ -37,12 +37,12 @@ def simulate(kind: str, random: np.random.Generator, settings: Mapping[str, Any]
     Args:
         kind: One of ``KINDS``.
         random: Source of all made-up values.
-        settings: ``architectures``, ``seeds``, ``spread``, ``noise`` and ``effect`` of the command.
+        settings: Options of the command, without ``runs``.
     """
     spread, noise = settings["spread"], settings["noise"]
     gain = settings["effect"] if kind == "good" else random.normal()
     derived = MEAN + spread * gain + noise * random.normal(size=settings["seeds"])
-    deviation = np.hypot(spread, noise)
+    deviation = np.hypot(spread, noise / settings["trainings"] ** 0.5)
     others = MEAN + deviation * random.normal(size=settings["architectures"])
     architectures = [{"arm": RANDOM, "alone": [float(one)]} for one in others]
     architectures.append({"arm": DERIVED, "alone": derived.tolist()})
@@ -82,6 +82,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--runs", type=int, default=1000, help="of each kind (default: 1000)")
     parser.add_argument("--architectures", type=int, default=20, help="random ones (default: 20)")
+    parser.add_argument("--trainings", type=int, default=1, help="of a random one (default: 1)")
     parser.add_argument("--seeds", type=int, default=5, help="of the derived one (default: 5)")
     parser.add_argument("--spread", type=float, default=0.03, help="among random (default: 0.03)")
     parser.add_argument("--noise", type=float, default=0.01, help="over seeds (default: 0.01)")

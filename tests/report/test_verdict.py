@@ -78,7 +78,8 @@ def test_twenty_frozen_and_twenty_good_searches_by_trials(tmp_path):
 
 
 def test_the_benchmark_of_the_verdict_shows_the_same():
-    settings = {"architectures": 20, "seeds": 5, "spread": SPREAD, "noise": NOISE, "effect": 1.5}
+    settings = {"architectures": 20, "trainings": 1, "seeds": 5, "spread": SPREAD, "noise": NOISE,
+                "effect": 1.5}  # fmt: skip
     assert count_answers("frozen", 20, settings)["Yes."] <= 1
     assert count_answers("good", 20, settings)["Yes."] >= 18
 
