@@ -21,11 +21,18 @@ class RepeatedTraining:
     Args:
         evaluator: Evaluator of one training.
         seeds: Number of trainings, at least 1.
+
+    Attributes:
+        penalty: Reward of a failure, that of the evaluator if it has one.
+        time_limit: Time limit of all trainings together in seconds; None = no limit.
     """
 
     def __init__(self, evaluator: Evaluator, seeds: int) -> None:
         self.evaluator = evaluator
         self.seeds = seeds
+        self.penalty = float(getattr(evaluator, "penalty", 0.0))
+        limit = getattr(evaluator, "time_limit", None)
+        self.time_limit = None if limit is None else seeds * limit
 
     def __call__(self, architecture: Architecture, seed: int, poll: Poll = lambda: None) -> Outcome:
         """Return the mean rewards and accuracies, and all seconds; the first failure ends it.

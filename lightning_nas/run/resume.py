@@ -49,6 +49,7 @@ SHOWN = (
     *("trainer.enable_progress_bar", "trainer.enable_model_summary"),
 )
 FINISH = "finish"  # ends the search now
+NEW = (FINISH, "method.finalist_seeds")  # settings that runs of earlier versions lack
 CHANGEABLE = (*LENGTH, *MACHINE, *SHOWN, "judge", FINISH)
 
 
@@ -86,7 +87,7 @@ def add_resume_arguments(arguments: list[str], script: str | None = None) -> lis
         "hydra.output_subdir=null",
         make_argument("resume", run.path),
         # a run of an earlier version has no such setting
-        *(f"++{one}" if get_name(one) == FINISH else one for one in settings),
+        *(f"++{one}" if get_name(one) in NEW and one[0] not in "+~" else one for one in settings),
     ]
 
 

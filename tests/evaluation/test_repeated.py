@@ -44,6 +44,15 @@ def test_the_same_seed_gives_the_same_trainings():
     assert first.seeds == again.seeds
 
 
+def test_executors_see_the_penalty_and_the_time_limit_of_all_trainings():
+    evaluate = Evaluate()
+    repeated = RepeatedTraining(evaluate, 3)
+    assert (repeated.penalty, repeated.time_limit) == (0.0, None)
+    evaluate.penalty, evaluate.time_limit = 0.1, 20.0
+    repeated = RepeatedTraining(evaluate, 3)
+    assert (repeated.penalty, repeated.time_limit) == (0.1, 60.0)
+
+
 def test_a_failure_ends_it():
     evaluate = Evaluate(fails_at=2)
     outcome = RepeatedTraining(evaluate, 4)("architecture", 5)
