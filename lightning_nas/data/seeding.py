@@ -21,3 +21,8 @@ def make_generator(*key: object, device: torch.device | str = "cpu") -> torch.Ge
     """
     digest = hashlib.sha256("/".join(map(str, key)).encode()).digest()
     return torch.Generator(device).manual_seed(int.from_bytes(digest[:7], "big"))
+
+
+def draw_seed(*key: object) -> int:
+    """Return a seed in [0, 2**31) that depends only on ``key``, as in ``make_generator``."""
+    return int(torch.randint(2**31, (), generator=make_generator(*key)))

@@ -7,10 +7,8 @@ training, the choice is partly luck. Further trainings have other seeds.
 import statistics
 from dataclasses import replace
 
-import torch
-
 from lightning_nas.architecture import Architecture
-from lightning_nas.data.seeding import make_generator
+from lightning_nas.data.seeding import draw_seed
 from lightning_nas.evaluation.executors import Evaluator, Poll
 from lightning_nas.storage.trial import Outcome
 
@@ -44,7 +42,8 @@ class RepeatedTraining:
         """
         outcomes: list[Outcome] = []
         for turn in range(self.seeds):
-            outcome = self.evaluator(architecture, _choose_seed(seed, turn), poll)
+            its_seed = draw_seed("repeated", seed, turn) if turn else seed
+            outcome = self.evaluator(architecture, its_seed, poll)
             outcomes.append(outcome)
             if outcome.error is not None:
                 break
@@ -66,9 +65,3 @@ class RepeatedTraining:
     def on_test_images(self) -> "RepeatedTraining":
         """Return the evaluator that measures accuracies on the test split."""
         return RepeatedTraining(self.evaluator.on_test_images(), self.seeds)
-
-
-def _choose_seed(seed: int, turn: int) -> int:
-    if turn == 0:
-        return seed
-    return int(torch.randint(2**31, (), generator=make_generator("repeated", seed, turn)))

@@ -200,8 +200,8 @@ def _fit_trial_search(cfg: DictConfig, search: Any, folder: RunFolder) -> None:
     rest = budget
     changes: Settings = {}
     if search.finalists.count:
-        epochs = search.finalists.seeds * search.finalists.epochs
-        seconds = child * epochs / cfg.evaluation.epochs
+        whole = child / cfg.evaluation.epochs * search.finalists.epochs
+        seconds = search.finalists.seeds * whole
         count = _count_trainings(search.finalists.count, seconds, FINALISTS * budget)
         changes["method.finalists"] = count
         rest -= count * seconds

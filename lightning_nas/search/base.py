@@ -10,12 +10,11 @@ from functools import cached_property
 from pathlib import Path
 
 import pytorch_lightning as pl
-import torch
 from pytorch_lightning import LightningModule
 
 from lightning_nas.architecture import Architecture
 from lightning_nas.data.base import ImageData
-from lightning_nas.data.seeding import make_generator
+from lightning_nas.data.seeding import draw_seed
 from lightning_nas.errors import explain_settings
 from lightning_nas.evaluation.budget import NO_BUDGET
 from lightning_nas.evaluation.executors import Evaluator, Executor
@@ -152,8 +151,7 @@ class Search(LightningModule, ABC):
         """Return the seed of a trial's evaluation."""
         if self.seed is None:
             return number
-        generator = make_generator("evaluation", self.seed, number)
-        return int(torch.randint(2**31, (), generator=generator))
+        return draw_seed("evaluation", self.seed, number)
 
     def train_finalists(self, best: Sequence[Trial], progress: Progress) -> list[Trial]:
         """Evaluate the best trials again as finalists, with longer training.

@@ -8,9 +8,7 @@ from collections import Counter, defaultdict, deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-import torch
-
-from lightning_nas.data.seeding import make_generator
+from lightning_nas.data.seeding import draw_seed
 from lightning_nas.evaluation.executors import Executor, Poll
 from lightning_nas.search.trial_stream import Decode, Stream, TrialStream
 from lightning_nas.storage.journal import Journal
@@ -124,8 +122,7 @@ class Trainings:
         """Return the seed of a training."""
         arm, tokens = key = self._keys[number]
         turn = self._keys[:number].count(key)
-        generator = make_generator("alone", self.seed, arm, *tokens, turn)
-        return int(torch.randint(2**31, (), generator=generator))
+        return draw_seed("alone", self.seed, arm, *tokens, turn)
 
     def _group_by_candidate(self) -> list[list[Trial]]:
         trials: dict[Key, deque[Trial]] = defaultdict(deque)

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from lightning_nas.data.seeding import make_generator
+from lightning_nas.data.seeding import draw_seed
 from lightning_nas.errors import InputError
 from lightning_nas.search.sampling import Sampling
 from lightning_nas.spaces.base import Space
@@ -97,10 +97,8 @@ class Surrogate:
         from sklearn.ensemble import RandomForestRegressor  # takes a second to import
 
         count = len(self._tokens) - (len(self._tokens) - self.first) % REFIT
-        generator = make_generator("surrogate", self.seed, count)
-        forest = RandomForestRegressor(
-            TREES, random_state=int(torch.randint(2**31, (), generator=generator))
-        )
+        seed = draw_seed("surrogate", self.seed, count)
+        forest = RandomForestRegressor(TREES, random_state=seed)
         forest.fit(self._encode(self._tokens[:count]), self._rewards[:count])
         return list(forest.estimators_)
 

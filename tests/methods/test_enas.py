@@ -269,14 +269,19 @@ def test_a_step_scores_on_shares_of_the_images_or_on_the_same_images(same_images
     assert module.shares == (1 if same_images else 2)
 
 
-def test_finalists_are_trained_from_scratch_and_the_best_finalist_is_chosen(tmp_path):
-    evaluator = CountSkips()
-    module, result = run_search(
+def search_with_finalists(tmp_path, evaluator, finalists, **more):
+    return run_search(
         tmp_path,
         evaluation=lambda data: evaluator,
         executor=SerialExecutor,
-        finalists=Finalists(2, 7),
+        finalists=finalists,
+        **more,
     )
+
+
+def test_finalists_are_trained_from_scratch_and_the_best_finalist_is_chosen(tmp_path):
+    evaluator = CountSkips()
+    module, result = search_with_finalists(tmp_path, evaluator, Finalists(2, 7))
     assert evaluator.trained == [7, 7]
     finalists = module.journal.best((FINALIST,), 9)
     best = {trial.proposal.tokens for trial in best_of(module.journal.list_ended()[16:21], 2)}
@@ -284,24 +289,14 @@ def test_finalists_are_trained_from_scratch_and_the_best_finalist_is_chosen(tmp_
     assert result.reward == max(trial.reward for trial in finalists)
     assert result.top[0].architecture == result.architecture
     module.journal.close()
-    run_search(
-        tmp_path,
-        checkpoint=tmp_path / "last.ckpt",
-        evaluation=lambda data: evaluator,
-        executor=SerialExecutor,
-        finalists=Finalists(2, 7),
-    )
+    checkpoint = tmp_path / "last.ckpt"
+    search_with_finalists(tmp_path, evaluator, Finalists(2, 7), checkpoint=checkpoint)
     assert evaluator.trained == [7, 7]  # finalists in the journal are not trained again
 
 
 def test_finalists_may_have_several_trainings_each_whose_mean_counts(tmp_path):
     evaluator = CountSkips()
-    module, result = run_search(
-        tmp_path,
-        evaluation=lambda data: evaluator,
-        executor=SerialExecutor,
-        finalists=Finalists(2, 7, seeds=3),
-    )
+    module, result = search_with_finalists(tmp_path, evaluator, Finalists(2, 7, seeds=3))
     assert evaluator.trained == [7] * 6
     assert len(module.journal.best((FINALIST,), 9)) == 2
     assert result.how.endswith("finalists trained from scratch for 7 epochs (mean of 3 trainings)")
