@@ -276,7 +276,17 @@ def test_users_error_is_one_line(script, arguments, message, tmp_path):
     "more",
     [
         [],
-        pytest.param(["judge.at_end=true", "judge.uniform_epochs=2"], marks=pytest.mark.slow),
+        pytest.param(
+            [
+                "judge.at_end=true",
+                "judge.architectures=7",
+                "judge.sampled=2",
+                "judge.derived_seeds=4",
+                "judge.epochs=3",
+                "judge.uniform_epochs=2",
+            ],
+            marks=pytest.mark.slow,
+        ),
         pytest.param(["trainer.devices=2", "trainer.strategy=ddp"], marks=pytest.mark.slow),
     ],
 )
@@ -289,7 +299,7 @@ def test_dry_run_prints_the_cost_and_leaves_no_folder(more, tmp_path):
     judgement = [line for line in output.splitlines() if line.startswith("judgement")]
     assert len(judgement) == ("judge.at_end=true" in more)
     for line in judgement:
-        assert "17 trainings of 3 epochs and 2 epochs of other shared weights" in line
+        assert "13 trainings of 3 epochs and 2 epochs of other shared weights" in line
     assert not folder.exists()
 
 
