@@ -79,7 +79,12 @@ def add_resume_arguments(arguments: list[str], script: str | None = None) -> lis
     for setting in settings:
         _check_setting(setting, is_search="method" in config)
     if "method" in config:
+        recorded = _read_finalist_settings(run)
+        for name, value in parse_settings(recorded).items():
+            OmegaConf.update(config, name, value, force_add=True)
         _check_comparable(run, config, settings)
+        given = set(map(get_name, settings))
+        settings += [setting for setting in recorded if get_name(setting) not in given]
     return [  # Hydra needs all settings next to one another
         *flags,
         *("--config-path", str(run.hydra), "--config-name", run.config.stem),
@@ -118,6 +123,21 @@ def _check_files(run: RunFolder) -> None:
             f"{run.journal}: missing, but there is a checkpoint; if you copied the run folder, "
             "copy all files"
         )
+
+
+def _read_finalist_settings(run: RunFolder) -> list[str]:
+    """Return the settings with which an earlier resume trained the finalists of a run.
+
+    The recorded configuration of the search does not contain them. Further finalists need the same
+    trainings, because one ranking contains all finalists.
+    """
+    recorded = [one for one in run.read_resume_settings() if get_name(one) in OF_FINALISTS]
+    if not (recorded and _has_finalists(run)):
+        return []
+    damaged = [one for one in recorded if not one.partition("=")[2].isdecimal()]
+    if damaged:
+        raise InputError(f"{run.resume_settings}: damaged: {list_some(damaged)}")
+    return recorded
 
 
 def _check_script(run: RunFolder, config: DictConfig, script: str | None) -> None:

@@ -11,6 +11,7 @@ from lightning_nas.files import write_yaml
 from lightning_nas.run.arguments import complete_arguments
 from lightning_nas.run.network_settings import find_searched_size
 from lightning_nas.storage.journal import Journal
+from lightning_nas.storage.run_folder import RunFolder
 from lightning_nas.storage.trial import FINALIST, Outcome, Proposal
 
 
@@ -260,15 +261,43 @@ def test_a_resumed_search_may_change_nothing_else(setting, search):
     assert str(raised.value).startswith(f"{setting}: ")
 
 
-@pytest.mark.parametrize("setting", ["method.finalist_epochs=9", "method.finalist_seeds=2"])
-def test_finalists_of_one_ranking_have_equal_trainings(setting, search):
-    longer = [f"resume={search}", setting]
-    assert complete_arguments(longer)[-1].removeprefix("++") == setting
+@pytest.fixture
+def search_with_finalist(search):
     with closing(Journal(search / "trials.sqlite", "x")) as journal:
         journal.propose([Proposal(0, (1,), (), 0, FINALIST)], ["{}"])
         journal.end(0, Outcome(0.5, (0.5,)), 0.5)
+    return search
+
+
+@pytest.mark.parametrize("setting", ["method.finalist_epochs=9", "method.finalist_seeds=2"])
+def test_finalists_of_one_ranking_have_equal_trainings(setting, search_with_finalist):
     with pytest.raises(InputError, match=rf"{re.escape(setting)}: .*could not be compared"):
-        complete_arguments(longer)
+        complete_arguments([f"resume={search_with_finalist}", setting])
+
+
+@pytest.mark.parametrize("setting", ["method.finalist_epochs=9", "method.finalist_seeds=2"])
+def test_before_the_first_finalist_its_trainings_may_change(setting, search):
+    assert complete_arguments([f"resume={search}", setting])[-1].removeprefix("++") == setting
+
+
+@pytest.mark.parametrize("again", [[], ["method.finalist_epochs=9"]])
+def test_later_finalists_are_trained_as_an_earlier_resume_trained_the_first(
+    again, search_with_finalist
+):
+    run = RunFolder(search_with_finalist)
+    run.write_resume_settings(["method.finalists=1", "method.finalist_epochs=9"])
+    arguments = complete_arguments([f"resume={run.path}", "method.finalists=3", *again])
+    given = [one for one in arguments if one.startswith("method.")]
+    assert given == ["method.finalists=3", "method.finalist_epochs=9"]
+    with pytest.raises(InputError, match=r"^method\.finalist_epochs=3: .*could not be compared"):
+        complete_arguments([f"resume={run.path}", "method.finalist_epochs=3"])
+
+
+def test_a_damaged_record_of_an_earlier_resume_is_refused(search_with_finalist):
+    run = RunFolder(search_with_finalist)
+    run.write_resume_settings(["method.finalist_epochs={_target_: os.getcwd}"])
+    with pytest.raises(InputError, match=r"resumed\.yaml: damaged: method\.finalist_epochs="):
+        complete_arguments([f"resume={run.path}"])
 
 
 def test_a_resumed_training_may_change_what_its_checkpoint_does_not_hold(run):
