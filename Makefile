@@ -42,7 +42,7 @@ lint: setup ## Check style and types
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
-pictures: setup ## Draw the pictures of docs/ again: 2 to 8 minutes with RUN=<run folder>, else also a search of 6 to 20
+pictures: setup ## Draw the pictures of docs/ again: 2 to 8 minutes with RUN=<run folder>, else also a search of 6 to 24
 	test -e $(RUN)/summary.json || $(BIN)/python search.py executor=ray hydra.run.dir=$(RUN)
 	$(BIN)/python -m benchmarks.pictures $(RUN)
 

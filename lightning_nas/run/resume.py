@@ -96,10 +96,16 @@ def add_resume_arguments(arguments: list[str], script: str | None = None) -> lis
     ]
 
 
-def list_resume_settings() -> list[str]:
-    """Return the settings of the current resume as ``name=JSON``, for the report."""
+def list_resume_settings(cfg: DictConfig) -> list[str]:
+    """Return the settings of the current resume as ``name=JSON``, for reports and later resumes.
+
+    Args:
+        cfg: The composed configuration. The trainings of finalists are recorded with their values
+            in it, because a reference could have another value in a later resume.
+    """
     given = [one for one in HydraConfig.get().overrides.task if not one.startswith("~")]
     settings = parse_settings(given)
+    settings |= {name: OmegaConf.select(cfg, name) for name in settings if name in OF_FINALISTS}
     return [f"{name}={json.dumps(settings[name])}" for name in settings if name != "resume"]
 
 

@@ -118,7 +118,7 @@ class RunSession:
         if self.cfg.resume and is_first_process():
             if self.earlier_summary:
                 self.folder.write_summary(self.earlier_summary | {"status": INTERRUPTED})
-            self.folder.write_resume_settings(list_resume_settings())
+            self.folder.write_resume_settings(list_resume_settings(self.cfg))
 
     def note_data(self, data: ImageData, is_trained_on: bool = True) -> None:
         """Add the facts on the data, warn of problems, and keep images for the sheet of samples.

@@ -173,7 +173,7 @@ class RunFolder:
         return {group: name for group, name in choices.items() if name not in (None, "null")}
 
     def read_resume_settings(self) -> list[str]:
-        """Return the arguments of the last resume; empty if there were none.
+        """Return the arguments of the last resume, with the trainings of earlier finalists.
 
         Raises:
             InputError: If the file is damaged.
@@ -271,10 +271,11 @@ class RunFolder:
         write_json(self.summary, facts)
 
     def write_resume_settings(self, settings: Sequence[str]) -> None:
-        """Write the arguments of a resume and delete the arguments of the earlier resume."""
-        self.resume_settings.unlink(missing_ok=True)
+        """Replace the arguments of the earlier resume. A killed process leaves one or the other."""
         if settings:
             write_yaml(self.resume_settings, list(settings))
+        else:
+            self.resume_settings.unlink(missing_ok=True)
 
 
 def _read_facts(path: Path, kind: type[BaseModel]) -> dict[str, Any]:

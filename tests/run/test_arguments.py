@@ -7,7 +7,7 @@ from contextlib import closing
 import pytest
 
 from lightning_nas.errors import InputError
-from lightning_nas.files import write_yaml
+from lightning_nas.files import name_part, write_yaml
 from lightning_nas.run.arguments import complete_arguments
 from lightning_nas.run.network_settings import find_searched_size
 from lightning_nas.storage.journal import Journal
@@ -280,17 +280,42 @@ def test_before_the_first_finalist_its_trainings_may_change(setting, search):
     assert complete_arguments([f"resume={search}", setting])[-1].removeprefix("++") == setting
 
 
-@pytest.mark.parametrize("again", [[], ["method.finalist_epochs=9"]])
+@pytest.mark.parametrize("name", ["method.finalist_epochs", "method.finalist_seeds"])
+@pytest.mark.parametrize("is_repeated", [False, True])
 def test_later_finalists_are_trained_as_an_earlier_resume_trained_the_first(
-    again, search_with_finalist
+    name, is_repeated, search_with_finalist
 ):
-    run = RunFolder(search_with_finalist)
-    run.write_resume_settings(["method.finalists=1", "method.finalist_epochs=9"])
+    run, recorded = RunFolder(search_with_finalist), f"{name}=9"
+    run.write_resume_settings(["method.finalists=1", recorded])
+    again = [recorded] if is_repeated else []
     arguments = complete_arguments([f"resume={run.path}", "method.finalists=3", *again])
-    given = [one for one in arguments if one.startswith("method.")]
-    assert given == ["method.finalists=3", "method.finalist_epochs=9"]
-    with pytest.raises(InputError, match=r"^method\.finalist_epochs=3: .*could not be compared"):
-        complete_arguments([f"resume={run.path}", "method.finalist_epochs=3"])
+    given = [one.removeprefix("++") for one in arguments]
+    assert [one for one in given if one.startswith("method.")] == ["method.finalists=3", recorded]
+    with pytest.raises(InputError, match=rf"^{re.escape(name)}=4: .*could not be compared"):
+        complete_arguments([f"resume={run.path}", f"{name}=4"])
+
+
+def test_a_run_of_an_earlier_version_gets_its_recorded_number_of_trainings(search_with_finalist):
+    config = SEARCH | {"method": {k: v for k, v in SEARCH["method"].items() if k[-5:] != "seeds"}}
+    write_yaml(search_with_finalist / ".hydra" / "config.yaml", config)
+    RunFolder(search_with_finalist).write_resume_settings(["method.finalist_seeds=2"])
+    arguments = complete_arguments([f"resume={search_with_finalist}"])
+    assert arguments[-1] == "++method.finalist_seeds=2"
+
+
+def test_without_a_finalist_the_trainings_of_an_earlier_resume_are_forgotten(search):
+    RunFolder(search).write_resume_settings(["method.finalist_epochs=9"])
+    assert not any("finalist_epochs" in one for one in complete_arguments([f"resume={search}"]))
+
+
+def test_the_record_of_a_resume_survives_if_the_next_one_cannot_write_its_own(tmp_path):
+    run = RunFolder(tmp_path)
+    run.hydra.mkdir()
+    run.write_resume_settings(["method.finalist_epochs=9"])
+    name_part(run.resume_settings).mkdir()  # where the new file would be written
+    with pytest.raises(OSError, match="resumed"):
+        run.write_resume_settings(["method.finalists=2"])
+    assert run.read_resume_settings() == ["method.finalist_epochs=9"]
 
 
 def test_a_damaged_record_of_an_earlier_resume_is_refused(search_with_finalist):

@@ -115,13 +115,13 @@ def test_a_search_that_is_finished_early_chooses_among_its_trials(tmp_path):
 @pytest.mark.slow
 def test_a_later_resume_trains_further_finalists_alike(uninterrupted, tmp_path):
     shutil.copytree(uninterrupted, tmp_path / "run")
-    trainings = ["method.finalist_epochs=2", "method.finalist_seeds=2"]
+    trainings = ["method.finalist_epochs=${method.batch}", "method.finalist_seeds=2"]
     output = succeed("search.py", f"resume={tmp_path / 'run'}", "method.finalists=1", *trainings)
-    assert "after 2 epochs of training from scratch (mean of 2 trainings)" in output
+    assert "after 4 epochs of training from scratch (mean of 2 trainings)" in output
     output = succeed("search.py", f"resume={tmp_path / 'run'}", "method.finalists=3")
-    assert "after 2 epochs of training from scratch (mean of 2 trainings)" in output
+    assert "after 4 epochs of training from scratch (mean of 2 trainings)" in output
     finalists = read_trials(tmp_path / "run", "arm = 'finalist'")
-    assert [len(json.loads(one[5])) for one in finalists] == [2, 2, 2]
+    assert [len(json.loads(one[5])) for one in finalists] == [4, 4, 4]
 
 
 def test_several_searches_end_with_a_report_of_all(tmp_path):
